@@ -1,0 +1,12 @@
+//! WebAssembly VMs and the Proxy-Wasm host, free of nginx types.
+//!
+//! The nginx adapter (`ngx_module/`) owns one [`proxy_wasm::Module`] for every module that the configuration names,
+//! starts one [`proxy_wasm::Vm`] for each filter in each worker, and answers the guest's host calls through its
+//! implementation of [`proxy_wasm::Host`]. Engines live behind the traits in [`vm`].
+
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod proxy_wasm;
+pub mod vm;
+mod wasi;

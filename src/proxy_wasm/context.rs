@@ -1,0 +1,104 @@
+//! The contexts of a VM: roots (one for each configuration) and streams, with one counter of identifiers for both.
+//! Source: specification 0.2.1, "Contexts".
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::host::StreamToken;
+use super::vm::RootConfig;
+
+/// The number by which host and guest know a context; never 0, which is the VM itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ContextId(pub u32);
+
+impl fmt::Display for ContextId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What the host keeps of a context.
+pub(super) enum Context {
+    /// A root context, with its configuration.
+    Root(RootConfig),
+    /// A stream context.
+    Stream {
+        /// The root that it belongs to.
+        root: ContextId,
+        /// The embedder's name for the stream; gone when the stream is.
+        token: Option<StreamToken>,
+        /// The guest answered false to on_done and owes a proxy_done.
+        pending_done: bool,
+    },
+}
+
+/// All contexts of a VM.
+#[derive(Default)]
+pub(super) struct Contexts {
+    map: HashMap<u32, Context, BuildHasherDefault<IdHasher>>,
+    last: u32,
+}
+
+impl Contexts {
+    /// Adds a context under the next free number.
+    pub fn insert(&mut self, context: Context) -> ContextId {
+        loop {
+            // After 4 billion contexts numbers come again; those still in use are passed over.
+            self.last = self.last.checked_add(1).unwrap_or(1);
+            if !self.map.contains_key(&self.last) {
+                self.map.insert(self.last, context);
+                return ContextId(self.last);
+            }
+        }
+    }
+
+    pub fn get(&self, id: ContextId) -> Option<&Context> {
+        self.map.get(&id.0)
+    }
+
+    pub fn get_mut(&mut self, id: ContextId) -> Option<&mut Context> {
+        self.map.get_mut(&id.0)
+    }
+
+    pub fn remove(&mut self, id: ContextId) -> Option<Context> {
+        self.map.remove(&id.0)
+    }
+
+    /// The root that `id` belongs to, or is.
+    pub fn root_of(&self, id: ContextId) -> Option<(ContextId, &RootConfig)> {
+        let root = match self.get(id)? {
+            Context::Root(_) => id,
+            Context::Stream { root, .. } => *root,
+        };
+        match self.get(root)? {
+            Context::Root(config) => Some((root, config)),
+            Context::Stream { .. } => None,
+        }
+    }
+
+    /// How many contexts there are.
+    pub fn len(&self) -> usize {
+        self.map.len()
+    }
+}
+
+/// Context numbers are given out by the host, so spreading them needs no cryptography.
+#[derive(Default)]
+pub(super) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, id: u32) {
+        self.0 = (self.0 ^ u64::from(id)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}

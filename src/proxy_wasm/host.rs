@@ -1,0 +1,125 @@
+//! The world of a filter, as a trait: `ngx_module` implements it for a request and for a worker, a fake in memory for
+//! unit tests.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::pairs::Pairs;
+use super::types::{BufferType, LogLevel, MapType, Status, StreamType};
+
+/// What the embedder gave a stream context when it made it, to find the stream again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamToken(pub usize);
+
+/// A response that the filter makes itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LocalResponse {
+    /// HTTP status.
+    pub status: u32,
+    /// Why, for logs and `response.code_details`.
+    pub details: Vec<u8>,
+    /// The body, possibly empty.
+    pub body: Vec<u8>,
+    /// Headers to add; a name may come twice.
+    pub headers: Pairs,
+    /// 0 to 16 when the guest gave one.
+    pub grpc_status: Option<u32>,
+}
+
+/// What a filter can reach. Every method speaks of the stream that [`Host::select`] chose last; a host without streams
+/// keeps the defaults, which know no map, buffer or property.
+///
+/// Failures are the status that the guest gets. A map or buffer that is not there now is `NotFound` to a reader and
+/// `BadArgument` to a writer.
+pub trait Host {
+    /// How long one callback may run.
+    fn timeout(&self) -> Duration;
+
+    /// Writes a message of the guest, or one about it.
+    fn log(&mut self, level: LogLevel, message: &[u8]);
+
+    /// The lowest level that is written.
+    fn log_level(&self) -> LogLevel;
+
+    /// Wall-clock time in nanoseconds since 1970.
+    fn now(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// Makes another stream of the same filter the one that the other methods speak of; `None` is none at all.
+    /// Answers whether there is such a stream now.
+    fn select(&mut self, stream: Option<StreamToken>) -> bool {
+        stream.is_none()
+    }
+
+    /// Appends the first value of `name` to `value`. Names are compared without regard to case.
+    fn map_get(&mut self, map: MapType, name: &[u8], value: &mut Vec<u8>) -> Result<(), Status> {
+        let _ = (map, name, value);
+        Err(Status::NotFound)
+    }
+
+    /// Shows all pairs to `visit`, names in lower case, pseudo-headers first.
+    fn map_visit(&mut self, map: MapType, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Status> {
+        let _ = (map, visit);
+        Err(Status::NotFound)
+    }
+
+    /// Adds one more value for `name`.
+    fn map_add(&mut self, map: MapType, name: &[u8], value: &[u8]) -> Result<(), Status> {
+        let _ = (map, name, value);
+        Err(Status::BadArgument)
+    }
+
+    /// Makes `value` the only one for `name`.
+    fn map_replace(&mut self, map: MapType, name: &[u8], value: &[u8]) -> Result<(), Status> {
+        let _ = (map, name, value);
+        Err(Status::BadArgument)
+    }
+
+    /// Drops all values of `name`; there may be none.
+    fn map_remove(&mut self, map: MapType, name: &[u8]) -> Result<(), Status> {
+        let _ = (map, name);
+        Err(Status::BadArgument)
+    }
+
+    /// Makes the map consist of `pairs` alone.
+    fn map_set(&mut self, map: MapType, pairs: &Pairs) -> Result<(), Status> {
+        let _ = (map, pairs);
+        Err(Status::BadArgument)
+    }
+
+    /// The bytes of a buffer, joined.
+    fn buffer(&mut self, buffer: BufferType) -> Result<&[u8], Status> {
+        let _ = buffer;
+        Err(Status::NotFound)
+    }
+
+    /// Appends the value of the property to `value`. Segments of `path` are separated by NUL.
+    fn property(&mut self, path: &[u8], value: &mut Vec<u8>) -> Result<(), Status> {
+        let _ = (path, value);
+        Err(Status::NotFound)
+    }
+
+    /// Sets a property.
+    fn set_property(&mut self, path: &[u8], value: &[u8]) -> Result<(), Status> {
+        let _ = (path, value);
+        Err(Status::NotFound)
+    }
+
+    /// Answers the request; takes effect after the callback. A second one is ignored.
+    fn send_local_response(&mut self, response: LocalResponse) -> Result<(), Status> {
+        let _ = response;
+        Err(Status::BadArgument)
+    }
+
+    /// Resumes a paused direction; takes effect after the callback.
+    fn continue_stream(&mut self, stream: StreamType) -> Result<(), Status> {
+        let _ = stream;
+        Err(Status::BadArgument)
+    }
+
+    /// Ends the stream; takes effect after the callback.
+    fn close_stream(&mut self, stream: StreamType) -> Result<(), Status> {
+        let _ = stream;
+        Err(Status::BadArgument)
+    }
+}

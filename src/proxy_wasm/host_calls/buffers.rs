@@ -1,0 +1,66 @@
+//! Buffers of bytes: `proxy_get_buffer_bytes`, `proxy_get_buffer_status`, `proxy_set_buffer_bytes`, and 0.1.0's
+//! `proxy_get_configuration`. The two configurations are the VM's own; every other buffer is the host's.
+
+use super::{Failure, HostCall, Row, Run, args};
+use crate::proxy_wasm::callbacks::Callback;
+use crate::proxy_wasm::types::{BufferType, Status};
+
+pub(super) const TABLE: &[Row] = &[
+    Row { name: "proxy_get_buffer_bytes", types: &[("iiiii", "i")], run: Run::Status(get_buffer_bytes) },
+    Row { name: "proxy_get_buffer_status", types: &[("iii", "i")], run: Run::Status(get_buffer_status) },
+    Row { name: "proxy_set_buffer_bytes", types: &[("iiiii", "i")], run: Run::Status(set_buffer_bytes) },
+    Row { name: "proxy_get_configuration", types: &[("ii", "i")], run: Run::Status(get_configuration) },
+];
+
+fn get_buffer_bytes(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
+    let [buffer, start, max, ptr_at, len_at] = args(raw);
+    let buffer = BufferType::try_from(buffer)?;
+    call.give_with(ptr_at, len_at, |call, out| {
+        let bytes = find(call, buffer)?;
+        // In 64 bits, since SDKs ask for u32::MAX bytes. A start behind the end gives nothing.
+        let start = (u64::from(start)).min(bytes.len() as u64);
+        let end = (start + u64::from(max)).min(bytes.len() as u64);
+        out.extend_from_slice(&bytes[start as usize..end as usize]);
+        Ok(())
+    })
+}
+
+fn get_buffer_status(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
+    let [buffer, len_at, flags_at] = args(raw);
+    let buffer = BufferType::try_from(buffer)?;
+    let len = u32::try_from(find(call, buffer)?.len()).map_err(|_| Status::InternalFailure)?;
+    call.put_u32(len_at, len)?;
+    call.put_u32(flags_at, 0)?;
+    Ok(())
+}
+
+fn set_buffer_bytes(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
+    let [buffer, _start, _size, ptr, len] = args(raw);
+    BufferType::try_from(buffer)?;
+    call.memory().check(ptr, u64::from(len))?;
+    // The configurations never change, and no buffer of a stream is there outside of body callbacks.
+    Err(Status::BadArgument.into())
+}
+
+fn get_configuration(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
+    let [ptr_at, len_at] = args(raw);
+    let buffer = match call.state.callback() {
+        Callback::OnVmStart => BufferType::VmConfiguration,
+        _ => BufferType::PluginConfiguration,
+    };
+    call.give_with(ptr_at, len_at, |call, out| {
+        out.extend_from_slice(find(call, buffer)?);
+        Ok(())
+    })
+}
+
+fn find<'a>(call: &'a mut HostCall<'_>, buffer: BufferType) -> Result<&'a [u8], Status> {
+    match buffer {
+        BufferType::VmConfiguration => Ok(call.state.vm_configuration()),
+        BufferType::PluginConfiguration => {
+            let root = call.state.root().ok_or(Status::NotFound)?;
+            Ok(&root.configuration)
+        }
+        other => call.host.buffer(other),
+    }
+}

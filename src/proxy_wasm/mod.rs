@@ -1,0 +1,23 @@
+//! The Proxy-Wasm host: what a filter built with any Proxy-Wasm SDK finds around itself.
+//!
+//! [`Module`] checks and links a compiled module, [`Vm`] is a running instance with its contexts, and the world outside
+//! (requests, logs, clocks) is whatever implements [`Host`]. `callbacks.rs` lists what the host calls in the guest,
+//! `host_calls/` has a file for each family of functions that the guest calls in the host.
+
+mod callbacks;
+mod context;
+mod host;
+mod host_calls;
+mod module;
+mod pairs;
+mod types;
+mod vm;
+
+pub use callbacks::Callback;
+pub use context::ContextId;
+pub use host::{Host, LocalResponse, StreamToken};
+pub(crate) use host_calls::{HostCall, Row, Run, args};
+pub use module::{Module, ModuleError};
+pub use pairs::Pairs;
+pub use types::{AbiVersion, Action, BufferType, LogLevel, MapType, Status, StreamType};
+pub use vm::{CallError, RootConfig, StartError, Vm, VmConfig};

@@ -1,0 +1,152 @@
+//! From a compiled module to a Proxy-Wasm module: checks of its exports, and the choice of a host function for each
+//! import by the type that the module declares. `ngx_module` calls this once for each module of the configuration.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::callbacks::{self, Callbacks};
+use super::host_calls;
+use super::types::AbiVersion;
+use crate::vm::{
+    CompileError, Engine, Export, ExternType, FuncType, Import, LinkError, LinkedImport, Program, ValType,
+};
+
+/// A compiled, checked and linked Proxy-Wasm module.
+pub struct Module {
+    pub(super) program: Arc<dyn Program>,
+    pub(super) abi: AbiVersion,
+    pub(super) callbacks: Callbacks,
+}
+
+/// Why a file is no module that this host can run.
+#[derive(Debug, Error)]
+pub enum ModuleError {
+    /// The engine refused it.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// The engine could not link it.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// No marker of an ABI version.
+    #[error("not a Proxy-Wasm module: it exports no \"proxy_abi_version_X_Y_Z\"; build it with a Proxy-Wasm SDK")]
+    NoAbi,
+    /// Only markers that this host does not know.
+    #[error("unknown Proxy-Wasm ABI \"{0}\"; known are 0_1_0, 0_2_0, 0_2_1 and 0_2_100")]
+    UnknownAbi(String),
+    /// Nothing to read arguments from.
+    #[error("it exports no memory named \"memory\"")]
+    NoMemory,
+    /// No way to hand values to the guest.
+    #[error("it exports no allocator: neither \"proxy_on_memory_allocate\" nor \"malloc\", of type (i32) -> (i32)")]
+    NoAllocator,
+    /// A callback with a type that the host cannot call.
+    #[error("its export \"{name}\" is {found}, but the ABI wants func {wanted}")]
+    ExportType {
+        /// Name of the export.
+        name: &'static str,
+        /// What it is.
+        found: ExternType,
+        /// What it should be.
+        wanted: String,
+    },
+    /// Imports that no host function serves, each with the type that the module wants.
+    #[error("unknown import {}", .0.join(", "))]
+    UnknownImports(Vec<String>),
+    /// An import that is known with another type.
+    #[error("its import \"{name}\" is {found}, but the host offers {offered}")]
+    ImportType {
+        /// Both names, joined by a dot.
+        name: String,
+        /// What the module declares.
+        found: ExternType,
+        /// What the host has.
+        offered: String,
+    },
+}
+
+impl Module {
+    /// Compiles, checks and links `bytes`, a binary module or WAT text.
+    pub fn new(engine: &dyn Engine, bytes: &[u8]) -> Result<Module, ModuleError> {
+        let compiled = engine.compile(bytes)?;
+        let exports = compiled.exports();
+        let abi = abi_version(&exports)?;
+        if !exports.iter().any(|export| export.name == "memory" && export.ty == ExternType::Memory) {
+            return Err(ModuleError::NoMemory);
+        }
+        let callbacks = callbacks(&exports)?;
+        if callbacks.allocator().is_none() {
+            return Err(ModuleError::NoAllocator);
+        }
+        let imports = resolve(&compiled.imports())?;
+        let program = compiled.link(&imports, &callbacks::NAMES)?;
+        Ok(Module { program, abi, callbacks })
+    }
+
+    /// The ABI version that the module declares.
+    pub fn abi(&self) -> AbiVersion {
+        self.abi
+    }
+}
+
+fn abi_version(exports: &[Export]) -> Result<AbiVersion, ModuleError> {
+    let mut unknown = None;
+    for export in exports {
+        match AbiVersion::from_marker(&export.name) {
+            Some(Ok(version)) => return Ok(version),
+            Some(Err(version)) => unknown = Some(version.to_owned()),
+            None => {}
+        }
+    }
+    Err(unknown.map_or(ModuleError::NoAbi, ModuleError::UnknownAbi))
+}
+
+fn callbacks(exports: &[Export]) -> Result<Callbacks, ModuleError> {
+    let mut found = Callbacks::default();
+    for row in &callbacks::TABLE {
+        let Some(export) = exports.iter().find(|export| export.name == row.name) else { continue };
+        let wanted = |params| FuncType {
+            params: vec![ValType::I32; params],
+            results: if row.result { vec![ValType::I32] } else { Vec::new() },
+        };
+        match row.params.iter().find(|params| export.ty == ExternType::Func(wanted(**params))) {
+            Some(params) => found.insert(row.callback, *params),
+            // C programs export a `main` or `malloc` of their own liking only when asked to; still, these two names are
+            // not of the ABI, so another type only means that they are not for the host.
+            None if matches!(row.name, "main" | "malloc") => {}
+            None => {
+                return Err(ModuleError::ExportType {
+                    name: row.name,
+                    found: export.ty.clone(),
+                    wanted: row.params.iter().map(|n| wanted(*n).to_string()).collect::<Vec<_>>().join(" or "),
+                });
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn resolve(imports: &[Import]) -> Result<Vec<LinkedImport>, ModuleError> {
+    let mut linked = Vec::with_capacity(imports.len());
+    let mut unknown = Vec::new();
+    for import in imports {
+        let name = format!("{}.{}", import.module, import.name);
+        let Some(function) = host_calls::find(&import.module, &import.name) else {
+            unknown.push(format!("\"{name}\" of type {}", import.ty));
+            continue;
+        };
+        let row = host_calls::row(function);
+        match &import.ty {
+            ExternType::Func(ty) if row.accepts(ty) => linked.push(LinkedImport {
+                module: import.module.clone(),
+                name: import.name.clone(),
+                ty: ty.clone(),
+                function,
+            }),
+            found => {
+                return Err(ModuleError::ImportType { name, found: found.clone(), offered: row.offered() });
+            }
+        }
+    }
+    if unknown.is_empty() { Ok(linked) } else { Err(ModuleError::UnknownImports(unknown)) }
+}

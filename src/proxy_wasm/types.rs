@@ -1,0 +1,189 @@
+//! The enumerations of the ABI, with the numbers that cross the border. Source: the Proxy-Wasm specification 0.2.1,
+//! section "Types".
+
+/// What a host call answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Status {
+    /// Done.
+    Ok = 0,
+    /// No such thing now.
+    NotFound = 1,
+    /// An argument has no meaning here.
+    BadArgument = 2,
+    /// The host could not encode its answer.
+    SerializationFailure = 3,
+    /// The host could not decode an argument.
+    ParseFailure = 4,
+    /// A pointer or size leads outside guest memory.
+    InvalidMemoryAccess = 6,
+    /// A queue has nothing.
+    Empty = 7,
+    /// Shared data changed meanwhile.
+    CasMismatch = 8,
+    /// The host failed.
+    InternalFailure = 10,
+    /// This host has no such function.
+    Unimplemented = 12,
+}
+
+/// Level of a message of the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u32)]
+#[allow(missing_docs)]
+pub enum LogLevel {
+    Trace = 0,
+    Debug = 1,
+    Info = 2,
+    Warn = 3,
+    Error = 4,
+    Critical = 5,
+}
+
+impl TryFrom<u32> for LogLevel {
+    type Error = Status;
+
+    fn try_from(value: u32) -> Result<Self, Status> {
+        Ok(match value {
+            0 => LogLevel::Trace,
+            1 => LogLevel::Debug,
+            2 => LogLevel::Info,
+            3 => LogLevel::Warn,
+            4 => LogLevel::Error,
+            5 => LogLevel::Critical,
+            _ => return Err(Status::BadArgument),
+        })
+    }
+}
+
+/// What a callback wants the stream to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Go on.
+    Continue,
+    /// Wait. The extended actions of C++ guests, and numbers that nobody defined, mean the strictest stop.
+    Pause,
+}
+
+impl From<u32> for Action {
+    fn from(value: u32) -> Self {
+        if value == 0 { Action::Continue } else { Action::Pause }
+    }
+}
+
+/// A map of headers, trailers or metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+#[allow(missing_docs)]
+pub enum MapType {
+    RequestHeaders = 0,
+    RequestTrailers = 1,
+    ResponseHeaders = 2,
+    ResponseTrailers = 3,
+    GrpcInitialMetadata = 4,
+    GrpcTrailingMetadata = 5,
+    HttpCallHeaders = 6,
+    HttpCallTrailers = 7,
+}
+
+impl TryFrom<u32> for MapType {
+    type Error = Status;
+
+    fn try_from(value: u32) -> Result<Self, Status> {
+        Ok(match value {
+            0 => MapType::RequestHeaders,
+            1 => MapType::RequestTrailers,
+            2 => MapType::ResponseHeaders,
+            3 => MapType::ResponseTrailers,
+            4 => MapType::GrpcInitialMetadata,
+            5 => MapType::GrpcTrailingMetadata,
+            6 => MapType::HttpCallHeaders,
+            7 => MapType::HttpCallTrailers,
+            _ => return Err(Status::BadArgument),
+        })
+    }
+}
+
+/// A buffer of bytes that the guest can look into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+#[allow(missing_docs)]
+pub enum BufferType {
+    RequestBody = 0,
+    ResponseBody = 1,
+    DownstreamData = 2,
+    UpstreamData = 3,
+    HttpCallBody = 4,
+    GrpcMessage = 5,
+    VmConfiguration = 6,
+    PluginConfiguration = 7,
+    ForeignFunctionArguments = 8,
+}
+
+impl TryFrom<u32> for BufferType {
+    type Error = Status;
+
+    fn try_from(value: u32) -> Result<Self, Status> {
+        Ok(match value {
+            0 => BufferType::RequestBody,
+            1 => BufferType::ResponseBody,
+            2 => BufferType::DownstreamData,
+            3 => BufferType::UpstreamData,
+            4 => BufferType::HttpCallBody,
+            5 => BufferType::GrpcMessage,
+            6 => BufferType::VmConfiguration,
+            7 => BufferType::PluginConfiguration,
+            8 => BufferType::ForeignFunctionArguments,
+            _ => return Err(Status::BadArgument),
+        })
+    }
+}
+
+/// A direction of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+#[allow(missing_docs)]
+pub enum StreamType {
+    Request = 0,
+    Response = 1,
+    Downstream = 2,
+    Upstream = 3,
+}
+
+impl TryFrom<u32> for StreamType {
+    type Error = Status;
+
+    fn try_from(value: u32) -> Result<Self, Status> {
+        Ok(match value {
+            0 => StreamType::Request,
+            1 => StreamType::Response,
+            2 => StreamType::Downstream,
+            3 => StreamType::Upstream,
+            _ => return Err(Status::BadArgument),
+        })
+    }
+}
+
+/// Which ABI a module says that it was built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AbiVersion {
+    /// Reading a missing header answers Ok and nothing.
+    V0_1_0,
+    /// Reading a missing header answers NotFound.
+    V0_2_0,
+    /// Envoy's and the SDKs' present version; Higress' `0_2_100` is the same to a host.
+    V0_2_1,
+}
+
+impl AbiVersion {
+    /// The version that the export `name` declares, if it is a marker.
+    pub fn from_marker(name: &str) -> Option<Result<AbiVersion, &str>> {
+        let version = name.strip_prefix("proxy_abi_version_")?;
+        Some(match version {
+            "0_1_0" => Ok(AbiVersion::V0_1_0),
+            "0_2_0" => Ok(AbiVersion::V0_2_0),
+            "0_2_1" | "0_2_100" => Ok(AbiVersion::V0_2_1),
+            _ => Err(version),
+        })
+    }
+}

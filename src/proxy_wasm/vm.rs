@@ -1,0 +1,399 @@
+//! A running instance of a Proxy-Wasm module, with its contexts: start-up, the callbacks, the end of a context.
+//!
+//! `ngx_module` owns one [`Vm`] for each filter and worker, and one for each module that Lua loaded. A callback that
+//! traps ends the VM: guest memory may be half-written then, so nothing runs in it any more.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::callbacks::{Callback, Callbacks};
+use super::context::{Context, ContextId, Contexts};
+use super::host::{Host, StreamToken};
+use super::host_calls::Dispatch;
+use super::module::Module;
+use super::types::{AbiVersion, Action, LogLevel};
+use crate::vm::{Instance, InstanceLimits, Trap};
+use crate::wasi::Output;
+
+/// What all root contexts of a VM share.
+#[derive(Clone, Debug, Default)]
+pub struct VmConfig {
+    /// `plugin_vm_id`.
+    pub id: Vec<u8>,
+    /// VM configuration.
+    pub configuration: Vec<u8>,
+    /// Caps on the instance.
+    pub limits: InstanceLimits,
+}
+
+/// One filter: a root context and its configuration.
+#[derive(Clone, Debug, Default)]
+pub struct RootConfig {
+    /// `plugin_name`.
+    pub name: Vec<u8>,
+    /// `plugin_root_id`; C++ guests choose a root class by it.
+    pub root_id: Vec<u8>,
+    /// Plugin configuration.
+    pub configuration: Vec<u8>,
+}
+
+/// A callback ended badly.
+#[derive(Debug, Error)]
+pub enum CallError {
+    /// It trapped, and the VM is gone with it.
+    #[error("{} trapped in context {context}: {trap}{}", .callback.name(), Backtrace(.trap))]
+    Trap {
+        /// Where.
+        callback: Callback,
+        /// In which context.
+        context: ContextId,
+        /// Why.
+        trap: Trap,
+    },
+    /// An earlier one trapped.
+    #[error("the VM has trapped before")]
+    Dead,
+}
+
+/// A VM or a root context did not come up.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// No instance could be made, or its start function failed.
+    #[error("{trap}{}", Backtrace(.trap))]
+    Instantiate {
+        /// Why.
+        trap: Trap,
+    },
+    /// A callback trapped.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// proxy_on_vm_start answered false.
+    #[error("proxy_on_vm_start returned false: the filter refuses its VM configuration")]
+    VmStart,
+    /// proxy_on_configure answered false.
+    #[error("proxy_on_configure returned false: the filter refuses its configuration")]
+    Configure,
+}
+
+struct Backtrace<'a>(&'a Trap);
+
+impl std::fmt::Display for Backtrace<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.backtrace() {
+            [] => Ok(()),
+            frames => write!(f, " (guest backtrace: {})", frames.join(" < ")),
+        }
+    }
+}
+
+/// A running instance.
+pub struct Vm {
+    instance: Box<dyn Instance>,
+    callbacks: Callbacks,
+    state: State,
+    dead: bool,
+}
+
+impl Vm {
+    /// Makes an instance and runs its start functions (`_initialize` and `main`, or `_start`).
+    pub fn start(module: &Arc<Module>, config: VmConfig, host: &mut dyn Host) -> Result<Vm, StartError> {
+        let callbacks = module.callbacks;
+        let limits = config.limits;
+        let mut state = State::new(module, config);
+        let mut dispatch = Dispatch::new(&mut state, host);
+        let timeout = dispatch.host.timeout();
+        let instance = module.program.instantiate(limits, timeout, &mut dispatch);
+        state.output.flush(host);
+        let instance = instance.map_err(|trap| StartError::Instantiate { trap })?;
+        let mut vm = Vm { instance, callbacks, state, dead: false };
+        if callbacks.has(Callback::Initialize) {
+            vm.run(Callback::Initialize, ContextId(0), &[], host)?;
+            if callbacks.has(Callback::Main) {
+                vm.run(Callback::Main, ContextId(0), &[0, 0], host)?;
+            } else if callbacks.has(Callback::MainVoid) {
+                vm.run(Callback::MainVoid, ContextId(0), &[], host)?;
+            }
+        } else if callbacks.has(Callback::Start) {
+            vm.run(Callback::Start, ContextId(0), &[], host)?;
+        }
+        Ok(vm)
+    }
+
+    /// Makes a root context: on_context_create, on_vm_start, on_configure.
+    pub fn create_root(&mut self, config: RootConfig, host: &mut dyn Host) -> Result<ContextId, StartError> {
+        let vm_size = self.state.vm_configuration().len() as u32;
+        let size = config.configuration.len() as u32;
+        let id = self.state.contexts.insert(Context::Root(config));
+        let result = self.start_root(id, vm_size, size, host);
+        if result.is_err() {
+            self.state.contexts.remove(id);
+        }
+        result.map(|()| id)
+    }
+
+    fn start_root(&mut self, id: ContextId, vm: u32, plugin: u32, host: &mut dyn Host) -> Result<(), StartError> {
+        self.call(Callback::OnContextCreate, id, &[id.0, 0], host)?;
+        if self.call(Callback::OnVmStart, id, &[id.0, vm], host)? == Some(0) {
+            return Err(StartError::VmStart);
+        }
+        if self.call(Callback::OnConfigure, id, &[id.0, plugin], host)? == Some(0) {
+            return Err(StartError::Configure);
+        }
+        Ok(())
+    }
+
+    /// Makes a stream context below `root`.
+    pub fn create_stream(
+        &mut self,
+        root: ContextId,
+        token: StreamToken,
+        host: &mut dyn Host,
+    ) -> Result<ContextId, CallError> {
+        let id = self.state.contexts.insert(Context::Stream { root, token: Some(token), pending_done: false });
+        if let Err(err) = self.call(Callback::OnContextCreate, id, &[id.0, root.0], host) {
+            self.state.contexts.remove(id);
+            return Err(err);
+        }
+        Ok(id)
+    }
+
+    /// Whether the module has this callback.
+    pub fn has(&self, callback: Callback) -> bool {
+        self.callbacks.has(callback)
+    }
+
+    /// Runs on_request_headers: `count` headers, and whether nothing follows them.
+    pub fn on_request_headers(
+        &mut self,
+        id: ContextId,
+        count: u32,
+        end_of_stream: bool,
+        host: &mut dyn Host,
+    ) -> Result<Action, CallError> {
+        self.headers(Callback::OnRequestHeaders, id, count, end_of_stream, host)
+    }
+
+    /// Runs on_response_headers: `count` headers, and whether nothing follows them.
+    pub fn on_response_headers(
+        &mut self,
+        id: ContextId,
+        count: u32,
+        end_of_stream: bool,
+        host: &mut dyn Host,
+    ) -> Result<Action, CallError> {
+        self.headers(Callback::OnResponseHeaders, id, count, end_of_stream, host)
+    }
+
+    /// Ends a stream context: on_done, on_log, on_delete. When on_done answers false, the last two wait for the guest's
+    /// proxy_done, and find no stream then.
+    pub fn end_stream(&mut self, id: ContextId, host: &mut dyn Host) -> Result<(), CallError> {
+        let done = self.call(Callback::OnDone, id, &[id.0], host)?;
+        if done == Some(0) {
+            if let Some(Context::Stream { token, pending_done, .. }) = self.state.contexts.get_mut(id) {
+                *token = None;
+                *pending_done = true;
+            }
+            return Ok(());
+        }
+        self.delete(id, host)
+    }
+
+    /// Forgets a context without a word to the guest, which has trapped.
+    pub fn forget(&mut self, id: ContextId) {
+        self.state.contexts.remove(id);
+    }
+
+    /// Ends a root context: on_done and on_delete, whatever the guest answers.
+    pub fn end_root(&mut self, id: ContextId, host: &mut dyn Host) -> Result<(), CallError> {
+        self.call(Callback::OnDone, id, &[id.0], host)?;
+        self.call(Callback::OnDelete, id, &[id.0], host)?;
+        self.state.contexts.remove(id);
+        Ok(())
+    }
+
+    /// Whether a callback has trapped, so that the VM must be replaced.
+    pub fn is_dead(&self) -> bool {
+        self.dead
+    }
+
+    /// How many contexts there are, roots included.
+    pub fn contexts(&self) -> usize {
+        self.state.contexts.len()
+    }
+
+    /// Bytes of guest memory.
+    pub fn memory_size(&mut self) -> usize {
+        self.instance.memory_size()
+    }
+
+    fn headers(
+        &mut self,
+        callback: Callback,
+        id: ContextId,
+        count: u32,
+        end_of_stream: bool,
+        host: &mut dyn Host,
+    ) -> Result<Action, CallError> {
+        let args = [id.0, count, u32::from(end_of_stream)];
+        // 0.1.0 knows no end of stream here. The declared type decides, not the marker.
+        let len = self.callbacks.params(callback).unwrap_or(args.len());
+        let action = self.call(callback, id, &args[..len], host)?;
+        Ok(action.map_or(Action::Continue, Action::from))
+    }
+
+    fn delete(&mut self, id: ContextId, host: &mut dyn Host) -> Result<(), CallError> {
+        self.call(Callback::OnLog, id, &[id.0], host)?;
+        self.call(Callback::OnDelete, id, &[id.0], host)?;
+        self.state.contexts.remove(id);
+        Ok(())
+    }
+
+    /// Runs a callback if the module has it, and what it left to be done after it.
+    fn call(
+        &mut self,
+        callback: Callback,
+        id: ContextId,
+        args: &[u32],
+        host: &mut dyn Host,
+    ) -> Result<Option<u32>, CallError> {
+        if !self.callbacks.has(callback) {
+            return Ok(None);
+        }
+        let result = self.run(callback, id, args, host)?;
+        while let Some(id) = self.state.finished.pop() {
+            // The stream has gone, and the host of this callback is about another one, or none.
+            host.select(None);
+            self.delete(id, host)?;
+        }
+        Ok(Some(result))
+    }
+
+    fn run(&mut self, callback: Callback, id: ContextId, args: &[u32], host: &mut dyn Host) -> Result<u32, CallError> {
+        if self.dead {
+            return Err(CallError::Dead);
+        }
+        self.state.callback = callback;
+        self.state.effective = id;
+        let timeout = host.timeout();
+        let mut dispatch = Dispatch::new(&mut self.state, host);
+        let result = self.instance.call(callback as usize, args, timeout, &mut dispatch);
+        self.state.output.flush(host);
+        if self.state.effective != id {
+            let token = match self.state.contexts.get(id) {
+                Some(Context::Stream { token, .. }) => *token,
+                _ => None,
+            };
+            host.select(token);
+        }
+        result.map_err(|trap| {
+            self.dead = true;
+            CallError::Trap { callback, context: id, trap }
+        })
+    }
+}
+
+/// What the host keeps of a VM, and its host functions work on.
+pub(crate) struct State {
+    pub(super) contexts: Contexts,
+    /// What the guest printed and has not ended a line behind.
+    pub(crate) output: Output,
+    config: VmConfig,
+    abi: AbiVersion,
+    allocator: Callback,
+    callback: Callback,
+    effective: ContextId,
+    finished: Vec<ContextId>,
+    scratch: Vec<u8>,
+    said: HashSet<&'static str>,
+}
+
+impl State {
+    fn new(module: &Module, config: VmConfig) -> State {
+        State {
+            contexts: Contexts::default(),
+            output: Output::default(),
+            config,
+            abi: module.abi,
+            // `Module::new` refuses a module without one.
+            allocator: module.callbacks.allocator().unwrap_or(Callback::Malloc),
+            callback: Callback::Initialize,
+            effective: ContextId(0),
+            finished: Vec::new(),
+            scratch: Vec::new(),
+            said: HashSet::new(),
+        }
+    }
+
+    pub(super) fn abi(&self) -> AbiVersion {
+        self.abi
+    }
+
+    pub(super) fn allocator(&self) -> Callback {
+        self.allocator
+    }
+
+    /// The callback that is running.
+    pub(super) fn callback(&self) -> Callback {
+        self.callback
+    }
+
+    /// The context that host calls are about.
+    pub(super) fn effective(&self) -> ContextId {
+        self.effective
+    }
+
+    pub(super) fn set_effective(&mut self, id: ContextId) {
+        self.effective = id;
+    }
+
+    /// The configuration of the root that the effective context belongs to.
+    pub(super) fn root(&self) -> Option<&RootConfig> {
+        self.contexts.root_of(self.effective).map(|(_, config)| config)
+    }
+
+    pub(super) fn vm_configuration(&self) -> &[u8] {
+        &self.config.configuration
+    }
+
+    pub(super) fn vm_id(&self) -> &[u8] {
+        &self.config.id
+    }
+
+    /// A context whose guest has called proxy_done.
+    pub(super) fn finished(&mut self, id: ContextId) {
+        self.finished.push(id);
+    }
+
+    /// Whether `what` has not been said yet.
+    pub(super) fn first_time(&mut self, what: &'static str) -> bool {
+        self.said.insert(what)
+    }
+
+    /// An empty buffer for a value on its way to the guest.
+    pub(super) fn take_scratch(&mut self) -> Vec<u8> {
+        let mut buffer = std::mem::take(&mut self.scratch);
+        buffer.clear();
+        buffer
+    }
+
+    /// Keeps the buffer, unless a large value has made it large.
+    pub(super) fn keep_scratch(&mut self, buffer: Vec<u8>) {
+        const LARGEST: usize = 64 << 10;
+        if buffer.capacity() <= LARGEST {
+            self.scratch = buffer;
+        }
+    }
+}
+
+/// The level at which a failed callback is logged.
+impl CallError {
+    /// Severity in the host's log.
+    pub fn level(&self) -> LogLevel {
+        match self {
+            CallError::Trap { .. } => LogLevel::Critical,
+            CallError::Dead => LogLevel::Error,
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What can go wrong in an engine, in the words of the person who wrote the configuration or the guest.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// The bytes are no module that the engine can compile.
+#[derive(Debug, Error)]
+pub enum CompileError {
+    /// Neither binary WebAssembly nor WAT text.
+    #[error("not a WebAssembly module (neither the binary format nor WAT text): {0}")]
+    NotWasm(String),
+    /// Starts as a module and is broken further on.
+    #[error("invalid or truncated WebAssembly module: {0}")]
+    Invalid(String),
+}
+
+/// A module could not be joined with its host functions.
+#[derive(Debug, Error)]
+#[error("cannot link: {0}")]
+pub struct LinkError(pub String);
+
+/// The guest did not return.
+#[derive(Debug, Error)]
+pub enum Trap {
+    /// The guest did something that WebAssembly forbids, or a host function stopped it.
+    #[error("{reason}")]
+    Guest {
+        /// What happened, on one line.
+        reason: String,
+        /// Innermost frame first; empty when the engine has none.
+        backtrace: Vec<String>,
+    },
+    /// The deadline of the call passed.
+    #[error("still running after {} ms (wasm_timeout)", .0.as_millis())]
+    Timeout(Duration),
+    /// The guest ended itself.
+    #[error("called proc_exit({0})")]
+    Exit(u32),
+    /// The instance could not be made.
+    #[error("cannot instantiate: {0}")]
+    Instantiate(String),
+}
+
+impl Trap {
+    /// A trap raised by the host, with its reason.
+    pub fn host(reason: impl Into<String>) -> Self {
+        Trap::Guest { reason: reason.into(), backtrace: Vec::new() }
+    }
+
+    /// Frames of the guest, innermost first.
+    pub fn backtrace(&self) -> &[String] {
+        match self {
+            Trap::Guest { backtrace, .. } => backtrace,
+            _ => &[],
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The only place where guest memory is touched. Every pointer and size that a guest passes goes through here, and is
+//! checked in 64 bits, where the sum of two 32-bit numbers cannot wrap.
+
+use thiserror::Error;
+
+/// A pointer or a size of the guest leads outside its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("guest memory access out of bounds: {len} bytes at {ptr:#x}")]
+pub struct OutOfBounds {
+    /// Where the access begins.
+    pub ptr: u32,
+    /// How long it is.
+    pub len: u64,
+}
+
+/// A view of the guest's linear memory, valid until the guest runs again.
+pub struct GuestMemory<'a>(&'a mut [u8]);
+
+impl<'a> GuestMemory<'a> {
+    /// Wraps the memory as the engine gives it.
+    pub fn new(bytes: &'a mut [u8]) -> Self {
+        GuestMemory(bytes)
+    }
+
+    /// `len` bytes at `ptr`. No bytes may be asked for anywhere inside memory, or right behind its end.
+    pub fn read(&self, ptr: u32, len: u32) -> Result<&[u8], OutOfBounds> {
+        let (start, end) = self.range(ptr, u64::from(len))?;
+        Ok(&self.0[start..end])
+    }
+
+    /// Copies `bytes` to `ptr`.
+    pub fn write(&mut self, ptr: u32, bytes: &[u8]) -> Result<(), OutOfBounds> {
+        let (start, end) = self.range(ptr, bytes.len() as u64)?;
+        self.0[start..end].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    /// The little-endian 32-bit number at `ptr`.
+    pub fn read_u32(&self, ptr: u32) -> Result<u32, OutOfBounds> {
+        let (start, _) = self.range(ptr, 4)?;
+        let mut bytes = [0; 4];
+        bytes.copy_from_slice(&self.0[start..start + 4]);
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    /// Writes a little-endian 32-bit number.
+    pub fn write_u32(&mut self, ptr: u32, value: u32) -> Result<(), OutOfBounds> {
+        self.write(ptr, &value.to_le_bytes())
+    }
+
+    /// Writes a little-endian 64-bit number.
+    pub fn write_u64(&mut self, ptr: u32, value: u64) -> Result<(), OutOfBounds> {
+        self.write(ptr, &value.to_le_bytes())
+    }
+
+    /// Fills `len` bytes at `ptr` through `fill`.
+    pub fn fill_with<E>(
+        &mut self,
+        ptr: u32,
+        len: u32,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Result<(), E>, OutOfBounds> {
+        let (start, end) = self.range(ptr, u64::from(len))?;
+        Ok(fill(&mut self.0[start..end]))
+    }
+
+    /// Fails when `len` bytes at `ptr` are not all inside, without touching them.
+    pub fn check(&self, ptr: u32, len: u64) -> Result<(), OutOfBounds> {
+        self.range(ptr, len).map(|_| ())
+    }
+
+    fn range(&self, ptr: u32, len: u64) -> Result<(usize, usize), OutOfBounds> {
+        let start = u64::from(ptr);
+        match start.checked_add(len) {
+            Some(end) if end <= self.0.len() as u64 => Ok((start as usize, end as usize)),
+            _ => Err(OutOfBounds { ptr, len }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_ends_at_the_last_byte() {
+        let mut bytes = [7u8; 16];
+        let mut memory = GuestMemory::new(&mut bytes);
+        assert_eq!(memory.read(12, 4), Ok(&[7u8; 4][..]));
+        assert_eq!(memory.read(16, 0), Ok(&[][..]));
+        assert_eq!(memory.read(13, 4), Err(OutOfBounds { ptr: 13, len: 4 }));
+        assert!(memory.read(17, 0).is_err());
+        assert!(memory.write(15, &[1, 2]).is_err());
+        assert!(memory.write_u64(9, 1).is_err());
+        assert_eq!(memory.write_u64(8, 1), Ok(()));
+        assert_eq!(memory.read_u32(8), Ok(1));
+    }
+
+    #[test]
+    fn the_sum_of_pointer_and_size_does_not_wrap() {
+        let mut bytes = [0u8; 16];
+        let memory = GuestMemory::new(&mut bytes);
+        assert!(memory.read(u32::MAX, u32::MAX).is_err());
+        assert!(memory.read(8, u32::MAX - 4).is_err());
+        assert!(memory.check(1, u64::MAX).is_err());
+    }
+
+    #[test]
+    fn a_guest_without_memory_has_none() {
+        let memory = GuestMemory::new(&mut []);
+        assert!(memory.read(0, 1).is_err());
+        assert_eq!(memory.read(0, 0), Ok(&[][..]));
+    }
+}
