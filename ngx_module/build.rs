@@ -1,0 +1,20 @@
+//! Turns what `nginx-sys` learned about the nginx tree into `cfg` flags.
+
+fn main() {
+    println!("cargo:rerun-if-env-changed=DEP_NGINX_VERSION_NUMBER");
+    println!("cargo:rustc-check-cfg=cfg(linked_headers)");
+    println!("cargo:rerun-if-env-changed=DEP_NGINX_FEATURES");
+    println!("cargo:rustc-check-cfg=cfg(ngx_feature, values(any()))");
+    // The options that nginx was configured with.
+    for feature in std::env::var("DEP_NGINX_FEATURES").unwrap_or_default().split(',') {
+        println!("cargo:rustc-cfg=ngx_feature=\"{feature}\"");
+    }
+    let version: u32 = std::env::var("DEP_NGINX_VERSION_NUMBER")
+        .expect("nginx-sys tells the version of nginx")
+        .parse()
+        .expect("nginx_version is a number");
+    // Since 1.23.0, header lines of one name are linked through `next`; before, some stood in arrays.
+    if version >= 1_023_000 {
+        println!("cargo:rustc-cfg=linked_headers");
+    }
+}

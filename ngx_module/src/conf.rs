@@ -1,0 +1,248 @@
+//! The configuration: what the directives say, and what start-up made of it.
+//!
+//! [`MainConf`] belongs to the core module and lives as long as its cycle. [`LocConf`] is nginx's usual location
+//! configuration, plain data in the cycle's pool.
+
+use std::cell::RefCell;
+use std::ffi::c_void;
+use std::fmt;
+use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nginx_sys::{ngx_conf_t, ngx_cycle_t, ngx_http_request_t, ngx_msec_t, ngx_pcalloc, ngx_uint_t};
+use ngx_wasm::proxy_wasm::{Module, RootConfig, VmConfig};
+use ngx_wasm::vm::InstanceLimits;
+
+use crate::engine::Kind;
+use crate::module::{ngx_http_wasm_module, ngx_wasm_module};
+use crate::pool;
+use crate::worker::FilterInstance;
+
+/// Nothing was said at this level.
+pub const UNSET: usize = usize::MAX;
+/// The chain without filters, which `proxy_wasm off` makes.
+pub const NO_CHAIN: usize = usize::MAX - 1;
+
+const DEFAULT_MEMORY_LIMIT: usize = 128 << 20;
+const DEFAULT_TIMEOUT: ngx_msec_t = 1000;
+const DEFAULT_PAUSE_TIMEOUT: ngx_msec_t = 60_000;
+
+/// Where in the configuration something was said.
+#[derive(Clone, Debug)]
+pub struct Place {
+    file: String,
+    line: ngx_uint_t,
+}
+
+impl Place {
+    /// The directive that nginx is reading.
+    ///
+    /// # Safety
+    /// `cf` is what nginx passed to the handler of a directive.
+    pub unsafe fn of(cf: *mut ngx_conf_t) -> Place {
+        // SAFETY: a directive handler runs while a file, or the argument of -g, is read; both have this structure.
+        unsafe {
+            let file = (*cf).conf_file;
+            if file.is_null() || (*file).file.name.is_empty() {
+                return Place { file: "command line".into(), line: 0 };
+            }
+            Place { file: String::from_utf8_lossy((*file).file.name.as_bytes()).into_owned(), line: (*file).line }
+        }
+    }
+}
+
+/// In nginx's own form, "FILE:LINE".
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// `module NAME PATH ['VM CONFIG'];`
+pub struct ModuleConf {
+    pub name: Vec<u8>,
+    pub path: String,
+    pub vm_configuration: Vec<u8>,
+    pub place: Place,
+    /// Set by start-up.
+    pub module: Option<Arc<Module>>,
+}
+
+/// `proxy_wasm NAME ['CONFIG'];`
+pub struct FilterConf {
+    pub name: Vec<u8>,
+    pub configuration: Vec<u8>,
+    pub place: Place,
+    /// The level that declares it, whose limits hold for its instance.
+    declared: *const LocConf,
+    /// Set by start-up: the place of its module in [`MainConf::modules`].
+    pub module: usize,
+    /// Caps on its instance.
+    pub limits: InstanceLimits,
+    /// How long its start-up may take.
+    pub timeout: Duration,
+}
+
+impl FilterConf {
+    /// The parts of the configuration that the VM wants.
+    pub fn configs(&self, module: &ModuleConf) -> (VmConfig, RootConfig) {
+        let vm =
+            VmConfig { id: module.name.clone(), configuration: module.vm_configuration.clone(), limits: self.limits };
+        let root =
+            RootConfig { name: self.name.clone(), root_id: Vec::new(), configuration: self.configuration.clone() };
+        (vm, root)
+    }
+}
+
+/// Everything about one cycle.
+#[derive(Default)]
+pub struct MainConf {
+    pub wasm_block: Option<Place>,
+    pub engine: Kind,
+    pub modules: Vec<ModuleConf>,
+    pub filters: Vec<FilterConf>,
+    /// Filters of each level that declares any, in order.
+    pub chains: Vec<Vec<usize>>,
+    /// What runs in this worker, one for each filter.
+    pub instances: Vec<RefCell<FilterInstance>>,
+}
+
+impl MainConf {
+    /// `create_conf` of the core module.
+    ///
+    /// # Safety
+    /// `cycle` is the cycle that nginx is making.
+    pub unsafe fn create(cycle: *mut ngx_cycle_t) -> *mut c_void {
+        // SAFETY: the cycle's pool is destroyed with the cycle, after everything that could reach its configuration.
+        unsafe { pool::own((*cycle).pool, MainConf::default()).map_or(ptr::null_mut(), |conf| conf.cast()) }
+    }
+
+    /// The configuration of a cycle, or null before `create_conf`.
+    ///
+    /// # Safety
+    /// `cycle` is a cycle of nginx.
+    pub unsafe fn of(cycle: *const ngx_cycle_t) -> *mut MainConf {
+        // SAFETY: nginx gave the module its index, and made `conf_ctx` for all indexes.
+        unsafe {
+            let ctx = (*cycle).conf_ctx;
+            if ctx.is_null() || ngx_wasm_module.index == ngx_uint_t::MAX {
+                return ptr::null_mut();
+            }
+            (*ctx.add(ngx_wasm_module.index)).cast()
+        }
+    }
+
+    /// Adds a filter at the end of the chain of `loc`.
+    pub fn add_filter(&mut self, loc: &mut LocConf, name: Vec<u8>, configuration: Vec<u8>, place: Place) {
+        if loc.chain == UNSET {
+            loc.chain = self.chains.len();
+            self.chains.push(Vec::new());
+        }
+        self.chains[loc.chain].push(self.filters.len());
+        self.filters.push(FilterConf {
+            name,
+            configuration,
+            place,
+            declared: loc,
+            module: UNSET,
+            limits: InstanceLimits::default(),
+            timeout: Duration::ZERO,
+        });
+    }
+
+    /// Gives each filter the limits of the level that declares it, once all levels are merged.
+    pub fn settle_limits(&mut self) {
+        for filter in &mut self.filters {
+            // SAFETY: the level's configuration is in the pool of this cycle, and nothing writes it any more.
+            let declared = unsafe { &*filter.declared };
+            filter.limits = InstanceLimits { memory: declared.memory_limit() };
+            filter.timeout = declared.timeout();
+        }
+    }
+}
+
+/// What a location says, or inherits.
+#[repr(C)]
+pub struct LocConf {
+    main: *mut MainConf,
+    /// Place in [`MainConf::chains`].
+    pub chain: usize,
+    pub memory_limit: usize,
+    pub timeout: ngx_msec_t,
+    pub pause_timeout: ngx_msec_t,
+}
+
+impl LocConf {
+    /// `create_loc_conf` of the HTTP module.
+    ///
+    /// # Safety
+    /// `cf` comes from nginx.
+    pub unsafe fn create(cf: *mut ngx_conf_t) -> *mut c_void {
+        // SAFETY: the pool aligns for any plain structure, and the core module's configuration is there already.
+        unsafe {
+            let conf = ngx_pcalloc((*cf).pool, size_of::<LocConf>()).cast::<LocConf>();
+            if !conf.is_null() {
+                conf.write(LocConf {
+                    main: MainConf::of((*cf).cycle),
+                    chain: UNSET,
+                    memory_limit: UNSET,
+                    timeout: ngx_msec_t::MAX,
+                    pause_timeout: ngx_msec_t::MAX,
+                });
+            }
+            conf.cast()
+        }
+    }
+
+    /// Takes from the outer level what this one does not say.
+    pub fn inherit(&mut self, outer: &LocConf) {
+        if self.chain == UNSET {
+            self.chain = outer.chain;
+        }
+        if self.memory_limit == UNSET {
+            self.memory_limit = outer.memory_limit;
+        }
+        if self.timeout == ngx_msec_t::MAX {
+            self.timeout = outer.timeout;
+        }
+        if self.pause_timeout == ngx_msec_t::MAX {
+            self.pause_timeout = outer.pause_timeout;
+        }
+    }
+
+    /// The configuration of the location that a request is in.
+    ///
+    /// # Safety
+    /// `r` is a live request.
+    pub unsafe fn of<'a>(r: *mut ngx_http_request_t) -> &'a LocConf {
+        // SAFETY: nginx keeps an array for all HTTP modules in the request, and the cycle as long as the request.
+        unsafe { &*(*(*r).loc_conf.add(ngx_http_wasm_module.ctx_index)).cast::<LocConf>() }
+    }
+
+    /// The cycle's configuration, which lives as long as this one.
+    pub fn main<'a>(&self) -> &'a MainConf {
+        // SAFETY: both are in the pool of one cycle; nothing has a unique borrow of it after start-up.
+        unsafe { &*self.main }
+    }
+
+    /// The filters of the location, with the number of their chain; `None` when there are none.
+    pub fn chain(&self) -> Option<(usize, &[usize])> {
+        Some((self.chain, self.main().chains.get(self.chain)?))
+    }
+
+    /// How long a callback may run.
+    pub fn timeout(&self) -> Duration {
+        let timeout = if self.timeout == ngx_msec_t::MAX { DEFAULT_TIMEOUT } else { self.timeout };
+        Duration::from_millis(timeout as u64)
+    }
+
+    /// How long a filter may pause a request, in milliseconds.
+    pub fn pause_timeout(&self) -> ngx_msec_t {
+        if self.pause_timeout == ngx_msec_t::MAX { DEFAULT_PAUSE_TIMEOUT } else { self.pause_timeout }
+    }
+
+    fn memory_limit(&self) -> usize {
+        if self.memory_limit == UNSET { DEFAULT_MEMORY_LIMIT } else { self.memory_limit }
+    }
+}

@@ -1,0 +1,132 @@
+//! The directives: a file for each, or each family. `module.rs` gives the tables to nginx.
+
+mod limits;
+mod proxy_wasm;
+mod wasm;
+mod wasm_vm;
+
+use std::ffi::{c_char, c_void};
+
+use nginx_sys::{
+    NGX_CONF_BLOCK, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE12, NGX_CONF_TAKE23, NGX_DIRECT_CONF,
+    NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_LOG_EMERG, NGX_MAIN_CONF,
+    ngx_command_t, ngx_conf_t, ngx_str_t, ngx_uint_t,
+};
+
+use crate::conf::{LocConf, MainConf};
+use crate::guard::guard;
+use crate::log;
+use crate::module::{CONF_ERROR, CONF_OK, name};
+
+/// Directives inside `wasm { }`. Nginx compares the bit only among modules of one type, as it does for `events { }`.
+const WASM_CONF: u32 = 0x0200_0000;
+
+const ANY_HTTP: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
+
+/// Directives of the core module.
+pub static mut CORE: [ngx_command_t; 3] = [
+    ngx_command_t {
+        name: name(c"wasm"),
+        type_: (NGX_MAIN_CONF | NGX_CONF_BLOCK | NGX_CONF_NOARGS) as ngx_uint_t,
+        set: Some(wasm::block),
+        conf: 0,
+        offset: 0,
+        post: std::ptr::null_mut(),
+    },
+    ngx_command_t {
+        name: name(c"module"),
+        type_: (WASM_CONF | NGX_DIRECT_CONF | NGX_CONF_TAKE23) as ngx_uint_t,
+        set: Some(wasm::module),
+        conf: 0,
+        offset: 0,
+        post: std::ptr::null_mut(),
+    },
+    ngx_command_t::empty(),
+];
+
+/// Directives of the HTTP module.
+pub static mut HTTP: [ngx_command_t; 6] = [
+    http(c"wasm_vm", NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, wasm_vm::set),
+    http(c"proxy_wasm", ANY_HTTP | NGX_CONF_TAKE12, proxy_wasm::set),
+    http(c"wasm_memory_limit", ANY_HTTP | NGX_CONF_TAKE1, limits::memory),
+    http(c"wasm_timeout", ANY_HTTP | NGX_CONF_TAKE1, limits::timeout),
+    http(c"wasm_pause_timeout", ANY_HTTP | NGX_CONF_TAKE1, limits::pause_timeout),
+    ngx_command_t::empty(),
+];
+
+type Set = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_void) -> *mut c_char;
+
+const fn http(directive: &'static std::ffi::CStr, kind: u32, set: Set) -> ngx_command_t {
+    ngx_command_t {
+        name: name(directive),
+        type_: kind as ngx_uint_t,
+        set: Some(set),
+        conf: NGX_HTTP_LOC_CONF_OFFSET,
+        offset: 0,
+        post: std::ptr::null_mut(),
+    }
+}
+
+/// A directive that nginx is reading.
+pub(crate) struct Directive {
+    cf: *mut ngx_conf_t,
+}
+
+impl Directive {
+    /// Runs `body`, and reports its error as nginx does: message, file, line.
+    ///
+    /// # Safety
+    /// `cf` is what nginx passed to the handler that calls this.
+    unsafe fn handle(cf: *mut ngx_conf_t, body: impl FnOnce(&Directive) -> Result<(), String>) -> *mut c_char {
+        guard(CONF_ERROR, || {
+            match body(&Directive { cf }) {
+                Ok(()) => CONF_OK,
+                Err(reason) => {
+                    // SAFETY: `cf` and its log live as long as the handler runs.
+                    unsafe {
+                        let place = crate::conf::Place::of(cf);
+                        log::write(NGX_LOG_EMERG, (*cf).log, format!("{reason} in {place}"));
+                    }
+                    CONF_ERROR
+                }
+            }
+        })
+    }
+
+    /// All words of the directive, its name first.
+    fn words(&self) -> &[ngx_str_t] {
+        // SAFETY: nginx fills an array of strings before it calls a handler.
+        unsafe { (*(*self.cf).args).as_slice() }
+    }
+
+    /// Word number `n`, if there.
+    fn word(&self, n: usize) -> Option<&[u8]> {
+        self.words().get(n).map(ngx_str_t::as_bytes)
+    }
+
+    fn place(&self) -> crate::conf::Place {
+        // SAFETY: as in `handle`.
+        unsafe { crate::conf::Place::of(self.cf) }
+    }
+
+    /// The cycle's configuration. Nothing else borrows it while a directive is handled, so one short borrow at a time is
+    /// unique.
+    fn main(&self) -> Result<&mut MainConf, String> {
+        // SAFETY: the core module made it before nginx read the first line.
+        unsafe { MainConf::of((*self.cf).cycle).as_mut() }.ok_or_else(|| "the wasm module is not initialised".into())
+    }
+}
+
+/// The location configuration that nginx passes to a handler.
+///
+/// # Safety
+/// `conf` is that pointer, of a directive with [`NGX_HTTP_LOC_CONF_OFFSET`].
+unsafe fn loc<'a>(conf: *mut c_void) -> &'a mut LocConf {
+    // SAFETY: it came from `LocConf::create`, and handlers run one at a time.
+    unsafe { &mut *conf.cast::<LocConf>() }
+}
+
+/// Bytes for an error message.
+fn shown(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}

@@ -1,0 +1,36 @@
+//! Header maps of requests and responses, over nginx's structures: lists of lines, and beside them the fields that nginx
+//! itself reads. `host.rs` is the caller.
+
+pub mod list;
+pub mod request;
+pub mod response;
+
+/// Why a change of headers did not happen.
+pub enum Refused {
+    /// The pool has no memory.
+    NoMemory,
+    /// It would break the message on the wire.
+    Malformed(String),
+    /// Nginx decides this itself.
+    Ignored(String),
+}
+
+/// Names are tokens (RFC 9110, section 5.1).
+fn check_name(name: &[u8]) -> Result<(), Refused> {
+    if !name.is_empty() && name.iter().all(|byte| is_token(*byte)) {
+        return Ok(());
+    }
+    Err(Refused::Malformed(format!("invalid header name \"{}\"", name.escape_ascii())))
+}
+
+/// A value must not end its line (RFC 9110, section 5.5): whoever controls it would write the next header, or a body.
+fn check_value(name: &[u8], value: &[u8]) -> Result<(), Refused> {
+    if !value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+        return Ok(());
+    }
+    Err(Refused::Malformed(format!("CR, LF or NUL in the value of header \"{}\"", name.escape_ascii())))
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}

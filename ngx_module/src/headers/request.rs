@@ -1,0 +1,349 @@
+//! Headers of a request. Beside the list, nginx has a field for each header that it knows; both change together.
+
+use nginx_sys::{
+    ngx_hash_find, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_header_t, ngx_http_request_t, ngx_str_t,
+    ngx_table_elt_t, ngx_uint_t,
+};
+use ngx_wasm::proxy_wasm::Pairs;
+
+use super::list::{self, nginx_hash};
+use super::{Refused, check_name, check_value, is_token};
+use crate::pool;
+use crate::properties::scheme;
+
+/// Appends the first value of `name` to `value`.
+///
+/// # Safety
+/// `r` is a live request, here and below.
+pub unsafe fn get(r: *mut ngx_http_request_t, name: &[u8], value: &mut Vec<u8>) -> bool {
+    // SAFETY: see above.
+    unsafe {
+        match name {
+            b":path" => value.extend_from_slice((*r).unparsed_uri.as_bytes()),
+            b":method" => value.extend_from_slice((*r).method_name.as_bytes()),
+            b":scheme" => value.extend_from_slice(scheme(r)),
+            _ => {
+                let name = if name == b":authority" { b"host".as_slice() } else { name };
+                let Some(line) = list::lines(&raw mut (*r).headers_in.headers).find(|line| list::is(*line, name))
+                else {
+                    // HTTP/2 and absolute URIs name the host without a line.
+                    let server = (*r).headers_in.server.as_bytes();
+                    let known = name.eq_ignore_ascii_case(b"host") && !server.is_empty();
+                    if known {
+                        value.extend_from_slice(server);
+                    }
+                    return known;
+                };
+                value.extend_from_slice((*line).value.as_bytes());
+            }
+        }
+        true
+    }
+}
+
+/// Shows all pairs to `visit`, pseudo-headers first; `host` is `:authority`.
+pub unsafe fn visit(r: *mut ngx_http_request_t, visit: &mut dyn FnMut(&[u8], &[u8])) {
+    // SAFETY: see `get`.
+    unsafe {
+        let mut authority = Vec::new();
+        if get(r, b":authority", &mut authority) {
+            visit(b":authority", &authority);
+        }
+        visit(b":path", (*r).unparsed_uri.as_bytes());
+        visit(b":method", (*r).method_name.as_bytes());
+        visit(b":scheme", scheme(r));
+        for line in list::lines(&raw mut (*r).headers_in.headers) {
+            if !list::is(line, b"host") {
+                list::show(line, visit);
+            }
+        }
+    }
+}
+
+/// Adds one more value. Pseudo-headers and the host have one only, so it becomes that.
+pub unsafe fn add(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> Result<(), Refused> {
+    // SAFETY: see `get`.
+    unsafe {
+        if is_single(name) {
+            return replace(r, name, value);
+        }
+        check_name(name)?;
+        check_value(name, value)?;
+        list::push(&raw mut (*r).headers_in.headers, (*r).pool, name, value)?;
+        sync(r, name)
+    }
+}
+
+/// Makes `value` the only one.
+pub unsafe fn replace(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> Result<(), Refused> {
+    check_value(name, value)?;
+    // SAFETY: see `get`.
+    unsafe {
+        match name {
+            b":path" => return set_path(r, value),
+            b":method" => return set_method(r, value),
+            b":scheme" => return set_scheme(r, value),
+            _ => {}
+        }
+        let is_host = name == b":authority" || name.eq_ignore_ascii_case(b"host");
+        let name = if is_host { b"Host".as_slice() } else { name };
+        check_name(name)?;
+        if is_host {
+            check_host(value)?;
+        }
+        list::remove(&raw mut (*r).headers_in.headers, (*r).pool, name)?;
+        list::push(&raw mut (*r).headers_in.headers, (*r).pool, name, value)?;
+        if is_host {
+            set_server(r, value)?;
+        }
+        sync(r, name)
+    }
+}
+
+/// Drops all values.
+pub unsafe fn remove(r: *mut ngx_http_request_t, name: &[u8]) -> Result<(), Refused> {
+    // A request has always these.
+    if matches!(name, b":path" | b":method" | b":scheme" | b":authority") {
+        return Ok(());
+    }
+    // SAFETY: see `get`.
+    unsafe {
+        list::remove(&raw mut (*r).headers_in.headers, (*r).pool, name)?;
+        sync(r, name)
+    }
+}
+
+/// Makes the headers consist of `pairs` alone. Pseudo-headers that are not among them stay.
+pub unsafe fn set(r: *mut ngx_http_request_t, pairs: &Pairs) -> Result<(), Refused> {
+    // Everything is looked at before anything changes.
+    for (name, value) in pairs.iter() {
+        if !name.starts_with(b":") {
+            check_name(name)?;
+        }
+        check_value(name, value)?;
+    }
+    // SAFETY: see `get`.
+    unsafe {
+        let mut old: Vec<Vec<u8>> = Vec::new();
+        for line in list::lines(&raw mut (*r).headers_in.headers) {
+            let name = (*line).key.as_bytes().to_ascii_lowercase();
+            if name != b"host" && !old.contains(&name) {
+                old.push(name);
+            }
+        }
+        for name in &old {
+            remove(r, name)?;
+        }
+        for (name, value) in pairs.iter() {
+            // A list in which nothing of these changed must not make nginx parse the path again.
+            let mut now = Vec::new();
+            if is_single(name) && get(r, name, &mut now) && now == value {
+                continue;
+            }
+            add(r, name, value)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_single(name: &[u8]) -> bool {
+    name.starts_with(b":") || name.eq_ignore_ascii_case(b"host")
+}
+
+/// Brings the field that nginx has for a header in line with the list.
+unsafe fn sync(r: *mut ngx_http_request_t, name: &[u8]) -> Result<(), Refused> {
+    // SAFETY: nginx's table gives the offset of a pointer (or, before 1.23, of an array for the headers that may come more
+    // than once) in headers_in.
+    unsafe {
+        let lower = name.to_ascii_lowercase();
+        let hash = lower.iter().fold(0, |key, byte| nginx_hash(key, *byte));
+        let cmcf = core_main_conf(r);
+        let known =
+            ngx_hash_find(&raw mut (*cmcf).headers_in_hash, hash as ngx_uint_t, lower.as_ptr().cast_mut(), lower.len())
+                .cast::<ngx_http_header_t>();
+        if known.is_null() || ((*known).offset == 0 && lower != b"host") {
+            return Ok(());
+        }
+        let lines = list::lines(&raw mut (*r).headers_in.headers).filter(|line| list::is(*line, &lower));
+        let field = (&raw mut (*r).headers_in).cast::<u8>().add((*known).offset);
+        link(r, field, &lower, lines)
+    }
+}
+
+/// Since nginx 1.23 a field leads to the first line of its name, and each line to the next.
+#[cfg(linked_headers)]
+unsafe fn link(
+    _: *mut ngx_http_request_t,
+    field: *mut u8,
+    _: &[u8],
+    lines: impl Iterator<Item = *mut ngx_table_elt_t>,
+) -> Result<(), Refused> {
+    // SAFETY: `sync` found the field; nginx aligns it for a pointer.
+    unsafe {
+        let mut place = field.cast::<*mut ngx_table_elt_t>();
+        for line in lines {
+            *place = line;
+            place = &raw mut (*line).next;
+        }
+        *place = std::ptr::null_mut();
+    }
+    Ok(())
+}
+
+/// Before, two headers had an array, and the others a pointer to one line.
+#[cfg(not(linked_headers))]
+unsafe fn link(
+    r: *mut ngx_http_request_t,
+    field: *mut u8,
+    name: &[u8],
+    mut lines: impl Iterator<Item = *mut ngx_table_elt_t>,
+) -> Result<(), Refused> {
+    // SAFETY: `sync` found the field; which type it has is nginx's (src/http/ngx_http_request.h).
+    unsafe {
+        if !matches!(name, b"cookie" | b"x-forwarded-for") {
+            *field.cast::<*mut ngx_table_elt_t>() = lines.next().unwrap_or(std::ptr::null_mut());
+            return Ok(());
+        }
+        let array = field.cast::<nginx_sys::ngx_array_t>();
+        super::list::refill((*r).pool, array, lines)
+    }
+}
+
+unsafe fn core_main_conf(r: *mut ngx_http_request_t) -> *mut ngx_http_core_main_conf_t {
+    // SAFETY: the core HTTP module has a main configuration in every request.
+    unsafe { (*(*r).main_conf.add((*(&raw const ngx_http_core_module)).ctx_index)).cast() }
+}
+
+/// Gives the request another target, as if the client had sent it. Nginx's own parser decides what is valid.
+unsafe fn set_path(r: *mut ngx_http_request_t, path: &[u8]) -> Result<(), Refused> {
+    let malformed = || Refused::Malformed(format!("invalid :path \"{}\"", path.escape_ascii()));
+    if !path.starts_with(b"/") || path.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
+        return Err(malformed());
+    }
+    // SAFETY: the parser works on these fields of the request (src/http/ngx_http_parse.c, ngx_http_parse_uri and
+    // ngx_http_parse_complex_uri). Nginx reuses their memory later, so they are put back as they were.
+    unsafe {
+        let text = pool::copy((*r).pool, path).ok_or(Refused::NoMemory)?;
+        let before = ((*r).uri_start, (*r).uri_end, (*r).uri_ext, (*r).args_start, (*r).state);
+        let exten = (*r).exten;
+        (*r).uri_start = text.data;
+        (*r).uri_end = text.data.add(text.len);
+        (*r).uri_ext = std::ptr::null_mut();
+        (*r).args_start = std::ptr::null_mut();
+        (*r).exten = ngx_str_t::empty();
+        (*r).state = 0;
+        (*r).set_complex_uri(0);
+        (*r).set_quoted_uri(0);
+        (*r).set_plus_in_uri(0);
+
+        let parsed = parse_uri(r);
+        match parsed {
+            Some(uri) => {
+                // Of a path that it decodes, the parser sets the extension itself, and `uri_ext` is null then.
+                if !(*r).uri_ext.is_null() {
+                    let len = uri.data.add(uri.len).offset_from((*r).uri_ext) as usize;
+                    (*r).exten = ngx_str_t { data: (*r).uri_ext, len };
+                }
+                (*r).uri = uri;
+                (*r).args = match (*r).args_start {
+                    start if start.is_null() => ngx_str_t::empty(),
+                    start => ngx_str_t { data: start, len: (*r).uri_end.offset_from(start) as usize },
+                };
+                (*r).unparsed_uri = text;
+                (*r).set_valid_unparsed_uri(1);
+            }
+            None => (*r).exten = exten,
+        }
+        ((*r).uri_start, (*r).uri_end, (*r).uri_ext, (*r).args_start, (*r).state) = before;
+        parsed.map(|_| ()).ok_or_else(malformed)
+    }
+}
+
+unsafe fn parse_uri(r: *mut ngx_http_request_t) -> Option<ngx_str_t> {
+    // SAFETY: see `set_path`.
+    unsafe {
+        if nginx_sys::ngx_http_parse_uri(r) != crate::rc::OK {
+            return None;
+        }
+        let end = if (*r).args_start.is_null() { (*r).uri_end } else { (*r).args_start.sub(1) };
+        let len = end.offset_from((*r).uri_start) as usize;
+        if (*r).complex_uri() == 0 && (*r).quoted_uri() == 0 {
+            return Some(ngx_str_t { len, data: (*r).uri_start });
+        }
+        // Decoding never makes a path longer. The parser writes to r->uri, whose old value must survive a failure.
+        let old = (*r).uri;
+        let data = nginx_sys::ngx_pnalloc((*r).pool, len + 1).cast::<u8>();
+        if data.is_null() {
+            return None;
+        }
+        (*r).uri = ngx_str_t { len, data };
+        let merge_slashes = (*core_srv_conf(r)).merge_slashes as ngx_uint_t;
+        let parsed = nginx_sys::ngx_http_parse_complex_uri(r, merge_slashes) == crate::rc::OK;
+        let uri = std::mem::replace(&mut (*r).uri, old);
+        parsed.then_some(uri)
+    }
+}
+
+unsafe fn core_srv_conf(r: *mut ngx_http_request_t) -> *mut nginx_sys::ngx_http_core_srv_conf_t {
+    // SAFETY: the core HTTP module has a server configuration in every request.
+    unsafe { (*(*r).srv_conf.add((*(&raw const ngx_http_core_module)).ctx_index)).cast() }
+}
+
+unsafe fn set_method(r: *mut ngx_http_request_t, method: &[u8]) -> Result<(), Refused> {
+    if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) {
+        return Err(Refused::Malformed(format!("invalid :method \"{}\"", method.escape_ascii())));
+    }
+    let number = match method {
+        b"GET" => nginx_sys::NGX_HTTP_GET,
+        b"HEAD" => nginx_sys::NGX_HTTP_HEAD,
+        b"POST" => nginx_sys::NGX_HTTP_POST,
+        b"PUT" => nginx_sys::NGX_HTTP_PUT,
+        b"DELETE" => nginx_sys::NGX_HTTP_DELETE,
+        b"MKCOL" => nginx_sys::NGX_HTTP_MKCOL,
+        b"COPY" => nginx_sys::NGX_HTTP_COPY,
+        b"MOVE" => nginx_sys::NGX_HTTP_MOVE,
+        b"OPTIONS" => nginx_sys::NGX_HTTP_OPTIONS,
+        b"PROPFIND" => nginx_sys::NGX_HTTP_PROPFIND,
+        b"PROPPATCH" => nginx_sys::NGX_HTTP_PROPPATCH,
+        b"LOCK" => nginx_sys::NGX_HTTP_LOCK,
+        b"UNLOCK" => nginx_sys::NGX_HTTP_UNLOCK,
+        b"PATCH" => nginx_sys::NGX_HTTP_PATCH,
+        b"TRACE" => nginx_sys::NGX_HTTP_TRACE,
+        _ => nginx_sys::NGX_HTTP_UNKNOWN,
+    };
+    // SAFETY: see `get`.
+    unsafe {
+        (*r).method_name = pool::copy((*r).pool, method).ok_or(Refused::NoMemory)?;
+        (*r).method = number as ngx_uint_t;
+    }
+    Ok(())
+}
+
+/// The scheme is that of the client's connection; nginx has no place for another.
+unsafe fn set_scheme(r: *mut ngx_http_request_t, value: &[u8]) -> Result<(), Refused> {
+    // SAFETY: see `get`.
+    if unsafe { scheme(r) } == value {
+        return Ok(());
+    }
+    Err(Refused::Ignored("a change of :scheme has no effect in nginx; use the scheme of proxy_pass".into()))
+}
+
+fn check_host(value: &[u8]) -> Result<(), Refused> {
+    let valid = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
+    if !value.is_empty() && value.iter().all(valid) {
+        return Ok(());
+    }
+    Err(Refused::Malformed(format!("invalid host \"{}\"", value.escape_ascii())))
+}
+
+/// `$host` is the host without its port, in lower case.
+unsafe fn set_server(r: *mut ngx_http_request_t, value: &[u8]) -> Result<(), Refused> {
+    let end = match value.iter().rposition(|byte| *byte == b':') {
+        Some(colon) if !value[colon..].contains(&b']') => colon,
+        _ => value.len(),
+    };
+    let host = value[..end].to_ascii_lowercase();
+    // SAFETY: see `get`.
+    unsafe { (*r).headers_in.server = pool::copy((*r).pool, &host).ok_or(Refused::NoMemory)? };
+    Ok(())
+}

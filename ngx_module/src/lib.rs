@@ -1,0 +1,31 @@
+//! The nginx module: everything that knows nginx, and nothing that needs no nginx to be tested.
+//!
+//! `module.rs` is what nginx loads; `directives/` fills the configuration that `conf.rs` describes; `startup.rs` checks it
+//! in the master; `worker.rs` holds the running filters of a worker; `phases/` are the entry points of a request, whose
+//! filters reach it through `host.rs`, `headers/` and `properties/`; `lua.rs` is the way in from Lua.
+//!
+//! All `unsafe` of the project, outside of the engine backends, is in this crate. The rules that make it sound come from
+//! nginx: one thread per process runs everything; a pool's memory lives until the pool is destroyed; configuration lives as
+//! long as its cycle, and a request holds its cycle.
+
+#![allow(clippy::missing_safety_doc)]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod conf;
+mod cpu_clock;
+mod directives;
+mod engine;
+mod guard;
+mod headers;
+mod host;
+mod local_response;
+mod log;
+mod lua;
+mod module;
+mod phases;
+mod pool;
+mod properties;
+mod rc;
+mod request;
+mod startup;
+mod worker;

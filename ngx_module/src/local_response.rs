@@ -1,0 +1,160 @@
+//! Responses that filters make: instead of passing the request on ([`send`]), or in the place of a response that is on its
+//! way ([`replace`]).
+
+use nginx_sys::{
+    ngx_buf_t, ngx_chain_t, ngx_http_clean_header, ngx_http_discard_request_body, ngx_http_output_filter,
+    ngx_http_request_t, ngx_http_send_header, ngx_int_t, ngx_pcalloc,
+};
+use ngx_wasm::proxy_wasm::LocalResponse;
+
+use crate::headers::{self, Refused};
+use crate::request::Request;
+use crate::{log, phases, pool, rc};
+
+/// Answers a request in a phase handler. The result is what the handler returns.
+///
+/// # Safety
+/// `request` belongs to a live request whose response has not begun.
+pub unsafe fn send(request: *mut Request, response: LocalResponse) -> ngx_int_t {
+    // SAFETY: see above.
+    unsafe {
+        let r = (*request).r;
+        (*request).answered = true;
+        let result = ngx_http_discard_request_body(r);
+        if result != rc::OK {
+            return result;
+        }
+        let Some(body) = prepare(request, response) else { return rc::INTERNAL_SERVER_ERROR };
+        let result = ngx_http_send_header(r);
+        if result == rc::ERROR || result > rc::OK || (*r).header_only() != 0 {
+            return result;
+        }
+        ngx_http_output_filter(r, body)
+    }
+}
+
+/// Puts `response` in the place of the one whose headers are passing the header filter. The result is what that returns.
+///
+/// # Safety
+/// `request` belongs to a live request, in its header filter.
+pub unsafe fn replace(request: *mut Request, response: LocalResponse) -> ngx_int_t {
+    // SAFETY: see above. The handler that makes the old response goes on, and `body_filter.rs` takes what it sends.
+    unsafe {
+        let r = (*request).r;
+        (*request).answered = true;
+        (*request).discard_body = true;
+        let Some(body) = prepare(request, response) else { return rc::ERROR };
+        // Neither belongs to the new body.
+        (*r).set_allow_ranges(0);
+        (*r).set_disable_not_modified(1);
+        let result = phases::next_header_filter(r);
+        if result == rc::ERROR || result > rc::OK || (*r).header_only() != 0 {
+            return result;
+        }
+        phases::next_body_filter(r, body)
+    }
+}
+
+/// Fills in the headers, and makes a chain of the body.
+unsafe fn prepare(request: *mut Request, response: LocalResponse) -> Option<*mut ngx_chain_t> {
+    // SAFETY: see the callers.
+    unsafe {
+        let r = (*request).r;
+        let response = if is_grpc(r) { as_grpc(response) } else { response };
+        ngx_http_clean_header(r);
+        (*r).headers_out.status = response.status as usize;
+        (*r).headers_out.status_line = nginx_sys::ngx_str_t::empty();
+        (*r).headers_out.content_length_n = response.body.len() as i64;
+        if !response.body.is_empty() {
+            // Envoy's default; a guest's own comes after it and wins.
+            complain(r, headers::response::replace(r, b"content-type", b"text/plain"));
+        }
+        for (name, value) in response.headers.iter() {
+            // The length is that of the body, whatever the guest says, and the status is the argument.
+            if name.starts_with(b":") || name.eq_ignore_ascii_case(b"content-length") {
+                continue;
+            }
+            complain(r, headers::response::add(r, name, value));
+        }
+        body_chain(r, &response.body)
+    }
+}
+
+/// A header that cannot be sent is left out; the response goes, since it may be what refuses the request.
+unsafe fn complain(r: *mut ngx_http_request_t, result: Result<(), Refused>) {
+    let what = match result {
+        Ok(()) => return,
+        Err(Refused::NoMemory) => "no memory".to_owned(),
+        Err(Refused::Malformed(what) | Refused::Ignored(what)) => what,
+    };
+    // SAFETY: see the callers.
+    unsafe {
+        let line = format!("wasm: a header of a local response is left out: {what}");
+        log::write(nginx_sys::NGX_LOG_ERR, (*(*r).connection).log, line);
+    }
+}
+
+unsafe fn body_chain(r: *mut ngx_http_request_t, body: &[u8]) -> Option<*mut ngx_chain_t> {
+    // SAFETY: the pool gives cleared memory for both structures; nginx does not send a buffer without content unless it is
+    // the last one.
+    unsafe {
+        let buf = ngx_pcalloc((*r).pool, size_of::<ngx_buf_t>()).cast::<ngx_buf_t>();
+        let chain = ngx_pcalloc((*r).pool, size_of::<ngx_chain_t>()).cast::<ngx_chain_t>();
+        if buf.is_null() || chain.is_null() {
+            return None;
+        }
+        if !body.is_empty() {
+            let text = pool::copy((*r).pool, body)?;
+            (*buf).pos = text.data;
+            (*buf).last = text.data.add(text.len);
+            (*buf).start = (*buf).pos;
+            (*buf).end = (*buf).last;
+            (*buf).set_memory(1);
+        }
+        (*buf).set_last_buf(1);
+        (*buf).set_last_in_chain(1);
+        (*chain).buf = buf;
+        Some(chain)
+    }
+}
+
+unsafe fn is_grpc(r: *mut ngx_http_request_t) -> bool {
+    let mut value = Vec::new();
+    // SAFETY: see the callers.
+    unsafe { headers::request::get(r, b"content-type", &mut value) };
+    let rest = value.strip_prefix(b"application/grpc");
+    matches!(rest, Some([] | [b'+' | b';', ..]))
+}
+
+/// gRPC clients look for their status in headers, and take any HTTP status but 200 for a broken proxy. Without a body the
+/// headers are the whole answer ("Trailers-Only" in the gRPC protocol over HTTP/2).
+fn as_grpc(response: LocalResponse) -> LocalResponse {
+    let status = response.grpc_status.unwrap_or(match response.status {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502 | 503 | 504 => 14,
+        _ => 2,
+    });
+    let mut headers = response.headers;
+    headers.push(b"content-type", b"application/grpc");
+    headers.push(b"grpc-status", status.to_string().as_bytes());
+    if !response.body.is_empty() {
+        headers.push(b"grpc-message", percent_encoded(&response.body).as_bytes());
+    }
+    LocalResponse { status: 200, body: Vec::new(), headers, ..response }
+}
+
+/// The encoding of grpc-message: everything but printable ASCII, and the percent sign.
+fn percent_encoded(text: &[u8]) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text {
+        match byte {
+            b'%' => encoded.push_str("%25"),
+            b' '..=b'~' => encoded.push(char::from(*byte)),
+            other => encoded.push_str(&format!("%{other:02X}")),
+        }
+    }
+    encoded
+}

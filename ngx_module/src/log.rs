@@ -1,0 +1,71 @@
+//! Lines in nginx's error log.
+
+use nginx_sys::{
+    NGX_LOG_CRIT, NGX_LOG_DEBUG, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_WARN, ngx_log_error_core, ngx_log_t, ngx_uint_t,
+};
+use ngx_wasm::proxy_wasm::LogLevel;
+
+/// Writes `message` at one of nginx's levels, when the log wants it.
+///
+/// # Safety
+/// `log` is a log of nginx.
+pub unsafe fn write(level: u32, log: *mut ngx_log_t, message: impl AsRef<[u8]>) {
+    // SAFETY: see above; "%*s" takes a size and a pointer (src/core/ngx_string.c, ngx_vslprintf).
+    unsafe {
+        if (*log).log_level < level as ngx_uint_t {
+            return;
+        }
+        let message = message.as_ref();
+        ngx_log_error_core(level as ngx_uint_t, log, 0, c"%*s".as_ptr(), message.len(), message.as_ptr());
+    }
+}
+
+/// Writes a message of a guest, with the name of its filter before it. Control characters are shown, not written, so that
+/// a guest cannot forge entries.
+///
+/// # Safety
+/// `log` is a log of nginx.
+pub unsafe fn guest(level: LogLevel, log: *mut ngx_log_t, filter: &[u8], message: &[u8]) {
+    let level = nginx_level(level);
+    // SAFETY: see above.
+    if unsafe { (*log).log_level } < level as ngx_uint_t {
+        return;
+    }
+    let mut line = Vec::with_capacity(filter.len() + message.len() + 16);
+    line.extend_from_slice(b"wasm \"");
+    line.extend_from_slice(filter);
+    line.extend_from_slice(b"\": ");
+    for byte in message {
+        match byte {
+            b'\t' | 0x20..=0x7e | 0x80.. => line.push(*byte),
+            b'\n' => line.extend_from_slice(b"\\n"),
+            other => line.extend_from_slice(format!("\\x{other:02x}").as_bytes()),
+        }
+    }
+    // SAFETY: see above.
+    unsafe { write(level, log, line) }
+}
+
+/// Nginx's level for a level of the ABI. Trace and debug are both nginx's debug.
+pub fn nginx_level(level: LogLevel) -> u32 {
+    match level {
+        LogLevel::Trace | LogLevel::Debug => NGX_LOG_DEBUG,
+        LogLevel::Info => NGX_LOG_INFO,
+        LogLevel::Warn => NGX_LOG_WARN,
+        LogLevel::Error => NGX_LOG_ERR,
+        LogLevel::Critical => NGX_LOG_CRIT,
+    }
+}
+
+/// The lowest level of the ABI that `log` writes.
+///
+/// # Safety
+/// `log` is a log of nginx.
+pub unsafe fn lowest(log: *const ngx_log_t) -> LogLevel {
+    // SAFETY: see above.
+    let level = unsafe { (*log).log_level };
+    [LogLevel::Trace, LogLevel::Info, LogLevel::Warn, LogLevel::Error]
+        .into_iter()
+        .find(|candidate| level >= nginx_level(*candidate) as ngx_uint_t)
+        .unwrap_or(LogLevel::Critical)
+}

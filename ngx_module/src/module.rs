@@ -1,0 +1,131 @@
+//! What nginx finds when it loads the shared object: two modules (one for the top level of the configuration, one for
+//! HTTP), their hooks, and the place of the second in the chain of filters.
+
+use std::ffi::{c_char, c_void};
+use std::ptr;
+
+use nginx_sys::{
+    NGX_CORE_MODULE, NGX_HTTP_MODULE, ngx_conf_t, ngx_core_module_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t,
+    ngx_module_t, ngx_str_t,
+};
+
+use crate::conf::{LocConf, MainConf};
+use crate::guard::guard;
+use crate::{directives, engine, phases, rc, startup, worker};
+
+/// What a configuration handler returns for success.
+pub const CONF_OK: *mut c_char = ptr::null_mut();
+/// What it returns for failure, as nginx defines it.
+pub const CONF_ERROR: *mut c_char = usize::MAX as *mut c_char;
+
+/// The core module, with the `wasm` block.
+#[unsafe(no_mangle)]
+pub static mut ngx_wasm_module: ngx_module_t = ngx_module_t {
+    ctx: (&raw const CORE_CTX).cast_mut().cast(),
+    commands: (&raw mut directives::CORE).cast(),
+    type_: NGX_CORE_MODULE as _,
+    init_process: Some(init_process),
+    exit_process: Some(exit_process),
+    ..ngx_module_t::default()
+};
+
+/// The HTTP module, with the filters of locations.
+#[unsafe(no_mangle)]
+pub static mut ngx_http_wasm_module: ngx_module_t = ngx_module_t {
+    ctx: (&raw const HTTP_CTX).cast_mut().cast(),
+    commands: (&raw mut directives::HTTP).cast(),
+    type_: NGX_HTTP_MODULE as _,
+    ..ngx_module_t::default()
+};
+
+static mut CORE_CTX: ngx_core_module_t =
+    ngx_core_module_t { name: name(c"wasm"), create_conf: Some(create_main_conf), init_conf: Some(init_main_conf) };
+
+static mut HTTP_CTX: ngx_http_module_t = ngx_http_module_t {
+    preconfiguration: None,
+    postconfiguration: Some(postconfiguration),
+    create_main_conf: None,
+    init_main_conf: None,
+    create_srv_conf: None,
+    merge_srv_conf: None,
+    create_loc_conf: Some(create_loc_conf),
+    merge_loc_conf: Some(merge_loc_conf),
+};
+
+/// A string of nginx for a name in the program.
+pub const fn name(name: &'static std::ffi::CStr) -> ngx_str_t {
+    ngx_str_t { len: name.count_bytes(), data: name.as_ptr().cast_mut().cast() }
+}
+
+#[cfg(feature = "export-modules")]
+mod exports {
+    //! The tables that nginx reads from a dynamic module; its own build generates them otherwise.
+
+    use super::*;
+
+    #[unsafe(no_mangle)]
+    pub static mut ngx_modules: [*const ngx_module_t; 3] =
+        [&raw const ngx_http_wasm_module, &raw const ngx_wasm_module, ptr::null()];
+
+    #[unsafe(no_mangle)]
+    pub static mut ngx_module_names: [*const c_char; 3] =
+        [c"ngx_http_wasm_module".as_ptr(), c"ngx_wasm_module".as_ptr(), ptr::null()];
+
+    /// Nginx calls filters from the last in its list to the first. Standing right before the copy filter means to run
+    /// right after it, where bodies are in memory, and before gzip, chunked and the rest see them.
+    #[unsafe(no_mangle)]
+    pub static mut ngx_module_order: [*const c_char; 3] =
+        [c"ngx_http_wasm_module".as_ptr(), c"ngx_http_copy_filter_module".as_ptr(), ptr::null()];
+}
+
+unsafe extern "C" fn create_main_conf(cycle: *mut ngx_cycle_t) -> *mut c_void {
+    // SAFETY: nginx calls this for a cycle that it is making.
+    guard(ptr::null_mut(), || unsafe { MainConf::create(cycle) })
+}
+
+unsafe extern "C" fn init_main_conf(cycle: *mut ngx_cycle_t, conf: *mut c_void) -> *mut c_char {
+    // SAFETY: nginx passes what `create_main_conf` returned, after it has read the whole configuration.
+    guard(CONF_ERROR, || match unsafe { startup::check(cycle, &mut *conf.cast::<MainConf>()) } {
+        Ok(()) => CONF_OK,
+        Err(startup::Reported) => CONF_ERROR,
+    })
+}
+
+unsafe extern "C" fn create_loc_conf(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: nginx passes its own structure.
+    guard(ptr::null_mut(), || unsafe { LocConf::create(cf) })
+}
+
+unsafe extern "C" fn merge_loc_conf(_: *mut ngx_conf_t, outer: *mut c_void, inner: *mut c_void) -> *mut c_char {
+    guard(CONF_ERROR, || {
+        // SAFETY: both come from `create_loc_conf`, and are two places.
+        unsafe { (*inner.cast::<LocConf>()).inherit(&*outer.cast::<LocConf>()) };
+        CONF_OK
+    })
+}
+
+unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx calls this once, after it has merged all levels.
+    guard(rc::ERROR, || unsafe {
+        let main = MainConf::of((*cf).cycle);
+        if main.is_null() {
+            return rc::ERROR;
+        }
+        (*main).settle_limits();
+        phases::install(cf)
+    })
+}
+
+unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    guard(rc::ERROR, || {
+        if engine::serves_requests() {
+            // SAFETY: a process that starts has a complete cycle.
+            unsafe { worker::start(cycle) };
+        }
+        rc::OK
+    })
+}
+
+unsafe extern "C" fn exit_process(_: *mut ngx_cycle_t) {
+    guard((), engine::stop_ticker);
+}

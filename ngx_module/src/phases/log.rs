@@ -1,0 +1,30 @@
+//! Log phase: on_done, on_log and on_delete of each filter, in order; those of chains that a redirect has left come first.
+
+use nginx_sys::{ngx_http_request_t, ngx_int_t};
+
+use crate::conf::LocConf;
+use crate::guard::guard;
+use crate::rc;
+use crate::request::{self, Request};
+
+pub(super) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx calls a phase handler with a live request.
+    guard(rc::OK, || unsafe {
+        if r != (*r).main {
+            return rc::OK;
+        }
+        let request = Request::of(r);
+        if request.is_null() {
+            return rc::OK;
+        }
+        (*request).logging = true;
+        let loc = LocConf::of(r);
+        let left = std::mem::take(&mut (*request).left);
+        let runs = std::mem::take(&mut (*request).runs);
+        for run in left.into_iter().chain(runs) {
+            // A failure is in the log, and there is no response left that it could change.
+            let _ = request::call(request, loc, run, |vm, host| vm.end_stream(run.context, host));
+        }
+        rc::OK
+    })
+}

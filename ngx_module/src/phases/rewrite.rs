@@ -1,0 +1,121 @@
+//! Rewrite phase: on_request_headers of each filter, in order.
+//!
+//! Nginx runs handlers of a phase from the last registered to the first, so this one comes before the rewrite module:
+//! filters see a request before `return`, `rewrite` and `set` of their location do.
+
+use nginx_sys::{ngx_http_request_t, ngx_int_t};
+use ngx_wasm::proxy_wasm::{Action, Callback};
+
+use super::pause;
+use crate::conf::{LocConf, NO_CHAIN};
+use crate::guard::guard;
+use crate::request::{self, Failed, Progress, Request};
+use crate::{headers, local_response, rc};
+
+pub(super) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx calls a phase handler with a live request.
+    guard(rc::INTERNAL_SERVER_ERROR, || unsafe { run(r) })
+}
+
+unsafe fn run(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: see `handler`. Subrequests belong to the main request, whose filters have seen it.
+    unsafe {
+        if r != (*r).main {
+            return rc::DECLINED;
+        }
+        let loc = LocConf::of(r);
+        let mut request = Request::of(r);
+        let Some((chain, filters)) = loc.chain() else {
+            if !request.is_null() {
+                (*request).enter_chain(NO_CHAIN);
+            }
+            return rc::DECLINED;
+        };
+        if request.is_null() {
+            request = Request::create(r, loc);
+            if request.is_null() {
+                return rc::INTERNAL_SERVER_ERROR;
+            }
+        }
+        // A location that inherits the chain of the one before goes on with the contexts that there are.
+        if (*request).chain != chain {
+            (*request).enter_chain(chain);
+            if request::create_contexts(request, loc, filters).is_err() {
+                return fail(request);
+            }
+            return proceed(request, loc, 0);
+        }
+        match (*request).progress {
+            Progress::New => proceed(request, loc, 0),
+            // Something else woke the request up.
+            Progress::Paused(_) => rc::DONE,
+            Progress::Passed => rc::DECLINED,
+        }
+    }
+}
+
+/// Runs the filters from number `first` on.
+///
+/// # Safety
+/// `request` belongs to a live request in the rewrite phase.
+unsafe fn proceed(request: *mut Request, loc: &LocConf, first: usize) -> ngx_int_t {
+    // SAFETY: see above.
+    unsafe {
+        let r = (*request).r;
+        let end_of_stream = has_no_body(r);
+        let mut n = first;
+        while let Some(run) = (*request).run(n) {
+            (*request).resumed = false;
+            let result = request::call(request, loc, run, |vm, host| {
+                if !vm.has(Callback::OnRequestHeaders) {
+                    return Ok(Action::Continue);
+                }
+                let mut count = 0;
+                headers::request::visit(r, &mut |_, _| count += 1);
+                vm.on_request_headers(run.context, count, end_of_stream, host)
+            });
+            let action = match result {
+                // The VM that had the context has trapped in another request meanwhile.
+                Ok(None) | Err(Failed) => return fail(request),
+                Ok(Some(action)) => action,
+            };
+            if (*request).refused {
+                return fail(request);
+            }
+            if let Some(response) = (*request).local_response.take() {
+                (*request).progress = Progress::Passed;
+                return local_response::send(request, response);
+            }
+            if action == Action::Pause && !(*request).resumed {
+                (*request).progress = Progress::Paused(n);
+                pause::begin(request, loc);
+                return rc::DONE;
+            }
+            n += 1;
+        }
+        (*request).progress = Progress::Passed;
+        rc::DECLINED
+    }
+}
+
+/// A request whose filter cannot do its work is not served. Nginx makes the page, by `error_page` or its own.
+unsafe fn fail(request: *mut Request) -> ngx_int_t {
+    // SAFETY: see `proceed`.
+    unsafe { (*request).progress = Progress::Passed };
+    rc::SERVICE_UNAVAILABLE
+}
+
+unsafe fn has_no_body(r: *mut ngx_http_request_t) -> bool {
+    // SAFETY: see `proceed`.
+    unsafe {
+        if (*r).headers_in.content_length_n > 0 || (*r).headers_in.chunked() != 0 {
+            return false;
+        }
+        // Without a length, only the stream of HTTP/2 knows.
+        #[cfg(ngx_feature = "http_v2")]
+        if !(*r).stream.is_null() {
+            return (*(*r).stream).in_closed() != 0;
+        }
+        true
+    }
+}

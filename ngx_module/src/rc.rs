@@ -1,0 +1,11 @@
+//! Nginx's return codes, in the type that its functions return.
+
+use nginx_sys::ngx_int_t;
+
+pub const OK: ngx_int_t = nginx_sys::NGX_OK as ngx_int_t;
+pub const ERROR: ngx_int_t = nginx_sys::NGX_ERROR as ngx_int_t;
+pub const DONE: ngx_int_t = nginx_sys::NGX_DONE as ngx_int_t;
+pub const DECLINED: ngx_int_t = nginx_sys::NGX_DECLINED as ngx_int_t;
+pub const INTERNAL_SERVER_ERROR: ngx_int_t = nginx_sys::NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+pub const SERVICE_UNAVAILABLE: ngx_int_t = nginx_sys::NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t;
+pub const GATEWAY_TIME_OUT: ngx_int_t = nginx_sys::NGX_HTTP_GATEWAY_TIME_OUT as ngx_int_t;

@@ -1,0 +1,227 @@
+//! What the module keeps of a request: the contexts of its filters, and what they asked for that happens after a
+//! callback. It lives in the request's pool.
+
+use std::mem;
+
+use nginx_sys::{ngx_event_t, ngx_http_request_t};
+use ngx_wasm::proxy_wasm::{ContextId, LocalResponse};
+use smallvec::SmallVec;
+
+use crate::conf::{LocConf, MainConf};
+use crate::host::RequestHost;
+use crate::module::ngx_http_wasm_module;
+use crate::{log, pool};
+
+/// Where a request is with its filters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Request headers have not gone through the chain.
+    New,
+    /// A filter has paused; the number is its place in the chain.
+    Paused(usize),
+    /// All filters have seen the request headers.
+    Passed,
+}
+
+/// A filter in a request.
+#[derive(Clone, Copy)]
+pub struct Run {
+    /// Place in [`MainConf::filters`].
+    pub filter: usize,
+    /// The stream context in the filter's VM.
+    pub context: ContextId,
+    /// Which VM that was.
+    pub generation: u64,
+}
+
+/// A request with filters.
+pub struct Request {
+    pub r: *mut ngx_http_request_t,
+    pub main: &'static MainConf,
+    /// The chain whose filters run, by its number in [`MainConf::chains`].
+    pub chain: usize,
+    /// The filters of that chain, in order.
+    pub runs: SmallVec<[Run; 4]>,
+    /// Filters of chains that an internal redirect has left; their contexts end with the request.
+    pub left: SmallVec<[Run; 4]>,
+    pub progress: Progress,
+    /// Armed while paused.
+    pub pause_timer: ngx_event_t,
+    /// The answer that a filter gave.
+    pub local_response: Option<LocalResponse>,
+    /// It has been sent; another one is ignored.
+    pub answered: bool,
+    /// A filter asked for the end of the pause, in the callback that is running.
+    pub resumed: bool,
+    /// A filter did something that must not go on the wire; the request fails.
+    pub refused: bool,
+    /// Response headers have gone through the chain.
+    pub response_headers_done: bool,
+    /// What the handler of the location sends as body is not wanted any more.
+    pub discard_body: bool,
+    /// on_log runs; the response cannot be changed any more.
+    pub logging: bool,
+}
+
+impl Request {
+    /// The module's data of a request; null when it has none.
+    ///
+    /// # Safety
+    /// `r` is a live main request.
+    pub unsafe fn of(r: *mut ngx_http_request_t) -> *mut Request {
+        // SAFETY: nginx keeps an array for all HTTP modules. An internal redirect clears it (src/http/ngx_http_core_module.c,
+        // ngx_http_internal_redirect), but not the pool, where the data is.
+        unsafe {
+            let place = (*r).ctx.add(ngx_http_wasm_module.ctx_index);
+            if (*place).is_null() && ((*r).internal() != 0 || (*r).filter_finalize() != 0) {
+                if let Some(request) = pool::find::<Request>((*r).pool) {
+                    *place = request.cast();
+                }
+            }
+            (*place).cast()
+        }
+    }
+
+    /// Makes the data of a request that has none.
+    ///
+    /// # Safety
+    /// `r` is a live main request, whose location has the configuration `loc`.
+    pub unsafe fn create(r: *mut ngx_http_request_t, loc: &LocConf) -> *mut Request {
+        let request = Request {
+            r,
+            main: loc.main(),
+            chain: crate::conf::NO_CHAIN,
+            runs: SmallVec::new(),
+            left: SmallVec::new(),
+            progress: Progress::New,
+            // SAFETY: an event of zeros is one that nobody has armed.
+            pause_timer: unsafe { mem::zeroed() },
+            local_response: None,
+            answered: false,
+            resumed: false,
+            refused: false,
+            response_headers_done: false,
+            discard_body: false,
+            logging: false,
+        };
+        // SAFETY: the pool is the request's, and the array of contexts has room for this module.
+        unsafe {
+            let Some(request) = pool::own((*r).pool, request) else { return std::ptr::null_mut() };
+            *(*r).ctx.add(ngx_http_wasm_module.ctx_index) = request.cast();
+            request
+        }
+    }
+
+    /// Number `n` of the filters that run.
+    pub fn run(&self, n: usize) -> Option<Run> {
+        self.runs.get(n).copied()
+    }
+
+    /// The name of a filter, for the log.
+    pub fn filter_name(&self, filter: usize) -> &'static [u8] {
+        self.main.filters.get(filter).map_or(b"?", |filter| &filter.name)
+    }
+
+    /// Leaves the chain of the location before, if any, for another.
+    pub fn enter_chain(&mut self, chain: usize) {
+        let left = mem::take(&mut self.runs);
+        self.left.extend(left);
+        self.chain = chain;
+        self.progress = Progress::New;
+        self.response_headers_done = false;
+    }
+}
+
+impl Drop for Request {
+    /// The log phase has ended all contexts. When a request goes without one, they end here.
+    fn drop(&mut self) {
+        // SAFETY: the pool is being destroyed, and `self` is still whole; no map is touched, because `end` looks at nothing
+        // but the VMs.
+        unsafe {
+            if self.pause_timer.timer_set() != 0 {
+                nginx_sys::ngx_del_timer(&mut self.pause_timer);
+            }
+            for run in self.left.iter().chain(&self.runs) {
+                forget(self.main, run);
+            }
+        }
+    }
+}
+
+/// Tells the VM of a filter that a stream is no more, without running the guest.
+fn forget(main: &MainConf, run: &Run) {
+    if let Some(Ok(mut instance)) = main.instances.get(run.filter).map(|instance| instance.try_borrow_mut()) {
+        if let Some(running) = instance.get(run.generation) {
+            running.vm.forget(run.context);
+        }
+    }
+}
+
+/// A callback could not run, or ended in a trap; the log has the reason.
+pub struct Failed;
+
+/// Makes the contexts of all filters of the chain.
+///
+/// # Safety
+/// `request` belongs to a live request.
+pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[usize]) -> Result<(), Failed> {
+    // SAFETY: the request is live; short borrows of its data end before the guest runs, which reaches it through the host.
+    unsafe {
+        let main = (*request).main;
+        let log = (*(*(*request).r).connection).log;
+        for filter in filters {
+            let mut instance = main.instances[*filter].try_borrow_mut().map_err(|_| reentered(request, *filter))?;
+            let generation = instance.generation();
+            let Some(running) = instance.ensure(main, *filter, log) else { return Err(Failed) };
+            let mut host = RequestHost::new(request, *filter, loc.timeout());
+            match running.vm.create_stream(running.root, host.token(), &mut host) {
+                Ok(context) => (*request).runs.push(Run { filter: *filter, context, generation }),
+                Err(err) => {
+                    host.complain(&err);
+                    instance.discard();
+                    return Err(Failed);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs a callback of one filter. `None`: the filter's VM is another one by now, and knows nothing of this request.
+///
+/// # Safety
+/// As [`create_contexts`].
+pub unsafe fn call<R>(
+    request: *mut Request,
+    loc: &LocConf,
+    run: Run,
+    callback: impl FnOnce(&mut ngx_wasm::proxy_wasm::Vm, &mut RequestHost) -> Result<R, ngx_wasm::proxy_wasm::CallError>,
+) -> Result<Option<R>, Failed> {
+    // SAFETY: as above.
+    unsafe {
+        let main = (*request).main;
+        let Some(instance) = main.instances.get(run.filter) else { return Ok(None) };
+        let mut instance = instance.try_borrow_mut().map_err(|_| reentered(request, run.filter))?;
+        let Some(running) = instance.get(run.generation) else { return Ok(None) };
+        let mut host = RequestHost::new(request, run.filter, loc.timeout());
+        match callback(&mut running.vm, &mut host) {
+            Ok(result) => Ok(Some(result)),
+            Err(err) => {
+                host.complain(&err);
+                instance.discard();
+                Err(Failed)
+            }
+        }
+    }
+}
+
+/// A filter's host call made nginx run the same filter again. Nothing in this module does, so another module must have.
+unsafe fn reentered(request: *mut Request, filter: usize) -> Failed {
+    // SAFETY: as above.
+    unsafe {
+        let name = String::from_utf8_lossy((*request).filter_name(filter));
+        let log = (*(*(*request).r).connection).log;
+        log::write(nginx_sys::NGX_LOG_ALERT, log, format!("wasm filter \"{name}\" was entered while it ran"));
+    }
+    Failed
+}

@@ -1,0 +1,101 @@
+//! What happens once nginx has read the whole configuration, in the master or in `nginx -t`: modules are compiled and
+//! linked, and each filter is started once, to see whether it likes its configuration. A mistake is reported with the
+//! place of the directive that made it, and nginx stays as it was.
+
+use std::cell::RefCell;
+use std::fs;
+use std::sync::Arc;
+
+use nginx_sys::{NGX_LOG_EMERG, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_process, ngx_uint_t};
+use ngx_wasm::proxy_wasm::{Module, Vm};
+use ngx_wasm::vm::Engine;
+
+use crate::conf::{FilterConf, MainConf, ModuleConf, Place};
+use crate::cpu_clock::with_cpu_clock;
+use crate::host::RootHost;
+use crate::log;
+use crate::worker::FilterInstance;
+
+/// The error is in the log already.
+pub struct Reported;
+
+/// Checks the configuration of a cycle and makes it ready for workers.
+///
+/// # Safety
+/// `cycle` is the cycle that nginx is making, and `main` its configuration.
+pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Reported> {
+    // SAFETY: nginx sets the variable first of all. `nginx -s reload` reads the configuration too, only to find the pid.
+    if unsafe { ngx_process } == NGX_PROCESS_SIGNALLER as ngx_uint_t {
+        return Ok(());
+    }
+    // SAFETY: the new cycle has its log from the beginning.
+    let log = unsafe { (*cycle).log };
+    let report = |place: &Place, reason: String| {
+        // SAFETY: see above.
+        unsafe { log::write(NGX_LOG_EMERG, log, format!("{reason} in {place}")) };
+        Reported
+    };
+
+    for n in 0..main.filters.len() {
+        let filter = &main.filters[n];
+        let Some(module) = main.modules.iter().position(|module| module.name == filter.name) else {
+            return Err(report(&filter.place, unknown(filter, &main.modules)));
+        };
+        main.filters[n].module = module;
+    }
+    if main.modules.is_empty() {
+        return Ok(());
+    }
+
+    let place = main.modules[0].place.clone();
+    let engine = main.engine.engine().map_err(|err| report(&place, err))?;
+    for module in &mut main.modules {
+        match compile(engine.as_ref(), module) {
+            Ok(compiled) => module.module = Some(Arc::new(compiled)),
+            Err(reason) => {
+                let name = String::from_utf8_lossy(&module.name);
+                return Err(report(&module.place, format!("module \"{name}\" ({}): {reason}", module.path)));
+            }
+        }
+    }
+    for filter in &main.filters {
+        let mut host = RootHost::new(log, filter.name.clone(), filter.timeout);
+        // The instance ends here. Workers make their own: what a guest keeps, and its random numbers, must not be shared.
+        if let Err(reason) = with_cpu_clock(&engine, || start(filter, &main.modules, &mut host)) {
+            let name = String::from_utf8_lossy(&filter.name);
+            return Err(report(&filter.place, format!("filter \"{name}\" does not start: {reason}")));
+        }
+    }
+    main.instances = main.filters.iter().map(|_| RefCell::new(FilterInstance::default())).collect();
+    Ok(())
+}
+
+/// Starts a VM for a filter, with its root context.
+pub fn start(
+    filter: &FilterConf,
+    modules: &[ModuleConf],
+    host: &mut RootHost,
+) -> Result<(Vm, ngx_wasm::proxy_wasm::ContextId), String> {
+    let module = &modules[filter.module];
+    let Some(compiled) = &module.module else { return Err("its module is not compiled".into()) };
+    let (vm, root) = filter.configs(module);
+    let mut vm = Vm::start(compiled, vm, host).map_err(|err| err.to_string())?;
+    let root = vm.create_root(root, host).map_err(|err| err.to_string())?;
+    Ok((vm, root))
+}
+
+fn compile(engine: &dyn Engine, module: &ModuleConf) -> Result<Module, String> {
+    let bytes = fs::read(&module.path).map_err(|err| format!("cannot read it: {err}"))?;
+    Module::new(engine, &bytes).map_err(|err| err.to_string())
+}
+
+fn unknown(filter: &FilterConf, modules: &[ModuleConf]) -> String {
+    let known = match modules {
+        [] => "there is no \"wasm { module NAME PATH; }\"".to_owned(),
+        modules => {
+            let names: Vec<_> = modules.iter().map(|module| String::from_utf8_lossy(&module.name)).collect();
+            format!("known are {}", names.join(", "))
+        }
+    };
+    format!("unknown module \"{}\" in \"proxy_wasm\"; {known}", String::from_utf8_lossy(&filter.name))
+}

@@ -1,0 +1,102 @@
+//! The filters that run in a worker: one VM for each `proxy_wasm` of the configuration, made when the worker starts, and
+//! made again after a trap.
+
+use std::time::{Duration, Instant};
+
+use nginx_sys::{NGX_LOG_CRIT, NGX_LOG_EMERG, NGX_LOG_NOTICE, ngx_cycle_t, ngx_log_t};
+use ngx_wasm::proxy_wasm::{ContextId, Vm};
+
+use crate::conf::MainConf;
+use crate::host::RootHost;
+use crate::{engine, log, startup};
+
+/// A filter that does not start is tried again after this time, not for every request.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What a worker has of a filter.
+#[derive(Default)]
+pub struct FilterInstance {
+    running: Option<Running>,
+    /// Counts replacements, so that a request knows whether its context is still there.
+    generation: u64,
+    failed: Option<Instant>,
+}
+
+/// A VM with the root context of the filter.
+pub struct Running {
+    pub vm: Vm,
+    pub root: ContextId,
+}
+
+impl FilterInstance {
+    /// The number that stays the same as long as contexts of the VM are valid.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The VM, if it is the one that `generation` speaks of and has not trapped.
+    pub fn get(&mut self, generation: u64) -> Option<&mut Running> {
+        if self.generation != generation {
+            return None;
+        }
+        self.running.as_mut()
+    }
+
+    /// Drops a VM that has trapped.
+    pub fn discard(&mut self) {
+        self.running = None;
+        self.generation += 1;
+    }
+
+    /// The VM, started now if it is not there. `None` when it does not start; the log says why.
+    pub fn ensure(&mut self, main: &MainConf, filter: usize, log: *mut ngx_log_t) -> Option<&mut Running> {
+        if self.running.is_none() {
+            if self.failed.is_some_and(|failed| failed.elapsed() < RETRY_AFTER) {
+                return None;
+            }
+            let filter = &main.filters[filter];
+            let mut host = RootHost::new(log, filter.name.clone(), filter.timeout);
+            match startup::start(filter, &main.modules, &mut host) {
+                Ok((vm, root)) => {
+                    self.failed = None;
+                    self.running = Some(Running { vm, root });
+                }
+                Err(reason) => {
+                    self.failed = Some(Instant::now());
+                    let name = String::from_utf8_lossy(&filter.name);
+                    let line = format!(
+                        "wasm filter \"{name}\" does not start in this worker, its requests fail: {reason} in {}",
+                        filter.place
+                    );
+                    // SAFETY: the callers pass a log of the cycle or of a connection.
+                    unsafe { log::write(NGX_LOG_CRIT, log, line) };
+                }
+            }
+        }
+        self.running.as_mut()
+    }
+}
+
+/// Starts the filters of a worker, and the clock of their deadlines.
+///
+/// # Safety
+/// `cycle` is the cycle that the worker runs.
+pub unsafe fn start(cycle: *mut ngx_cycle_t) {
+    // SAFETY: the configuration is complete, and this process has one thread until now.
+    unsafe {
+        let log = (*cycle).log;
+        let Some(main) = MainConf::of(cycle).as_ref() else { return };
+        if main.filters.is_empty() {
+            return;
+        }
+        if let Err(err) = engine::start_ticker(main.engine) {
+            log::write(NGX_LOG_EMERG, log, format!("wasm: no clock for deadlines, wasm_timeout does not work: {err}"));
+        }
+        for (filter, instance) in main.instances.iter().enumerate() {
+            if let Ok(mut instance) = instance.try_borrow_mut() {
+                instance.ensure(main, filter, log);
+            }
+        }
+        log::write(NGX_LOG_NOTICE, log, format!("wasm: {} filter(s) started", main.filters.len()));
+    }
+}
