@@ -1,0 +1,328 @@
+//! The operations of the guest `probe`: each runs one statement and gives its result as `STATUS VALUE`.
+
+use crate::{Outcome, When};
+use abi::{Answer, OK, PAUSE, PLUGIN_CONFIGURATION, VM_CONFIGURATION, address, raw};
+use std::hint::black_box;
+
+/// The first word of the text and what follows it.
+fn word(text: &str) -> (&str, &str) {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    (word, rest.trim_start())
+}
+
+/// Printable ASCII as it is, every other byte and the backslash as \xNN.
+fn printable(bytes: &[u8]) -> String {
+    let show = |&byte: &u8| match byte {
+        b' '..=b'~' if byte != b'\\' => char::from(byte).to_string(),
+        _ => format!("\\x{byte:02x}"),
+    };
+    bytes.iter().map(show).collect()
+}
+
+fn shown((status, bytes): Answer) -> String {
+    format!("{status} {}", printable(&bytes)).trim_end().into()
+}
+
+/// The result of an operation that calls no host function.
+fn told(value: impl std::fmt::Display) -> String {
+    format!("{OK} {value}")
+}
+
+fn map(name: &str) -> Option<i32> {
+    let names = [
+        "request",
+        "request-trailers",
+        "response",
+        "response-trailers",
+        "grpc-initial",
+        "grpc-trailing",
+        "call",
+        "call-trailers",
+    ];
+    names
+        .iter()
+        .position(|known| *known == name)
+        .map(|map| map as i32)
+        .or_else(|| name.parse().ok())
+}
+
+fn level(name: &str) -> Option<i32> {
+    let names = ["trace", "debug", "info", "warn", "error", "critical"];
+    names
+        .iter()
+        .position(|known| *known == name)
+        .map(|level| level as i32)
+        .or_else(|| name.parse().ok())
+}
+
+/// Decimal or hexadecimal; everything that 32 bits hold, signed or not.
+fn integer(text: &str) -> Option<i32> {
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => i64::from_str_radix(digits, 16).ok()?,
+        None => text.parse().ok()?,
+    };
+    (i64::from(i32::MIN)..=i64::from(u32::MAX))
+        .contains(&number)
+        .then_some(number as i32)
+}
+
+fn segments(path: &str) -> Vec<u8> {
+    path.replace('|', "\0").into_bytes()
+}
+
+pub fn respond(status: i32, body: &[u8], headers: &[(&[u8], &[u8])]) -> i32 {
+    let headers = abi::encode_pairs(headers);
+    let (details, details_size) = address(b"probe");
+    let ((body, body_size), (headers, headers_size)) = (address(body), address(&headers));
+    unsafe {
+        raw::send_local_response(
+            status,
+            details,
+            details_size,
+            body,
+            body_size,
+            headers,
+            headers_size,
+            -1,
+        )
+    }
+}
+
+/// Runs the statement. None: it has no result to report.
+pub fn run(text: &str, when: When, outcome: &mut Outcome) -> Option<String> {
+    let (verb, rest) = word(text);
+    let result = match verb {
+        "report" => {
+            outcome.report = true;
+            return None;
+        }
+        "pause" => {
+            outcome.action = PAUSE;
+            return None;
+        }
+        "action" => {
+            outcome.action = integer(rest).unwrap_or_default();
+            return None;
+        }
+        "false" => {
+            outcome.answer = false;
+            return None;
+        }
+        _ => host(verb, rest, when).or_else(|| guest(verb, rest)),
+    };
+    Some(result.unwrap_or_else(|| "unknown statement".into()))
+}
+
+/// Statements that call the host's functions. None: there is no such statement, or its arguments are wrong.
+fn host(verb: &str, rest: &str, when: When) -> Option<String> {
+    let (first, others) = word(rest);
+    Some(match verb {
+        "property" => shown(abi::get_property(&segments(rest))),
+        "set-property" => {
+            let path = segments(first);
+            let ((path, path_size), (value, size)) = (address(&path), address(others.as_bytes()));
+            unsafe { raw::set_property(path, path_size, value, size) }.to_string()
+        }
+        "get" => shown(abi::get_value(map(first)?, others.as_bytes())),
+        "pairs" => {
+            let (status, bytes) = abi::get_pairs(map(first)?);
+            let Some(pairs) = abi::decode_pairs(&bytes) else {
+                return Some(format!("{status} malformed {}", printable(&bytes)));
+            };
+            let pairs: Vec<_> = pairs
+                .iter()
+                .map(|(name, value)| format!("{}={}", printable(name), printable(value)))
+                .collect();
+            format!("{status} {}", pairs.join(",")).trim_end().into()
+        }
+        "add" | "replace" => {
+            let (name, value) = word(others);
+            let ((name, name_size), (value, size)) =
+                (address(name.as_bytes()), address(value.as_bytes()));
+            let function = if verb == "add" {
+                raw::add_header_map_value
+            } else {
+                raw::replace_header_map_value
+            };
+            unsafe { function(map(first)?, name, name_size, value, size) }.to_string()
+        }
+        "remove" => {
+            let (name, size) = address(others.as_bytes());
+            unsafe { raw::remove_header_map_value(map(first)?, name, size) }.to_string()
+        }
+        "set-pairs" => {
+            let pairs: Option<Vec<_>> = others
+                .split(',')
+                .filter(|pair| !pair.is_empty())
+                .map(|pair| {
+                    pair.split_once('=')
+                        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+                })
+                .collect();
+            let pairs = abi::encode_pairs(&pairs?);
+            let (data, size) = address(&pairs);
+            unsafe { raw::set_header_map_pairs(map(first)?, data, size) }.to_string()
+        }
+        "size" => {
+            let mut size = 0u32;
+            let status = unsafe { raw::get_header_map_size(map(first)?, &raw mut size as i32) };
+            format!("{status} {size}")
+        }
+        "log" => abi::log(level(first)?, others.as_bytes()).to_string(),
+        "level" => {
+            let mut level = 0u32;
+            let status = unsafe { raw::get_log_level(&raw mut level as i32) };
+            format!("{status} {level}")
+        }
+        "time" => {
+            let mut time = 0u64;
+            let status = unsafe { raw::get_current_time_nanoseconds(&raw mut time as i32) };
+            format!("{status} {time}")
+        }
+        "respond" => respond(
+            integer(first)?,
+            others.as_bytes(),
+            &[(b"x-probe-local", b"1")],
+        )
+        .to_string(),
+        "resume" => unsafe { raw::continue_stream((when == When::Response).into()) }.to_string(),
+        "config" => shown(abi::get_buffer(PLUGIN_CONFIGURATION, 0, -1)),
+        "vm-config" => shown(abi::get_buffer(VM_CONFIGURATION, 0, -1)),
+        "buffer" => {
+            let (start, max) = word(others);
+            shown(abi::get_buffer(
+                integer(first)?,
+                integer(start)?,
+                integer(max)?,
+            ))
+        }
+        "raw" => return call(first, others),
+        _ => return None,
+    })
+}
+
+/// Statements that need no host function of Proxy-Wasm.
+fn guest(verb: &str, rest: &str) -> Option<String> {
+    Some(
+        match verb {
+            "trap" => panic!("probe was told to"),
+            "abort" => core::arch::wasm32::unreachable(),
+            "loop" => loop {
+                black_box(());
+            },
+            "recurse" => told(recurse(1)),
+            "grow" => grow(rest.parse().ok()?),
+            "stdout" => {
+                println!("{rest}");
+                told("")
+            }
+            "stderr" => {
+                eprintln!("{rest}");
+                told("")
+            }
+            "env" => {
+                let variables: Vec<_> = std::env::vars_os()
+                    .map(|(name, value)| {
+                        format!(
+                            "{}={}",
+                            printable(name.as_encoded_bytes()),
+                            printable(value.as_encoded_bytes())
+                        )
+                    })
+                    .collect();
+                told(variables.join(","))
+            }
+            "random" => random(),
+            _ => return None,
+        }
+        .trim_end()
+        .into(),
+    )
+}
+
+/// Goes on until the stack is full.
+#[allow(unconditional_recursion)]
+fn recurse(depth: u64) -> u64 {
+    let frame = black_box([depth; 64]);
+    recurse(depth + 1) + frame[63]
+}
+
+/// Takes this much memory, writes to each page of it, and never gives it back.
+fn grow(mib: usize) -> String {
+    let mut taken: Vec<u8> = Vec::new();
+    let status = match mib
+        .checked_mul(1 << 20)
+        .map(|size| taken.try_reserve_exact(size))
+    {
+        Some(Ok(())) => {
+            taken
+                .spare_capacity_mut()
+                .iter_mut()
+                .step_by(4096)
+                .for_each(|byte| {
+                    byte.write(1);
+                });
+            0
+        }
+        _ => 1,
+    };
+    black_box(taken.leak());
+    format!("{status} {} MiB", core::arch::wasm32::memory_size(0) / 16)
+}
+
+fn random() -> String {
+    #[link(wasm_import_module = "wasi_snapshot_preview1")]
+    unsafe extern "C" {
+        fn random_get(data: i32, size: i32) -> i32;
+    }
+    let mut number = 0u64;
+    // SAFETY: eight bytes are there.
+    let status = unsafe { random_get(&raw mut number as i32, 8) };
+    format!("{status} {number:016x}")
+}
+
+/// Calls a host function with integers for arguments, good or bad. Beside integers: `mem` is the size of the memory
+/// (so the first address outside), `buf` a readable buffer of 4 KiB, `out` and `out2` two words to write to (their
+/// values follow the status), each with `+N` or `-N` if wanted; `str:TEXT` stands for two arguments, the address and
+/// the size of TEXT.
+fn call(name: &str, arguments: &str) -> Option<String> {
+    let buffer = black_box(vec![b'b'; 4096]);
+    let mut out = black_box([0u32; 2]);
+    let out_address = &raw mut out as i32;
+    let symbol = |text: &str| {
+        Some(match text {
+            "mem" => (core::arch::wasm32::memory_size(0) << 16) as i32,
+            "buf" => buffer.as_ptr() as i32,
+            "out" => out_address,
+            "out2" => out_address + 4,
+            _ => return None,
+        })
+    };
+    let mut numbers = Vec::new();
+    for argument in arguments.split_whitespace() {
+        if let Some(text) = argument.strip_prefix("str:") {
+            let (data, size) = address(text.as_bytes());
+            numbers.extend([data, size]);
+        } else if let Some(number) = integer(argument) {
+            numbers.push(number);
+        } else {
+            let sign = argument.find(['+', '-']).unwrap_or(argument.len());
+            let (base, offset) = argument.split_at(sign);
+            let offset = if offset.is_empty() {
+                0
+            } else {
+                integer(offset.trim_start_matches('+'))?
+            };
+            numbers.push(symbol(base)?.wrapping_add(offset));
+        }
+    }
+    let status = abi::call(name, &numbers)?;
+    let out = black_box(out);
+    let written = if arguments.contains("out") {
+        format!(" {} {}", out[0], out[1])
+    } else {
+        String::new()
+    };
+    // What the host allocated for the guest stays: this is a test.
+    Some(format!("{status}{written}"))
+}

