@@ -1,0 +1,54 @@
+# The short commands. Each installs what it needs (as root, on Debian and its kin) and says what it does.
+
+# Which nginx: installed (the distribution's package), vendored (built here, from a crate), or the path of a
+# configured tree's objs folder.
+NGINX ?= installed
+
+# One thing at a time: cargo keeps the cores busy, and the test summary has to come last.
+.NOTPARALLEL:
+.PHONY: help build guests demo demo-stop test test-unit test-nginx check bench clean
+
+help:
+	@echo 'make build      compile the module: build/ngx_http_wasm_module.so'
+	@echo 'make demo       build all, start a local nginx with two filters, and show them with curl'
+	@echo 'make demo-stop  stop that nginx'
+	@echo 'make test       unit tests, and the test suite in t/ on a real nginx'
+	@echo 'make guests     compile the example filters (t/guests) to build/guests'
+	@echo 'make check      formatting and linters'
+	@echo 'make bench      benchmarks'
+	@echo 'make clean      remove build/ and target/'
+	@echo
+	@echo 'NGINX=installed (default) | vendored | /path/to/configured/objs  for build, demo, test, check, bench'
+	@echo 'make test-unit, make test-nginx: one half of make test;  t/run t/FILE.t: one test file'
+
+build:
+	@tools/build-module.sh '$(NGINX)'
+
+guests:
+	@tools/guests/build.sh
+
+demo: build guests
+	@demo/run '$(NGINX)'
+
+demo-stop:
+	@demo/stop
+
+test: test-unit test-nginx
+
+# Release, and the whole workspace: so cargo makes do with the dependencies that it has compiled for the module.
+test-unit:
+	@tools/cargo.sh '$(NGINX)' test --release --locked --workspace
+
+test-nginx: build guests
+	@t/run --nginx '$(NGINX)'
+
+check:
+	@tools/check.sh '$(NGINX)'
+
+bench: build guests
+	@test -x bench/run || { echo 'there are no benchmarks yet: bench/run is missing' >&2; exit 1; }
+	@tools/install-packages.sh bench
+	@bench/run '$(NGINX)'
+
+clean: demo-stop
+	rm -rf build target

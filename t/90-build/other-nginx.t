@@ -1,0 +1,61 @@
+# A module that was built for another nginx is refused by nginx itself, with its own words.
+
+use strict;
+use warnings;
+
+use NginxProcess;
+use Test::More;
+
+my $root = $ENV{TEST_WASM_ROOT} or die "run the tests with t/run or 'make test'\n";
+my $ours = $ENV{TEST_WASM_MODULE};
+
+sub refused_like {
+    my ($pattern, $what, %options) = @_;
+    my $nginx = NginxProcess->new('other-nginx', %options);
+    $nginx->configure;
+    my ($ok, $output) = $nginx->test;
+    ok(!$ok, "$what: nginx -t fails");
+    like($output, $pattern, "$what: nginx says why");
+    return;
+}
+
+# Another version: of the installed nginx and the one that is built here, the one that is not under test.
+my $other = $ENV{TEST_WASM_NGINX} eq 'vendored' ? 'installed' : 'vendored';
+SKIP: {
+    my $tree = qx('$root/tools/nginx-tree.sh' $other 2>&1);
+    skip "no $other nginx: $tree", 2 if $? != 0;
+    my ($binary)        = $tree =~ /^nginx_binary=(\S+)$/m;
+    my ($other_version) = $tree =~ /^nginx_version=(\S+)$/m;
+    my ($our_version)   = qx($ENV{TEST_NGINX_BINARY} -v 2>&1) =~ m{/([0-9.]+)};
+    skip "both are nginx $our_version", 2 if $our_version eq $other_version;
+
+    my ($built, $running) = map { sprintf '%d%03d%03d', split /\./ } $our_version, $other_version;
+    refused_like(
+        qr/\[emerg\] .*module "\Q$ours\E" version $built instead of $running in .*nginx\.conf:1/,
+        "version $our_version in $other_version",
+        binary  => $binary,
+        modules => [$ours],
+    );
+}
+
+# The same version, built with other options: the options are a string in each module, so a copy of ours with one of
+# them changed is such a module.
+{
+    open my $in, '<:raw', $ours or die "cannot read $ours: $!\n";
+    my $content = do { local $/; <$in> };
+    my $changed = $content =~ s/(\d,\d,\d,[01]{20})([01])/$1 . (1 - $2)/ge;
+    is($changed, 1, 'the module carries one signature');
+
+    my $copy = "$root/build/t/other-options.so";
+    open my $out, '>:raw', $copy or die "cannot write $copy: $!\n";
+    print $out $content;
+    close $out or die "cannot write $copy: $!\n";
+    refused_like(
+        qr/\[emerg\] .*module "\Q$copy\E" is not binary compatible in .*nginx\.conf:1/,
+        'other options',
+        modules => [$copy],
+    );
+    unlink $copy;
+}
+
+done_testing;

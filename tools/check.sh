@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Formatting and linters:
+#
+#   tools/check.sh [installed | vendored | /path/to/configured/objs]
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+which=${1:-installed}
+install_for "$which" build check
+for component in rustfmt clippy; do
+    tool=cargo-${component/rustfmt/fmt}
+    command -v "$tool" >/dev/null || rustup component add "$component" ||
+        die "Rust's component '$component' is missing; with rustup: 'rustup component add $component'"
+done
+
+cd "$root"
+say "cargo fmt --check"
+cargo fmt --all --check
+"$root/tools/cargo.sh" "$which" clippy --locked --workspace --all-targets -- -D warnings
+
+say "shell scripts: bash -n, shellcheck"
+scripts=()
+while IFS= read -r file; do
+    if head -c 64 "$file" | head -n 1 | grep -qE '^#!.*\b(ba)?sh'; then
+        scripts+=("$file")
+    fi
+done < <(git ls-files --cached --others --exclude-standard)
+for file in "${scripts[@]}"; do bash -n "$file"; done
+if command -v shellcheck >/dev/null; then
+    shellcheck -x -P SCRIPTDIR -S warning "${scripts[@]}"
+else
+    say "no shellcheck: left out"
+fi
+
+if [ -d lua ]; then
+    if luacheck=$(command -v luacheck || command -v lua-check); then
+        say "luacheck"
+        "$luacheck" --no-color -q --std ngx_lua lua
+    else
+        say "no luacheck: left out"
+    fi
+fi
+say "all checks passed"
