@@ -8,6 +8,7 @@ use std::ffi::c_void;
 use std::fmt;
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
 use nginx_sys::{ngx_conf_t, ngx_cycle_t, ngx_http_request_t, ngx_msec_t, ngx_pcalloc, ngx_uint_t};
@@ -87,8 +88,12 @@ pub struct FilterConf {
 impl FilterConf {
     /// The parts of the configuration that the VM wants.
     pub fn configs(&self, module: &ModuleConf) -> (VmConfig, RootConfig) {
-        let vm =
-            VmConfig { id: module.name.clone(), configuration: module.vm_configuration.clone(), limits: self.limits };
+        let vm = VmConfig {
+            id: module.name.clone(),
+            configuration: module.vm_configuration.clone(),
+            limits: self.limits,
+            reuse_context_ids: false,
+        };
         let root =
             RootConfig { name: self.name.clone(), root_id: Vec::new(), configuration: self.configuration.clone() };
         (vm, root)
@@ -96,16 +101,42 @@ impl FilterConf {
 }
 
 /// Everything about one cycle.
-#[derive(Default)]
 pub struct MainConf {
     pub wasm_block: Option<Place>,
-    pub engine: Kind,
+    /// What `wasm_vm` says.
+    pub engine: Option<Kind>,
     pub modules: Vec<ModuleConf>,
     pub filters: Vec<FilterConf>,
     /// Filters of each level that declares any, in order.
     pub chains: Vec<Vec<usize>>,
+    /// The level http { }, once nginx has begun it: its limits hold for what Lua loads.
+    pub http: *const LocConf,
     /// What runs in this worker, one for each filter.
     pub instances: Vec<RefCell<FilterInstance>>,
+}
+
+impl Default for MainConf {
+    fn default() -> Self {
+        MainConf {
+            wasm_block: None,
+            engine: None,
+            modules: Vec::new(),
+            filters: Vec::new(),
+            chains: Vec::new(),
+            http: ptr::null(),
+            instances: Vec::new(),
+        }
+    }
+}
+
+/// The configuration that was made last. While nginx reads it, it is not in `ngx_cycle` yet, but init_by_lua runs.
+static LATEST: AtomicPtr<MainConf> = AtomicPtr::new(ptr::null_mut());
+
+impl Drop for MainConf {
+    fn drop(&mut self) {
+        let own = ptr::from_mut(self);
+        let _ = LATEST.compare_exchange(own, ptr::null_mut(), Ordering::SeqCst, Ordering::SeqCst);
+    }
 }
 
 impl MainConf {
@@ -115,7 +146,23 @@ impl MainConf {
     /// `cycle` is the cycle that nginx is making.
     pub unsafe fn create(cycle: *mut ngx_cycle_t) -> *mut c_void {
         // SAFETY: the cycle's pool is destroyed with the cycle, after everything that could reach its configuration.
-        unsafe { pool::own((*cycle).pool, MainConf::default()).map_or(ptr::null_mut(), |conf| conf.cast()) }
+        let conf = unsafe { pool::own((*cycle).pool, MainConf::default()) }.unwrap_or(ptr::null_mut());
+        LATEST.store(conf, Ordering::SeqCst);
+        conf.cast()
+    }
+
+    /// The configuration that nginx reads now, or has read last; null before the first and after a failed one.
+    pub fn latest() -> *mut MainConf {
+        LATEST.load(Ordering::SeqCst)
+    }
+
+    /// Caps on an instance that Lua makes.
+    pub fn lua_limits(&self) -> (InstanceLimits, Duration) {
+        // SAFETY: the level's configuration is in the pool of this cycle. Directives write it, but none while Lua runs.
+        match unsafe { self.http.as_ref() } {
+            Some(http) => (InstanceLimits { memory: http.memory_limit() }, http.timeout()),
+            None => (InstanceLimits::default(), Duration::from_millis(DEFAULT_TIMEOUT as u64)),
+        }
     }
 
     /// The configuration of a cycle, or null before `create_conf`.
@@ -190,6 +237,12 @@ impl LocConf {
                     timeout: ngx_msec_t::MAX,
                     pause_timeout: ngx_msec_t::MAX,
                 });
+                // Nginx makes that of http { } first.
+                if let Some(main) = (*conf).main.as_mut()
+                    && main.http.is_null()
+                {
+                    main.http = conf;
+                }
             }
             conf.cast()
         }

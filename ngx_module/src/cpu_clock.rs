@@ -1,5 +1,5 @@
 //! Deadlines for guests that run in the master, which must not have threads because it forks: a timer of the kernel that
-//! counts this process' CPU time sends SIGPROF, and its handler moves the engine's clock on. `startup.rs` and `lua.rs`
+//! counts this process' CPU time sends SIGPROF, and its handler moves the engine's clock on. `startup.rs` and `lua/`
 //! use it; workers have a thread (`engine.rs`).
 
 use std::mem;

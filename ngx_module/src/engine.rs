@@ -6,6 +6,7 @@
 
 use std::mem;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use nginx_sys::{NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_process, ngx_uint_t};
@@ -51,11 +52,21 @@ impl Kind {
 
 static TICKER: Mutex<Option<Ticker>> = Mutex::new(None);
 
-/// Whether this process serves requests, and so may have threads.
-pub fn serves_requests() -> bool {
-    // SAFETY: nginx sets the variable when a process starts and leaves it alone afterwards.
+/// Set in processes that serve requests and do not fork any more.
+static IN_WORKER: AtomicBool = AtomicBool::new(false);
+
+/// Notes that this process has begun its work, if it is one that serves requests. Answers whether it is.
+pub fn enter_worker() -> bool {
+    // SAFETY: nginx has set the variable before it calls init_process. Helpers (the cache manager) call that too.
     let process = unsafe { ngx_process };
-    process == NGX_PROCESS_WORKER as ngx_uint_t || process == NGX_PROCESS_SINGLE as ngx_uint_t
+    let serves = process == NGX_PROCESS_WORKER as ngx_uint_t || process == NGX_PROCESS_SINGLE as ngx_uint_t;
+    IN_WORKER.store(serves, Ordering::SeqCst);
+    serves
+}
+
+/// Whether this process serves requests, and so may have threads.
+pub fn in_worker() -> bool {
+    IN_WORKER.load(Ordering::SeqCst)
 }
 
 /// Starts the ticker of this worker, unless it runs.
@@ -68,8 +79,9 @@ pub fn start_ticker(kind: Kind) -> Result<(), String> {
     Ok(())
 }
 
-/// Ends the ticker, and its thread with it.
-pub fn stop_ticker() {
+/// Ends the ticker, and its thread with it. What runs in a guest after that has the clock of `cpu_clock.rs`.
+pub fn leave_worker() {
+    IN_WORKER.store(false, Ordering::SeqCst);
     TICKER.lock().unwrap_or_else(PoisonError::into_inner).take();
 }
 

@@ -22,7 +22,7 @@ pub fn guard<R>(otherwise: R, body: impl FnOnce() -> R) -> R {
             // SAFETY: nginx sets `ngx_cycle` before it loads a module, to one whose log is usable.
             unsafe {
                 let log = (*nginx_sys::ngx_cycle).log;
-                log::write(NGX_LOG_ALERT, log, &format!("wasm: bug in the module, please report it: panic: {what}"));
+                log::write(NGX_LOG_ALERT, log, format!("wasm: bug in the module, please report it: panic: {what}"));
             }
             otherwise
         }

@@ -13,20 +13,20 @@ use crate::request::Request;
 use crate::{log, properties};
 
 /// A request, seen by one of its filters.
-pub struct RequestHost {
+pub struct RequestHost<'a> {
     /// The request that host calls are about; another one after `proxy_set_effective_context`, null for a root.
     request: *mut Request,
     /// The request that the callback is about, for the log.
     own: *mut Request,
-    filter: usize,
+    name: &'a [u8],
     timeout: Duration,
 }
 
-impl RequestHost {
+impl<'a> RequestHost<'a> {
     /// # Safety
     /// The request is live, and stays so while the host is used.
-    pub unsafe fn new(request: *mut Request, filter: usize, timeout: Duration) -> Self {
-        RequestHost { request, own: request, filter, timeout }
+    pub unsafe fn new(request: *mut Request, name: &'a [u8], timeout: Duration) -> Self {
+        RequestHost { request, own: request, name, timeout }
     }
 
     /// The name by which a VM knows the request.
@@ -38,11 +38,9 @@ impl RequestHost {
     pub fn complain(&self, err: &CallError) {
         // SAFETY: the request is live.
         unsafe {
-            let message = format!(
-                "wasm filter \"{}\": failed to call function: {err}",
-                String::from_utf8_lossy((*self.own).filter_name(self.filter))
-            );
-            log::write(log::nginx_level(err.level()), self.log_(), message);
+            let message =
+                format!("wasm filter \"{}\": failed to call function: {err}", String::from_utf8_lossy(self.name));
+            log::write(log::nginx_level(err.level()), self.log_(), log::printable(&message));
         }
     }
 
@@ -109,14 +107,14 @@ impl RequestHost {
     }
 }
 
-impl Host for RequestHost {
+impl Host for RequestHost<'_> {
     fn timeout(&self) -> Duration {
         self.timeout
     }
 
     fn log(&mut self, level: LogLevel, message: &[u8]) {
         // SAFETY: the request is live.
-        unsafe { log::guest(level, self.log_(), (*self.own).filter_name(self.filter), message) }
+        unsafe { log::guest(level, self.log_(), self.name, message) }
     }
 
     fn log_level(&self) -> LogLevel {

@@ -55,11 +55,53 @@ pub unsafe fn replace(request: *mut Request, response: LocalResponse) -> ngx_int
     }
 }
 
+/// Fills in the headers of an answer that Lua sends, and gives back the body.
+///
+/// # Safety
+/// `request` belongs to a live request whose response has not begun.
+pub unsafe fn fill_in(request: *mut Request, response: LocalResponse) -> Vec<u8> {
+    // SAFETY: see above.
+    unsafe {
+        (*request).answered = true;
+        set_headers((*request).r, response)
+    }
+}
+
+/// Changes the response whose headers Lua looks at into `response`; the body filter sends its body.
+///
+/// # Safety
+/// `request` belongs to a live request, in Lua's header filter.
+pub unsafe fn replace_later(request: *mut Request, response: LocalResponse) -> Result<(), ()> {
+    // SAFETY: see above.
+    unsafe {
+        let r = (*request).r;
+        (*request).answered = true;
+        (*request).discard_body = true;
+        (*request).other_body = prepare(request, response).ok_or(())?;
+        if (*r).header_only() != 0 {
+            // The handler will send no body, so there is no moment to send another.
+            (*r).headers_out.content_length_n = 0;
+        }
+        (*r).set_allow_ranges(0);
+        (*r).set_disable_not_modified(1);
+    }
+    Ok(())
+}
+
 /// Fills in the headers, and makes a chain of the body.
 unsafe fn prepare(request: *mut Request, response: LocalResponse) -> Option<*mut ngx_chain_t> {
     // SAFETY: see the callers.
     unsafe {
         let r = (*request).r;
+        let body = set_headers(r, response);
+        body_chain(r, &body)
+    }
+}
+
+/// Puts the response's headers in the place of those that there are. The result is its body.
+unsafe fn set_headers(r: *mut ngx_http_request_t, response: LocalResponse) -> Vec<u8> {
+    // SAFETY: see the callers.
+    unsafe {
         let response = if is_grpc(r) { as_grpc(response) } else { response };
         ngx_http_clean_header(r);
         (*r).headers_out.status = response.status as usize;
@@ -76,7 +118,7 @@ unsafe fn prepare(request: *mut Request, response: LocalResponse) -> Option<*mut
             }
             complain(r, headers::response::add(r, name, value));
         }
-        body_chain(r, &response.body)
+        response.body
     }
 }
 

@@ -31,19 +31,41 @@ pub unsafe fn guest(level: LogLevel, log: *mut ngx_log_t, filter: &[u8], message
     if unsafe { (*log).log_level } < level as ngx_uint_t {
         return;
     }
+    // Nginx cuts an entry at NGX_MAX_ERROR_STR, so there is no use in looking at more.
+    let message = &message[..message.len().min(nginx_sys::NGX_MAX_ERROR_STR as usize)];
     let mut line = Vec::with_capacity(filter.len() + message.len() + 16);
     line.extend_from_slice(b"wasm \"");
     line.extend_from_slice(filter);
     line.extend_from_slice(b"\": ");
     for byte in message {
-        match byte {
-            b'\t' | 0x20..=0x7e | 0x80.. => line.push(*byte),
-            b'\n' => line.extend_from_slice(b"\\n"),
-            other => line.extend_from_slice(format!("\\x{other:02x}").as_bytes()),
-        }
+        push_printable(&mut line, *byte);
     }
     // SAFETY: see above.
     unsafe { write(level, log, line) }
+}
+
+/// A text of which a part came from a module, ready for the log: control characters are shown, and a long one is cut, so
+/// that what nginx and the callers add behind it still has room.
+pub fn printable(text: &str) -> String {
+    const LONGEST: usize = 1400;
+    let mut line = Vec::with_capacity(text.len().min(LONGEST) + 32);
+    for byte in text.bytes() {
+        if line.len() >= LONGEST {
+            line.extend_from_slice(b"... (cut)");
+            break;
+        }
+        push_printable(&mut line, byte);
+    }
+    // A character may have been cut in two.
+    String::from_utf8_lossy(&line).into_owned()
+}
+
+fn push_printable(line: &mut Vec<u8>, byte: u8) {
+    match byte {
+        b'\t' | 0x20..=0x7e | 0x80.. => line.push(byte),
+        b'\n' => line.extend_from_slice(b"\\n"),
+        other => line.extend_from_slice(format!("\\x{other:02x}").as_bytes()),
+    }
 }
 
 /// Nginx's level for a level of the ABI. Trace and debug are both nginx's debug.

@@ -118,7 +118,7 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
 
 unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     guard(rc::ERROR, || {
-        if engine::serves_requests() {
+        if engine::enter_worker() {
             // SAFETY: a process that starts has a complete cycle.
             unsafe { worker::start(cycle) };
         }
@@ -127,5 +127,5 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 }
 
 unsafe extern "C" fn exit_process(_: *mut ngx_cycle_t) {
-    guard((), engine::stop_ticker);
+    guard((), engine::leave_worker);
 }

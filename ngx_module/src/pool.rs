@@ -30,18 +30,20 @@ pub unsafe fn own<T>(pool: *mut ngx_pool_t, value: T) -> Option<*mut T> {
     }
 }
 
-/// The value of type `T` that [`own`] put into the pool first, or last before an internal redirect forgot its place.
+/// The value of type `T` that [`own`] put into the pool, and that is the one wanted.
 ///
 /// # Safety
 /// `pool` is a live pool.
-pub unsafe fn find<T>(pool: *mut ngx_pool_t) -> Option<*mut T> {
+pub unsafe fn find<T>(pool: *mut ngx_pool_t, is_wanted: impl Fn(&T) -> bool) -> Option<*mut T> {
     // SAFETY: the list of cleanups ends with null, and ours carry a T.
     unsafe {
         let mut cleanup = (*pool).cleanup;
         while !cleanup.is_null() {
             if let Some(handler) = (*cleanup).handler {
-                if ptr::fn_addr_eq(handler, drop_value::<T> as unsafe extern "C" fn(*mut c_void)) {
-                    return Some((*cleanup).data.cast());
+                let value = (*cleanup).data.cast::<T>();
+                let is_ours = ptr::fn_addr_eq(handler, drop_value::<T> as unsafe extern "C" fn(*mut c_void));
+                if is_ours && is_wanted(&*value) {
+                    return Some(value);
                 }
             }
             cleanup = (*cleanup).next;

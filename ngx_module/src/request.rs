@@ -3,12 +3,13 @@
 
 use std::mem;
 
-use nginx_sys::{ngx_event_t, ngx_http_request_t};
+use nginx_sys::{ngx_chain_t, ngx_event_t, ngx_http_request_t};
 use ngx_wasm::proxy_wasm::{ContextId, LocalResponse};
 use smallvec::SmallVec;
 
 use crate::conf::{LocConf, MainConf};
 use crate::host::RequestHost;
+use crate::lua::LuaRun;
 use crate::module::ngx_http_wasm_module;
 use crate::{log, pool};
 
@@ -42,6 +43,8 @@ pub struct Request {
     pub chain: usize,
     /// The filters of that chain, in order.
     pub runs: SmallVec<[Run; 4]>,
+    /// Filters that Lua runs.
+    pub lua: Vec<LuaRun>,
     /// Filters of chains that an internal redirect has left; their contexts end with the request.
     pub left: SmallVec<[Run; 4]>,
     pub progress: Progress,
@@ -59,6 +62,8 @@ pub struct Request {
     pub response_headers_done: bool,
     /// What the handler of the location sends as body is not wanted any more.
     pub discard_body: bool,
+    /// What goes out in its place, when the body filter is to send it.
+    pub other_body: *mut ngx_chain_t,
     /// on_log runs; the response cannot be changed any more.
     pub logging: bool,
 }
@@ -74,7 +79,8 @@ impl Request {
         unsafe {
             let place = (*r).ctx.add(ngx_http_wasm_module.ctx_index);
             if (*place).is_null() && ((*r).internal() != 0 || (*r).filter_finalize() != 0) {
-                if let Some(request) = pool::find::<Request>((*r).pool) {
+                // Subrequests share the pool of the main request.
+                if let Some(request) = pool::find::<Request>((*r).pool, |request| request.r == r) {
                     *place = request.cast();
                 }
             }
@@ -93,6 +99,7 @@ impl Request {
             chain: crate::conf::NO_CHAIN,
             runs: SmallVec::new(),
             left: SmallVec::new(),
+            lua: Vec::new(),
             progress: Progress::New,
             // SAFETY: an event of zeros is one that nobody has armed.
             pause_timer: unsafe { mem::zeroed() },
@@ -102,6 +109,7 @@ impl Request {
             refused: false,
             response_headers_done: false,
             discard_body: false,
+            other_body: std::ptr::null_mut(),
             logging: false,
         };
         // SAFETY: the pool is the request's, and the array of contexts has room for this module.
@@ -110,6 +118,11 @@ impl Request {
             *(*r).ctx.add(ngx_http_wasm_module.ctx_index) = request.cast();
             request
         }
+    }
+
+    /// How many filters run.
+    pub fn filters(&self) -> usize {
+        self.runs.len()
     }
 
     /// Number `n` of the filters that run.
@@ -150,10 +163,10 @@ impl Drop for Request {
 
 /// Tells the VM of a filter that a stream is no more, without running the guest.
 fn forget(main: &MainConf, run: &Run) {
-    if let Some(Ok(mut instance)) = main.instances.get(run.filter).map(|instance| instance.try_borrow_mut()) {
-        if let Some(running) = instance.get(run.generation) {
-            running.vm.forget(run.context);
-        }
+    if let Some(Ok(mut instance)) = main.instances.get(run.filter).map(|instance| instance.try_borrow_mut())
+        && let Some(running) = instance.get(run.generation)
+    {
+        running.vm.forget(run.context);
     }
 }
 
@@ -173,7 +186,7 @@ pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[u
             let mut instance = main.instances[*filter].try_borrow_mut().map_err(|_| reentered(request, *filter))?;
             let generation = instance.generation();
             let Some(running) = instance.ensure(main, *filter, log) else { return Err(Failed) };
-            let mut host = RequestHost::new(request, *filter, loc.timeout());
+            let mut host = RequestHost::new(request, (*request).filter_name(*filter), loc.timeout());
             match running.vm.create_stream(running.root, host.token(), &mut host) {
                 Ok(context) => (*request).runs.push(Run { filter: *filter, context, generation }),
                 Err(err) => {
@@ -203,7 +216,7 @@ pub unsafe fn call<R>(
         let Some(instance) = main.instances.get(run.filter) else { return Ok(None) };
         let mut instance = instance.try_borrow_mut().map_err(|_| reentered(request, run.filter))?;
         let Some(running) = instance.get(run.generation) else { return Ok(None) };
-        let mut host = RequestHost::new(request, run.filter, loc.timeout());
+        let mut host = RequestHost::new(request, (*request).filter_name(run.filter), loc.timeout());
         match callback(&mut running.vm, &mut host) {
             Ok(result) => Ok(Some(result)),
             Err(err) => {

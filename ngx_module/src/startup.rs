@@ -32,7 +32,7 @@ pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), 
     let log = unsafe { (*cycle).log };
     let report = |place: &Place, reason: String| {
         // SAFETY: see above.
-        unsafe { log::write(NGX_LOG_EMERG, log, format!("{reason} in {place}")) };
+        unsafe { log::write(NGX_LOG_EMERG, log, format!("{} in {place}", log::printable(&reason))) };
         Reported
     };
 
@@ -48,7 +48,7 @@ pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), 
     }
 
     let place = main.modules[0].place.clone();
-    let engine = main.engine.engine().map_err(|err| report(&place, err))?;
+    let engine = main.engine.unwrap_or_default().engine().map_err(|err| report(&place, err))?;
     for module in &mut main.modules {
         match compile(engine.as_ref(), module) {
             Ok(compiled) => module.module = Some(Arc::new(compiled)),

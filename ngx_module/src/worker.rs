@@ -65,7 +65,8 @@ impl FilterInstance {
                     self.failed = Some(Instant::now());
                     let name = String::from_utf8_lossy(&filter.name);
                     let line = format!(
-                        "wasm filter \"{name}\" does not start in this worker, its requests fail: {reason} in {}",
+                        "wasm filter \"{name}\" does not start in this worker, its requests fail: {} in {}",
+                        log::printable(&reason),
                         filter.place
                     );
                     // SAFETY: the callers pass a log of the cycle or of a connection.
@@ -89,7 +90,7 @@ pub unsafe fn start(cycle: *mut ngx_cycle_t) {
         if main.filters.is_empty() {
             return;
         }
-        if let Err(err) = engine::start_ticker(main.engine) {
+        if let Err(err) = engine::start_ticker(main.engine.unwrap_or_default()) {
             log::write(NGX_LOG_EMERG, log, format!("wasm: no clock for deadlines, wasm_timeout does not work: {err}"));
         }
         for (filter, instance) in main.instances.iter().enumerate() {

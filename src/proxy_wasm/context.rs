@@ -38,11 +38,22 @@ pub(super) enum Context {
 pub(super) struct Contexts {
     map: HashMap<u32, Context, BuildHasherDefault<IdHasher>>,
     last: u32,
+    /// Numbers to give out again, the last freed first; none are kept unless asked for.
+    free: Option<Vec<u32>>,
 }
 
 impl Contexts {
+    /// No contexts yet.
+    pub fn new(reuse_ids: bool) -> Self {
+        Contexts { free: reuse_ids.then(Vec::new), ..Contexts::default() }
+    }
+
     /// Adds a context under the next free number.
     pub fn insert(&mut self, context: Context) -> ContextId {
+        if let Some(id) = self.free.as_mut().and_then(Vec::pop) {
+            self.map.insert(id, context);
+            return ContextId(id);
+        }
         loop {
             // After 4 billion contexts numbers come again; those still in use are passed over.
             self.last = self.last.checked_add(1).unwrap_or(1);
@@ -62,7 +73,11 @@ impl Contexts {
     }
 
     pub fn remove(&mut self, id: ContextId) -> Option<Context> {
-        self.map.remove(&id.0)
+        let removed = self.map.remove(&id.0);
+        if let (Some(_), Some(free)) = (&removed, &mut self.free) {
+            free.push(id.0);
+        }
+        removed
     }
 
     /// The root that `id` belongs to, or is.

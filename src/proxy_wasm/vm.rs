@@ -26,6 +26,8 @@ pub struct VmConfig {
     pub configuration: Vec<u8>,
     /// Caps on the instance.
     pub limits: InstanceLimits,
+    /// Whether the number of a context that has ended goes to the next new one.
+    pub reuse_context_ids: bool,
 }
 
 /// One filter: a root context and its configuration.
@@ -312,7 +314,7 @@ pub(crate) struct State {
 impl State {
     fn new(module: &Module, config: VmConfig) -> State {
         State {
-            contexts: Contexts::default(),
+            contexts: Contexts::new(config.reuse_context_ids),
             output: Output::default(),
             config,
             abi: module.abi,

@@ -85,7 +85,7 @@ impl Directive {
                     // SAFETY: `cf` and its log live as long as the handler runs.
                     unsafe {
                         let place = crate::conf::Place::of(cf);
-                        log::write(NGX_LOG_EMERG, (*cf).log, format!("{reason} in {place}"));
+                        log::write(NGX_LOG_EMERG, (*cf).log, format!("{} in {place}", log::printable(&reason)));
                     }
                     CONF_ERROR
                 }
@@ -111,6 +111,7 @@ impl Directive {
 
     /// The cycle's configuration. Nothing else borrows it while a directive is handled, so one short borrow at a time is
     /// unique.
+    #[allow(clippy::mut_from_ref)]
     fn main(&self) -> Result<&mut MainConf, String> {
         // SAFETY: the core module made it before nginx read the first line.
         unsafe { MainConf::of((*self.cf).cycle).as_mut() }.ok_or_else(|| "the wasm module is not initialised".into())

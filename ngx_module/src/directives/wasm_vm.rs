@@ -11,6 +11,9 @@ pub(super) unsafe extern "C" fn set(cf: *mut ngx_conf_t, _: *mut ngx_command_t, 
     // SAFETY: nginx passes its own structures to a handler.
     unsafe {
         Directive::handle(cf, |directive| {
+            if directive.main()?.engine.is_some() {
+                return Err("\"wasm_vm\" is duplicate".into());
+            }
             let name = directive.word(1).unwrap_or_default();
             let Some((_, kind)) = Kind::NAMES.iter().find(|(known, _)| known.as_bytes() == name) else {
                 return Err(format!(
@@ -26,7 +29,7 @@ pub(super) unsafe extern "C" fn set(cf: *mut ngx_conf_t, _: *mut ngx_command_t, 
                     names(Kind::is_built_in)
                 ));
             }
-            directive.main()?.engine = *kind;
+            directive.main()?.engine = Some(*kind);
             Ok(())
         })
     }

@@ -60,6 +60,39 @@ pub unsafe fn visit(r: *mut ngx_http_request_t, visit: &mut dyn FnMut(&[u8], &[u
     }
 }
 
+/// How many pairs [`visit`] shows.
+pub unsafe fn count(r: *mut ngx_http_request_t) -> u32 {
+    // SAFETY: see `get`.
+    unsafe {
+        let mut authority = u32::from(!(*r).headers_in.server.is_empty());
+        let mut others = 3;
+        for line in list::lines(&raw mut (*r).headers_in.headers) {
+            if list::is(line, b"host") {
+                authority = 1;
+            } else {
+                others += 1;
+            }
+        }
+        authority + others
+    }
+}
+
+/// Whether nothing follows the headers.
+pub unsafe fn end_stream(r: *mut ngx_http_request_t) -> bool {
+    // SAFETY: see `get`.
+    unsafe {
+        if (*r).headers_in.content_length_n > 0 || (*r).headers_in.chunked() != 0 {
+            return false;
+        }
+        // Without a length, only the stream of HTTP/2 knows.
+        #[cfg(ngx_feature = "http_v2")]
+        if !(*r).stream.is_null() {
+            return (*(*r).stream).in_closed() != 0;
+        }
+        true
+    }
+}
+
 /// Adds one more value. Pseudo-headers and the host have one only, so it becomes that.
 pub unsafe fn add(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> Result<(), Refused> {
     // SAFETY: see `get`.
@@ -211,7 +244,7 @@ unsafe fn link(
 
 unsafe fn core_main_conf(r: *mut ngx_http_request_t) -> *mut ngx_http_core_main_conf_t {
     // SAFETY: the core HTTP module has a main configuration in every request.
-    unsafe { (*(*r).main_conf.add((*(&raw const ngx_http_core_module)).ctx_index)).cast() }
+    unsafe { (*(*r).main_conf.add(ngx_http_core_module.ctx_index)).cast() }
 }
 
 /// Gives the request another target, as if the client had sent it. Nginx's own parser decides what is valid.
@@ -286,7 +319,7 @@ unsafe fn parse_uri(r: *mut ngx_http_request_t) -> Option<ngx_str_t> {
 
 unsafe fn core_srv_conf(r: *mut ngx_http_request_t) -> *mut nginx_sys::ngx_http_core_srv_conf_t {
     // SAFETY: the core HTTP module has a server configuration in every request.
-    unsafe { (*(*r).srv_conf.add((*(&raw const ngx_http_core_module)).ctx_index)).cast() }
+    unsafe { (*(*r).srv_conf.add(ngx_http_core_module.ctx_index)).cast() }
 }
 
 unsafe fn set_method(r: *mut ngx_http_request_t, method: &[u8]) -> Result<(), Refused> {

@@ -60,6 +60,34 @@ pub unsafe fn visit(r: *mut ngx_http_request_t, visit: &mut dyn FnMut(&[u8], &[u
     }
 }
 
+/// How many pairs [`visit`] shows.
+pub unsafe fn count(r: *mut ngx_http_request_t) -> u32 {
+    // SAFETY: see `get`.
+    unsafe {
+        let out = &raw mut (*r).headers_out;
+        let own = [
+            !(*out).content_type.is_empty(),
+            (*out).content_length_n >= 0 && (*out).content_length.is_null(),
+            (*out).last_modified_time != -1 && (*out).last_modified.is_null(),
+        ];
+        let own = own.into_iter().filter(|there| *there).count();
+        (1 + own + list::lines(&raw mut (*out).headers).count()) as u32
+    }
+}
+
+/// Whether nothing follows the headers.
+pub unsafe fn end_stream(r: *mut ngx_http_request_t) -> bool {
+    // SAFETY: see `get`.
+    unsafe {
+        let status = (*r).headers_out.status;
+        (*r).header_only() != 0
+            || (*r).method == nginx_sys::NGX_HTTP_HEAD as usize
+            || (*r).headers_out.content_length_n == 0
+            || status == nginx_sys::NGX_HTTP_NO_CONTENT as usize
+            || status == nginx_sys::NGX_HTTP_NOT_MODIFIED as usize
+    }
+}
+
 /// Adds one more value; of those that nginx keeps itself there is one only, so it becomes that.
 pub unsafe fn add(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> Result<(), Refused> {
     // SAFETY: see `get`.

@@ -36,7 +36,8 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t)
             let request = Request::of(r);
             if !request.is_null() && (*request).discard_body {
                 consume(chain);
-                return rc::OK;
+                let other = std::mem::replace(&mut (*request).other_body, std::ptr::null_mut());
+                return if other.is_null() { rc::OK } else { next(r, other) };
             }
         }
         next(r, chain)

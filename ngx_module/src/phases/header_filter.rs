@@ -55,15 +55,17 @@ unsafe fn run(request: *mut Request) -> Option<LocalResponse> {
     unsafe {
         let r = (*request).r;
         let loc = LocConf::of(r);
-        let filters = (&(*request).runs).len();
-        for run in (0..filters).rev().filter_map(|n| (*request).run(n)) {
+        for run in (0..(*request).filters()).rev().filter_map(|n| (*request).run(n)) {
             let result = request::call(request, loc, run, |vm, host| {
                 if !vm.has(Callback::OnResponseHeaders) {
                     return Ok(Action::Continue);
                 }
-                let mut count = 0;
-                headers::response::visit(r, &mut |_, _| count += 1);
-                let action = vm.on_response_headers(run.context, count, has_no_body(r), host)?;
+                let action = vm.on_response_headers(
+                    run.context,
+                    headers::response::count(r),
+                    headers::response::end_stream(r),
+                    host,
+                )?;
                 if action == Action::Pause {
                     use ngx_wasm::proxy_wasm::Host;
                     host.log(
@@ -96,16 +98,4 @@ unsafe fn unavailable(request: *mut Request) -> Option<LocalResponse> {
         }
     }
     Some(LocalResponse { status: rc::SERVICE_UNAVAILABLE as u32, ..LocalResponse::default() })
-}
-
-unsafe fn has_no_body(r: *mut ngx_http_request_t) -> bool {
-    // SAFETY: see `filter`.
-    unsafe {
-        let status = (*r).headers_out.status;
-        (*r).header_only() != 0
-            || (*r).method == nginx_sys::NGX_HTTP_HEAD as usize
-            || (*r).headers_out.content_length_n == 0
-            || status == nginx_sys::NGX_HTTP_NO_CONTENT as usize
-            || status == nginx_sys::NGX_HTTP_NOT_MODIFIED as usize
-    }
 }

@@ -4,15 +4,13 @@ use nginx_sys::{ngx_http_request_t, ngx_int_t};
 
 use crate::conf::LocConf;
 use crate::guard::guard;
+use crate::lua;
 use crate::rc;
 use crate::request::{self, Request};
 
 pub(super) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx calls a phase handler with a live request.
     guard(rc::OK, || unsafe {
-        if r != (*r).main {
-            return rc::OK;
-        }
         let request = Request::of(r);
         if request.is_null() {
             return rc::OK;
@@ -25,6 +23,7 @@ pub(super) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t
             // A failure is in the log, and there is no response left that it could change.
             let _ = request::call(request, loc, run, |vm, host| vm.end_stream(run.context, host));
         }
+        lua::end_streams(request);
         rc::OK
     })
 }

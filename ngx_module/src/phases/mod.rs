@@ -24,8 +24,7 @@ pub unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: inside of `http { }` the context is that of HTTP, and the core module has its configuration.
     unsafe {
         let ctx = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
-        let cmcf: *mut ngx_http_core_main_conf_t =
-            (*(*ctx).main_conf.add((*(&raw const ngx_http_core_module)).ctx_index)).cast();
+        let cmcf: *mut ngx_http_core_main_conf_t = (*(*ctx).main_conf.add(ngx_http_core_module.ctx_index)).cast();
         if add_handler(cmcf, ngx_http_phases_NGX_HTTP_REWRITE_PHASE as usize, Some(rewrite::handler)).is_none() {
             return rc::ERROR;
         }

@@ -62,7 +62,7 @@ unsafe fn proceed(request: *mut Request, loc: &LocConf, first: usize) -> ngx_int
     // SAFETY: see above.
     unsafe {
         let r = (*request).r;
-        let end_of_stream = has_no_body(r);
+        let end_of_stream = headers::request::end_stream(r);
         let mut n = first;
         while let Some(run) = (*request).run(n) {
             (*request).resumed = false;
@@ -70,9 +70,7 @@ unsafe fn proceed(request: *mut Request, loc: &LocConf, first: usize) -> ngx_int
                 if !vm.has(Callback::OnRequestHeaders) {
                     return Ok(Action::Continue);
                 }
-                let mut count = 0;
-                headers::request::visit(r, &mut |_, _| count += 1);
-                vm.on_request_headers(run.context, count, end_of_stream, host)
+                vm.on_request_headers(run.context, headers::request::count(r), end_of_stream, host)
             });
             let action = match result {
                 // The VM that had the context has trapped in another request meanwhile.
@@ -103,19 +101,4 @@ unsafe fn fail(request: *mut Request) -> ngx_int_t {
     // SAFETY: see `proceed`.
     unsafe { (*request).progress = Progress::Passed };
     rc::SERVICE_UNAVAILABLE
-}
-
-unsafe fn has_no_body(r: *mut ngx_http_request_t) -> bool {
-    // SAFETY: see `proceed`.
-    unsafe {
-        if (*r).headers_in.content_length_n > 0 || (*r).headers_in.chunked() != 0 {
-            return false;
-        }
-        // Without a length, only the stream of HTTP/2 knows.
-        #[cfg(ngx_feature = "http_v2")]
-        if !(*r).stream.is_null() {
-            return (*(*r).stream).in_closed() != 0;
-        }
-        true
-    }
 }

@@ -72,7 +72,7 @@ fn nanoseconds(seconds: i64, milliseconds: i64) -> i64 {
 unsafe fn duration(r: *mut ngx_http_request_t) -> i64 {
     // SAFETY: see `get`; nginx keeps its time up to date.
     unsafe {
-        let now = &*ngx_timeofday();
+        let now = ngx_timeofday();
         nanoseconds(now.sec - (*r).start_sec, now.msec as i64 - (*r).start_msec as i64).max(0)
     }
 }

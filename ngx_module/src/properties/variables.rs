@@ -46,8 +46,7 @@ pub unsafe fn set(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> Resu
     let (lower, hash) = key(name);
     // SAFETY: nginx's table of variables has `ngx_http_variable_t`; an indexed one has its value in the request.
     unsafe {
-        let cmcf: *mut ngx_http_core_main_conf_t =
-            (*(*r).main_conf.add((*(&raw const ngx_http_core_module)).ctx_index)).cast();
+        let cmcf: *mut ngx_http_core_main_conf_t = (*(*r).main_conf.add(ngx_http_core_module.ctx_index)).cast();
         let variable =
             ngx_hash_find(&raw mut (*cmcf).variables_hash, hash as ngx_uint_t, lower.as_ptr().cast_mut(), lower.len())
                 .cast::<ngx_http_variable_t>();

@@ -1,0 +1,127 @@
+-- Proxy-Wasm filters from Lua: load a module, configure it, run its callbacks on the current request. A drop-in for the
+-- library of this name that Apache APISIX uses; the functions behind it are in ngx_module/src/lua/. Documentation:
+-- docs/lua.md.
+
+local base = require "resty.core.base"
+local ffi = require "ffi"
+
+local C = ffi.C
+local get_phase = ngx.get_phase
+local get_request = base.get_request
+local io_open = io.open
+local type = type
+
+ffi.cdef [[
+void *ngx_http_wasm_load_plugin(const unsigned char *name, size_t name_len, const unsigned char *code, size_t size);
+void ngx_http_wasm_unload_plugin(void *plugin);
+void *ngx_http_wasm_on_configure(void *plugin, const unsigned char *conf, size_t size);
+void ngx_http_wasm_delete_plugin_ctx(void *plugin_ctx);
+intptr_t ngx_http_wasm_on_http(void *plugin_ctx, ngx_http_request_t *r, int kind);
+intptr_t ngx_http_wasm_fetch_local_body(ngx_http_request_t *r, ngx_str_t *body);
+]]
+
+local REQUEST_HEADERS = 1
+local RESPONSE_HEADERS = 4
+local OK = 0
+local ANSWER = 1
+
+local _M = { _VERSION = "0.1.0" }
+
+local function is_cdata(value)
+    return type(value) == "cdata" and value ~= nil
+end
+
+-- Loads the module in the file `path`. The result is collected when nothing refers to it; or nil and the reason.
+function _M.load(name, path)
+    local file, err = io_open(path, "rb")
+    if not file then
+        return nil, err
+    end
+    local code
+    code, err = file:read("*a")
+    file:close()
+    if not code then
+        return nil, err
+    end
+
+    local plugin = C.ngx_http_wasm_load_plugin(name, #name, code, #code)
+    if plugin == nil then
+        return nil, "failed to load wasm plugin"
+    end
+    return ffi.gc(plugin, C.ngx_http_wasm_unload_plugin)
+end
+
+-- Makes a plugin context with this configuration, a string that is not empty.
+function _M.on_configure(plugin, conf)
+    if not is_cdata(plugin) then
+        return nil, "bad plugin"
+    end
+    if type(conf) ~= "string" or conf == "" then
+        return nil, "bad conf"
+    end
+    local plugin_ctx = C.ngx_http_wasm_on_configure(plugin, conf, #conf)
+    if plugin_ctx == nil then
+        return nil, "failed to run proxy_on_configure"
+    end
+    return ffi.gc(plugin_ctx, C.ngx_http_wasm_delete_plugin_ctx)
+end
+
+-- Where there is a request of a client. Timers and init_worker_by_lua* have one too, made up by the Lua module.
+local REQUEST_PHASES = { server_rewrite = true, rewrite = true, access = true, content = true }
+local RESPONSE_PHASES = { header_filter = true }
+
+local function current_request(plugin_ctx, phases)
+    if not is_cdata(plugin_ctx) then
+        return nil, "bad plugin ctx"
+    end
+    local r = get_request()
+    if not r or not phases[get_phase()] then
+        return nil, "bad request"
+    end
+    return r
+end
+
+-- Sends the answer that the filter gave, and ends the request.
+local function answer(r)
+    local text = ffi.new("ngx_str_t[1]")
+    if C.ngx_http_wasm_fetch_local_body(r, text) ~= OK then
+        return nil, "failed to send the local response"
+    end
+    local body = ffi.string(text[0].data, text[0].len)
+    -- Headers first: with an empty body, ngx.exit alone would make nginx send a page of its own.
+    ngx.send_headers()
+    if body ~= "" and ngx.req.get_method() ~= "HEAD" then
+        ngx.print(body)
+    end
+    return ngx.exit(ngx.status)
+end
+
+-- Runs proxy_on_request_headers, in rewrite_by_lua* or access_by_lua*.
+function _M.on_http_request_headers(plugin_ctx)
+    local r, err = current_request(plugin_ctx, REQUEST_PHASES)
+    if not r then
+        return nil, err
+    end
+    local rc = C.ngx_http_wasm_on_http(plugin_ctx, r, REQUEST_HEADERS)
+    if rc == ANSWER then
+        return answer(r)
+    end
+    if rc ~= OK then
+        return nil, "failed to run proxy_on_http_request_headers"
+    end
+    return true
+end
+
+-- Runs proxy_on_response_headers, in header_filter_by_lua*. An answer of the filter takes the response's place.
+function _M.on_http_response_headers(plugin_ctx)
+    local r, err = current_request(plugin_ctx, RESPONSE_PHASES)
+    if not r then
+        return nil, err
+    end
+    if C.ngx_http_wasm_on_http(plugin_ctx, r, RESPONSE_HEADERS) ~= OK then
+        return nil, "failed to run proxy_on_http_response_headers"
+    end
+    return true
+end
+
+return _M

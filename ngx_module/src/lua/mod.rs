@@ -1,0 +1,215 @@
+//! The way in from Lua: the C functions that `lua/resty/proxy-wasm.lua` calls through LuaJIT's FFI. They have the names that
+//! Apache APISIX's module for nginx gave them. `plugin.rs` has what stands behind the pointers.
+//!
+//! The Lua module of nginx need not be there: nothing here uses it.
+
+mod plugin;
+
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::rc::Rc;
+
+use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_str_t, u_char};
+use ngx_wasm::proxy_wasm::{Action, Callback, ContextId};
+
+use crate::conf::LocConf;
+use crate::guard::guard;
+use crate::request::Request;
+use crate::{headers, local_response, pool, rc};
+use plugin::{Plugin, PluginContext};
+
+/// `ngx_http_wasm_on_http`: headers of the request.
+const REQUEST_HEADERS: c_int = 1;
+/// `ngx_http_wasm_on_http`: headers of the response.
+const RESPONSE_HEADERS: c_int = 4;
+
+/// `ngx_http_wasm_on_http`: Lua is to send the answer that `ngx_http_wasm_fetch_local_body` completes.
+const ANSWER: ngx_int_t = 1;
+
+/// A filter that Lua runs in a request.
+pub struct LuaRun {
+    plugin: Rc<PluginContext>,
+    context: ContextId,
+    generation: u64,
+    ended: bool,
+}
+
+/// Bytes that Lua passed.
+unsafe fn bytes<'a>(data: *const u_char, len: usize) -> &'a [u8] {
+    // SAFETY: the Lua library passes a string and its length; FFI keeps it alive during the call.
+    if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(data, len) } }
+}
+
+/// Compiles and starts a module. Null when that fails; the log says why.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ngx_http_wasm_load_plugin(
+    name: *const u_char,
+    name_len: usize,
+    code: *const u_char,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: see `bytes`.
+    guard(ptr::null_mut(), || unsafe {
+        match Plugin::load(bytes(name, name_len), bytes(code, size)) {
+            Some(plugin) => Rc::into_raw(plugin).cast_mut().cast(),
+            None => ptr::null_mut(),
+        }
+    })
+}
+
+/// Lets go of a module. It stays while contexts of it do.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ngx_http_wasm_unload_plugin(plugin: *mut c_void) {
+    // SAFETY: LuaJIT runs the finaliser of the pointer that `load_plugin` gave it once.
+    guard((), || unsafe { drop(Rc::from_raw(plugin.cast::<Plugin>())) });
+}
+
+/// Makes a plugin context. Null when the filter refuses its configuration; the log says why.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ngx_http_wasm_on_configure(
+    plugin: *mut c_void,
+    conf: *const u_char,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: Lua holds the plugin while it calls, and the count of the pointer stays as it was.
+    guard(ptr::null_mut(), || unsafe {
+        let plugin = plugin.cast::<Plugin>();
+        Rc::increment_strong_count(plugin);
+        match PluginContext::create(Rc::from_raw(plugin), bytes(conf, size)) {
+            Some(context) => Rc::into_raw(context).cast_mut().cast(),
+            None => ptr::null_mut(),
+        }
+    })
+}
+
+/// Lets go of a plugin context. It stays while requests use it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ngx_http_wasm_delete_plugin_ctx(context: *mut c_void) {
+    // SAFETY: as in `unload_plugin`.
+    guard((), || unsafe { drop(Rc::from_raw(context.cast::<PluginContext>())) });
+}
+
+/// Runs the callback `kind` of a filter in a request: 0, [`ANSWER`], or NGX_ERROR with the reason in the log.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ngx_http_wasm_on_http(
+    context: *mut c_void,
+    r: *mut ngx_http_request_t,
+    kind: c_int,
+) -> ngx_int_t {
+    // SAFETY: Lua holds the plugin context, and passes its current request.
+    guard(rc::ERROR, || unsafe {
+        let context = context.cast::<PluginContext>();
+        Rc::increment_strong_count(context);
+        run(&Rc::from_raw(context), r, kind).unwrap_or(rc::ERROR)
+    })
+}
+
+/// Fills in the headers of the answer that a filter gave, and stores its body. NGX_ERROR when there is none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ngx_http_wasm_fetch_local_body(r: *mut ngx_http_request_t, body: *mut ngx_str_t) -> ngx_int_t {
+    // SAFETY: Lua passes its current request, and a string to fill.
+    guard(rc::ERROR, || unsafe {
+        let request = Request::of(r);
+        if request.is_null() {
+            return rc::ERROR;
+        }
+        let Some(response) = (*request).local_response.take() else { return rc::ERROR };
+        match pool::copy((*r).pool, &local_response::fill_in(request, response)) {
+            Some(text) => {
+                *body = text;
+                rc::OK
+            }
+            None => rc::ERROR,
+        }
+    })
+}
+
+unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_int) -> Option<ngx_int_t> {
+    // SAFETY: see `ngx_http_wasm_on_http`.
+    unsafe {
+        // The Lua module makes up requests for timers and the like, without a list of headers.
+        if (*r).headers_in.headers.last.is_null() {
+            return None;
+        }
+        let loc = LocConf::of(r);
+        let mut request = Request::of(r);
+        if request.is_null() {
+            request = Request::create(r, loc);
+        }
+        if request.is_null() {
+            return None;
+        }
+        let (context, generation) = context_in(request, plugin)?;
+        if kind == RESPONSE_HEADERS {
+            (*request).response_headers_done = true;
+        }
+        (*request).refused = false;
+        let action = plugin.call(request, generation, |vm, host| match kind {
+            REQUEST_HEADERS if vm.has(Callback::OnRequestHeaders) => {
+                vm.on_request_headers(context, headers::request::count(r), headers::request::end_stream(r), host)
+            }
+            RESPONSE_HEADERS if vm.has(Callback::OnResponseHeaders) => {
+                vm.on_response_headers(context, headers::response::count(r), headers::response::end_stream(r), host)
+            }
+            _ => Ok(Action::Continue),
+        })?;
+        if (*request).refused {
+            return None;
+        }
+        if (*request).local_response.is_some() {
+            if kind == REQUEST_HEADERS {
+                return Some(ANSWER);
+            }
+            let response = (*request).local_response.take()?;
+            return local_response::replace_later(request, response).ok().map(|()| rc::OK);
+        }
+        if action == Action::Pause && !std::mem::take(&mut (*request).resumed) {
+            plugin.complain(r, "paused a request, and nothing can resume it");
+            return None;
+        }
+        Some(rc::OK)
+    }
+}
+
+/// The stream context of a plugin in a request, made if it is not there.
+unsafe fn context_in(request: *mut Request, plugin: &Rc<PluginContext>) -> Option<(ContextId, u64)> {
+    // SAFETY: see `ngx_http_wasm_on_http`.
+    unsafe {
+        let generation = plugin.generation();
+        let runs = &(*request).lua;
+        if let Some(run) = runs.iter().find(|run| Rc::ptr_eq(&run.plugin, plugin)) {
+            if run.generation == generation {
+                return Some((run.context, generation));
+            }
+            // The VM that had the context has trapped.
+            plugin.complain((*request).r, "was replaced during the request");
+            return None;
+        }
+        let (context, generation) = plugin.create_stream(request)?;
+        (*request).lua.push(LuaRun { plugin: plugin.clone(), context, generation, ended: false });
+        Some((context, generation))
+    }
+}
+
+/// Ends the contexts that Lua made in a request. The log phase calls this.
+///
+/// # Safety
+/// `request` belongs to a live request.
+pub unsafe fn end_streams(request: *mut Request) {
+    // SAFETY: see above.
+    unsafe {
+        for mut run in std::mem::take(&mut (*request).lua) {
+            run.ended = true;
+            run.plugin.end_stream(request, run.context, run.generation);
+        }
+    }
+}
+
+impl Drop for LuaRun {
+    /// Subrequests have no log phase: their contexts end with the pool, when no header is there to be read.
+    fn drop(&mut self) {
+        if !self.ended {
+            self.plugin.forget(self.context, self.generation);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! What Lua holds: a loaded module with its VM ([`Plugin`]), and the plugin contexts in it ([`PluginContext`]).
+//!
+//! A VM belongs to the process that made it. A module that init_by_lua loads in the master gets a VM of its own in each
+//! worker, with the same plugin contexts; so it does after a trap.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nginx_sys::{
+    NGX_LOG_CRIT, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE, ngx_cycle, ngx_http_request_t, ngx_log_t, ngx_pid,
+    ngx_pid_t,
+};
+use ngx_wasm::proxy_wasm::{CallError, ContextId, Module, RootConfig, Vm, VmConfig};
+use ngx_wasm::vm::{Engine, InstanceLimits};
+
+use crate::conf::{LocConf, MainConf};
+use crate::cpu_clock::with_cpu_clock;
+use crate::engine::{self, Kind};
+use crate::host::{RequestHost, RootHost};
+use crate::log;
+use crate::request::Request;
+
+/// A module that Lua loaded.
+pub struct Plugin {
+    name: Vec<u8>,
+    kind: Kind,
+    engine: Arc<dyn Engine>,
+    module: Arc<Module>,
+    limits: InstanceLimits,
+    timeout: Duration,
+    vm: RefCell<Option<Vm>>,
+    /// The process whose VM it is.
+    pid: Cell<ngx_pid_t>,
+    /// Counts VMs.
+    generation: Cell<u64>,
+}
+
+/// A configuration of a plugin.
+pub struct PluginContext {
+    plugin: Rc<Plugin>,
+    configuration: Vec<u8>,
+    /// The root context, and the VM that it is in.
+    root: Cell<(ContextId, u64)>,
+}
+
+/// The log of the process.
+fn cycle_log() -> *mut ngx_log_t {
+    // SAFETY: nginx always has a cycle with a log.
+    unsafe { (*ngx_cycle).log }
+}
+
+fn write(level: u32, line: String) {
+    // SAFETY: see `cycle_log`.
+    unsafe { log::write(level, cycle_log(), log::printable(&line)) }
+}
+
+fn pid() -> ngx_pid_t {
+    // SAFETY: nginx sets the variable in each process.
+    unsafe { ngx_pid }
+}
+
+impl Plugin {
+    /// Compiles `code` and starts a VM.
+    pub fn load(name: &[u8], code: &[u8]) -> Option<Rc<Plugin>> {
+        let shown = String::from_utf8_lossy(name).into_owned();
+        let failed = |reason: String| write(NGX_LOG_ERR, format!("failed to load wasm plugin \"{shown}\": {reason}"));
+        // SAFETY: in a worker the cycle is complete; while nginx reads a configuration, that is the latest.
+        let main = unsafe { if engine::in_worker() { MainConf::of(ngx_cycle) } else { MainConf::latest() }.as_ref() };
+        let Some(main) = main else {
+            failed("ngx_http_wasm_module is not configured".into());
+            return None;
+        };
+        let kind = main.engine.unwrap_or_default();
+        let engine = kind.engine().map_err(failed).ok()?;
+        write(NGX_LOG_NOTICE, format!("init wasm vm: {}", engine.name()));
+        let module = Module::new(engine.as_ref(), code).map_err(|err| failed(err.to_string())).ok()?;
+        let (limits, timeout) = main.lua_limits();
+        let plugin = Plugin {
+            name: name.to_vec(),
+            kind,
+            engine,
+            module: Arc::new(module),
+            limits,
+            timeout,
+            vm: RefCell::new(None),
+            pid: Cell::new(pid()),
+            generation: Cell::new(0),
+        };
+        plugin.ensure_vm().map_err(failed).ok()?;
+        Some(Rc::new(plugin))
+    }
+
+    /// Runs guest code with a clock for its deadline.
+    fn clocked<R>(&self, run: impl FnOnce() -> R) -> R {
+        if engine::in_worker() {
+            if let Err(err) = engine::start_ticker(self.kind) {
+                write(NGX_LOG_ERR, format!("wasm: no clock for deadlines, wasm_timeout does not work: {err}"));
+            }
+            return run();
+        }
+        with_cpu_clock(&self.engine, run)
+    }
+
+    /// Sees to it that there is a VM of this process that has not trapped.
+    fn ensure_vm(&self) -> Result<(), String> {
+        let mut vm = self.vm.try_borrow_mut().map_err(|_| "entered while it ran".to_owned())?;
+        let is_usable = vm.as_ref().is_some_and(|vm| !vm.is_dead()) && self.pid.get() == pid();
+        if is_usable {
+            return Ok(());
+        }
+        *vm = None;
+        let config =
+            VmConfig { id: self.name.clone(), limits: self.limits, reuse_context_ids: true, ..VmConfig::default() };
+        let mut host = self.root_host();
+        let started = self.clocked(|| Vm::start(&self.module, config, &mut host)).map_err(|err| err.to_string())?;
+        *vm = Some(started);
+        self.pid.set(pid());
+        self.generation.set(self.generation.get() + 1);
+        Ok(())
+    }
+
+    fn root_host(&self) -> RootHost {
+        RootHost::new(cycle_log(), self.name.clone(), self.timeout)
+    }
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        write(NGX_LOG_INFO, format!("unloaded wasm plugin \"{}\"", String::from_utf8_lossy(&self.name)));
+    }
+}
+
+impl PluginContext {
+    /// Makes a root context with this configuration.
+    pub fn create(plugin: Rc<Plugin>, configuration: &[u8]) -> Option<Rc<PluginContext>> {
+        let context =
+            PluginContext { plugin, configuration: configuration.to_vec(), root: Cell::new((ContextId(0), 0)) };
+        context.ensure_root()?;
+        Some(Rc::new(context))
+    }
+
+    /// The VM that calls go to now.
+    pub fn generation(&self) -> u64 {
+        match self.ensure_root() {
+            Some(_) => self.plugin.generation.get(),
+            None => 0,
+        }
+    }
+
+    /// The root context, in a VM that can be called.
+    fn ensure_root(&self) -> Option<ContextId> {
+        let failed = |reason: String| {
+            let name = String::from_utf8_lossy(&self.plugin.name);
+            write(NGX_LOG_ERR, format!("failed to run proxy_on_configure of wasm plugin \"{name}\": {reason}"));
+        };
+        self.plugin.ensure_vm().map_err(failed).ok()?;
+        let (root, generation) = self.root.get();
+        let current = self.plugin.generation.get();
+        if generation == current {
+            return Some(root);
+        }
+        let mut vm = self.plugin.vm.try_borrow_mut().ok()?;
+        let vm = vm.as_mut()?;
+        let config = RootConfig {
+            name: self.plugin.name.clone(),
+            root_id: Vec::new(),
+            configuration: self.configuration.clone(),
+        };
+        let mut host = self.plugin.root_host();
+        let root =
+            self.plugin.clocked(|| vm.create_root(config, &mut host)).map_err(|err| failed(err.to_string())).ok()?;
+        write(NGX_LOG_INFO, format!("create plugin context {root}"));
+        self.root.set((root, current));
+        Some(root)
+    }
+
+    /// Makes a stream context for a request.
+    ///
+    /// # Safety
+    /// `request` belongs to a live request.
+    pub unsafe fn create_stream(&self, request: *mut Request) -> Option<(ContextId, u64)> {
+        let root = self.ensure_root()?;
+        let generation = self.plugin.generation.get();
+        // SAFETY: see above.
+        unsafe {
+            let context = self.call(request, generation, |vm, host| vm.create_stream(root, host.token(), host))?;
+            log::write(NGX_LOG_INFO, connection_log((*request).r), format!("create http context {context}"));
+            Some((context, generation))
+        }
+    }
+
+    /// Runs a callback about a request. `None`: it failed, and the log says why.
+    ///
+    /// # Safety
+    /// As [`PluginContext::create_stream`].
+    pub unsafe fn call<R>(
+        &self,
+        request: *mut Request,
+        generation: u64,
+        callback: impl FnOnce(&mut Vm, &mut RequestHost<'_>) -> Result<R, CallError>,
+    ) -> Option<R> {
+        // SAFETY: see above.
+        unsafe {
+            if self.plugin.generation.get() != generation {
+                return None;
+            }
+            let Ok(mut vm) = self.plugin.vm.try_borrow_mut() else {
+                self.complain((*request).r, "was entered while it ran");
+                return None;
+            };
+            let vm = vm.as_mut()?;
+            let timeout = LocConf::of((*request).r).timeout();
+            let mut host = RequestHost::new(request, &self.plugin.name, timeout);
+            let result = self.plugin.clocked(|| callback(vm, &mut host));
+            result.map_err(|err| host.complain(&err)).ok()
+        }
+    }
+
+    /// Ends a stream context.
+    ///
+    /// # Safety
+    /// As [`PluginContext::create_stream`].
+    pub unsafe fn end_stream(&self, request: *mut Request, context: ContextId, generation: u64) {
+        // SAFETY: see above.
+        unsafe {
+            let is_dead = self.plugin.vm.try_borrow().is_ok_and(|vm| vm.as_ref().is_none_or(Vm::is_dead));
+            if !is_dead {
+                self.call(request, generation, |vm, host| vm.end_stream(context, host));
+            }
+            log::write(NGX_LOG_INFO, connection_log((*request).r), format!("free http context {context}"));
+        }
+    }
+
+    /// Forgets a stream context that `end_stream` has not ended.
+    pub fn forget(&self, context: ContextId, generation: u64) {
+        if self.plugin.generation.get() == generation
+            && let Ok(mut vm) = self.plugin.vm.try_borrow_mut()
+            && let Some(vm) = vm.as_mut()
+        {
+            vm.forget(context);
+        }
+    }
+
+    /// Logs a mistake of the filter.
+    ///
+    /// # Safety
+    /// `r` is a live request.
+    pub unsafe fn complain(&self, r: *mut ngx_http_request_t, what: &str) {
+        // SAFETY: see above.
+        unsafe {
+            let line = format!("wasm plugin \"{}\" {what}", String::from_utf8_lossy(&self.plugin.name));
+            log::write(NGX_LOG_CRIT, connection_log(r), line);
+        }
+    }
+}
+
+unsafe fn connection_log(r: *mut ngx_http_request_t) -> *mut ngx_log_t {
+    // SAFETY: the callers pass a live request.
+    unsafe { (*(*r).connection).log }
+}
+
+impl Drop for PluginContext {
+    fn drop(&mut self) {
+        let (root, generation) = self.root.get();
+        let is_ours = self.plugin.pid.get() == pid() && self.plugin.generation.get() == generation;
+        if is_ours
+            && let Ok(mut vm) = self.plugin.vm.try_borrow_mut()
+            && let Some(vm) = vm.as_mut().filter(|vm| !vm.is_dead())
+        {
+            let mut host = self.plugin.root_host();
+            if let Err(err) = self.plugin.clocked(|| vm.end_root(root, &mut host)) {
+                // Guests built with the AssemblyScript SDK trap here; the VM is replaced when it is needed again.
+                write(NGX_LOG_INFO, format!("plugin context {root} did not end cleanly: {err}"));
+            }
+        }
+        if root != ContextId(0) {
+            write(NGX_LOG_INFO, format!("free plugin context {root}"));
+        }
+    }
+}
