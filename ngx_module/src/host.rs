@@ -233,9 +233,7 @@ impl Host for RequestHost<'_> {
         let request = self.request().ok_or(Status::BadArgument)?;
         match stream {
             // SAFETY: the request is live.
-            StreamType::Request => unsafe { (*request).resumed = true },
-            // Responses never wait, so there is nothing to resume.
-            StreamType::Response => {}
+            StreamType::Request | StreamType::Response => unsafe { (*request).resumed = Some(stream) },
             StreamType::Downstream | StreamType::Upstream => return Err(Status::BadArgument),
         }
         Ok(())

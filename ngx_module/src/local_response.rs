@@ -33,20 +33,38 @@ pub unsafe fn send(request: *mut Request, response: LocalResponse) -> ngx_int_t 
     }
 }
 
-/// Puts `response` in the place of the one whose headers are passing the header filter. The result is what that returns.
+/// The pool has no memory.
+pub struct NoMemory;
+
+/// Puts `response` in the place of the one whose headers are passing the header filter, and gives back its body. The
+/// handler that makes the old response goes on; `body_filter.rs` takes what it sends.
 ///
 /// # Safety
 /// `request` belongs to a live request, in its header filter.
-pub unsafe fn replace(request: *mut Request, response: LocalResponse) -> ngx_int_t {
-    // SAFETY: see above. The handler that makes the old response goes on, and `body_filter.rs` takes what it sends.
+pub unsafe fn replace(request: *mut Request, response: LocalResponse) -> Result<*mut ngx_chain_t, NoMemory> {
+    // SAFETY: see above.
     unsafe {
         let r = (*request).r;
         (*request).answered = true;
         (*request).discard_body = true;
-        let Some(body) = prepare(request, response) else { return rc::ERROR };
+        let body = prepare(request, response).ok_or(NoMemory)?;
         // Neither belongs to the new body.
         (*r).set_allow_ranges(0);
         (*r).set_disable_not_modified(1);
+        // The old response may have had none.
+        (*r).set_header_only(0);
+        Ok(body)
+    }
+}
+
+/// Sends the response that [`replace`] began. The result is what the header filter returns.
+///
+/// # Safety
+/// As [`replace`].
+pub unsafe fn send_replaced(request: *mut Request, body: *mut ngx_chain_t) -> ngx_int_t {
+    // SAFETY: see above.
+    unsafe {
+        let r = (*request).r;
         let result = phases::next_header_filter(r);
         if result == rc::ERROR || result > rc::OK || (*r).header_only() != 0 {
             return result;
@@ -71,19 +89,17 @@ pub unsafe fn fill_in(request: *mut Request, response: LocalResponse) -> Vec<u8>
 ///
 /// # Safety
 /// `request` belongs to a live request, in Lua's header filter.
-pub unsafe fn replace_later(request: *mut Request, response: LocalResponse) -> Result<(), ()> {
+pub unsafe fn replace_later(request: *mut Request, response: LocalResponse) -> Result<(), NoMemory> {
     // SAFETY: see above.
     unsafe {
         let r = (*request).r;
-        (*request).answered = true;
-        (*request).discard_body = true;
-        (*request).other_body = prepare(request, response).ok_or(())?;
-        if (*r).header_only() != 0 {
-            // The handler will send no body, so there is no moment to send another.
-            (*r).headers_out.content_length_n = 0;
+        // When the handler sends no body, there is no moment to send another.
+        let no_body = (*r).header_only() != 0;
+        (*request).other_body = replace(request, response)?;
+        if no_body {
+            (*r).set_header_only(1);
+            headers::response::no_body(r);
         }
-        (*r).set_allow_ranges(0);
-        (*r).set_disable_not_modified(1);
     }
     Ok(())
 }

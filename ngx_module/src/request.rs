@@ -4,7 +4,7 @@
 use std::mem;
 
 use nginx_sys::{ngx_chain_t, ngx_event_t, ngx_http_request_t};
-use ngx_wasm::proxy_wasm::{ContextId, LocalResponse};
+use ngx_wasm::proxy_wasm::{ContextId, LocalResponse, StreamType};
 use smallvec::SmallVec;
 
 use crate::conf::{LocConf, MainConf};
@@ -54,8 +54,10 @@ pub struct Request {
     pub local_response: Option<LocalResponse>,
     /// It has been sent; another one is ignored.
     pub answered: bool,
-    /// A filter asked for the end of the pause, in the callback that is running.
-    pub resumed: bool,
+    /// A filter asked for the end of the pause in this direction, in the callback that is running.
+    pub resumed: Option<StreamType>,
+    /// The client asked with HEAD, whatever filters made of the method.
+    pub is_head: bool,
     /// A filter did something that must not go on the wire; the request fails.
     pub refused: bool,
     /// Response headers have gone through the chain.
@@ -64,6 +66,8 @@ pub struct Request {
     pub discard_body: bool,
     /// What goes out in its place, when the body filter is to send it.
     pub other_body: *mut ngx_chain_t,
+    /// A filter failed on the way in. The error page, whose response comes next, goes out without it.
+    pub failed: bool,
     /// on_log runs; the response cannot be changed any more.
     pub logging: bool,
 }
@@ -105,11 +109,14 @@ impl Request {
             pause_timer: unsafe { mem::zeroed() },
             local_response: None,
             answered: false,
-            resumed: false,
+            resumed: None,
+            // SAFETY: see above.
+            is_head: unsafe { (*r).method } == nginx_sys::NGX_HTTP_HEAD as usize,
             refused: false,
             response_headers_done: false,
             discard_body: false,
             other_body: std::ptr::null_mut(),
+            failed: false,
             logging: false,
         };
         // SAFETY: the pool is the request's, and the array of contexts has room for this module.
@@ -120,9 +127,9 @@ impl Request {
         }
     }
 
-    /// How many filters run.
-    pub fn filters(&self) -> usize {
-        self.runs.len()
+    /// The filters that run.
+    pub fn filters(&self) -> SmallVec<[Run; 4]> {
+        self.runs.clone()
     }
 
     /// Number `n` of the filters that run.

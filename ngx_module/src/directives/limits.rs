@@ -19,7 +19,7 @@ pub(super) unsafe extern "C" fn memory(cf: *mut ngx_conf_t, _: *mut ngx_command_
         Directive::handle(cf, |directive| {
             let loc = loc(conf);
             if loc.memory_limit != UNSET {
-                return Err("\"wasm_memory_limit\" is duplicate".into());
+                return Err("\"wasm_memory_limit\" directive is duplicate".into());
             }
             let size = ngx_parse_size(argument(directive)?);
             match usize::try_from(size) {
@@ -47,7 +47,7 @@ pub(super) unsafe extern "C" fn pause_timeout(
 
 fn set_time(directive: &Directive, place: &mut ngx_msec_t) -> Result<(), String> {
     if *place != ngx_msec_t::MAX {
-        return Err(format!("\"{}\" is duplicate", shown(directive.word(0).unwrap_or_default())));
+        return Err(format!("\"{}\" directive is duplicate", shown(directive.word(0).unwrap_or_default())));
     }
     // SAFETY: the argument is a string of nginx, which the function only reads.
     let time = unsafe { ngx_parse_time(argument(directive)?, 0) };

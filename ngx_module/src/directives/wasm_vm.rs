@@ -12,7 +12,7 @@ pub(super) unsafe extern "C" fn set(cf: *mut ngx_conf_t, _: *mut ngx_command_t, 
     unsafe {
         Directive::handle(cf, |directive| {
             if directive.main()?.engine.is_some() {
-                return Err("\"wasm_vm\" is duplicate".into());
+                return Err("\"wasm_vm\" directive is duplicate".into());
             }
             let name = directive.word(1).unwrap_or_default();
             let Some((_, kind)) = Kind::NAMES.iter().find(|(known, _)| known.as_bytes() == name) else {

@@ -23,7 +23,12 @@ pub unsafe fn get(r: *mut ngx_http_request_t, name: &[u8], value: &mut Vec<u8>) 
             b":method" => value.extend_from_slice((*r).method_name.as_bytes()),
             b":scheme" => value.extend_from_slice(scheme(r)),
             _ => {
-                let name = if name == b":authority" { b"host".as_slice() } else { name };
+                let is_host = name == b":authority" || name.eq_ignore_ascii_case(b"host");
+                if is_host && let Some(authority) = absolute_authority(r) {
+                    value.extend_from_slice(authority);
+                    return true;
+                }
+                let name = if is_host { b"host".as_slice() } else { name };
                 let Some(line) = list::lines(&raw mut (*r).headers_in.headers).find(|line| list::is(*line, name))
                 else {
                     // HTTP/2 and absolute URIs name the host without a line.
@@ -38,6 +43,28 @@ pub unsafe fn get(r: *mut ngx_http_request_t, name: &[u8], value: &mut Vec<u8>) 
             }
         }
         true
+    }
+}
+
+/// The authority of an absolute URI in the request line, by which nginx chooses the server whatever the Host line says
+/// (RFC 9112, section 3.2.2).
+unsafe fn absolute_authority<'a>(r: *mut ngx_http_request_t) -> Option<&'a [u8]> {
+    // SAFETY: the parser's pointers lead into the request line, which stays in memory with the request; behind a host come
+    // at least the version and the end of the line.
+    unsafe {
+        let (start, end) = ((*r).host_start, (*r).host_end);
+        let is_line = (*r).http_version < nginx_sys::NGX_HTTP_VERSION_20 as usize;
+        if !is_line || (*r).schema_start.is_null() || start.is_null() || end.is_null() {
+            return None;
+        }
+        let mut len = end.offset_from(start) as usize;
+        if *start.add(len) == b':' {
+            len += 1;
+            while (*start.add(len)).is_ascii_digit() {
+                len += 1;
+            }
+        }
+        Some(std::slice::from_raw_parts(start, len))
     }
 }
 
@@ -268,6 +295,7 @@ unsafe fn set_path(r: *mut ngx_http_request_t, path: &[u8]) -> Result<(), Refuse
         (*r).set_complex_uri(0);
         (*r).set_quoted_uri(0);
         (*r).set_plus_in_uri(0);
+        (*r).set_empty_path_in_uri(0);
 
         let parsed = parse_uri(r);
         match parsed {
@@ -377,6 +405,10 @@ unsafe fn set_server(r: *mut ngx_http_request_t, value: &[u8]) -> Result<(), Ref
     };
     let host = value[..end].to_ascii_lowercase();
     // SAFETY: see `get`.
-    unsafe { (*r).headers_in.server = pool::copy((*r).pool, &host).ok_or(Refused::NoMemory)? };
+    unsafe {
+        (*r).headers_in.server = pool::copy((*r).pool, &host).ok_or(Refused::NoMemory)?;
+        // What the request line said is over.
+        (*r).host_start = std::ptr::null_mut();
+    }
     Ok(())
 }

@@ -60,6 +60,15 @@ pub unsafe fn visit(r: *mut ngx_http_request_t, visit: &mut dyn FnMut(&[u8], &[u
     }
 }
 
+/// Says that there is no body.
+pub unsafe fn no_body(r: *mut ngx_http_request_t) {
+    // SAFETY: see `get`.
+    unsafe {
+        Own::ContentLength.clear(r);
+        (*r).headers_out.content_length_n = 0;
+    }
+}
+
 /// How many pairs [`visit`] shows.
 pub unsafe fn count(r: *mut ngx_http_request_t) -> u32 {
     // SAFETY: see `get`.
@@ -239,6 +248,14 @@ impl Own {
                     let Some(length) = length.filter(|length| *length >= 0) else {
                         return Err(Refused::Malformed(format!("invalid content-length \"{}\"", value.escape_ascii())));
                     };
+                    if (*out).content_length_n == length {
+                        return Ok(());
+                    }
+                    // Where a body follows, another length than its own would make the next response begin in the wrong place.
+                    if !end_stream(r) || (*out).content_length_n == 0 {
+                        let what = "a change of content-length has no effect: nginx knows the length of the body";
+                        return Err(Refused::Ignored(what.into()));
+                    }
                     self.clear(r);
                     (*out).content_length_n = length;
                 }
@@ -331,7 +348,9 @@ unsafe fn sync(r: *mut ngx_http_request_t, name: &[u8]) -> Result<(), Refused> {
     unsafe {
         let mut lines = list::lines(&raw mut (*r).headers_out.headers).filter(|line| list::is(*line, name));
         if let Some(field) = single(r, name) {
-            *field = lines.next().unwrap_or(std::ptr::null_mut());
+            // Nginx would put its own host before a location that it finds there; a filter's goes out as it is.
+            let is_location = name.eq_ignore_ascii_case(b"location");
+            *field = lines.next().filter(|_| !is_location).unwrap_or(std::ptr::null_mut());
             return Ok(());
         }
         sync_several(r, name, lines)

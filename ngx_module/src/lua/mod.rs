@@ -144,6 +144,7 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
             (*request).response_headers_done = true;
         }
         (*request).refused = false;
+        (*request).resumed = None;
         let action = plugin.call(request, generation, |vm, host| match kind {
             REQUEST_HEADERS if vm.has(Callback::OnRequestHeaders) => {
                 vm.on_request_headers(context, headers::request::count(r), headers::request::end_stream(r), host)
@@ -163,7 +164,7 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
             let response = (*request).local_response.take()?;
             return local_response::replace_later(request, response).ok().map(|()| rc::OK);
         }
-        if action == Action::Pause && !std::mem::take(&mut (*request).resumed) {
+        if action == Action::Pause && (*request).resumed.is_none() {
             plugin.complain(r, "paused a request, and nothing can resume it");
             return None;
         }

@@ -4,7 +4,7 @@
 //! filters see a request before `return`, `rewrite` and `set` of their location do.
 
 use nginx_sys::{ngx_http_request_t, ngx_int_t};
-use ngx_wasm::proxy_wasm::{Action, Callback};
+use ngx_wasm::proxy_wasm::{Action, Callback, StreamType};
 
 use super::pause;
 use crate::conf::{LocConf, NO_CHAIN};
@@ -65,7 +65,7 @@ unsafe fn proceed(request: *mut Request, loc: &LocConf, first: usize) -> ngx_int
         let end_of_stream = headers::request::end_stream(r);
         let mut n = first;
         while let Some(run) = (*request).run(n) {
-            (*request).resumed = false;
+            (*request).resumed = None;
             let result = request::call(request, loc, run, |vm, host| {
                 if !vm.has(Callback::OnRequestHeaders) {
                     return Ok(Action::Continue);
@@ -84,7 +84,7 @@ unsafe fn proceed(request: *mut Request, loc: &LocConf, first: usize) -> ngx_int
                 (*request).progress = Progress::Passed;
                 return local_response::send(request, response);
             }
-            if action == Action::Pause && !(*request).resumed {
+            if action == Action::Pause && (*request).resumed != Some(StreamType::Request) {
                 (*request).progress = Progress::Paused(n);
                 pause::begin(request, loc);
                 return rc::DONE;
@@ -99,6 +99,11 @@ unsafe fn proceed(request: *mut Request, loc: &LocConf, first: usize) -> ngx_int
 /// A request whose filter cannot do its work is not served. Nginx makes the page, by `error_page` or its own.
 unsafe fn fail(request: *mut Request) -> ngx_int_t {
     // SAFETY: see `proceed`.
-    unsafe { (*request).progress = Progress::Passed };
+    unsafe {
+        (*request).progress = Progress::Passed;
+        (*request).failed = true;
+        // Said and done; the error page is another response.
+        (*request).refused = false;
+    }
     rc::SERVICE_UNAVAILABLE
 }
