@@ -6,10 +6,14 @@
 
 mod callbacks;
 mod context;
+#[cfg(test)]
+mod fake_host;
 mod host;
 mod host_calls;
 mod module;
 mod pairs;
+#[cfg(test)]
+pub(crate) mod tests;
 mod types;
 mod vm;
 

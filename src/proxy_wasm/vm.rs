@@ -264,12 +264,21 @@ impl Vm {
             return Ok(None);
         }
         let result = self.run(callback, id, args, host)?;
-        while let Some(id) = self.state.finished.pop() {
+        while let Some(finished) = self.state.finished.pop() {
             // The stream has gone, and the host of this callback is about another one, or none.
             host.select(None);
-            self.delete(id, host)?;
+            self.delete(finished, host)?;
+            host.select(self.token(id));
         }
         Ok(Some(result))
+    }
+
+    /// The embedder's name for the stream of a context.
+    fn token(&self, id: ContextId) -> Option<StreamToken> {
+        match self.state.contexts.get(id) {
+            Some(Context::Stream { token, .. }) => *token,
+            _ => None,
+        }
     }
 
     fn run(&mut self, callback: Callback, id: ContextId, args: &[u32], host: &mut dyn Host) -> Result<u32, CallError> {
@@ -283,11 +292,7 @@ impl Vm {
         let result = self.instance.call(callback as usize, args, timeout, &mut dispatch);
         self.state.output.flush(host);
         if self.state.effective != id {
-            let token = match self.state.contexts.get(id) {
-                Some(Context::Stream { token, .. }) => *token,
-                _ => None,
-            };
-            host.select(token);
+            host.select(self.token(id));
         }
         result.map_err(|trap| {
             self.dead = true;

@@ -102,3 +102,118 @@ fn run(engine: &dyn Engine, stop: &AtomicBool) {
         idle = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::vm::{CompileError, Module};
+
+    /// Nothing waits so long unless something is wrong.
+    const BOUND: Duration = Duration::from_secs(60);
+
+    #[derive(Default)]
+    struct CountingEngine {
+        activity: Arc<Activity>,
+        ticks: AtomicU64,
+    }
+
+    impl Engine for CountingEngine {
+        fn name(&self) -> &'static str {
+            "counting"
+        }
+
+        fn compile(&self, _: &[u8]) -> Result<Arc<dyn Module>, CompileError> {
+            Err(CompileError::NotWasm("not an engine".into()))
+        }
+
+        fn tick(&self) {
+            self.ticks.fetch_add(1, Ordering::SeqCst);
+        }
+
+        fn activity(&self) -> &Arc<Activity> {
+            &self.activity
+        }
+    }
+
+    fn started() -> (Arc<CountingEngine>, Ticker) {
+        let engine = Arc::new(CountingEngine::default());
+        let ticker = Ticker::start(engine.clone()).unwrap();
+        (engine, ticker)
+    }
+
+    fn wait_for(what: &str, condition: impl Fn() -> bool) {
+        let begin = Instant::now();
+        while !condition() {
+            assert!(begin.elapsed() < BOUND, "{what} did not happen");
+            // The interval of looking again, not of anything that is waited for.
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn wait_for_ticks(engine: &CountingEngine, more: u64) {
+        let now = engine.ticks.load(Ordering::SeqCst);
+        wait_for("ticking", || engine.ticks.load(Ordering::SeqCst) >= now + more);
+    }
+
+    fn wait_for_rest(engine: &CountingEngine) {
+        wait_for("parking", || engine.activity.parked.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn it_ticks_while_a_guest_runs() {
+        let (engine, _ticker) = started();
+        engine.activity.enter();
+        // Longer than it would take to go to sleep.
+        wait_for_ticks(&engine, u64::from(IDLE_TICKS) + 10);
+        assert!(!engine.activity.parked.load(Ordering::SeqCst));
+        engine.activity.leave();
+    }
+
+    #[test]
+    fn it_parks_when_idle_and_wakes_up_for_the_next_guest_every_time() {
+        let (engine, _ticker) = started();
+        for _ in 0..2 {
+            wait_for_rest(&engine);
+            engine.activity.enter();
+            assert!(!engine.activity.parked.load(Ordering::SeqCst));
+            wait_for_ticks(&engine, 3);
+            engine.activity.leave();
+        }
+    }
+
+    #[test]
+    fn it_does_not_tick_while_parked() {
+        let (engine, ticker) = started();
+        wait_for_rest(&engine);
+        let ticks = engine.ticks.load(Ordering::SeqCst);
+        // Ends the thread, which must not have ticked again on the way.
+        drop(ticker);
+        assert_eq!(engine.ticks.load(Ordering::SeqCst), ticks);
+    }
+
+    #[test]
+    fn dropping_it_ends_the_thread_whatever_it_does() {
+        for (wait, busy) in [(false, false), (true, false), (false, true)] {
+            let (engine, ticker) = started();
+            if busy {
+                engine.activity.enter();
+            }
+            if wait {
+                wait_for_rest(&engine);
+            }
+            drop(ticker);
+            // The thread had the other one.
+            assert_eq!(Arc::strong_count(&engine), 1);
+        }
+    }
+
+    #[test]
+    fn activity_needs_no_ticker() {
+        let activity = Activity::default();
+        activity.enter();
+        activity.leave();
+        assert_eq!(activity.calls.load(Ordering::SeqCst), 2);
+    }
+}

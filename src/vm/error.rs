@@ -56,3 +56,28 @@ impl Trap {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trap_says_what_happened() {
+        for (trap, text) in [
+            (Trap::host("a reason"), "a reason"),
+            (Trap::Timeout(Duration::from_millis(1500)), "still running after 1500 ms (wasm_timeout)"),
+            (Trap::Exit(7), "called proc_exit(7)"),
+            (Trap::Instantiate("too large".into()), "cannot instantiate: too large"),
+        ] {
+            assert_eq!(trap.to_string(), text);
+            assert!(trap.backtrace().is_empty());
+        }
+    }
+
+    #[test]
+    fn only_a_trap_of_the_guest_has_frames() {
+        let frames = vec!["inner".to_owned(), "outer".to_owned()];
+        let trap = Trap::Guest { reason: "unreachable".into(), backtrace: frames.clone() };
+        assert_eq!(trap.backtrace(), frames);
+    }
+}

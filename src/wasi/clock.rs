@@ -48,6 +48,7 @@ fn poll_oneoff(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
     let mut memory = call.memory();
     memory.check(subscriptions, u64::from(count) * u64::from(SUBSCRIPTION))?;
     memory.check(events, u64::from(count) * u64::from(EVENT))?;
+    memory.check(stored_at, 4)?;
     for n in 0..count {
         // Both are inside memory, so the sums stay below 2^32.
         let subscription = memory.read(subscriptions + n * SUBSCRIPTION, SUBSCRIPTION)?;
@@ -61,4 +62,102 @@ fn poll_oneoff(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
 
 fn sched_yield(_: &mut HostCall<'_>, _: &[u64]) -> Result<(), Errno> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy_wasm::tests::support::{Answer, FILLED, Guest, MEMORY, probe};
+
+    fn call(function: &str, args: &[u64], data: &[(u32, &[u8])]) -> Answer {
+        probe(Default::default(), function, args, data)
+    }
+
+    #[test]
+    fn the_wall_clock_is_the_hosts() {
+        let answer = call("clock_time_get", &[0, 0, 0x100], &[]);
+        assert_eq!((answer.status, answer.u64_at(0x100)), (0, 1_700_000_000_123_456_789));
+    }
+
+    #[test]
+    fn the_other_clocks_do_not_go_back() {
+        for clock in 1..=3 {
+            let guest = Guest::on_request(&format!(
+                "(drop (call $clock_time_get (i32.const {clock}) (i64.const 0) (i32.const 0)))
+                 (drop (call $clock_time_get (i32.const {clock}) (i64.const 0) (i32.const 8)))
+                 (note \"forward\" (i64.ge_u (i64.load (i32.const 8)) (i64.load (i32.const 0))))"
+            ));
+            let mut world = guest.start();
+            let id = world.stream();
+            world.request_headers(id).unwrap();
+            assert_eq!(world.notes(), ["forward 1"], "{clock}");
+        }
+    }
+
+    #[test]
+    fn a_clock_has_a_resolution() {
+        let answer = call("clock_res_get", &[1, 0x100], &[]);
+        assert_eq!((answer.status, answer.u64_at(0x100)), (0, 1));
+    }
+
+    #[test]
+    fn there_are_four_clocks() {
+        assert_eq!(call("clock_time_get", &[4, 0, 0x100], &[]).status, Errno::Inval as u32);
+        assert_eq!(call("clock_res_get", &[u64::from(u32::MAX), 0x100], &[]).status, Errno::Inval as u32);
+    }
+
+    #[test]
+    fn a_time_needs_8_bytes_of_memory() {
+        for at in [MEMORY - 7, u32::MAX] {
+            for answer in
+                [call("clock_time_get", &[0, 0, u64::from(at)], &[]), call("clock_res_get", &[0, u64::from(at)], &[])]
+            {
+                assert_eq!(answer.status, Errno::Fault as u32);
+                assert!(answer.untouched());
+            }
+        }
+    }
+
+    /// Two subscriptions: to a clock, and to a descriptor.
+    fn subscriptions() -> Vec<u8> {
+        let mut bytes = vec![0; 96];
+        bytes[..8].copy_from_slice(b"userdata");
+        bytes[48..56].copy_from_slice(b"the next");
+        bytes[56] = 2;
+        bytes
+    }
+
+    #[test]
+    fn every_subscription_has_come_true_at_once() {
+        let answer = call("poll_oneoff", &[0x1000, 0x100, 2, 0x80], &[(0x1000, &subscriptions())]);
+        assert_eq!((answer.status, answer.u32_at(0x80)), (0, 2));
+        let mut wanted = [0; 64];
+        wanted[..8].copy_from_slice(b"userdata");
+        wanted[32..40].copy_from_slice(b"the next");
+        wanted[42] = 2;
+        assert_eq!(answer.memory[0x100..0x140], wanted);
+        assert_eq!(answer.memory[0x140], FILLED);
+    }
+
+    #[test]
+    fn a_poll_that_cannot_be_answered_writes_nothing() {
+        let end = u64::from(MEMORY);
+        for (args, errno) in [
+            ([0x1000, 0x100, 0, 0x80], Errno::Inval),
+            ([end - 95, 0x100, 2, 0x80], Errno::Fault),
+            ([0x1000, end - 63, 2, 0x80], Errno::Fault),
+            ([0x1000, 0x100, 2, end - 3], Errno::Fault),
+            ([0x1000, 0x100, u64::from(u32::MAX), 0x80], Errno::Fault),
+            ([u64::from(u32::MAX), 0x100, 1, 0x80], Errno::Fault),
+        ] {
+            let answer = call("poll_oneoff", &args, &[(0x1000, &subscriptions())]);
+            assert_eq!(answer.status, errno as u32, "{args:x?}");
+            assert!(answer.untouched(), "{args:x?}");
+        }
+    }
+
+    #[test]
+    fn yielding_returns_at_once() {
+        assert_eq!(call("sched_yield", &[], &[]).status, 0);
+    }
 }

@@ -107,3 +107,82 @@ fn seek(_: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
     standard(fd)?;
     Err(Errno::SPipe)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy_wasm::tests::support::{Answer, MEMORY, host_functions, probe};
+
+    fn call(function: &str, args: &[u64]) -> Answer {
+        probe(Default::default(), function, args, &[])
+    }
+
+    #[test]
+    fn nothing_is_preopened() {
+        for fd in [0, 3, 4] {
+            assert_eq!(call("fd_prestat_get", &[fd, 0x100]).status, Errno::BadF as u32, "{fd}");
+        }
+        assert_eq!(call("fd_prestat_dir_name", &[3, 0x100, 10]).status, Errno::BadF as u32);
+    }
+
+    #[test]
+    fn paths_lead_nowhere_and_there_are_no_sockets() {
+        for (module, row) in host_functions() {
+            let wanted = match row.name {
+                name if module != "env" && name.starts_with("path_") => Errno::NoEnt,
+                name if name.starts_with("sock_") => Errno::NotSup,
+                _ => continue,
+            };
+            let answer = call(row.name, &vec![3; row.types[0].0.len()]);
+            assert_eq!(answer.status, wanted as u32, "{}", row.name);
+            assert!(answer.untouched(), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn the_standard_streams_are_character_devices() {
+        for (fd, rights) in [(0, 2), (1, 0x40), (2, 0x40)] {
+            let answer = call("fd_fdstat_get", &[fd, 0x100]);
+            assert_eq!((answer.status, answer.memory[0x100], answer.u64_at(0x108)), (0, 2, rights), "{fd}");
+            let answer = call("fd_filestat_get", &[fd, 0x100]);
+            assert_eq!((answer.status, answer.memory[0x110]), (0, 2), "{fd}");
+            assert_eq!(call("fd_close", &[fd]).status, 0, "{fd}");
+            assert_eq!(call("fd_fdstat_set_flags", &[fd, 0]).status, 0, "{fd}");
+            assert_eq!(call("fd_seek", &[fd, 0, 0, 0x100]).status, Errno::SPipe as u32, "{fd}");
+            assert_eq!(call("fd_tell", &[fd, 0x100]).status, Errno::SPipe as u32, "{fd}");
+        }
+    }
+
+    #[test]
+    fn every_other_descriptor_is_not_open() {
+        for (_, row) in host_functions().filter(|(_, row)| row.name.starts_with("fd_")) {
+            for fd in [3, u64::from(u32::MAX)] {
+                let mut args = vec![0; row.types[0].0.len()];
+                args[0] = fd;
+                let answer = call(row.name, &args);
+                assert_eq!(answer.status, Errno::BadF as u32, "{} {fd}", row.name);
+                assert!(answer.untouched(), "{}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn standard_input_is_at_its_end() {
+        let answer = call("fd_read", &[0, 0x1000, 1, 0x100]);
+        assert_eq!((answer.status, answer.u32_at(0x100)), (0, 0));
+        assert_eq!(call("fd_read", &[1, 0x1000, 1, 0x100]).status, Errno::BadF as u32);
+    }
+
+    #[test]
+    fn a_result_needs_a_place() {
+        for (function, args) in [
+            ("fd_fdstat_get", vec![1, u64::from(MEMORY) - 23]),
+            ("fd_filestat_get", vec![1, u64::from(MEMORY) - 63]),
+            ("fd_read", vec![0, 0, 0, u64::from(MEMORY) - 3]),
+        ] {
+            let answer = call(function, &args);
+            assert_eq!(answer.status, Errno::Fault as u32, "{function}");
+            assert!(answer.untouched(), "{function}");
+        }
+    }
+}

@@ -29,6 +29,7 @@ fn get_buffer_status(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure
     let [buffer, len_at, flags_at] = args(raw);
     let buffer = BufferType::try_from(buffer)?;
     let len = u32::try_from(find(call, buffer)?.len()).map_err(|_| Status::InternalFailure)?;
+    call.memory().check(flags_at, 4)?;
     call.put_u32(len_at, len)?;
     call.put_u32(flags_at, 0)?;
     Ok(())

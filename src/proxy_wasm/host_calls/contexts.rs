@@ -9,14 +9,15 @@ pub(super) const TABLE: &[Row] = &[
     Row { name: "proxy_done", types: &[("", "i")], run: Run::Status(done) },
 ];
 
-/// Until the callback ends, host calls are about this context. A stream that has gone is no context any more.
+/// Until the callback ends, host calls are about this context. One that waits for its proxy_done can be chosen, which is
+/// the way to call that, though its stream has gone.
 fn set_effective_context(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let [id] = args(raw);
     let id = ContextId(id);
     let stream = match call.state.contexts.get(id) {
         Some(Context::Root(_)) => None,
-        Some(Context::Stream { token: Some(token), .. }) => Some(*token),
-        Some(Context::Stream { token: None, .. }) | None => return Err(Status::BadArgument.into()),
+        Some(Context::Stream { token, .. }) => *token,
+        None => return Err(Status::BadArgument.into()),
     };
     if !call.host.select(stream) {
         return Err(Status::BadArgument.into());

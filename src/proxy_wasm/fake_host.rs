@@ -1,0 +1,190 @@
+//! The world of a filter in memory, for unit tests: streams with maps, buffers and properties that a test fills in before a
+//! callback and looks at afterwards.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::host::{Host, LocalResponse, StreamToken};
+use super::pairs::Pairs;
+use super::types::{BufferType, LogLevel, MapType, Status, StreamType};
+
+type Map = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// A stream. What is not filled in is not there now.
+#[derive(Default)]
+pub(crate) struct FakeStream {
+    maps: BTreeMap<u32, Map>,
+    buffers: BTreeMap<u32, Vec<u8>>,
+    properties: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// What the guest answered.
+    pub responses: Vec<LocalResponse>,
+    /// The directions that the guest resumed.
+    pub continued: Vec<StreamType>,
+    /// The directions that the guest closed.
+    pub closed: Vec<StreamType>,
+}
+
+impl FakeStream {
+    pub fn set_map(&mut self, map: MapType, pairs: &[(&str, &str)]) {
+        let pairs = pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+        self.maps.insert(map as u32, pairs.collect());
+    }
+
+    /// A map of one pair.
+    pub fn set_raw(&mut self, map: MapType, name: &[u8], value: &[u8]) {
+        self.maps.insert(map as u32, vec![(name.to_vec(), value.to_vec())]);
+    }
+
+    /// The pairs of a map, as text.
+    pub fn map(&self, map: MapType) -> Vec<(String, String)> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        self.maps[&(map as u32)].iter().map(|(name, value)| (text(name), text(value))).collect()
+    }
+
+    pub fn set_buffer(&mut self, buffer: BufferType, bytes: &[u8]) {
+        self.buffers.insert(buffer as u32, bytes.to_vec());
+    }
+
+    pub fn set_property(&mut self, path: &[u8], value: &[u8]) {
+        self.properties.insert(path.to_vec(), value.to_vec());
+    }
+
+    pub fn property(&self, path: &[u8]) -> Option<&[u8]> {
+        self.properties.get(path).map(Vec::as_slice)
+    }
+}
+
+/// A host with any number of streams.
+pub(crate) struct FakeHost {
+    pub timeout: Duration,
+    pub lowest_level: LogLevel,
+    pub now: u64,
+    /// What was logged, in order.
+    pub entries: Vec<(LogLevel, Vec<u8>)>,
+    pub streams: BTreeMap<usize, FakeStream>,
+    /// The stream that host calls are about.
+    pub selected: Option<usize>,
+}
+
+impl Default for FakeHost {
+    fn default() -> Self {
+        FakeHost {
+            timeout: Duration::from_secs(1),
+            lowest_level: LogLevel::Trace,
+            now: 1_700_000_000_123_456_789,
+            entries: Vec::new(),
+            streams: BTreeMap::new(),
+            selected: None,
+        }
+    }
+}
+
+impl FakeHost {
+    /// What was logged at `level`, as text.
+    pub fn logged(&self, level: LogLevel) -> Vec<String> {
+        let wanted = self.entries.iter().filter(|(entry, _)| *entry == level);
+        wanted.map(|(_, message)| String::from_utf8_lossy(message).into_owned()).collect()
+    }
+
+    fn stream(&mut self) -> Option<&mut FakeStream> {
+        self.streams.get_mut(&self.selected?)
+    }
+
+    fn readable(&mut self, map: MapType) -> Result<&mut Map, Status> {
+        self.stream().and_then(|stream| stream.maps.get_mut(&(map as u32))).ok_or(Status::NotFound)
+    }
+
+    fn writable(&mut self, map: MapType) -> Result<&mut Map, Status> {
+        self.readable(map).map_err(|_| Status::BadArgument)
+    }
+}
+
+impl Host for FakeHost {
+    fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    fn log(&mut self, level: LogLevel, message: &[u8]) {
+        self.entries.push((level, message.to_vec()));
+    }
+
+    fn log_level(&self) -> LogLevel {
+        self.lowest_level
+    }
+
+    fn now(&self) -> u64 {
+        self.now
+    }
+
+    fn select(&mut self, stream: Option<StreamToken>) -> bool {
+        let wanted = stream.map(|token| token.0);
+        if wanted.is_some_and(|token| !self.streams.contains_key(&token)) {
+            return false;
+        }
+        self.selected = wanted;
+        true
+    }
+
+    fn map_get(&mut self, map: MapType, name: &[u8], value: &mut Vec<u8>) -> Result<(), Status> {
+        let map = self.readable(map)?;
+        let (_, found) = map.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).ok_or(Status::NotFound)?;
+        value.extend_from_slice(found);
+        Ok(())
+    }
+
+    fn map_visit(&mut self, map: MapType, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Status> {
+        self.readable(map)?.iter().for_each(|(name, value)| visit(&name.to_ascii_lowercase(), value));
+        Ok(())
+    }
+
+    fn map_add(&mut self, map: MapType, name: &[u8], value: &[u8]) -> Result<(), Status> {
+        self.writable(map)?.push((name.to_vec(), value.to_vec()));
+        Ok(())
+    }
+
+    fn map_replace(&mut self, map: MapType, name: &[u8], value: &[u8]) -> Result<(), Status> {
+        self.map_remove(map, name)?;
+        self.map_add(map, name, value)
+    }
+
+    fn map_remove(&mut self, map: MapType, name: &[u8]) -> Result<(), Status> {
+        self.writable(map)?.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
+        Ok(())
+    }
+
+    fn map_set(&mut self, map: MapType, pairs: &Pairs) -> Result<(), Status> {
+        *self.writable(map)? = pairs.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        Ok(())
+    }
+
+    fn buffer(&mut self, buffer: BufferType) -> Result<&[u8], Status> {
+        let found = self.stream().and_then(|stream| stream.buffers.get(&(buffer as u32)));
+        found.map(Vec::as_slice).ok_or(Status::NotFound)
+    }
+
+    fn property(&mut self, path: &[u8], value: &mut Vec<u8>) -> Result<(), Status> {
+        let found = self.stream().and_then(|stream| stream.properties.get(path)).ok_or(Status::NotFound)?;
+        value.extend_from_slice(found);
+        Ok(())
+    }
+
+    fn set_property(&mut self, path: &[u8], value: &[u8]) -> Result<(), Status> {
+        self.stream().ok_or(Status::NotFound)?.set_property(path, value);
+        Ok(())
+    }
+
+    fn send_local_response(&mut self, response: LocalResponse) -> Result<(), Status> {
+        self.stream().ok_or(Status::BadArgument)?.responses.push(response);
+        Ok(())
+    }
+
+    fn continue_stream(&mut self, stream: StreamType) -> Result<(), Status> {
+        self.stream().ok_or(Status::BadArgument)?.continued.push(stream);
+        Ok(())
+    }
+
+    fn close_stream(&mut self, stream: StreamType) -> Result<(), Status> {
+        self.stream().ok_or(Status::BadArgument)?.closed.push(stream);
+        Ok(())
+    }
+}

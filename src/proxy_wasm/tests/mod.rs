@@ -1,0 +1,20 @@
+//! Tests of the host with guests in WAT, run by the real engine in front of a host in memory. A file for each topic.
+
+pub(crate) mod support;
+
+mod allocator;
+mod buffers;
+mod contexts;
+mod header_callbacks;
+mod host_calls;
+mod local_response;
+mod log;
+mod maps;
+mod module_checks;
+mod properties;
+mod runtime;
+mod start;
+mod streams;
+mod time;
+mod traps;
+mod unimplemented;
