@@ -10,7 +10,7 @@ use ngx_wasm::proxy_wasm::{
 
 use crate::headers::{self, Refused};
 use crate::request::Request;
-use crate::{log, properties};
+use crate::{log, phases, properties};
 
 /// A request, seen by one of its filters.
 pub struct RequestHost<'a> {
@@ -20,13 +20,25 @@ pub struct RequestHost<'a> {
     own: *mut Request,
     name: &'a [u8],
     timeout: Duration,
+    /// Other requests that the guest chose during the callback.
+    others: Vec<*mut Request>,
+}
+
+impl Drop for RequestHost<'_> {
+    /// The callback is over: other requests go on with what it decided for them.
+    fn drop(&mut self) {
+        for request in &self.others {
+            // SAFETY: no request ends during a callback.
+            unsafe { phases::wake(*request) };
+        }
+    }
 }
 
 impl<'a> RequestHost<'a> {
     /// # Safety
     /// The request is live, and stays so while the host is used.
     pub unsafe fn new(request: *mut Request, name: &'a [u8], timeout: Duration) -> Self {
-        RequestHost { request, own: request, name, timeout }
+        RequestHost { request, own: request, name, timeout, others: Vec::new() }
     }
 
     /// The name by which a VM knows the request.
@@ -125,6 +137,9 @@ impl Host for RequestHost<'_> {
     fn select(&mut self, stream: Option<StreamToken>) -> bool {
         // A VM keeps the token of a context only until the stream ends, so it leads to a live request.
         self.request = stream.map_or(std::ptr::null_mut(), |token| token.0 as *mut Request);
+        if !self.request.is_null() && self.request != self.own && !self.others.contains(&self.request) {
+            self.others.push(self.request);
+        }
         true
     }
 
@@ -224,7 +239,7 @@ impl Host for RequestHost<'_> {
                 self.log(LogLevel::Warn, b"a second local response, or one after the response, is ignored");
                 return Ok(());
             }
-            (*request).local_response = Some(response);
+            (*request).local_response = Some(Box::new(response));
         }
         Ok(())
     }

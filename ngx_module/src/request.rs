@@ -42,16 +42,16 @@ pub struct Request {
     /// The chain whose filters run, by its number in [`MainConf::chains`].
     pub chain: usize,
     /// The filters of that chain, in order.
-    pub runs: SmallVec<[Run; 4]>,
+    pub runs: SmallVec<[Run; 2]>,
     /// Filters that Lua runs.
     pub lua: Vec<LuaRun>,
     /// Filters of chains that an internal redirect has left; their contexts end with the request.
-    pub left: SmallVec<[Run; 4]>,
+    pub left: Vec<Run>,
     pub progress: Progress,
-    /// Armed while paused.
-    pub pause_timer: ngx_event_t,
-    /// The answer that a filter gave.
-    pub local_response: Option<LocalResponse>,
+    /// Armed while paused, posted when that ends; null before the first pause.
+    pub pause: *mut ngx_event_t,
+    /// The answer that a filter gave. Most requests have none, and all carry the room for it.
+    pub local_response: Option<Box<LocalResponse>>,
     /// It has been sent; another one is ignored.
     pub answered: bool,
     /// A filter asked for the end of the pause in this direction, in the callback that is running.
@@ -102,15 +102,14 @@ impl Request {
             main: loc.main(),
             chain: crate::conf::NO_CHAIN,
             runs: SmallVec::new(),
-            left: SmallVec::new(),
+            left: Vec::new(),
             lua: Vec::new(),
             progress: Progress::New,
-            // SAFETY: an event of zeros is one that nobody has armed.
-            pause_timer: unsafe { mem::zeroed() },
+            pause: std::ptr::null_mut(),
             local_response: None,
             answered: false,
             resumed: None,
-            // SAFETY: see above.
+            // SAFETY: the request is live.
             is_head: unsafe { (*r).method } == nginx_sys::NGX_HTTP_HEAD as usize,
             refused: false,
             response_headers_done: false,
@@ -128,7 +127,7 @@ impl Request {
     }
 
     /// The filters that run.
-    pub fn filters(&self) -> SmallVec<[Run; 4]> {
+    pub fn filters(&self) -> SmallVec<[Run; 2]> {
         self.runs.clone()
     }
 
@@ -158,8 +157,13 @@ impl Drop for Request {
         // SAFETY: the pool is being destroyed, and `self` is still whole; no map is touched, because `end` looks at nothing
         // but the VMs.
         unsafe {
-            if self.pause_timer.timer_set() != 0 {
-                nginx_sys::ngx_del_timer(&mut self.pause_timer);
+            if !self.pause.is_null() {
+                if (*self.pause).timer_set() != 0 {
+                    nginx_sys::ngx_del_timer(self.pause);
+                }
+                if (*self.pause).posted() != 0 {
+                    nginx_sys::ngx_delete_posted_event(self.pause);
+                }
             }
             for run in self.left.iter().chain(&self.runs) {
                 forget(self.main, run);

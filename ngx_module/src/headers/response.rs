@@ -22,7 +22,7 @@ pub unsafe fn get(r: *mut ngx_http_request_t, name: &[u8], value: &mut Vec<u8>) 
     };
     // SAFETY: see above.
     unsafe {
-        if name.starts_with(b":") || Own::named(name).is_some() {
+        if name.starts_with(b":") || matches!(Kind::of(name), Kind::Own(_)) {
             visit(r, take);
             return found;
         }
@@ -99,15 +99,16 @@ pub unsafe fn end_stream(r: *mut ngx_http_request_t) -> bool {
 
 /// Adds one more value; of those that nginx keeps itself there is one only, so it becomes that.
 pub unsafe fn add(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> Result<(), Refused> {
+    let kind = Kind::of(name);
     // SAFETY: see `get`.
     unsafe {
-        if name.starts_with(b":") || Own::named(name).is_some() || is_framing(name) || single(r, name).is_some() {
+        if name.starts_with(b":") || !matches!(kind, Kind::Other | Kind::Several(_)) {
             return replace(r, name, value);
         }
         check_name(name)?;
         check_value(name, value)?;
         list::push(&raw mut (*r).headers_out.headers, (*r).pool, name, value)?;
-        sync(r, name)
+        sync(r, name, kind)
     }
 }
 
@@ -120,15 +121,13 @@ pub unsafe fn replace(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> 
             return set_status(r, value);
         }
         check_name(name)?;
-        if is_framing(name) {
-            return framing(r, name, value);
-        }
-        match Own::named(name) {
-            Some(own) => own.set(r, value),
-            None => {
+        match Kind::of(name) {
+            Kind::Framing => framing(r, name, value),
+            Kind::Own(own) => own.set(r, value),
+            kind => {
                 drop_lines(r, name);
                 list::push(&raw mut (*r).headers_out.headers, (*r).pool, name, value)?;
-                sync(r, name)
+                sync(r, name, kind)
             }
         }
     }
@@ -138,24 +137,22 @@ pub unsafe fn replace(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> 
 pub unsafe fn remove(r: *mut ngx_http_request_t, name: &[u8]) -> Result<(), Refused> {
     // SAFETY: see `get`.
     unsafe {
-        if name.starts_with(b":") || is_framing(name) {
-            return Ok(());
-        }
-        if let Some(own) = Own::named(name) {
-            own.clear(r);
-            return Ok(());
-        }
-        drop_lines(r, name);
-        sync(r, name)?;
-        if name.eq_ignore_ascii_case(b"server") || name.eq_ignore_ascii_case(b"date") {
-            let line = list::push(&raw mut (*r).headers_out.headers, (*r).pool, name, b"")?;
-            (*line).hash = 0;
-            if let Some(field) = single(r, name) {
-                *field = line;
+        match Kind::of(name) {
+            _ if name.starts_with(b":") => {}
+            Kind::Framing => {}
+            Kind::Own(own) => own.clear(r),
+            kind => {
+                drop_lines(r, name);
+                sync(r, name, kind)?;
+                if let Kind::Single(single @ (Single::Server | Single::Date)) = kind {
+                    let line = list::push(&raw mut (*r).headers_out.headers, (*r).pool, name, b"")?;
+                    (*line).hash = 0;
+                    *single.field(r) = line;
+                }
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// Makes the headers consist of `pairs` alone; a status that is not among them stays.
@@ -176,7 +173,7 @@ pub unsafe fn set(r: *mut ngx_http_request_t, pairs: &Pairs) -> Result<(), Refus
         });
         for name in &old {
             // A length that stays must not be lost on the way, and with it the framing.
-            if !pairs.iter().any(|(new, _)| new.eq_ignore_ascii_case(name)) || Own::named(name).is_none() {
+            if !pairs.iter().any(|(new, _)| new.eq_ignore_ascii_case(name)) || !matches!(Kind::of(name), Kind::Own(_)) {
                 remove(r, name)?;
             }
         }
@@ -187,7 +184,21 @@ pub unsafe fn set(r: *mut ngx_http_request_t, pairs: &Pairs) -> Result<(), Refus
     Ok(())
 }
 
-/// Headers that have fields of their own instead of lines.
+/// How nginx keeps a header.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// In fields instead of lines.
+    Own(Own),
+    /// Not at all: it writes these itself.
+    Framing,
+    /// In a line, to which a field leads.
+    Single(Single),
+    /// In lines, to which a field leads.
+    Several(Several),
+    /// In lines.
+    Other,
+}
+
 #[derive(Clone, Copy)]
 enum Own {
     ContentType,
@@ -195,18 +206,57 @@ enum Own {
     LastModified,
 }
 
-impl Own {
-    fn named(name: &[u8]) -> Option<Own> {
-        [
-            (&b"content-type"[..], Own::ContentType),
-            (b"content-length", Own::ContentLength),
-            (b"last-modified", Own::LastModified),
-        ]
-        .into_iter()
-        .find(|(own, _)| own.eq_ignore_ascii_case(name))
-        .map(|(_, own)| own)
-    }
+#[derive(Clone, Copy)]
+enum Single {
+    Server,
+    Date,
+    Location,
+    ContentRange,
+    AcceptRanges,
+    Expires,
+    ETag,
+    ContentEncoding,
+    Refresh,
+}
 
+#[derive(Clone, Copy)]
+enum Several {
+    CacheControl,
+    Link,
+    WwwAuthenticate,
+}
+
+impl Kind {
+    /// Looks a name up, whatever its case.
+    fn of(name: &[u8]) -> Kind {
+        const LONGEST: usize = 17;
+        let mut lower = [0; LONGEST];
+        let Some(lower) = lower.get_mut(..name.len()) else { return Kind::Other };
+        lower.copy_from_slice(name);
+        lower.make_ascii_lowercase();
+        match &*lower {
+            b"content-type" => Kind::Own(Own::ContentType),
+            b"content-length" => Kind::Own(Own::ContentLength),
+            b"last-modified" => Kind::Own(Own::LastModified),
+            b"connection" | b"keep-alive" | b"transfer-encoding" => Kind::Framing,
+            b"server" => Kind::Single(Single::Server),
+            b"date" => Kind::Single(Single::Date),
+            b"location" => Kind::Single(Single::Location),
+            b"content-range" => Kind::Single(Single::ContentRange),
+            b"accept-ranges" => Kind::Single(Single::AcceptRanges),
+            b"expires" => Kind::Single(Single::Expires),
+            b"etag" => Kind::Single(Single::ETag),
+            b"content-encoding" => Kind::Single(Single::ContentEncoding),
+            b"refresh" => Kind::Single(Single::Refresh),
+            b"cache-control" => Kind::Several(Several::CacheControl),
+            b"link" => Kind::Several(Several::Link),
+            b"www-authenticate" => Kind::Several(Several::WwwAuthenticate),
+            _ => Kind::Other,
+        }
+    }
+}
+
+impl Own {
     unsafe fn clear(self, r: *mut ngx_http_request_t) {
         // SAFETY: see `get`.
         unsafe {
@@ -296,10 +346,6 @@ unsafe fn set_status(r: *mut ngx_http_request_t, value: &[u8]) -> Result<(), Ref
     Ok(())
 }
 
-fn is_framing(name: &[u8]) -> bool {
-    [&b"connection"[..], b"keep-alive", b"transfer-encoding"].iter().any(|own| own.eq_ignore_ascii_case(name))
-}
-
 /// How a message is delimited is nginx's business: a second opinion on the wire would let responses be smuggled.
 unsafe fn framing(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> Result<(), Refused> {
     if name.eq_ignore_ascii_case(b"connection") && value.eq_ignore_ascii_case(b"close") {
@@ -320,91 +366,86 @@ unsafe fn drop_lines(r: *mut ngx_http_request_t, name: &[u8]) {
     }
 }
 
-/// The field in which nginx expects the line of a header that comes once.
-unsafe fn single(r: *mut ngx_http_request_t, name: &[u8]) -> Option<*mut *mut ngx_table_elt_t> {
-    // SAFETY: see `get`.
-    unsafe {
-        let out = &raw mut (*r).headers_out;
-        [
-            (&b"server"[..], &raw mut (*out).server),
-            (b"date", &raw mut (*out).date),
-            (b"location", &raw mut (*out).location),
-            (b"content-range", &raw mut (*out).content_range),
-            (b"accept-ranges", &raw mut (*out).accept_ranges),
-            (b"expires", &raw mut (*out).expires),
-            (b"etag", &raw mut (*out).etag),
-            (b"content-encoding", &raw mut (*out).content_encoding),
-            (b"refresh", &raw mut (*out).refresh),
-        ]
-        .into_iter()
-        .find(|(own, _)| own.eq_ignore_ascii_case(name))
-        .map(|(_, field)| field)
+impl Single {
+    /// The field in which nginx expects the line.
+    unsafe fn field(self, r: *mut ngx_http_request_t) -> *mut *mut ngx_table_elt_t {
+        // SAFETY: see `get`.
+        unsafe {
+            let out = &raw mut (*r).headers_out;
+            match self {
+                Single::Server => &raw mut (*out).server,
+                Single::Date => &raw mut (*out).date,
+                Single::Location => &raw mut (*out).location,
+                Single::ContentRange => &raw mut (*out).content_range,
+                Single::AcceptRanges => &raw mut (*out).accept_ranges,
+                Single::Expires => &raw mut (*out).expires,
+                Single::ETag => &raw mut (*out).etag,
+                Single::ContentEncoding => &raw mut (*out).content_encoding,
+                Single::Refresh => &raw mut (*out).refresh,
+            }
+        }
     }
 }
 
-/// Brings the fields that nginx has for a header in line with the list.
-unsafe fn sync(r: *mut ngx_http_request_t, name: &[u8]) -> Result<(), Refused> {
+/// Brings the field that nginx has for a header in line with the list.
+unsafe fn sync(r: *mut ngx_http_request_t, name: &[u8], kind: Kind) -> Result<(), Refused> {
     // SAFETY: see `get`.
     unsafe {
         let mut lines = list::lines(&raw mut (*r).headers_out.headers).filter(|line| list::is(*line, name));
-        if let Some(field) = single(r, name) {
+        match kind {
             // Nginx would put its own host before a location that it finds there; a filter's goes out as it is.
-            let is_location = name.eq_ignore_ascii_case(b"location");
-            *field = lines.next().filter(|_| !is_location).unwrap_or(std::ptr::null_mut());
-            return Ok(());
+            Kind::Single(Single::Location) => (*r).headers_out.location = std::ptr::null_mut(),
+            Kind::Single(single) => *single.field(r) = lines.next().unwrap_or(std::ptr::null_mut()),
+            Kind::Several(several) => several.sync(r, lines)?,
+            Kind::Own(_) | Kind::Framing | Kind::Other => {}
         }
-        sync_several(r, name, lines)
     }
+    Ok(())
 }
 
-/// The headers with a field that may come more than once: linked since nginx 1.23.
-#[cfg(linked_headers)]
-unsafe fn sync_several(
-    r: *mut ngx_http_request_t,
-    name: &[u8],
-    lines: impl Iterator<Item = *mut ngx_table_elt_t>,
-) -> Result<(), Refused> {
-    // SAFETY: see `get`.
-    unsafe {
-        let out = &raw mut (*r).headers_out;
-        let field = [
-            (&b"cache-control"[..], &raw mut (*out).cache_control),
-            (b"link", &raw mut (*out).link),
-            (b"www-authenticate", &raw mut (*out).www_authenticate),
-        ]
-        .into_iter()
-        .find(|(own, _)| own.eq_ignore_ascii_case(name));
-        if let Some((_, mut place)) = field {
+impl Several {
+    /// Since nginx 1.23 the field leads to the first line, and each line to the next.
+    #[cfg(linked_headers)]
+    unsafe fn sync(
+        self,
+        r: *mut ngx_http_request_t,
+        lines: impl Iterator<Item = *mut ngx_table_elt_t>,
+    ) -> Result<(), Refused> {
+        // SAFETY: see `get`.
+        unsafe {
+            let out = &raw mut (*r).headers_out;
+            let mut place = match self {
+                Several::CacheControl => &raw mut (*out).cache_control,
+                Several::Link => &raw mut (*out).link,
+                Several::WwwAuthenticate => &raw mut (*out).www_authenticate,
+            };
             for line in lines {
                 *place = line;
                 place = &raw mut (*line).next;
             }
             *place = std::ptr::null_mut();
         }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Before, two of them had arrays, and the third a pointer to its first line.
-#[cfg(not(linked_headers))]
-unsafe fn sync_several(
-    r: *mut ngx_http_request_t,
-    name: &[u8],
-    mut lines: impl Iterator<Item = *mut ngx_table_elt_t>,
-) -> Result<(), Refused> {
-    // SAFETY: see `get`.
-    unsafe {
-        let out = &raw mut (*r).headers_out;
-        if name.eq_ignore_ascii_case(b"www-authenticate") {
-            (*out).www_authenticate = lines.next().unwrap_or(std::ptr::null_mut());
-            return Ok(());
-        }
-        let field = [(&b"cache-control"[..], &raw mut (*out).cache_control), (b"link", &raw mut (*out).link)]
-            .into_iter()
-            .find(|(own, _)| own.eq_ignore_ascii_case(name));
-        match field {
-            Some((_, array)) => list::refill((*r).pool, array, lines),
-            None => Ok(()),
+    /// Before, two had arrays, and the third a pointer to its first line.
+    #[cfg(not(linked_headers))]
+    unsafe fn sync(
+        self,
+        r: *mut ngx_http_request_t,
+        mut lines: impl Iterator<Item = *mut ngx_table_elt_t>,
+    ) -> Result<(), Refused> {
+        // SAFETY: see `get`.
+        unsafe {
+            let out = &raw mut (*r).headers_out;
+            match self {
+                Several::CacheControl => list::refill((*r).pool, &raw mut (*out).cache_control, lines),
+                Several::Link => list::refill((*r).pool, &raw mut (*out).link, lines),
+                Several::WwwAuthenticate => {
+                    (*out).www_authenticate = lines.next().unwrap_or(std::ptr::null_mut());
+                    Ok(())
+                }
+            }
         }
     }
 }

@@ -114,7 +114,7 @@ pub unsafe extern "C" fn ngx_http_wasm_fetch_local_body(r: *mut ngx_http_request
             return rc::ERROR;
         }
         let Some(response) = (*request).local_response.take() else { return rc::ERROR };
-        match pool::copy((*r).pool, &local_response::fill_in(request, response)) {
+        match pool::copy((*r).pool, &local_response::fill_in(request, *response)) {
             Some(text) => {
                 *body = text;
                 rc::OK
@@ -162,7 +162,7 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
                 return Some(ANSWER);
             }
             let response = (*request).local_response.take()?;
-            return local_response::replace_later(request, response).ok().map(|()| rc::OK);
+            return local_response::replace_later(request, *response).ok().map(|()| rc::OK);
         }
         if action == Action::Pause && (*request).resumed.is_none() {
             plugin.complain(r, "paused a request, and nothing can resume it");

@@ -37,11 +37,20 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t)
             if !request.is_null() && (*request).discard_body {
                 consume(chain);
                 let other = std::mem::replace(&mut (*request).other_body, std::ptr::null_mut());
-                return if other.is_null() { rc::OK } else { next(r, other) };
+                return flush(r, other);
             }
         }
         next(r, chain)
     })
+}
+
+/// Sends a chain, or what is left of the one before: nginx calls filters without a chain to have that done.
+unsafe fn flush(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
+    // SAFETY: see `filter`. Without anything to send, the last filter takes an empty chain for a mistake.
+    unsafe {
+        let is_pending = !(*r).out.is_null() || (*r).buffered() != 0 || (*(*r).connection).buffered() != 0;
+        if !chain.is_null() || is_pending { next(r, chain) } else { rc::OK }
+    }
 }
 
 /// Marks buffers as sent, so that their producers go on and free them.

@@ -80,7 +80,7 @@ unsafe fn run(request: *mut Request) -> Result<Option<*mut ngx_chain_t>, NoMemor
             });
             if let Some(response) = (*request).local_response.take() {
                 // As in Envoy, the filters before this one do not see the answer.
-                return local_response::replace(request, response).map(Some);
+                return local_response::replace(request, *response).map(Some);
             }
             let is_fine = match result {
                 Ok(Some(Action::Continue)) => !(*request).refused,

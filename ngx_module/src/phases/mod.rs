@@ -15,6 +15,7 @@ use crate::rc;
 
 pub use body_filter::next as next_body_filter;
 pub use header_filter::next as next_header_filter;
+pub use pause::wake;
 
 /// Registers the handlers and filters, while nginx reads the configuration.
 ///

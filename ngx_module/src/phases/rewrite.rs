@@ -6,7 +6,7 @@
 use nginx_sys::{ngx_http_request_t, ngx_int_t};
 use ngx_wasm::proxy_wasm::{Action, Callback, StreamType};
 
-use super::pause;
+use super::pause::{self, CannotWait};
 use crate::conf::{LocConf, NO_CHAIN};
 use crate::guard::guard;
 use crate::request::{self, Failed, Progress, Request};
@@ -47,8 +47,7 @@ unsafe fn run(r: *mut ngx_http_request_t) -> ngx_int_t {
         }
         match (*request).progress {
             Progress::New => proceed(request, loc, 0),
-            // Something else woke the request up.
-            Progress::Paused(_) => rc::DONE,
+            Progress::Paused(n) => go_on(request, loc, n),
             Progress::Passed => rc::DECLINED,
         }
     }
@@ -82,17 +81,41 @@ unsafe fn proceed(request: *mut Request, loc: &LocConf, first: usize) -> ngx_int
             }
             if let Some(response) = (*request).local_response.take() {
                 (*request).progress = Progress::Passed;
-                return local_response::send(request, response);
+                return local_response::send(request, *response);
             }
             if action == Action::Pause && (*request).resumed != Some(StreamType::Request) {
                 (*request).progress = Progress::Paused(n);
-                pause::begin(request, loc);
-                return rc::DONE;
+                return match pause::begin(request, loc) {
+                    Ok(()) => rc::DONE,
+                    Err(CannotWait) => rc::INTERNAL_SERVER_ERROR,
+                };
             }
             n += 1;
         }
         (*request).progress = Progress::Passed;
         rc::DECLINED
+    }
+}
+
+/// Looks whether filter number `n`, which has paused, has decided something since.
+unsafe fn go_on(request: *mut Request, loc: &LocConf, n: usize) -> ngx_int_t {
+    // SAFETY: see `proceed`.
+    unsafe {
+        if (*request).refused {
+            pause::end(request);
+            return fail(request);
+        }
+        if let Some(response) = (*request).local_response.take() {
+            pause::end(request);
+            (*request).progress = Progress::Passed;
+            return local_response::send(request, *response);
+        }
+        if (*request).resumed == Some(StreamType::Request) {
+            pause::end(request);
+            return proceed(request, loc, n + 1);
+        }
+        // Something else woke the request up.
+        rc::DONE
     }
 }
 
