@@ -1,8 +1,6 @@
 //! What the module keeps of a request: the contexts of its filters, and what they asked for that happens after a
 //! callback. It lives in the request's pool.
 
-use std::mem;
-
 use nginx_sys::{ngx_chain_t, ngx_event_t, ngx_http_request_t};
 use ngx_wasm::proxy_wasm::{ContextId, LocalResponse, StreamType};
 use smallvec::SmallVec;
@@ -126,6 +124,11 @@ impl Request {
         }
     }
 
+    /// Whether any filter runs.
+    pub fn has_filters(&self) -> bool {
+        !self.runs.is_empty()
+    }
+
     /// The filters that run.
     pub fn filters(&self) -> SmallVec<[Run; 2]> {
         self.runs.clone()
@@ -143,8 +146,9 @@ impl Request {
 
     /// Leaves the chain of the location before, if any, for another.
     pub fn enter_chain(&mut self, chain: usize) {
-        let left = mem::take(&mut self.runs);
-        self.left.extend(left);
+        if !self.runs.is_empty() {
+            self.left.extend(self.runs.drain(..));
+        }
         self.chain = chain;
         self.progress = Progress::New;
         self.response_headers_done = false;

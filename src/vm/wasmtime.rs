@@ -15,8 +15,11 @@ use super::{
     InstanceLimits, LinkError, LinkedImport, Module, Program, TICK, Trap, ValType,
 };
 
-/// No host function has more parameters (`proxy_grpc_call` has 12), and none of the functions called has.
+/// No host function has more parameters (`proxy_grpc_call` has 12).
 const MAX_ARGS: usize = 16;
+
+/// No function that the host calls has more parameters (`proxy_on_http_call_response` has 5). At least 1, for a result.
+const MAX_CALLBACK_ARGS: usize = 5;
 
 /// Compilers make one table, of the functions that are called through pointers: some ten thousand in large Go programs.
 const MAX_TABLES: usize = 8;
@@ -248,7 +251,7 @@ impl Exported {
         let ty = func.ty(store);
         let params = ty.params().len();
         let results = ty.results().len();
-        let fits = params <= MAX_ARGS && results <= 1 && ty.params().chain(ty.results()).all(|ty| ty.is_i32());
+        let fits = params <= MAX_CALLBACK_ARGS && results <= 1 && ty.params().chain(ty.results()).all(|ty| ty.is_i32());
         fits.then_some(Exported { func, params, has_result: results == 1 })
     }
 
@@ -263,7 +266,7 @@ impl Exported {
         if args.len() != self.params {
             return Err(wt::Error::from(Trap::host("called with a wrong number of arguments")));
         }
-        let mut slots = [wt::ValRaw::u32(0); MAX_ARGS];
+        let mut slots = [wt::ValRaw::u32(0); MAX_CALLBACK_ARGS];
         for (slot, arg) in slots.iter_mut().zip(args) {
             *slot = wt::ValRaw::u32(*arg);
         }

@@ -32,5 +32,21 @@ fn check_value(name: &[u8], value: &[u8]) -> Result<(), Refused> {
 }
 
 fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    /// Every header name is looked at, so the answers are made once.
+    const TOKEN: [bool; 256] = {
+        let mut token = [false; 256];
+        let mut byte = 0;
+        while byte < token.len() {
+            token[byte] = (byte as u8).is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let others = b"!#$%&'*+-.^_`|~";
+        let mut n = 0;
+        while n < others.len() {
+            token[others[n] as usize] = true;
+            n += 1;
+        }
+        token
+    };
+    TOKEN[usize::from(byte)]
 }

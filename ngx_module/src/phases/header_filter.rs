@@ -46,7 +46,7 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
             return next(r);
         }
         let mut replaced = None;
-        if !(*request).response_headers_done && !(*request).filters().is_empty() {
+        if !(*request).response_headers_done && (*request).has_filters() {
             (*request).response_headers_done = true;
             replaced = match run(request) {
                 Ok(replaced) => replaced,
