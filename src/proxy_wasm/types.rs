@@ -27,32 +27,81 @@ pub enum Status {
     Unimplemented = 12,
 }
 
-/// Level of a message of the guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u32)]
-#[allow(missing_docs)]
-pub enum LogLevel {
-    Trace = 0,
-    Debug = 1,
-    Info = 2,
-    Warn = 3,
-    Error = 4,
-    Critical = 5,
+/// An enumeration that a guest passes as a number. Numbers outside of it are the guest's mistake.
+macro_rules! numbered {
+    ($(#[$meta:meta])* $name:ident { $($variant:ident = $number:literal,)* }) => {
+        $(#[$meta])*
+        #[repr(u32)]
+        #[allow(missing_docs)]
+        pub enum $name {
+            $($variant = $number,)*
+        }
+
+        impl TryFrom<u32> for $name {
+            type Error = Status;
+
+            fn try_from(value: u32) -> Result<Self, Status> {
+                match value {
+                    $($number => Ok($name::$variant),)*
+                    _ => Err(Status::BadArgument),
+                }
+            }
+        }
+    };
 }
 
-impl TryFrom<u32> for LogLevel {
-    type Error = Status;
+numbered! {
+    /// Level of a message of the guest.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    LogLevel {
+        Trace = 0,
+        Debug = 1,
+        Info = 2,
+        Warn = 3,
+        Error = 4,
+        Critical = 5,
+    }
+}
 
-    fn try_from(value: u32) -> Result<Self, Status> {
-        Ok(match value {
-            0 => LogLevel::Trace,
-            1 => LogLevel::Debug,
-            2 => LogLevel::Info,
-            3 => LogLevel::Warn,
-            4 => LogLevel::Error,
-            5 => LogLevel::Critical,
-            _ => return Err(Status::BadArgument),
-        })
+numbered! {
+    /// A map of headers, trailers or metadata.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    MapType {
+        RequestHeaders = 0,
+        RequestTrailers = 1,
+        ResponseHeaders = 2,
+        ResponseTrailers = 3,
+        GrpcInitialMetadata = 4,
+        GrpcTrailingMetadata = 5,
+        HttpCallHeaders = 6,
+        HttpCallTrailers = 7,
+    }
+}
+
+numbered! {
+    /// A buffer of bytes that the guest can look into.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    BufferType {
+        RequestBody = 0,
+        ResponseBody = 1,
+        DownstreamData = 2,
+        UpstreamData = 3,
+        HttpCallBody = 4,
+        GrpcMessage = 5,
+        VmConfiguration = 6,
+        PluginConfiguration = 7,
+        ForeignFunctionArguments = 8,
+    }
+}
+
+numbered! {
+    /// A direction of a stream.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    StreamType {
+        Request = 0,
+        Response = 1,
+        Downstream = 2,
+        Upstream = 3,
     }
 }
 
@@ -68,99 +117,6 @@ pub enum Action {
 impl From<u32> for Action {
     fn from(value: u32) -> Self {
         if value == 0 { Action::Continue } else { Action::Pause }
-    }
-}
-
-/// A map of headers, trailers or metadata.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-#[allow(missing_docs)]
-pub enum MapType {
-    RequestHeaders = 0,
-    RequestTrailers = 1,
-    ResponseHeaders = 2,
-    ResponseTrailers = 3,
-    GrpcInitialMetadata = 4,
-    GrpcTrailingMetadata = 5,
-    HttpCallHeaders = 6,
-    HttpCallTrailers = 7,
-}
-
-impl TryFrom<u32> for MapType {
-    type Error = Status;
-
-    fn try_from(value: u32) -> Result<Self, Status> {
-        Ok(match value {
-            0 => MapType::RequestHeaders,
-            1 => MapType::RequestTrailers,
-            2 => MapType::ResponseHeaders,
-            3 => MapType::ResponseTrailers,
-            4 => MapType::GrpcInitialMetadata,
-            5 => MapType::GrpcTrailingMetadata,
-            6 => MapType::HttpCallHeaders,
-            7 => MapType::HttpCallTrailers,
-            _ => return Err(Status::BadArgument),
-        })
-    }
-}
-
-/// A buffer of bytes that the guest can look into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-#[allow(missing_docs)]
-pub enum BufferType {
-    RequestBody = 0,
-    ResponseBody = 1,
-    DownstreamData = 2,
-    UpstreamData = 3,
-    HttpCallBody = 4,
-    GrpcMessage = 5,
-    VmConfiguration = 6,
-    PluginConfiguration = 7,
-    ForeignFunctionArguments = 8,
-}
-
-impl TryFrom<u32> for BufferType {
-    type Error = Status;
-
-    fn try_from(value: u32) -> Result<Self, Status> {
-        Ok(match value {
-            0 => BufferType::RequestBody,
-            1 => BufferType::ResponseBody,
-            2 => BufferType::DownstreamData,
-            3 => BufferType::UpstreamData,
-            4 => BufferType::HttpCallBody,
-            5 => BufferType::GrpcMessage,
-            6 => BufferType::VmConfiguration,
-            7 => BufferType::PluginConfiguration,
-            8 => BufferType::ForeignFunctionArguments,
-            _ => return Err(Status::BadArgument),
-        })
-    }
-}
-
-/// A direction of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-#[allow(missing_docs)]
-pub enum StreamType {
-    Request = 0,
-    Response = 1,
-    Downstream = 2,
-    Upstream = 3,
-}
-
-impl TryFrom<u32> for StreamType {
-    type Error = Status;
-
-    fn try_from(value: u32) -> Result<Self, Status> {
-        Ok(match value {
-            0 => StreamType::Request,
-            1 => StreamType::Response,
-            2 => StreamType::Downstream,
-            3 => StreamType::Upstream,
-            _ => return Err(Status::BadArgument),
-        })
     }
 }
 
