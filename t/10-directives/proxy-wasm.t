@@ -1,0 +1,358 @@
+# The directive 'proxy_wasm NAME ['CONFIG'];': levels and inheritance, the order of a chain, configurations, and nginx's
+# message for each mistake.
+
+use TestWasm 'no_plan';
+
+add_block_preprocessor(sub {
+    my $block = shift;
+    return if defined $block->main_config;
+    $block->set_value(main_config => <<'CONF');
+wasm {
+    module headers $TEST_NGINX_GUESTS/rust-headers.wasm;
+    module other   $TEST_NGINX_GUESTS/go-headers.wasm;
+    module probe   $TEST_NGINX_GUESTS/rust-probe.wasm;
+}
+CONF
+});
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: a filter of http holds for all servers and locations
+--- http_config
+proxy_wasm headers 'response.add x-level http';
+--- config
+location /t {
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- response_headers
+x-level: http
+
+
+
+=== TEST 2: a filter of a server
+--- config
+proxy_wasm headers 'response.add x-level server';
+location /t {
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- response_headers
+x-level: server
+
+
+
+=== TEST 3: a filter of a location, and none in the next one
+--- config
+location /t {
+    proxy_wasm headers 'response.add x-level location';
+    return 200 "ok\n";
+}
+location /u {
+    return 200 "ok\n";
+}
+--- request eval
+["GET /t", "GET /u"]
+--- response_headers eval
+["x-level: location", "!x-level"]
+
+
+
+=== TEST 4: a level with filters of its own has those alone
+--- http_config
+proxy_wasm headers 'response.add x-http 1';
+--- config
+proxy_wasm headers 'response.add x-server 1';
+location /own {
+    proxy_wasm headers 'response.add x-location 1';
+    return 200 "ok\n";
+}
+location /inherits {
+    return 200 "ok\n";
+}
+--- request eval
+["GET /own", "GET /inherits"]
+--- response_headers eval
+["!x-http\n!x-server\nx-location: 1", "!x-http\nx-server: 1\n!x-location"]
+
+
+
+=== TEST 5: "off" leaves a level without filters
+--- config
+proxy_wasm headers 'response.add x-server 1';
+location /off {
+    proxy_wasm off;
+    return 200 "ok\n";
+}
+location /on {
+    return 200 "ok\n";
+}
+--- request eval
+["GET /off", "GET /on"]
+--- response_headers eval
+["!x-server", "x-server: 1"]
+
+
+
+=== TEST 6: a level inside of one that is "off" may have filters again
+--- config
+proxy_wasm headers 'response.add x-server 1';
+location /off {
+    proxy_wasm off;
+    location /off/on {
+        proxy_wasm headers 'response.add x-nested 1';
+        return 200 "ok\n";
+    }
+    return 200 "ok\n";
+}
+--- request eval
+["GET /off/on", "GET /off"]
+--- response_headers eval
+["!x-server\nx-nested: 1", "!x-server\n!x-nested"]
+
+
+
+=== TEST 7: a nested location inherits
+--- config
+location /t {
+    proxy_wasm headers 'response.add x-outer 1';
+    location /t/u {
+        return 200 "ok\n";
+    }
+}
+--- request
+GET /t/u
+--- response_headers
+x-outer: 1
+
+
+
+=== TEST 8: an "if" block inherits, and the filters run once
+--- config
+location /t {
+    proxy_wasm headers 'response.add x-outer 1';
+    if ($arg_a) {
+        return 200 "if\n";
+    }
+    return 200 "ok\n";
+}
+--- request
+GET /t?a=1
+--- response_body
+if
+--- raw_response_headers_like eval
+qr/\A(?!.*x-outer.*x-outer).*^x-outer: 1\r$/msi
+
+
+
+=== TEST 9: requests go through a chain from the first filter to the last
+--- config
+location /t {
+    proxy_wasm headers 'request.add x-path a';
+    proxy_wasm headers 'request.replace x-path %{x-path}b';
+    proxy_wasm other   'request.replace x-path %{x-path}c';
+    proxy_wasm headers 'request.replace x-path %{x-path}d';
+    return 200 "$http_x_path\n";
+}
+--- request
+GET /t
+--- response_body
+abcd
+
+
+
+=== TEST 10: responses go through a chain from the last filter to the first
+--- config
+location /t {
+    proxy_wasm headers 'response.add x-who first';
+    proxy_wasm other   'response.add x-who second';
+    proxy_wasm headers 'response.add x-who third';
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- raw_response_headers_like eval
+qr/x-who: third\r\nx-who: second\r\nx-who: first\r\n/
+
+
+
+=== TEST 11: one module can stand in a chain several times, each with its own configuration
+--- config
+location /t {
+    proxy_wasm headers 'response.add x-one 1';
+    proxy_wasm headers 'response.add x-two 2';
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- response_headers
+x-one: 1
+x-two: 2
+
+
+
+=== TEST 12: the configuration reaches the guest as it is
+--- config
+location /t {
+    proxy_wasm probe 'config; report; {"quoted": "$host", "escaped": "\\", "umlaut": "ü"}';
+    return 200;
+}
+--- request
+GET /t
+--- response_body
+config -> 0 config; report; {"quoted": "$host", "escaped": "\x5c", "umlaut": "\xc3\xbc"}
+{"quoted": "$host", "escaped": "\", "umlaut": "ü"} -> unknown statement
+
+
+
+=== TEST 13: the configuration may span lines
+--- config
+location /t {
+    proxy_wasm headers '
+        response.add x-one 1
+        response.add x-two 2
+    ';
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- response_headers
+x-one: 1
+x-two: 2
+
+
+
+=== TEST 14: without a configuration the guest sees an empty one
+--- main_config
+wasm { module lifecycle $TEST_NGINX_GUESTS/rust-lifecycle.wasm; }
+--- config
+location /t {
+    proxy_wasm lifecycle;
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- response_body
+ok
+--- error_log eval
+qr/on_configure 1 size 0 config=(?:,|$)/
+
+
+
+=== TEST 15: a module that no "wasm" block names; the message lists those that are named
+--- config
+location /t { proxy_wasm nobody; }
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*unknown module "nobody" in "proxy_wasm"; known are headers, other, probe in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 16: a filter without any "wasm" block
+--- main_config
+--- config
+location /t { proxy_wasm headers; }
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*unknown module "headers" in "proxy_wasm"; there is no "wasm \{ module NAME PATH; \}" in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 17: a filter with an empty "wasm" block
+--- main_config
+wasm { }
+--- config
+location /t { proxy_wasm headers; }
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*unknown module "headers" in "proxy_wasm"; .*in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 18: a module name is case-sensitive
+--- config
+location /t { proxy_wasm Headers; }
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*unknown module "Headers" in "proxy_wasm"; .*in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 19: "off" after a filter of the same level
+--- config
+location /t {
+    proxy_wasm headers;
+    proxy_wasm off;
+}
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm off" cannot stand beside other "proxy_wasm" of the same level in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 20: "off" before a filter of the same level
+--- config
+location /t {
+    proxy_wasm off;
+    proxy_wasm headers;
+}
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm off" cannot stand beside other "proxy_wasm" of the same level in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 21: no module is named
+--- config
+location /t { proxy_wasm; }
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid number of arguments in "proxy_wasm" directive in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 22: more than a configuration
+--- config
+location /t { proxy_wasm headers one two; }
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid number of arguments in "proxy_wasm" directive in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 23: not in an "if" block
+--- config
+location /t {
+    if ($arg_a) { proxy_wasm headers; }
+}
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm" directive is not allowed here in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 24: not at the top level
+--- main_config
+proxy_wasm headers;
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm" directive is not allowed here in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 25: of two mistakes nginx names the one of the first filter
+--- config
+location /t {
+    proxy_wasm nobody;
+    proxy_wasm anybody;
+}
+--- must_die
+--- error_log eval
+qr/unknown module "nobody"/
+--- no_error_log
+anybody

@@ -1,0 +1,769 @@
+# Request headers and pseudo-headers: what filters read and write, what nginx itself makes of a change (variables, the
+# upstream's request). Lists of many headers are in request-list.t, values that nginx must not send in refused.t.
+
+use TestWasm 'no_plan';
+
+add_block_preprocessor(sub {
+    my $block = shift;
+    $block->set_value(main_config => <<'CONF');
+wasm {
+    module probe   $TEST_NGINX_GUESTS/rust-probe.wasm;
+    module headers $TEST_NGINX_GUESTS/rust-headers.wasm;
+}
+CONF
+    # An upstream that shows what it gets.
+    $block->set_value(http_config => <<'CONF') unless $block->http_config;
+server {
+    listen 127.0.0.1:$TEST_NGINX_PORT_1;
+    location / {
+        return 200 "$request_method $request_uri $http_host\n";
+    }
+    location /headers {
+        proxy_wasm probe 'pairs request; report';
+        return 200;
+    }
+}
+CONF
+});
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: get: the name is compared without regard to case
+--- config
+location /t {
+    proxy_wasm probe 'get request X-One; get request x-one; get request x-ONE; report';
+    return 200;
+}
+--- request
+GET /t
+--- more_headers
+x-One: 1
+--- response_body
+get request X-One -> 0 1
+get request x-one -> 0 1
+get request x-ONE -> 0 1
+
+
+
+=== TEST 2: get: of several values the first
+--- config
+location /t {
+    proxy_wasm probe 'get request x-one; report';
+    return 200;
+}
+--- request
+GET /t
+--- more_headers
+x-one: first
+x-one: second
+--- response_body
+get request x-one -> 0 first
+
+
+
+=== TEST 3: get: a header that is not there
+--- config
+location /t {
+    proxy_wasm probe 'get request x-one; get request ; report';
+    return 200;
+}
+--- request
+GET /t
+--- response_body
+get request x-one -> 1
+get request -> 1
+
+
+
+=== TEST 4: get: a header without a value
+--- config
+location /t {
+    proxy_wasm probe 'get request x-one; report';
+    return 200;
+}
+--- request
+GET /t
+--- more_headers
+x-one:
+--- response_body
+get request x-one -> 0
+
+
+
+=== TEST 5: get: bytes that are no UTF-8
+--- config
+location /t {
+    proxy_wasm probe 'get request x-one; report';
+    return 200;
+}
+--- request
+GET /t
+--- more_headers eval
+"x-one: \xff\xfe\x80"
+--- response_body
+get request x-one -> 0 \xff\xfe\x80
+
+
+
+=== TEST 6: a name of which another is the beginning
+--- config
+location /t {
+    proxy_wasm probe 'get request x-on; get request x-one-more; report';
+    return 200;
+}
+--- request
+GET /t
+--- more_headers
+x-one: 1
+--- response_body
+get request x-on -> 1
+get request x-one-more -> 1
+
+
+
+=== TEST 7: pairs: pseudo-headers first, names in lower case, values of one name in order, no host beside :authority
+--- config
+location /t {
+    proxy_wasm probe 'pairs request; report';
+    return 200;
+}
+--- raw_request eval
+"GET /t?a=1 HTTP/1.1\r\nX-One: 1\r\nHost: localhost\r\nX-Two: 2\r\nx-one: 3\r\nConnection: close\r\n\r\n"
+--- response_body
+pairs request -> 0 :authority=localhost,:path=/t?a=1,:method=GET,:scheme=http,x-one=1,x-two=2,x-one=3,connection=close
+
+
+
+=== TEST 8: pairs: the size is that of the pairs
+--- config
+location /t {
+    proxy_wasm probe 'size request; report';
+    return 200;
+}
+--- raw_request eval
+"GET /t HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+--- response_body eval
+my @pairs = (':authority', 'localhost', ':path', '/t', ':method', 'GET', ':scheme', 'http', 'connection', 'close');
+my $size = 4;
+$size += length($_) + 5 for @pairs;
+"size request -> 0 $size\n"
+
+
+
+=== TEST 9: HTTP/1.0 without Host: there is no :authority
+--- config
+location /t {
+    proxy_wasm probe 'pairs request; get request :authority; get request host; report';
+    return 200;
+}
+--- raw_request eval
+"GET /t HTTP/1.0\r\nX-One: 1\r\n\r\n"
+--- response_body
+pairs request -> 0 :path=/t,:method=GET,:scheme=http,x-one=1
+get request :authority -> 1
+get request host -> 1
+
+
+
+=== TEST 10: add: one more value; the upstream gets both
+--- config
+location /t {
+    proxy_wasm probe 'add request x-one 2';
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1/headers;
+}
+--- request
+GET /t
+--- more_headers
+x-one: 1
+--- response_body_like
+,x-one=1,x-one=2$
+
+
+
+=== TEST 11: replace: one value instead of all
+--- config
+location /t {
+    proxy_wasm probe 'replace request X-One 3';
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1/headers;
+}
+--- request
+GET /t
+--- more_headers
+x-one: 1
+x-one: 2
+--- response_body_like
+^(?!.*x-one=[12]).*,x-one=3$
+
+
+
+=== TEST 12: replace: a header that was not there
+--- config
+location /t {
+    proxy_wasm probe 'replace request x-one 3';
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1/headers;
+}
+--- request
+GET /t
+--- response_body_like
+,x-one=3$
+
+
+
+=== TEST 13: remove: all values; a header that is not there is no error
+--- config
+location /t {
+    proxy_wasm probe 'remove request X-ONE; remove request x-two; pairs request';
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1/headers;
+}
+--- request
+GET /t
+--- more_headers
+x-one: 1
+x-one: 2
+--- response_body_unlike
+x-one
+--- error_log
+probe: remove request X-ONE -> 0
+probe: remove request x-two -> 0
+
+
+
+=== TEST 14: set-pairs: these headers alone
+--- config
+location /t {
+    proxy_wasm probe 'set-pairs request x-new=1,x-new=2,x-two=3; pairs request; report';
+    return 200;
+}
+--- raw_request eval
+"GET /t HTTP/1.1\r\nHost: localhost\r\nX-One: 1\r\nX-Two: 2\r\nConnection: close\r\n\r\n"
+--- response_body
+set-pairs request x-new=1,x-new=2,x-two=3 -> 0
+pairs request -> 0 :authority=localhost,:path=/t,:method=GET,:scheme=http,x-new=1,x-new=2,x-two=3
+
+
+
+=== TEST 15: set-pairs: pseudo-headers among them
+--- config
+location /t {
+    proxy_wasm probe 'set-pairs request :path=/u?b=2,:method=PUT,:authority=other,x-new=1; pairs request; report';
+    return 200;
+}
+--- raw_request eval
+"GET /t HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+--- response_body
+set-pairs request :path=/u?b=2,:method=PUT,:authority=other,x-new=1 -> 0
+pairs request -> 0 :authority=other,:path=/u?b=2,:method=PUT,:scheme=http,x-new=1
+
+
+
+=== TEST 16: set-pairs: no pairs at all
+--- config
+location /t {
+    proxy_wasm probe 'set-pairs request ; pairs request; report';
+    return 200;
+}
+--- raw_request eval
+"GET /t HTTP/1.1\r\nHost: localhost\r\nX-One: 1\r\nConnection: close\r\n\r\n"
+--- response_body
+set-pairs request -> 0
+pairs request -> 0 :authority=localhost,:path=/t,:method=GET,:scheme=http
+
+
+
+=== TEST 17: a filter sees what the one before it did
+--- config
+location /t {
+    proxy_wasm probe 'replace request x-one changed; remove request x-two';
+    proxy_wasm probe 'get request x-one; get request x-two; report';
+    return 200;
+}
+--- request
+GET /t
+--- more_headers
+x-one: 1
+x-two: 2
+--- response_body
+get request x-one -> 0 changed
+get request x-two -> 1
+
+
+
+=== TEST 18: variables of nginx show the change
+--- config
+location /t {
+    proxy_wasm probe 'replace request x-one changed; replace request user-agent nobody; add request referer here; remove request x-two';
+    return 200 "$http_x_one, $http_user_agent, $http_referer, [$http_x_two]\n";
+}
+--- request
+GET /t
+--- more_headers
+x-one: 1
+x-two: 2
+User-Agent: somebody
+--- response_body
+changed, nobody, here, []
+
+
+
+=== TEST 19: Cookie: $http_cookie and $cookie_NAME follow every change
+--- config
+location /add {
+    proxy_wasm probe 'add request cookie c=3';
+    return 200 "$http_cookie, $cookie_a$cookie_b$cookie_c\n";
+}
+location /replace {
+    proxy_wasm probe 'replace request cookie c=3';
+    return 200 "$http_cookie, $cookie_a$cookie_b$cookie_c\n";
+}
+location /remove {
+    proxy_wasm probe 'remove request cookie';
+    return 200 "[$http_cookie], $cookie_a$cookie_b$cookie_c\n";
+}
+location /again {
+    proxy_wasm probe 'remove request cookie; add request cookie d=4; add request cookie e=5';
+    return 200 "$http_cookie, $cookie_a$cookie_b$cookie_d$cookie_e\n";
+}
+--- more_headers
+Cookie: a=1
+Cookie: b=2
+--- request eval
+["GET /add", "GET /replace", "GET /remove", "GET /again"]
+--- response_body eval
+["a=1; b=2; c=3, 123\n", "c=3, 3\n", "[], \n", "d=4; e=5, 45\n"]
+
+
+
+=== TEST 20: X-Forwarded-For: $proxy_add_x_forwarded_for follows every change
+--- config
+location /add {
+    proxy_wasm probe 'add request x-forwarded-for 192.0.2.3';
+    return 200 "$proxy_add_x_forwarded_for\n";
+}
+location /replace {
+    proxy_wasm probe 'replace request X-Forwarded-For 192.0.2.3';
+    return 200 "$proxy_add_x_forwarded_for\n";
+}
+location /remove {
+    proxy_wasm probe 'remove request x-forwarded-for';
+    return 200 "$proxy_add_x_forwarded_for\n";
+}
+--- more_headers
+X-Forwarded-For: 192.0.2.1
+X-Forwarded-For: 192.0.2.2
+--- request eval
+["GET /add", "GET /replace", "GET /remove"]
+--- response_body eval
+["192.0.2.1, 192.0.2.2, 192.0.2.3, 127.0.0.1\n", "192.0.2.3, 127.0.0.1\n", "127.0.0.1\n"]
+
+
+
+=== TEST 21: Authorization: basic authentication takes the filter's word
+--- user_files
+>>> users
+user:{PLAIN}pass
+--- config
+location /t {
+    proxy_wasm probe 'replace request authorization Basic dXNlcjpwYXNz';
+    auth_basic test;
+    auth_basic_user_file $TEST_NGINX_HTML_DIR/users;
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1/;
+}
+--- request
+GET /t
+--- error_code: 200
+
+
+
+=== TEST 22: If-None-Match and Range: a filter that removes them gets the whole file
+--- config
+location /t.txt {
+    proxy_wasm probe 'remove request range; remove request if-modified-since';
+}
+--- user_files
+>>> t.txt
+0123456789
+--- request
+GET /t.txt
+--- more_headers
+Range: bytes=0-3
+If-Modified-Since: Fri, 31 Dec 2099 00:00:00 GMT
+--- response_body
+0123456789
+--- error_code: 200
+
+
+
+=== TEST 23: host: :authority and host are one; $host and $http_host follow
+--- config
+location /t {
+    proxy_wasm probe 'get request :authority; get request host; replace request :authority Other.example:8080; get request host; get request :authority';
+    return 200 "$host $http_host\n";
+}
+--- request
+GET /t
+--- more_headers
+Host: First.example:81
+--- response_body
+other.example Other.example:8080
+--- error_log
+probe: get request :authority -> 0 First.example:81
+probe: get request host -> 0 First.example:81
+probe: get request host -> 0 Other.example:8080
+probe: get request :authority -> 0 Other.example:8080
+
+
+
+=== TEST 24: host: an IPv6 address with and without a port
+--- config
+location /port {
+    proxy_wasm probe 'replace request host [::1]:8080';
+    return 200 "$host\n";
+}
+location /none {
+    proxy_wasm probe 'replace request host [::1]';
+    return 200 "$host\n";
+}
+--- request eval
+["GET /port", "GET /none"]
+--- response_body eval
+["[::1]\n", "[::1]\n"]
+
+
+
+=== TEST 25: host: proxy_set_header Host $host takes the new one
+--- config
+location /t {
+    proxy_wasm probe 'replace request :authority other.example';
+    proxy_set_header Host $host;
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1;
+}
+--- request
+GET /t
+--- response_body
+GET /t other.example
+
+
+
+=== TEST 26: host: it cannot be removed as :authority, and leaves the upstream as a header
+--- config
+location /t {
+    proxy_wasm probe 'remove request :authority; get request :authority; report';
+    return 200;
+}
+--- request
+GET /t
+--- more_headers
+Host: some.example
+--- response_body
+remove request :authority -> 0
+get request :authority -> 0 some.example
+
+
+
+=== TEST 27: :path: target of the upstream's request, $uri, $args and $request_uri
+--- config
+location /t {
+    proxy_wasm probe 'replace request :path /new/place?b=2';
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1;
+    add_header x-uri "$uri $args $arg_b";
+}
+--- request
+GET /t?a=1
+--- response_body_like chomp
+^GET /new/place\?b=2 127\.0\.0\.1:
+--- response_headers
+x-uri: /new/place b=2 2
+
+
+
+=== TEST 28: :path: the location stays that of the client's target
+--- config
+location /t {
+    proxy_wasm probe 'replace request :path /other';
+    return 200 "t $uri\n";
+}
+location /other {
+    return 200 "other\n";
+}
+--- request
+GET /t
+--- response_body
+t /other
+
+
+
+=== TEST 29: :path: with a URI in proxy_pass, what follows the location is passed on
+--- config
+location /t/ {
+    proxy_wasm probe 'replace request :path /t/changed?b=2';
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1/up/;
+}
+--- request
+GET /t/original?a=1
+--- response_body_like chomp
+^GET /up/changed\?b=2 127\.0\.0\.1:
+
+
+
+=== TEST 30: :path: static files are taken by the new one
+--- config
+proxy_wasm probe 'replace request :path /b.txt';
+--- user_files
+>>> a.txt
+a
+>>> b.txt
+b
+--- request
+GET /a.txt
+--- response_body
+b
+
+
+
+=== TEST 31: :path: escapes and dots are decoded for $uri, and the upstream gets them as they are
+--- config
+location /t {
+    proxy_wasm probe 'replace request :path /a/./b/../%63%20d//e?x=%20%2F';
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1;
+    add_header x-uri "$uri|$args";
+}
+--- request
+GET /t
+--- response_body_like chomp
+^GET /a/\./b/\.\./%63%20d//e\?x=%20%2F 127\.0\.0\.1:
+--- response_headers
+x-uri: /a/c d/e|x=%20%2F
+
+
+
+=== TEST 32: :path: without a query there are no arguments any more
+--- config
+location /t {
+    proxy_wasm probe 'replace request :path /plain; get request :path';
+    return 200 "$uri [$args] $is_args $request_uri\n";
+}
+--- request
+GET /t?a=1
+--- response_body
+/plain []  /plain
+
+
+
+=== TEST 33: :path: a question mark with nothing behind it
+--- config
+location /t {
+    proxy_wasm probe 'replace request :path /plain?';
+    return 200 "$uri [$args] $request_uri\n";
+}
+--- request
+GET /t?a=1
+--- response_body
+/plain [] /plain?
+
+
+
+=== TEST 34: :path: the file name's suffix decides the type of the response
+--- config
+proxy_wasm probe 'replace request :path /b.html';
+types { text/html html; text/css css; }
+--- user_files
+>>> a.css
+a
+>>> b.html
+b
+--- request
+GET /a.css
+--- response_headers
+Content-Type: text/html
+
+
+
+=== TEST 35: :path: suffix of a path with escapes
+--- config
+proxy_wasm probe 'replace request :path /x/../%62.html';
+types { text/html html; text/css css; }
+--- user_files
+>>> a.css
+a
+>>> b.html
+b
+--- request
+GET /a.css
+--- response_headers
+Content-Type: text/html
+--- response_body
+b
+
+
+
+=== TEST 36: :path: a rewrite of the location works on the new one
+--- config
+location /t {
+    proxy_wasm probe 'replace request :path /t/new';
+    rewrite ^/t/(.*)$ /r/$1 break;
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1;
+}
+--- request
+GET /t/old
+--- response_body_like chomp
+^GET /r/new 127\.0\.0\.1:
+
+
+
+=== TEST 37: :path: reading it shows the client's target, escapes and all
+--- config
+location /t {
+    proxy_wasm probe 'get request :path; report';
+    return 200;
+}
+--- request
+GET /t/%41/../b?q=%20&r
+--- response_body
+get request :path -> 0 /t/%41/../b?q=%20&r
+
+
+
+=== TEST 38: :path: of an absolute URI
+--- config
+location /t {
+    proxy_wasm probe 'get request :path; get request :authority; report';
+    return 200;
+}
+--- raw_request eval
+"GET http://abs.example/t/x?y HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+--- response_body
+get request :path -> 0 /t/x?y
+get request :authority -> 0 abs.example
+
+
+
+=== TEST 39: :path: replaced where the client sent an absolute URI without one
+--- config
+location = / {
+    proxy_wasm probe 'replace request :path /a/../b?x';
+    return 200 "$uri $args\n";
+}
+--- raw_request eval
+"GET http://abs.example?q HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+--- response_body
+/b x
+
+
+
+=== TEST 40: :method: the upstream gets the new one
+--- config
+location /t {
+    proxy_wasm probe 'get request :method; replace request :method DELETE; get request :method';
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1;
+    add_header x-method $request_method;
+}
+--- request
+GET /t
+--- response_body_like chomp
+^DELETE /t 127\.0\.0\.1:
+--- response_headers
+x-method: DELETE
+--- error_log
+probe: get request :method -> 0 GET
+probe: get request :method -> 0 DELETE
+
+
+
+=== TEST 41: :method: one that nginx does not know
+--- config
+location /t {
+    proxy_wasm probe 'replace request :method BREW';
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1;
+}
+--- request
+GET /t
+--- response_body_like chomp
+^BREW /t 127\.0\.0\.1:
+
+
+
+=== TEST 42: :scheme is that of the connection, and cannot change
+--- config
+location /t {
+    proxy_wasm probe 'get request :scheme; replace request :scheme http; replace request :scheme https; get request :scheme; report';
+    return 200;
+}
+--- request
+GET /t
+--- response_body
+get request :scheme -> 0 http
+replace request :scheme http -> 0
+replace request :scheme https -> 0
+get request :scheme -> 0 http
+--- error_log eval
+qr/\[warn\] .*a change of :scheme has no effect/
+
+
+
+=== TEST 43: headers of a body: content-length and content-type are those of the request
+--- config
+location /t {
+    proxy_wasm probe 'get request content-length; get request content-type; report';
+    return 200;
+}
+--- request
+POST /t
+hello
+--- more_headers
+Content-Type: text/x-test
+--- response_body
+get request content-length -> 0 5
+get request content-type -> 0 text/x-test
+
+
+
+=== TEST 44: the body passes unchanged beside a changed header
+--- config
+location /t {
+    proxy_wasm probe 'add request x-one 1';
+    proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/echo;
+}
+location /echo {
+    client_body_in_single_buffer on;
+    proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/last;
+    add_header x-body $request_body;
+}
+location /last { return 200; }
+--- request
+POST /t
+hello
+--- response_headers
+x-body: hello
+
+
+
+=== TEST 45: a request with an unknown pseudo-header in a write does not break anything
+--- config
+location /t {
+    proxy_wasm probe 'remove request :unknown; get request :unknown; report';
+    return 200;
+}
+--- request
+GET /t
+--- response_body
+remove request :unknown -> 0
+get request :unknown -> 1
+
+
+
+=== TEST 46: nothing of one request stays for the next of the connection
+--- config
+location /t {
+    proxy_wasm probe 'get request x-left; add request x-left over; replace request :path /x; replace request :method PUT; get request x-left';
+    return 200 "$uri\n";
+}
+location /u {
+    proxy_wasm probe 'get request x-left; get request :path; get request :method; report';
+    return 200;
+}
+--- pipelined_requests eval
+["GET /t", "GET /u"]
+--- response_body eval
+["/x\n", "get request x-left -> 1\nget request :path -> 0 /u\nget request :method -> 0 GET\n"]

@@ -1,0 +1,648 @@
+# Responses that filters make (proxy_send_local_response): in the place of a request's handler, and in the place of a
+# response that is on its way.
+
+use TestWasm 'no_plan';
+
+add_block_preprocessor(sub {
+    my $block = shift;
+    $block->set_value(main_config => <<'CONF') unless $block->main_config;
+wasm {
+    module probe     $TEST_NGINX_GUESTS/rust-probe.wasm;
+    module headers   $TEST_NGINX_GUESTS/rust-headers.wasm;
+    module lifecycle $TEST_NGINX_GUESTS/rust-lifecycle.wasm;
+}
+CONF
+});
+
+# A guest that answers with any arguments: STATUS, headers, BODY, gRPC status; in a callback for 'request' or 'response'.
+our $Respond = sub {
+    my ($direction, $status, $body, $grpc, @headers) = @_;
+    my $hex = sub { join '', map { sprintf '\\%02x', ord } split //, shift };
+    my $pairs = pack 'V', @headers / 2;
+    $pairs .= pack 'VV', map { length } @headers[$_ * 2, $_ * 2 + 1] for 0 .. @headers / 2 - 1;
+    $pairs .= join '', map {"$_\0"} @headers;
+    my ($n, $b) = (length $pairs, length $body);
+    return [['m.wat', <<"WAT"]];
+(module
+  (import "env" "proxy_send_local_response" (func \$respond (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_log" (func \$log (param i32 i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 0) "@{[ $hex->($pairs) ]}")
+  (data (i32.const 65536) "@{[ $hex->($body) ]}")
+  (data (i32.const 60000) "status ?")
+  (func (export "malloc") (param i32) (result i32) (i32.const 32768))
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_${direction}_headers") (param i32 i32 i32) (result i32)
+    (i32.store8 (i32.const 60007) (i32.add (i32.const 48) (call \$respond
+      (i32.const $status) (i32.const 0) (i32.const 0) (i32.const 65536) (i32.const $b)
+      (i32.const 0) (i32.const $n) (i32.const $grpc))))
+    (drop (call \$log (i32.const 2) (i32.const 60000) (i32.const 8)))
+    (i32.const 0)))
+WAT
+};
+
+our $Main = 'wasm { module m $TEST_NGINX_HTML_DIR/m.wat; }';
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: status, headers and body
+--- main_config eval
+$::Main
+--- user_files eval
+$::Respond->('request', 403, "no entry\n", -1, 'x-one' => '1', 'X-Two' => 'a', 'x-two' => 'b')
+--- config
+location /t {
+    proxy_wasm m;
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- error_code: 403
+--- response_headers
+x-one: 1
+x-two: a, b
+Content-Type: text/plain
+Content-Length: 9
+--- response_body
+no entry
+--- error_log
+status 0
+
+
+
+=== TEST 2: the guest's content-type goes before text/plain
+--- main_config eval
+$::Main
+--- user_files eval
+$::Respond->('request', 200, '{}', -1, 'Content-Type' => 'application/json')
+--- config
+location /t {
+    proxy_wasm m;
+}
+--- request
+GET /t
+--- response_headers
+Content-Type: application/json
+--- response_body chomp
+{}
+
+
+
+=== TEST 3: without a body: no content-type, and a length of 0
+--- main_config eval
+$::Main
+--- user_files eval
+$::Respond->('request', 401, '', -1, 'www-authenticate' => 'Basic realm="x"')
+--- config
+location /t {
+    proxy_wasm m;
+}
+--- request
+GET /t
+--- error_code: 401
+--- response_headers
+Content-Length: 0
+!Content-Type
+WWW-Authenticate: Basic realm="x"
+--- response_body:
+
+
+
+=== TEST 4: a content-length of the guest is that of the body, whatever it says
+--- main_config eval
+$::Main
+--- user_files eval
+$::Respond->('request', 200, 'four', -1, 'content-length' => '400')
+--- config
+location /t {
+    proxy_wasm m;
+}
+--- request
+GET /t
+--- response_headers
+Content-Length: 4
+--- response_body chomp
+four
+
+
+
+=== TEST 5: a :status among the headers does not count
+--- main_config eval
+$::Main
+--- user_files eval
+$::Respond->('request', 404, 'four', -1, ':status' => '200')
+--- config
+location /t {
+    proxy_wasm m;
+}
+--- request
+GET /t
+--- error_code: 404
+
+
+
+=== TEST 6: HEAD: the headers, with the length of the body that is not sent
+--- main_config eval
+$::Main
+--- user_files eval
+$::Respond->('request', 403, "no entry\n", -1, 'x-one' => '1')
+--- config
+location /t {
+    proxy_wasm m;
+}
+--- request
+HEAD /t
+--- error_code: 403
+--- response_headers
+x-one: 1
+Content-Length: 9
+--- response_body:
+
+
+
+=== TEST 7: a status without a body
+--- main_config eval
+$::Main
+--- user_files eval
+$::Respond->('request', 204, "not sent", -1, 'x-one' => '1')
+--- config
+location /t {
+    proxy_wasm m;
+}
+--- request
+GET /t
+--- error_code: 204
+--- response_headers
+x-one: 1
+!Content-Length
+--- response_body:
+
+
+
+=== TEST 8: a status that nginx has no words for
+--- main_config eval
+$::Main
+--- user_files eval
+$::Respond->('request', 799, "x", -1)
+--- config
+location /t {
+    proxy_wasm m;
+}
+--- request
+GET /t
+--- error_code: 799
+
+
+
+=== TEST 9: a redirect; its location stays as it is
+--- main_config eval
+$::Main
+--- user_files eval
+$::Respond->('request', 302, '', -1, 'location' => '/login')
+--- config
+location /t {
+    proxy_wasm m;
+}
+--- request
+GET /t
+--- error_code: 302
+--- response_headers
+Location: /login
+
+
+
+=== TEST 10: an invalid status is BadArgument, and the request goes on
+--- config
+location /t {
+    proxy_wasm probe 'respond 0; respond 100; respond 199; respond 1000; respond -1';
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- response_body
+ok
+--- grep_error_log eval
+qr/probe: respond .*? -> \d/
+--- grep_error_log_out
+probe: respond 0 -> 2
+probe: respond 100 -> 2
+probe: respond 199 -> 2
+probe: respond 1000 -> 2
+probe: respond -1 -> 2
+
+
+
+=== TEST 11: broken pairs are BadArgument, and the request goes on
+--- config
+location /t {
+    proxy_wasm probe 'raw send_local_response 200 0 0 0 0 buf 100 -1; raw send_local_response 200 0 0 0 0 buf 3 -1';
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- response_body
+ok
+--- error_log
+raw send_local_response 200 0 0 0 0 buf 100 -1 -> 2
+raw send_local_response 200 0 0 0 0 buf 3 -1 -> 2
+
+
+
+=== TEST 12: headers that must not go on the wire are left out, the response goes
+--- main_config eval
+$::Main
+--- user_files eval
+$::Respond->('request', 403, 'no', -1, 'x-one' => "1\r\nx-evil: 1", 'x evil' => '1', 'x-two' => '2', 'transfer-encoding' => 'chunked')
+--- config
+location /t {
+    proxy_wasm m;
+}
+--- request
+GET /t
+--- error_code: 403
+--- response_headers
+!x-one
+!x-evil
+!transfer-encoding
+x-two: 2
+Content-Length: 2
+--- response_body chomp
+no
+--- error_log eval
+qr/\[error\] .*wasm: a header of a local response is left out: CR, LF or NUL in the value of header "x-one"/
+
+
+
+=== TEST 13: the response stops the request whatever the callback returns
+--- config
+location /t {
+    proxy_wasm probe 'respond 403 no; action 0';
+    proxy_wasm lifecycle;
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- error_code: 403
+--- response_body chomp
+no
+--- error_log
+wasm "lifecycle": on_delete 2
+--- no_error_log
+on_request_headers
+
+
+
+=== TEST 14: of two responses in one callback the first counts, and the second is Ok
+--- config
+location /t {
+    proxy_wasm probe 'respond 403 first; respond 200 second';
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- error_code: 403
+--- response_body chomp
+first
+--- error_log eval
+['probe: respond 200 second -> 0', qr/\[warn\] .*wasm "probe": .*local response.* is ignored/]
+
+
+
+=== TEST 15: error_page does not intercept what a filter says
+--- config
+error_page 403 /sorry;
+location /t {
+    proxy_wasm probe 'respond 403 no';
+    return 200 "ok\n";
+}
+location /sorry { return 200 "sorry\n"; }
+--- request
+GET /t
+--- error_code: 403
+--- response_body chomp
+no
+
+
+
+=== TEST 16: response callbacks of the whole chain run on it
+--- config
+location /t {
+    proxy_wasm headers 'response.add x-before 1';
+    proxy_wasm probe   'respond 403 no';
+    proxy_wasm headers 'response.add x-after 1';
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- error_code: 403
+--- response_headers
+x-before: 1
+x-after: 1
+
+
+
+=== TEST 17: response callbacks see the local response
+--- config
+location /t {
+    proxy_wasm probe 'respond 403 no; @response get response :status; @response get response x-probe-local; @response get response content-length';
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- error_code: 403
+--- response_headers
+x-probe-result: get response :status -> 0 403 | get response x-probe-local -> 0 1 | get response content-length -> 0 2
+
+
+
+=== TEST 18: a response callback may change the status of a local response
+--- config
+location /t {
+    proxy_wasm headers 'response.replace :status 404';
+    proxy_wasm probe   'respond 403 no';
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- error_code: 404
+--- response_body chomp
+no
+
+
+
+=== TEST 19: a local response in on_response_headers of another local response is ignored
+--- config
+location /t {
+    proxy_wasm probe '@response respond 500 second';
+    proxy_wasm probe 'respond 403 first';
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- error_code: 403
+--- response_body chomp
+first
+--- error_log eval
+qr/\[warn\] .*local response.* is ignored/
+
+
+
+=== TEST 20: in on_response_headers: replaces what "return" says
+--- config
+location /t {
+    add_header x-secret 1;
+    proxy_wasm probe '@response respond 500 replaced';
+    return 200 "secret and longer than the other\n";
+}
+--- request
+GET /t
+--- error_code: 500
+--- response_headers
+x-probe-local: 1
+Content-Length: 8
+--- response_body chomp
+replaced
+
+
+
+=== TEST 21: in on_response_headers: replaces a static file
+--- config
+proxy_wasm probe '@response respond 500 replaced';
+--- user_files
+>>> a.html
+secret
+--- request
+GET /a.html
+--- error_code: 500
+--- response_headers
+!Last-Modified
+!ETag
+!Accept-Ranges
+Content-Type: text/plain
+Content-Length: 8
+--- response_body chomp
+replaced
+
+
+
+=== TEST 22: in on_response_headers: replaces a proxied response, and the connection goes on
+--- config
+location /t {
+    proxy_wasm probe '@response respond 500 replaced';
+    proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/up;
+}
+location /up {
+    add_header x-secret 1;
+    return 200 "secret and longer than the other\n";
+}
+location /u { return 200 "u\n"; }
+--- pipelined_requests eval
+["GET /t", "GET /u", "GET /t"]
+--- error_code eval
+[500, 200, 500]
+--- response_headers eval
+["!x-secret", "", "!x-secret"]
+--- response_body eval
+["replaced", "u\n", "replaced"]
+
+
+
+=== TEST 23: in on_response_headers: replaces an unbuffered proxied response
+--- config
+location /t {
+    proxy_buffering off;
+    proxy_wasm probe '@response respond 500 replaced';
+    proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/up;
+}
+location /up {
+    return 200 "secret and longer than the other\n";
+}
+--- pipelined_requests eval
+["GET /t", "GET /t"]
+--- error_code eval
+[500, 500]
+--- response_body eval
+["replaced", "replaced"]
+
+
+
+=== TEST 24: in on_response_headers: replaces an error page of nginx
+--- config
+proxy_wasm probe '@response respond 200 replaced';
+--- request
+GET /nothing-here
+--- error_code: 200
+--- response_body chomp
+replaced
+
+
+
+=== TEST 25: in on_response_headers: HEAD
+--- config
+location /t {
+    proxy_wasm probe '@response respond 500 replaced';
+    return 200 "secret\n";
+}
+--- request
+HEAD /t
+--- error_code: 500
+--- response_headers
+Content-Length: 8
+--- response_body:
+
+
+
+=== TEST 26: in on_response_headers: it leaves at once, as in Envoy; filters before it have no say
+--- config
+location /t {
+    proxy_wasm headers 'response.add x-before 1';
+    proxy_wasm probe '@response respond 500 replaced';
+    proxy_wasm probe '@response get response :status';
+    return 200 "secret\n";
+}
+--- request
+GET /t
+--- error_code: 500
+--- response_headers
+!x-before
+--- error_log
+probe: get response :status -> 0 200
+
+
+
+=== TEST 27: in on_response_headers: a status without a body
+--- config
+location /t {
+    proxy_wasm probe '@response respond 204';
+    proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/up;
+}
+location /up { return 200 "secret\n"; }
+--- request
+GET /t
+--- error_code: 204
+--- response_body:
+
+
+
+=== TEST 28: after the response it is too late: ignored
+--- config
+location /t {
+    proxy_wasm probe '@log respond 500 late';
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- response_body
+ok
+--- error_log
+probe: respond 500 late -> 0
+
+
+
+=== TEST 29: gRPC: status 200, grpc-status for the HTTP status, the body as grpc-message
+--- main_config eval
+$::Main
+--- user_files eval
+$::Respond->('request', 403, "no entry: 100%\n", -1, 'x-one' => '1')
+--- config
+location /t {
+    proxy_wasm m;
+}
+--- request
+POST /t
+--- more_headers
+Content-Type: application/grpc
+--- error_code: 200
+--- response_headers
+Content-Type: application/grpc
+grpc-status: 7
+grpc-message: no entry: 100%25%0A
+x-one: 1
+--- response_body:
+
+
+
+=== TEST 30: gRPC: the guest's own status
+--- main_config eval
+$::Main
+--- user_files eval
+$::Respond->('request', 403, '', 16)
+--- config
+location /t {
+    proxy_wasm m;
+}
+--- request
+POST /t
+--- more_headers
+Content-Type: application/grpc+proto
+--- error_code: 200
+--- response_headers
+grpc-status: 16
+
+
+
+=== TEST 31: grpc-web is no gRPC
+--- main_config eval
+$::Main
+--- user_files eval
+$::Respond->('request', 403, 'no', -1)
+--- config
+location /t {
+    proxy_wasm m;
+}
+--- request
+POST /t
+--- more_headers
+Content-Type: application/grpc-web
+--- error_code: 403
+--- response_headers
+!grpc-status
+
+
+
+=== TEST 32: the body of the request is read past, and the connection goes on
+--- config
+location /t {
+    proxy_wasm probe 'respond 403 no';
+    return 200 "ok\n";
+}
+location /u { return 200 "u\n"; }
+--- pipelined_requests eval
+["POST /t\n" . 'x' x 100000, "GET /u"]
+--- error_code eval
+[403, 200]
+--- response_body eval
+["no", "u\n"]
+
+
+
+=== TEST 33: proxy_send_http_response is the same function by its older name
+--- main_config eval
+$::Main
+--- user_files eval
+my $files = $::Respond->('request', 418, 'tea', -1);
+$files->[0][1] =~ s/proxy_send_local_response/proxy_send_http_response/;
+$files
+--- config
+location /t {
+    proxy_wasm m;
+}
+--- request
+GET /t
+--- error_code: 418
+
+
+
+=== TEST 34: the access log has status and size of the local response
+--- config
+location /t {
+    proxy_wasm probe 'respond 403 no';
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- error_code: 403
+--- access_log
+"GET /t HTTP/1.1" 403 2
