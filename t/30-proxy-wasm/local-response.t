@@ -1,5 +1,5 @@
-# Responses that filters make (proxy_send_local_response): in the place of a request's handler, and in the place of a
-# response that is on its way.
+# Responses that filters make (proxy_send_local_response) in the place of a request's handler. Those in the place of a
+# response that is on its way are in replaced-response.t.
 
 use TestWasm 'no_plan';
 
@@ -389,144 +389,7 @@ qr/\[warn\] .*local response.* is ignored/
 
 
 
-=== TEST 20: in on_response_headers: replaces what "return" says
---- config
-location /t {
-    add_header x-secret 1;
-    proxy_wasm probe '@response respond 500 replaced';
-    return 200 "secret and longer than the other\n";
-}
---- request
-GET /t
---- error_code: 500
---- response_headers
-x-probe-local: 1
-Content-Length: 8
---- response_body chomp
-replaced
-
-
-
-=== TEST 21: in on_response_headers: replaces a static file
---- config
-proxy_wasm probe '@response respond 500 replaced';
---- user_files
->>> a.html
-secret
---- request
-GET /a.html
---- error_code: 500
---- response_headers
-!Last-Modified
-!ETag
-!Accept-Ranges
-Content-Type: text/plain
-Content-Length: 8
---- response_body chomp
-replaced
-
-
-
-=== TEST 22: in on_response_headers: replaces a proxied response, and the connection goes on
---- config
-location /t {
-    proxy_wasm probe '@response respond 500 replaced';
-    proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/up;
-}
-location /up {
-    add_header x-secret 1;
-    return 200 "secret and longer than the other\n";
-}
-location /u { return 200 "u\n"; }
---- pipelined_requests eval
-["GET /t", "GET /u", "GET /t"]
---- error_code eval
-[500, 200, 500]
---- response_headers eval
-["!x-secret", "", "!x-secret"]
---- response_body eval
-["replaced", "u\n", "replaced"]
-
-
-
-=== TEST 23: in on_response_headers: replaces an unbuffered proxied response
---- config
-location /t {
-    proxy_buffering off;
-    proxy_wasm probe '@response respond 500 replaced';
-    proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/up;
-}
-location /up {
-    return 200 "secret and longer than the other\n";
-}
---- pipelined_requests eval
-["GET /t", "GET /t"]
---- error_code eval
-[500, 500]
---- response_body eval
-["replaced", "replaced"]
-
-
-
-=== TEST 24: in on_response_headers: replaces an error page of nginx
---- config
-proxy_wasm probe '@response respond 200 replaced';
---- request
-GET /nothing-here
---- error_code: 200
---- response_body chomp
-replaced
-
-
-
-=== TEST 25: in on_response_headers: HEAD
---- config
-location /t {
-    proxy_wasm probe '@response respond 500 replaced';
-    return 200 "secret\n";
-}
---- request
-HEAD /t
---- error_code: 500
---- response_headers
-Content-Length: 8
---- response_body:
-
-
-
-=== TEST 26: in on_response_headers: it leaves at once, as in Envoy; filters before it have no say
---- config
-location /t {
-    proxy_wasm headers 'response.add x-before 1';
-    proxy_wasm probe '@response respond 500 replaced';
-    proxy_wasm probe '@response get response :status';
-    return 200 "secret\n";
-}
---- request
-GET /t
---- error_code: 500
---- response_headers
-!x-before
---- error_log
-probe: get response :status -> 0 200
-
-
-
-=== TEST 27: in on_response_headers: a status without a body
---- config
-location /t {
-    proxy_wasm probe '@response respond 204';
-    proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/up;
-}
-location /up { return 200 "secret\n"; }
---- request
-GET /t
---- error_code: 204
---- response_body:
-
-
-
-=== TEST 28: after the response it is too late: ignored
+=== TEST 20: after the response it is too late: ignored
 --- config
 location /t {
     proxy_wasm probe '@log respond 500 late';
@@ -541,7 +404,7 @@ probe: respond 500 late -> 0
 
 
 
-=== TEST 29: gRPC: status 200, grpc-status for the HTTP status, the body as grpc-message
+=== TEST 21: gRPC: status 200, grpc-status for the HTTP status, the body as grpc-message
 --- main_config eval
 $::Main
 --- user_files eval
@@ -564,7 +427,7 @@ x-one: 1
 
 
 
-=== TEST 30: gRPC: the guest's own status
+=== TEST 22: gRPC: the guest's own status
 --- main_config eval
 $::Main
 --- user_files eval
@@ -583,7 +446,7 @@ grpc-status: 16
 
 
 
-=== TEST 31: grpc-web is no gRPC
+=== TEST 23: grpc-web is no gRPC
 --- main_config eval
 $::Main
 --- user_files eval
@@ -602,7 +465,7 @@ Content-Type: application/grpc-web
 
 
 
-=== TEST 32: the body of the request is read past, and the connection goes on
+=== TEST 24: the body of the request is read past, and the connection goes on
 --- config
 location /t {
     proxy_wasm probe 'respond 403 no';
@@ -618,7 +481,7 @@ location /u { return 200 "u\n"; }
 
 
 
-=== TEST 33: proxy_send_http_response is the same function by its older name
+=== TEST 25: proxy_send_http_response is the same function by its older name
 --- main_config eval
 $::Main
 --- user_files eval
@@ -635,7 +498,7 @@ GET /t
 
 
 
-=== TEST 34: the access log has status and size of the local response
+=== TEST 26: the access log has status and size of the local response
 --- config
 location /t {
     proxy_wasm probe 'respond 403 no';
