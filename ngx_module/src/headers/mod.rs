@@ -1,6 +1,8 @@
 //! Header maps of requests and responses, over nginx's structures: lists of lines, and beside them the fields that nginx
 //! itself reads. `host.rs` is the caller.
 
+use ngx_wasm::proxy_wasm::Pairs;
+
 pub mod list;
 pub mod request;
 pub mod response;
@@ -13,6 +15,22 @@ pub enum Refused {
     Malformed(String),
     /// Nginx decides this itself.
     Ignored(String),
+}
+
+/// Looks at a list that is to become all headers of a message: every line of it, and how many there are. The cost of
+/// replacing headers grows with the square of that, and no deadline runs meanwhile.
+fn check_pairs(pairs: &Pairs) -> Result<(), Refused> {
+    const MOST: usize = 1000;
+    if pairs.len() > MOST {
+        return Err(Refused::Malformed(format!("{} headers at once, more than {MOST}", pairs.len())));
+    }
+    for (name, value) in pairs.iter() {
+        if !name.starts_with(b":") {
+            check_name(name)?;
+        }
+        check_value(name, value)?;
+    }
+    Ok(())
 }
 
 /// Names are tokens (RFC 9110, section 5.1).

@@ -7,7 +7,7 @@ use nginx_sys::{
 use ngx_wasm::proxy_wasm::Pairs;
 
 use super::list::{self, nginx_hash};
-use super::{Refused, check_name, check_value, is_token};
+use super::{Refused, check_name, check_pairs, check_value, is_token};
 use crate::pool;
 use crate::properties::scheme;
 
@@ -176,12 +176,7 @@ pub unsafe fn remove(r: *mut ngx_http_request_t, name: &[u8]) -> Result<(), Refu
 /// Makes the headers consist of `pairs` alone. Pseudo-headers that are not among them stay.
 pub unsafe fn set(r: *mut ngx_http_request_t, pairs: &Pairs) -> Result<(), Refused> {
     // Everything is looked at before anything changes.
-    for (name, value) in pairs.iter() {
-        if !name.starts_with(b":") {
-            check_name(name)?;
-        }
-        check_value(name, value)?;
-    }
+    check_pairs(pairs)?;
     // SAFETY: see `get`.
     unsafe {
         let mut old: Vec<Vec<u8>> = Vec::new();

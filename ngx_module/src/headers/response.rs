@@ -5,7 +5,7 @@ use nginx_sys::{ngx_http_headers_out_t, ngx_http_request_t, ngx_http_time, ngx_s
 use ngx_wasm::proxy_wasm::Pairs;
 
 use super::list;
-use super::{Refused, check_name, check_value};
+use super::{Refused, check_name, check_pairs, check_value};
 use crate::pool;
 
 /// Appends the first value of `name` to `value`.
@@ -157,12 +157,7 @@ pub unsafe fn remove(r: *mut ngx_http_request_t, name: &[u8]) -> Result<(), Refu
 
 /// Makes the headers consist of `pairs` alone; a status that is not among them stays.
 pub unsafe fn set(r: *mut ngx_http_request_t, pairs: &Pairs) -> Result<(), Refused> {
-    for (name, value) in pairs.iter() {
-        if !name.starts_with(b":") {
-            check_name(name)?;
-        }
-        check_value(name, value)?;
-    }
+    check_pairs(pairs)?;
     // SAFETY: see `get`.
     unsafe {
         let mut old: Vec<Vec<u8>> = Vec::new();
