@@ -1,6 +1,7 @@
 //! The world of a filter, as `ngx_wasm` wants it: [`RequestHost`] while a callback is about a request, [`RootHost`] while
 //! it is about a filter as a whole.
 
+use std::ptr;
 use std::time::Duration;
 
 use nginx_sys::{ngx_http_request_t, ngx_log_t};
@@ -16,8 +17,9 @@ use crate::{log, phases, properties};
 pub struct RequestHost<'a> {
     /// The request that host calls are about; another one after `proxy_set_effective_context`, null for a root.
     request: *mut Request,
-    /// The request that the callback is about, for the log.
+    /// The request that the callback is about, or null.
     own: *mut Request,
+    log: *mut ngx_log_t,
     name: &'a [u8],
     timeout: Duration,
     /// Other requests that the guest chose during the callback.
@@ -38,7 +40,14 @@ impl<'a> RequestHost<'a> {
     /// # Safety
     /// The request is live, and stays so while the host is used.
     pub unsafe fn new(request: *mut Request, name: &'a [u8], timeout: Duration) -> Self {
-        RequestHost { request, own: request, name, timeout, others: Vec::new() }
+        // SAFETY: a request has a connection with a log.
+        let log = unsafe { (*(*(*request).r).connection).log };
+        RequestHost { request, own: request, log, name, timeout, others: Vec::new() }
+    }
+
+    /// A host for a callback about no request, from which the guest can choose one: a tick. `log` must outlive it.
+    pub fn for_root(log: *mut ngx_log_t, name: &'a [u8], timeout: Duration) -> Self {
+        RequestHost { request: ptr::null_mut(), own: ptr::null_mut(), log, name, timeout, others: Vec::new() }
     }
 
     /// The name by which a VM knows the request.
@@ -52,13 +61,8 @@ impl<'a> RequestHost<'a> {
         unsafe {
             let message =
                 format!("wasm filter \"{}\": failed to call function: {err}", String::from_utf8_lossy(self.name));
-            log::write(log::nginx_level(err.level()), self.log_(), log::printable(&message));
+            log::write(log::nginx_level(err.level()), self.log, log::printable(&message));
         }
-    }
-
-    fn log_(&self) -> *mut ngx_log_t {
-        // SAFETY: the request is live, and has a connection with a log.
-        unsafe { (*(*(*self.own).r).connection).log }
     }
 
     fn request(&self) -> Option<*mut Request> {
@@ -126,17 +130,17 @@ impl Host for RequestHost<'_> {
 
     fn log(&mut self, level: LogLevel, message: &[u8]) {
         // SAFETY: the request is live.
-        unsafe { log::guest(level, self.log_(), self.name, message) }
+        unsafe { log::guest(level, self.log, self.name, message) }
     }
 
     fn log_level(&self) -> LogLevel {
         // SAFETY: the log is a live connection's.
-        unsafe { log::lowest(self.log_()) }
+        unsafe { log::lowest(self.log) }
     }
 
     fn select(&mut self, stream: Option<StreamToken>) -> bool {
         // A VM keeps the token of a context only until the stream ends, so it leads to a live request.
-        self.request = stream.map_or(std::ptr::null_mut(), |token| token.0 as *mut Request);
+        self.request = stream.map_or(ptr::null_mut(), |token| token.0 as *mut Request);
         if !self.request.is_null() && self.request != self.own && !self.others.contains(&self.request) {
             self.others.push(self.request);
         }

@@ -28,4 +28,5 @@ mod properties;
 mod rc;
 mod request;
 mod startup;
+mod ticks;
 mod worker;

@@ -203,7 +203,11 @@ pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[u
             let Some(running) = instance.ensure(main, *filter, log) else { return Err(Failed) };
             let mut host = RequestHost::new(request, (*request).filter_name(*filter), loc.timeout());
             match running.vm.create_stream(running.root, host.token(), &mut host) {
-                Ok(context) => (*request).runs.push(Run { filter: *filter, context, generation }),
+                Ok(context) => {
+                    (*request).runs.push(Run { filter: *filter, context, generation });
+                    drop(host);
+                    instance.settle(main, *filter);
+                }
                 Err(err) => {
                     host.complain(&err);
                     instance.discard();
@@ -233,7 +237,11 @@ pub unsafe fn call<R>(
         let Some(running) = instance.get(run.generation) else { return Ok(None) };
         let mut host = RequestHost::new(request, (*request).filter_name(run.filter), loc.timeout());
         match callback(&mut running.vm, &mut host) {
-            Ok(result) => Ok(Some(result)),
+            Ok(result) => {
+                drop(host);
+                instance.settle(main, run.filter);
+                Ok(Some(result))
+            }
             Err(err) => {
                 host.complain(&err);
                 instance.discard();

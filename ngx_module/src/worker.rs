@@ -3,11 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use nginx_sys::{NGX_LOG_CRIT, NGX_LOG_EMERG, NGX_LOG_NOTICE, ngx_cycle_t, ngx_log_t};
+use nginx_sys::{NGX_LOG_CRIT, NGX_LOG_EMERG, NGX_LOG_NOTICE, ngx_cycle_t, ngx_log_t, ngx_msec_t};
 use ngx_wasm::proxy_wasm::{ContextId, Vm};
 
 use crate::conf::MainConf;
 use crate::host::RootHost;
+use crate::ticks::Ticks;
 use crate::{engine, log, startup};
 
 /// A filter that does not start is tried again after this time, not for every request.
@@ -20,6 +21,8 @@ pub struct FilterInstance {
     /// Counts replacements, so that a request knows whether its context is still there.
     generation: u64,
     failed: Option<Instant>,
+    /// There once the filter has asked for a timer.
+    ticks: Option<Box<Ticks>>,
 }
 
 /// A VM with the root context of the filter.
@@ -34,6 +37,11 @@ impl FilterInstance {
         self.generation
     }
 
+    /// Whether there is a VM.
+    pub fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// The VM, if it is the one that `generation` speaks of and has not trapped.
     pub fn get(&mut self, generation: u64) -> Option<&mut Running> {
         if self.generation != generation {
@@ -42,10 +50,28 @@ impl FilterInstance {
         self.running.as_mut()
     }
 
+    /// Does what the guest asked for in the callback that has just ended.
+    pub fn settle(&mut self, main: &MainConf, filter: usize) {
+        let Some(running) = &mut self.running else { return };
+        for (root, period) in running.vm.take_tick_periods() {
+            if root == running.root {
+                self.ticks.get_or_insert_with(|| Ticks::new(main, filter)).set_period(period as ngx_msec_t);
+            }
+        }
+    }
+
+    /// The timer of the filter, if it ever asked for one.
+    pub fn ticks(&mut self) -> Option<&mut Ticks> {
+        self.ticks.as_deref_mut()
+    }
+
     /// Drops a VM that has trapped.
     pub fn discard(&mut self) {
         self.running = None;
         self.generation += 1;
+        if let Some(ticks) = &mut self.ticks {
+            ticks.restart();
+        }
     }
 
     /// The VM, started now if it is not there. `None` when it does not start; the log says why.
@@ -54,12 +80,14 @@ impl FilterInstance {
             if self.failed.is_some_and(|failed| failed.elapsed() < RETRY_AFTER) {
                 return None;
             }
-            let filter = &main.filters[filter];
+            let number = filter;
+            let filter = &main.filters[number];
             let mut host = RootHost::new(log, filter.name.clone(), filter.timeout);
             match startup::start(filter, &main.modules, &mut host) {
                 Ok((vm, root)) => {
                     self.failed = None;
                     self.running = Some(Running { vm, root });
+                    self.settle(main, number);
                 }
                 Err(reason) => {
                     self.failed = Some(Instant::now());

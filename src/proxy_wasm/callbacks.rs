@@ -17,6 +17,7 @@ pub enum Callback {
     OnContextCreate,
     OnVmStart,
     OnConfigure,
+    OnTick,
     OnRequestHeaders,
     OnResponseHeaders,
     OnDone,
@@ -41,7 +42,7 @@ const fn row(callback: Callback, name: &'static str, params: &'static [usize], r
 }
 
 /// All callbacks that this host makes.
-pub(super) const TABLE: [Row; 14] = [
+pub(super) const TABLE: [Row; 15] = [
     row(Callback::Initialize, "_initialize", &[0], false),
     row(Callback::Main, "main", &[2], true),
     row(Callback::MainVoid, "__main_void", &[0], true),
@@ -51,6 +52,7 @@ pub(super) const TABLE: [Row; 14] = [
     row(Callback::OnContextCreate, "proxy_on_context_create", &[2], false),
     row(Callback::OnVmStart, "proxy_on_vm_start", &[2], true),
     row(Callback::OnConfigure, "proxy_on_configure", &[2], true),
+    row(Callback::OnTick, "proxy_on_tick", &[1], false),
     // (context, headers) in 0.1.0, (context, headers, end of stream) since 0.2.0.
     row(Callback::OnRequestHeaders, "proxy_on_request_headers", &[2, 3], true),
     row(Callback::OnResponseHeaders, "proxy_on_response_headers", &[2, 3], true),

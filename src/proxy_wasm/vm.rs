@@ -146,6 +146,17 @@ impl Vm {
         Ok(())
     }
 
+    /// Runs on_tick of a root context.
+    pub fn on_tick(&mut self, root: ContextId, host: &mut dyn Host) -> Result<(), CallError> {
+        self.call(Callback::OnTick, root, &[root.0], host).map(|_| ())
+    }
+
+    /// The tick periods that root contexts have asked for since this was called last, in milliseconds; 0 is none. The
+    /// embedder looks after each callback, and calls [`Vm::on_tick`] accordingly.
+    pub fn take_tick_periods(&mut self) -> Vec<(ContextId, u32)> {
+        std::mem::take(&mut self.state.tick_periods)
+    }
+
     /// Makes a stream context below `root`.
     pub fn create_stream(
         &mut self,
@@ -312,6 +323,7 @@ pub(crate) struct State {
     callback: Callback,
     effective: ContextId,
     finished: Vec<ContextId>,
+    tick_periods: Vec<(ContextId, u32)>,
     scratch: Vec<u8>,
     said: HashSet<&'static str>,
 }
@@ -328,6 +340,7 @@ impl State {
             callback: Callback::Initialize,
             effective: ContextId(0),
             finished: Vec::new(),
+            tick_periods: Vec::new(),
             scratch: Vec::new(),
             said: HashSet::new(),
         }
@@ -371,6 +384,12 @@ impl State {
     /// A context whose guest has called proxy_done.
     pub(super) fn finished(&mut self, id: ContextId) {
         self.finished.push(id);
+    }
+
+    /// A root context wants on_tick this often, or not at all.
+    pub(super) fn set_tick_period(&mut self, root: ContextId, period: u32) {
+        self.tick_periods.retain(|(known, _)| *known != root);
+        self.tick_periods.push((root, period));
     }
 
     /// Whether `what` has not been said yet.

@@ -85,7 +85,7 @@ $Functions{wasi_unstable} = $Functions{wasi_snapshot_preview1};
 
 # What answers Unimplemented at present, and how often in the module below.
 our @Unimplemented = qw(
-    proxy_set_tick_period_milliseconds proxy_get_status proxy_http_call proxy_dispatch_http_call
+    proxy_get_status proxy_http_call proxy_dispatch_http_call
     proxy_grpc_call proxy_grpc_stream proxy_grpc_send proxy_grpc_cancel proxy_grpc_close
     proxy_set_shared_data proxy_get_shared_data
     proxy_register_shared_queue proxy_resolve_shared_queue proxy_enqueue_shared_queue proxy_dequeue_shared_queue

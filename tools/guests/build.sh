@@ -9,8 +9,8 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
-rust=(headers lifecycle probe)
-go=(headers)
+rust=(headers lifecycle probe ticker)
+go=(headers ticker)
 assemblyscript=(headers)
 
 # Pinned: what is fetched, and what the module taken from it must be.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nginx_sys::{
-    NGX_LOG_CRIT, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE, ngx_cycle, ngx_http_request_t, ngx_log_t, ngx_pid,
-    ngx_pid_t,
+    NGX_LOG_CRIT, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_cycle, ngx_http_request_t, ngx_log_t,
+    ngx_pid, ngx_pid_t,
 };
 use ngx_wasm::proxy_wasm::{CallError, ContextId, Module, RootConfig, Vm, VmConfig};
 use ngx_wasm::vm::{Engine, InstanceLimits};
@@ -171,6 +171,7 @@ impl PluginContext {
         let mut host = self.plugin.root_host();
         let root =
             self.plugin.clocked(|| vm.create_root(config, &mut host)).map_err(|err| failed(err.to_string())).ok()?;
+        self.refuse_ticks(vm);
         write(NGX_LOG_INFO, format!("create plugin context {root}"));
         self.root.set((root, current));
         Some(root)
@@ -214,6 +215,7 @@ impl PluginContext {
             let timeout = LocConf::of((*request).r).timeout();
             let mut host = RequestHost::new(request, &self.plugin.name, timeout);
             let result = self.plugin.clocked(|| callback(vm, &mut host));
+            self.refuse_ticks(vm);
             result.map_err(|err| host.complain(&err)).ok()
         }
     }
@@ -240,6 +242,17 @@ impl PluginContext {
             && let Some(vm) = vm.as_mut()
         {
             vm.forget(context);
+        }
+    }
+
+    /// Filters that Lua runs have no timers yet.
+    fn refuse_ticks(&self, vm: &mut Vm) {
+        if !vm.take_tick_periods().is_empty() {
+            let name = String::from_utf8_lossy(&self.plugin.name);
+            write(
+                NGX_LOG_WARN,
+                format!("wasm plugin \"{name}\" asks for a timer, which filters run by Lua do not get"),
+            );
         }
     }
 

@@ -26,6 +26,7 @@ const TABLE: &[(&str, &[Arg])] = &[
     ("proxy_log", &[Enum(2, 6), In(b"hello")]),
     ("proxy_get_log_level", &[Out(4)]),
     ("proxy_get_current_time_nanoseconds", &[Out(8)]),
+    ("proxy_set_tick_period_milliseconds", &[Number(100)]),
     ("proxy_get_buffer_bytes", &[Enum(0, 9), Number(0), Number(99), Out(4), Out(4)]),
     ("proxy_get_buffer_status", &[Enum(0, 9), Out(4), Out(4)]),
     ("proxy_get_configuration", &[Out(4), Out(4)]),

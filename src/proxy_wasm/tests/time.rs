@@ -1,10 +1,40 @@
-//! proxy_get_current_time_nanoseconds.
+//! proxy_get_current_time_nanoseconds, and ticks.
 
-use super::support::probe;
+use super::support::{Guest, probe};
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
 
 #[test]
 fn the_time_is_the_hosts_in_64_bits() {
     let answer = probe(FakeStream::default(), "proxy_get_current_time_nanoseconds", &[0x101], &[]);
     assert_eq!(answer.u64_at(0x101), FakeHost::default().now);
+}
+
+#[test]
+fn a_timer_belongs_to_the_root_of_the_context_that_asks() {
+    let guest = Guest::on_request("(drop (call $proxy_set_tick_period_milliseconds (i32.const 250)))");
+    let mut world = guest.start();
+    assert_eq!(world.vm.take_tick_periods(), []);
+    let id = world.stream();
+    world.request_headers(id).unwrap();
+    assert_eq!(world.vm.take_tick_periods(), [(world.root, 250)]);
+    assert_eq!(world.vm.take_tick_periods(), []);
+}
+
+#[test]
+fn the_last_period_of_a_callback_counts() {
+    let guest = Guest::on_request(
+        "(drop (call $proxy_set_tick_period_milliseconds (i32.const 250)))
+         (drop (call $proxy_set_tick_period_milliseconds (i32.const 0)))",
+    );
+    let mut world = guest.start();
+    let id = world.stream();
+    world.request_headers(id).unwrap();
+    assert_eq!(world.vm.take_tick_periods(), [(world.root, 0)]);
+}
+
+#[test]
+fn a_tick_is_a_callback_of_the_root() {
+    let mut world = Guest::new("").noting("on_tick", 1, "").start();
+    world.vm.on_tick(world.root, &mut world.host).unwrap();
+    assert_eq!(world.notes(), ["on_tick 1"]);
 }

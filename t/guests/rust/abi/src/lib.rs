@@ -78,9 +78,7 @@ fn answer(call: impl FnOnce(i32, i32) -> i32) -> Answer {
         return (status, Vec::new());
     }
     // SAFETY: the host got this memory, of this size, from proxy_on_memory_allocate below.
-    (status, unsafe {
-        Vec::from_raw_parts(data as *mut u8, size as usize, size as usize)
-    })
+    (status, unsafe { Vec::from_raw_parts(data as *mut u8, size as usize, size as usize) })
 }
 
 pub fn log(level: i32, text: &[u8]) -> i32 {
@@ -137,9 +135,7 @@ pub fn decode_pairs(bytes: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
         start += size + 1;
         Some(part)
     };
-    (0..count)
-        .map(|pair| Some((part(number(1 + 2 * pair)?)?, part(number(2 + 2 * pair)?)?)))
-        .collect()
+    (0..count).map(|pair| Some((part(number(1 + 2 * pair)?)?, part(number(2 + 2 * pair)?)?))).collect()
 }
 
 unsafe extern "C" {

@@ -48,11 +48,7 @@ impl RootContext for Root {
         let configuration = self.get_plugin_configuration().unwrap_or_default();
         let configuration = String::from_utf8_lossy(&configuration);
         let mut statements = Vec::new();
-        for text in configuration
-            .split([';', '\n'])
-            .map(str::trim)
-            .filter(|text| !text.is_empty())
-        {
+        for text in configuration.split([';', '\n']).map(str::trim).filter(|text| !text.is_empty()) {
             let Some(statement) = parse(text) else {
                 log(LogLevel::Error, &format!("bad statement: {text}"));
                 return false;
@@ -64,9 +60,7 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream {
-            statements: Rc::clone(&self.statements),
-        }))
+        Some(Box::new(Stream { statements: Rc::clone(&self.statements) }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -86,11 +80,7 @@ impl HttpContext for Stream {
                 Statement::Deny { prefix, status } => {
                     if request_header(":path").starts_with(prefix) {
                         let body = format!("denied by {LANGUAGE}\n");
-                        self.send_http_response(
-                            *status,
-                            vec![("x-denied-by", LANGUAGE)],
-                            Some(body.as_bytes()),
-                        );
+                        self.send_http_response(*status, vec![("x-denied-by", LANGUAGE)], Some(body.as_bytes()));
                         return Action::Pause;
                     }
                 }
@@ -114,17 +104,13 @@ fn log(level: LogLevel, text: &str) {
 }
 
 fn request_header(name: &str) -> Vec<u8> {
-    hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name)
-        .unwrap()
-        .unwrap_or_default()
+    hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).unwrap().unwrap_or_default()
 }
 
 fn apply(edit: &Edit, map: MapType) {
     match edit {
         Edit::Add(name, value) => hostcalls::add_map_value_bytes(map, name, &expand(value)),
-        Edit::Replace(name, value) => {
-            hostcalls::set_map_value_bytes(map, name, Some(&expand(value)))
-        }
+        Edit::Replace(name, value) => hostcalls::set_map_value_bytes(map, name, Some(&expand(value))),
         Edit::Remove(name) => hostcalls::remove_map_value(map, name),
     }
     .unwrap();
@@ -153,14 +139,8 @@ fn parse(text: &str) -> Option<Statement> {
     match verb {
         "deny" => {
             let (prefix, status) = word(rest);
-            let status = status
-                .parse()
-                .ok()
-                .filter(|status| (200..600).contains(status))?;
-            Some(Statement::Deny {
-                prefix: prefix.into(),
-                status,
-            })
+            let status = status.parse().ok().filter(|status| (200..600).contains(status))?;
+            Some(Statement::Deny { prefix: prefix.into(), status })
         }
         "log" => {
             let (level, text) = word(rest);

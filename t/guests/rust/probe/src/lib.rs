@@ -3,10 +3,7 @@
 
 mod operations;
 
-use abi::{
-    CONTINUE, INFO, OK, PAUSE, PLUGIN_CONFIGURATION, REQUEST_HEADERS, RESPONSE_HEADERS,
-    VM_CONFIGURATION,
-};
+use abi::{CONTINUE, INFO, OK, PAUSE, PLUGIN_CONFIGURATION, REQUEST_HEADERS, RESPONSE_HEADERS, VM_CONFIGURATION};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -52,11 +49,7 @@ thread_local! {
 
 fn parse(text: &[u8]) -> Vec<Statement> {
     let text = String::from_utf8_lossy(text);
-    text.split([';', '\n'])
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-        .map(statement)
-        .collect()
+    text.split([';', '\n']).map(str::trim).filter(|text| !text.is_empty()).map(statement).collect()
 }
 
 fn statement(text: &str) -> Statement {
@@ -75,16 +68,10 @@ fn statement(text: &str) -> Statement {
         "@delete" => When::Delete,
         // Runs as an unknown statement, and is reported as such.
         _ => {
-            return Statement {
-                when: When::Request,
-                text: text.into(),
-            };
+            return Statement { when: When::Request, text: text.into() };
         }
     };
-    Statement {
-        when,
-        text: rest.into(),
-    }
+    Statement { when, text: rest.into() }
 }
 
 /// The statements of this context for this callback: those of its root's configuration, then those of the request.
@@ -125,11 +112,7 @@ fn log(line: &str) {
 
 /// Runs statements in their order. Lines are the results.
 fn run(statements: &[Statement], when: When) -> (Outcome, Vec<String>) {
-    let mut outcome = Outcome {
-        action: CONTINUE,
-        answer: true,
-        report: false,
-    };
+    let mut outcome = Outcome { action: CONTINUE, answer: true, report: false };
     let mut lines = Vec::new();
     for statement in statements {
         if let Some(result) = operations::run(&statement.text, when, &mut outcome) {
@@ -148,25 +131,15 @@ fn run_and_log(statements: &[Statement], when: When) -> Outcome {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn proxy_on_context_create(id: u32, root: u32) {
-    let context = Context {
-        root,
-        statements: Vec::new(),
-        header_read: false,
-    };
+    let context = Context { root, statements: Vec::new(), header_read: false };
     CONTEXTS.with_borrow_mut(|contexts| contexts.insert(id, context));
-    let statements = if root == 0 {
-        early(When::Create)
-    } else {
-        statements(id, When::Create)
-    };
+    let statements = if root == 0 { early(When::Create) } else { statements(id, When::Create) };
     run_and_log(&statements, When::Create);
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn proxy_on_vm_start(_id: u32, _size: u32) -> i32 {
-    run_and_log(&early(When::VmStart), When::VmStart)
-        .answer
-        .into()
+    run_and_log(&early(When::VmStart), When::VmStart).answer.into()
 }
 
 #[unsafe(no_mangle)]
@@ -177,9 +150,7 @@ pub extern "C" fn proxy_on_configure(id: u32, _size: u32) -> i32 {
             context.statements = parse(&text);
         }
     });
-    run_and_log(&statements(id, When::Configure), When::Configure)
-        .answer
-        .into()
+    run_and_log(&statements(id, When::Configure), When::Configure).answer.into()
 }
 
 #[unsafe(no_mangle)]
@@ -200,22 +171,15 @@ pub extern "C" fn proxy_on_response_headers(id: u32, _count: u32, _end: u32) -> 
     lines.iter().for_each(|line| log(line));
     if !lines.is_empty() {
         let (name, value) = ("x-probe-result", lines.join(" | "));
-        let ((name, name_size), (value, size)) = (
-            abi::address(name.as_bytes()),
-            abi::address(value.as_bytes()),
-        );
-        unsafe {
-            abi::raw::replace_header_map_value(RESPONSE_HEADERS, name, name_size, value, size)
-        };
+        let ((name, name_size), (value, size)) = (abi::address(name.as_bytes()), abi::address(value.as_bytes()));
+        unsafe { abi::raw::replace_header_map_value(RESPONSE_HEADERS, name, name_size, value, size) };
     }
     outcome.action
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn proxy_on_done(id: u32) -> i32 {
-    run_and_log(&statements(id, When::Done), When::Done)
-        .answer
-        .into()
+    run_and_log(&statements(id, When::Done), When::Done).answer.into()
 }
 
 #[unsafe(no_mangle)]

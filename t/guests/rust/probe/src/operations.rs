@@ -39,20 +39,12 @@ fn map(name: &str) -> Option<i32> {
         "call",
         "call-trailers",
     ];
-    names
-        .iter()
-        .position(|known| *known == name)
-        .map(|map| map as i32)
-        .or_else(|| name.parse().ok())
+    names.iter().position(|known| *known == name).map(|map| map as i32).or_else(|| name.parse().ok())
 }
 
 fn level(name: &str) -> Option<i32> {
     let names = ["trace", "debug", "info", "warn", "error", "critical"];
-    names
-        .iter()
-        .position(|known| *known == name)
-        .map(|level| level as i32)
-        .or_else(|| name.parse().ok())
+    names.iter().position(|known| *known == name).map(|level| level as i32).or_else(|| name.parse().ok())
 }
 
 /// Decimal or hexadecimal; everything that 32 bits hold, signed or not.
@@ -61,9 +53,7 @@ fn integer(text: &str) -> Option<i32> {
         Some(digits) => i64::from_str_radix(digits, 16).ok()?,
         None => text.parse().ok()?,
     };
-    (i64::from(i32::MIN)..=i64::from(u32::MAX))
-        .contains(&number)
-        .then_some(number as i32)
+    (i64::from(i32::MIN)..=i64::from(u32::MAX)).contains(&number).then_some(number as i32)
 }
 
 fn segments(path: &str) -> Vec<u8> {
@@ -74,18 +64,7 @@ pub fn respond(status: i32, body: &[u8], headers: &[(&[u8], &[u8])]) -> i32 {
     let headers = abi::encode_pairs(headers);
     let (details, details_size) = address(b"probe");
     let ((body, body_size), (headers, headers_size)) = (address(body), address(&headers));
-    unsafe {
-        raw::send_local_response(
-            status,
-            details,
-            details_size,
-            body,
-            body_size,
-            headers,
-            headers_size,
-            -1,
-        )
-    }
+    unsafe { raw::send_local_response(status, details, details_size, body, body_size, headers, headers_size, -1) }
 }
 
 /// Runs the statement. None: it has no result to report.
@@ -129,21 +108,14 @@ fn host(verb: &str, rest: &str, when: When) -> Option<String> {
             let Some(pairs) = abi::decode_pairs(&bytes) else {
                 return Some(format!("{status} malformed {}", printable(&bytes)));
             };
-            let pairs: Vec<_> = pairs
-                .iter()
-                .map(|(name, value)| format!("{}={}", printable(name), printable(value)))
-                .collect();
+            let pairs: Vec<_> =
+                pairs.iter().map(|(name, value)| format!("{}={}", printable(name), printable(value))).collect();
             format!("{status} {}", pairs.join(",")).trim_end().into()
         }
         "add" | "replace" => {
             let (name, value) = word(others);
-            let ((name, name_size), (value, size)) =
-                (address(name.as_bytes()), address(value.as_bytes()));
-            let function = if verb == "add" {
-                raw::add_header_map_value
-            } else {
-                raw::replace_header_map_value
-            };
+            let ((name, name_size), (value, size)) = (address(name.as_bytes()), address(value.as_bytes()));
+            let function = if verb == "add" { raw::add_header_map_value } else { raw::replace_header_map_value };
             unsafe { function(map(first)?, name, name_size, value, size) }.to_string()
         }
         "remove" => {
@@ -154,10 +126,7 @@ fn host(verb: &str, rest: &str, when: When) -> Option<String> {
             let pairs: Option<Vec<_>> = others
                 .split(',')
                 .filter(|pair| !pair.is_empty())
-                .map(|pair| {
-                    pair.split_once('=')
-                        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
-                })
+                .map(|pair| pair.split_once('=').map(|(name, value)| (name.as_bytes(), value.as_bytes())))
                 .collect();
             let pairs = abi::encode_pairs(&pairs?);
             let (data, size) = address(&pairs);
@@ -179,22 +148,13 @@ fn host(verb: &str, rest: &str, when: When) -> Option<String> {
             let status = unsafe { raw::get_current_time_nanoseconds(&raw mut time as i32) };
             format!("{status} {time}")
         }
-        "respond" => respond(
-            integer(first)?,
-            others.as_bytes(),
-            &[(b"x-probe-local", b"1")],
-        )
-        .to_string(),
+        "respond" => respond(integer(first)?, others.as_bytes(), &[(b"x-probe-local", b"1")]).to_string(),
         "resume" => unsafe { raw::continue_stream((when == When::Response).into()) }.to_string(),
         "config" => shown(abi::get_buffer(PLUGIN_CONFIGURATION, 0, -1)),
         "vm-config" => shown(abi::get_buffer(VM_CONFIGURATION, 0, -1)),
         "buffer" => {
             let (start, max) = word(others);
-            shown(abi::get_buffer(
-                integer(first)?,
-                integer(start)?,
-                integer(max)?,
-            ))
+            shown(abi::get_buffer(integer(first)?, integer(start)?, integer(max)?))
         }
         "raw" => return call(first, others),
         _ => return None,
@@ -223,11 +183,7 @@ fn guest(verb: &str, rest: &str) -> Option<String> {
             "env" => {
                 let variables: Vec<_> = std::env::vars_os()
                     .map(|(name, value)| {
-                        format!(
-                            "{}={}",
-                            printable(name.as_encoded_bytes()),
-                            printable(value.as_encoded_bytes())
-                        )
+                        format!("{}={}", printable(name.as_encoded_bytes()), printable(value.as_encoded_bytes()))
                     })
                     .collect();
                 told(variables.join(","))
@@ -250,18 +206,11 @@ fn recurse(depth: u64) -> u64 {
 /// Takes this much memory, writes to each page of it, and never gives it back.
 fn grow(mib: usize) -> String {
     let mut taken: Vec<u8> = Vec::new();
-    let status = match mib
-        .checked_mul(1 << 20)
-        .map(|size| taken.try_reserve_exact(size))
-    {
+    let status = match mib.checked_mul(1 << 20).map(|size| taken.try_reserve_exact(size)) {
         Some(Ok(())) => {
-            taken
-                .spare_capacity_mut()
-                .iter_mut()
-                .step_by(4096)
-                .for_each(|byte| {
-                    byte.write(1);
-                });
+            taken.spare_capacity_mut().iter_mut().step_by(4096).for_each(|byte| {
+                byte.write(1);
+            });
             0
         }
         _ => 1,
@@ -308,21 +257,13 @@ fn call(name: &str, arguments: &str) -> Option<String> {
         } else {
             let sign = argument.find(['+', '-']).unwrap_or(argument.len());
             let (base, offset) = argument.split_at(sign);
-            let offset = if offset.is_empty() {
-                0
-            } else {
-                integer(offset.trim_start_matches('+'))?
-            };
+            let offset = if offset.is_empty() { 0 } else { integer(offset.trim_start_matches('+'))? };
             numbers.push(symbol(base)?.wrapping_add(offset));
         }
     }
     let status = abi::call(name, &numbers)?;
     let out = black_box(out);
-    let written = if arguments.contains("out") {
-        format!(" {} {}", out[0], out[1])
-    } else {
-        String::new()
-    };
+    let written = if arguments.contains("out") { format!(" {} {}", out[0], out[1]) } else { String::new() };
     // What the host allocated for the guest stays: this is a test.
     Some(format!("{status}{written}"))
 }

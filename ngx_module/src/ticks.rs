@@ -1,0 +1,127 @@
+//! Timers of filters: `proxy_on_tick` of the root context, as often as the guest asked. `worker.rs` sets them.
+//!
+//! A timer belongs to the instance of a filter and ends with it. Nginx does not wait for it when a worker shuts down, and a
+//! worker that shuts down does not tick, so a reload leaves no old timers behind.
+
+use nginx_sys::{
+    ngx_add_timer, ngx_cycle, ngx_del_timer, ngx_event_t, ngx_exiting, ngx_msec_t, ngx_quit, ngx_terminate,
+};
+
+use crate::conf::MainConf;
+use crate::guard::guard;
+use crate::host::RequestHost;
+
+/// A filter with a timer that trapped is started again after this time.
+const RESTART_AFTER: ngx_msec_t = 1000;
+
+/// The timer of a filter.
+pub struct Ticks {
+    event: ngx_event_t,
+    main: *const MainConf,
+    filter: usize,
+    /// In milliseconds; 0: none.
+    period: ngx_msec_t,
+}
+
+impl Ticks {
+    /// The timer of filter number `filter`, not armed. The box keeps its place, where nginx finds it.
+    pub fn new(main: &MainConf, filter: usize) -> Box<Ticks> {
+        // SAFETY: an event of zeros is one that nobody has armed.
+        let mut event = unsafe { std::mem::zeroed::<ngx_event_t>() };
+        event.handler = Some(on_event);
+        event.set_cancelable(1);
+        let mut ticks = Box::new(Ticks { event, main, filter, period: 0 });
+        ticks.event.data = std::ptr::from_mut(ticks.as_mut()).cast();
+        // SAFETY: nginx always has a cycle with a log.
+        ticks.event.log = unsafe { (*ngx_cycle).log };
+        ticks
+    }
+
+    /// Makes the filter tick every `period` milliseconds from now on; 0 ends it.
+    pub fn set_period(&mut self, period: ngx_msec_t) {
+        self.period = period;
+        self.disarm();
+        if period > 0 {
+            self.arm(period);
+        }
+    }
+
+    /// Arms the timer for the next tick.
+    fn again(&mut self) {
+        if self.period > 0 && self.event.timer_set() == 0 {
+            self.arm(self.period);
+        }
+    }
+
+    /// The filter's instance is gone. If it ticked, the timer starts the next one, even when no request comes.
+    pub fn restart(&mut self) {
+        if self.period > 0 {
+            self.set_period(0);
+            self.arm(RESTART_AFTER);
+        }
+    }
+
+    fn arm(&mut self, delay: ngx_msec_t) {
+        // SAFETY: the event stays in its place until `drop` takes it out of nginx's timers. Nothing is armed any more
+        // while the worker shuts down (src/os/unix/ngx_process_cycle.c).
+        unsafe {
+            if ngx_exiting == 0 && ngx_quit == 0 && ngx_terminate == 0 {
+                ngx_add_timer(&mut self.event, delay);
+            }
+        }
+    }
+
+    fn disarm(&mut self) {
+        if self.event.timer_set() != 0 {
+            // SAFETY: it is armed.
+            unsafe { ngx_del_timer(&mut self.event) };
+        }
+    }
+}
+
+impl Drop for Ticks {
+    fn drop(&mut self) {
+        self.disarm();
+    }
+}
+
+unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
+    // SAFETY: nginx calls the handler of an armed timer, whose `Ticks` and configuration are there.
+    guard((), || unsafe {
+        let (main, filter) = {
+            let ticks = &*(*event).data.cast::<Ticks>();
+            (&*ticks.main, ticks.filter)
+        };
+        let log = (*ngx_cycle).log;
+        let Some(Ok(mut instance)) = main.instances.get(filter).map(|instance| instance.try_borrow_mut()) else {
+            return;
+        };
+        let conf = &main.filters[filter];
+        if !instance.is_running() {
+            // A new instance asks for its timer itself.
+            if instance.ensure(main, filter, log).is_none()
+                && let Some(ticks) = instance.ticks()
+            {
+                ticks.arm(RESTART_AFTER);
+            }
+            return;
+        }
+        if instance.ticks().is_none_or(|ticks| ticks.period == 0) {
+            return;
+        }
+        let Some(running) = instance.ensure(main, filter, log) else { return };
+        let mut host = RequestHost::for_root(log, &conf.name, conf.timeout);
+        match running.vm.on_tick(running.root, &mut host) {
+            Ok(()) => {
+                instance.settle(main, filter);
+                if let Some(ticks) = instance.ticks() {
+                    ticks.again();
+                }
+            }
+            Err(err) => {
+                host.complain(&err);
+                instance.discard();
+            }
+        }
+    });
+}
