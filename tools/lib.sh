@@ -34,6 +34,8 @@ nginx_kind='' nginx_version='' nginx_source='' nginx_objs='' nginx_binary='' ngi
 # nginx-sys about it. nginx-sys recompiles when one of its variables changes: set them in this one way only.
 use_nginx() {
     local tree
+    # 'make NGINX=...' puts it into the environment, where nginx takes it for a list of inherited sockets.
+    unset NGINX
     tree=$("$root/tools/nginx-tree.sh" "$1")
     eval "$tree"
     export NGINX_BUILD_DIR=$nginx_objs

@@ -199,6 +199,9 @@ class Nginx:
         except OSError:
             return False
 
+    def current_worker(self):
+        return worker_of(self.process.pid)
+
     def url(self, form):
         return f"http://127.0.0.1:{self.port}/{form}"
 

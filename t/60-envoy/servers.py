@@ -1,6 +1,6 @@
 """Envoy, our nginx and the upstream behind both, and the client in front of them. All listen on the loopback address.
 
-A scenario is a name, a guest and its configuration; each server has a port for each scenario.
+A scenario is a name with a guest and its configuration; each server has a port for each scenario.
 """
 
 import http.client
@@ -81,6 +81,53 @@ class Process:
                 self.process.wait()
 
 
+HIGRESS_MARKER = b"proxy_abi_version_0_2_100"
+MARKER = b"proxy_abi_version_0_2_1"
+
+
+def for_envoy(guest, folder):
+    """The path of the guest, or of a copy with the only marker under which Envoy runs it: it does not know Higress's."""
+    with open(guest, "rb") as module:
+        content = module.read()
+    sections = list(sections_of(content))
+    if not any(number == 7 and HIGRESS_MARKER in body for number, body in sections):
+        return guest
+    path = os.path.join(folder, os.path.basename(guest))
+    with open(path, "wb") as copy:
+        copy.write(content[:8])
+        for number, body in sections:
+            if number == 7:  # exports
+                old, new = (bytes([len(marker)]) + marker for marker in (HIGRESS_MARKER, MARKER))
+                body = body.replace(old, new)
+            copy.write(bytes([number]) + leb128(len(body)) + body)
+    return path
+
+
+def sections_of(module):
+    """Number and content of the sections of a WebAssembly module."""
+    at = 8
+    while at < len(module):
+        number, size, shift = module[at], 0, 0
+        at += 1
+        while True:
+            byte = module[at]
+            at += 1
+            size |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        yield number, module[at : at + size]
+        at += size
+
+
+def leb128(number):
+    out = b""
+    while number >= 0x80:
+        out += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return out + bytes([number])
+
+
 class Envoy(Process):
     def __init__(self, binary, folder, scenarios, upstream_port):
         super().__init__("envoy", folder, scenarios)
@@ -111,9 +158,10 @@ class Envoy(Process):
             "config": {
                 "name": name,
                 "vm_config": {
-                    "vm_id": os.path.basename(guest),
+                    # A VM for each scenario, as we have it: with the same id they would share one.
+                    "vm_id": name,
                     "runtime": "envoy.wasm.runtime.v8",
-                    "code": {"local": {"filename": guest}},
+                    "code": {"local": {"filename": for_envoy(guest, self.folder)}},
                 },
                 "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration},
             },
@@ -122,6 +170,7 @@ class Envoy(Process):
         manager = {
             "@type": f"{package}.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": name,
+            "delayed_close_timeout": "0.1s",
             "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
             "http_filters": [
                 {"name": "wasm", "typed_config": wasm},
@@ -196,6 +245,7 @@ class Upstream(socketserver.ThreadingTCPServer):
     """
 
     allow_reuse_address = True
+    request_queue_size = 128
     daemon_threads = True
 
     def __init__(self):
