@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 
-PATIENCE = 60  # seconds; only a failure takes that long
+PATIENCE = 180  # seconds; only a failure takes that long, or a machine with much else to do
 
 
 def free_ports(count):
