@@ -221,7 +221,9 @@ def short(value):
 
 def main():
     try:
-        binary = subprocess.run([os.path.join(ROOT, "tools/install-envoy.sh")], stdout=subprocess.PIPE, text=True, check=True)
+        installed = subprocess.run(
+            [os.path.join(ROOT, "tools/install-envoy.sh")], stdout=subprocess.PIPE, text=True, check=True
+        )
     except subprocess.CalledProcessError:
         print("1..0 # SKIP Envoy cannot be had here: tools/install-envoy.sh failed (its output says why)")
         return
@@ -230,7 +232,7 @@ def main():
     nginx = Nginx(
         os.environ["TEST_NGINX_BINARY"], os.environ["TEST_NGINX_LOAD_MODULES"].split(), FOLDER, SCENARIOS, upstream.port
     )
-    envoy = Envoy(binary.stdout.strip(), FOLDER, SCENARIOS, upstream.port)
+    envoy = Envoy(installed.stdout.strip(), FOLDER, SCENARIOS, upstream.port)
     used = set()
     test = 0
     try:
