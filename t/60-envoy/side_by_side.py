@@ -176,11 +176,6 @@ DIFFERENCES = [
         "nginx sends no content-type with a 204 of its own",
     ),
     (
-        "higress transformer", "status 204", "response header content-type",
-        ["application/json"], None,
-        "nginx takes a 204 for one of its own when a filter has set :status, if only to what it was",
-    ),
-    (
         "go late", "*", "response header x-late",
         ["<>"], ANY,
         "Envoy has no request headers for a filter in on_response_headers; here they stay",

@@ -335,8 +335,11 @@ unsafe fn set_status(r: *mut ngx_http_request_t, value: &[u8]) -> Result<(), Ref
     };
     // SAFETY: see `get`.
     unsafe {
-        (*r).headers_out.status = status;
-        (*r).headers_out.status_line = ngx_str_t::empty();
+        // A guest that sets back what it read keeps the upstream's reason phrase.
+        if (*r).headers_out.status != status {
+            (*r).headers_out.status = status;
+            (*r).headers_out.status_line = ngx_str_t::empty();
+        }
     }
     Ok(())
 }
