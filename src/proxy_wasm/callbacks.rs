@@ -19,7 +19,11 @@ pub enum Callback {
     OnConfigure,
     OnTick,
     OnRequestHeaders,
+    OnRequestBody,
+    OnRequestTrailers,
     OnResponseHeaders,
+    OnResponseBody,
+    OnResponseTrailers,
     OnDone,
     OnLog,
     OnDelete,
@@ -42,7 +46,7 @@ const fn row(callback: Callback, name: &'static str, params: &'static [usize], r
 }
 
 /// All callbacks that this host makes.
-pub(super) const TABLE: [Row; 15] = [
+pub(super) const TABLE: [Row; 19] = [
     row(Callback::Initialize, "_initialize", &[0], false),
     row(Callback::Main, "main", &[2], true),
     row(Callback::MainVoid, "__main_void", &[0], true),
@@ -55,7 +59,11 @@ pub(super) const TABLE: [Row; 15] = [
     row(Callback::OnTick, "proxy_on_tick", &[1], false),
     // (context, headers) in 0.1.0, (context, headers, end of stream) since 0.2.0.
     row(Callback::OnRequestHeaders, "proxy_on_request_headers", &[2, 3], true),
+    row(Callback::OnRequestBody, "proxy_on_request_body", &[3], true),
+    row(Callback::OnRequestTrailers, "proxy_on_request_trailers", &[2], true),
     row(Callback::OnResponseHeaders, "proxy_on_response_headers", &[2, 3], true),
+    row(Callback::OnResponseBody, "proxy_on_response_body", &[3], true),
+    row(Callback::OnResponseTrailers, "proxy_on_response_trailers", &[2], true),
     row(Callback::OnDone, "proxy_on_done", &[1], true),
     row(Callback::OnLog, "proxy_on_log", &[1], false),
     row(Callback::OnDelete, "proxy_on_delete", &[1], false),

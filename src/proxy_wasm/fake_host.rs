@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::body::splice;
 use super::host::{Host, LocalResponse, StreamToken};
 use super::pairs::Pairs;
 use super::types::{BufferType, LogLevel, MapType, Status, StreamType};
@@ -43,6 +44,11 @@ impl FakeStream {
 
     pub fn set_buffer(&mut self, buffer: BufferType, bytes: &[u8]) {
         self.buffers.insert(buffer as u32, bytes.to_vec());
+    }
+
+    /// The bytes of a buffer.
+    pub fn buffer(&self, buffer: BufferType) -> &[u8] {
+        &self.buffers[&(buffer as u32)]
     }
 
     pub fn set_property(&mut self, path: &[u8], value: &[u8]) {
@@ -92,6 +98,10 @@ impl FakeHost {
 
     fn readable(&mut self, map: MapType) -> Result<&mut Map, Status> {
         self.stream().and_then(|stream| stream.maps.get_mut(&(map as u32))).ok_or(Status::NotFound)
+    }
+
+    fn body(&mut self, buffer: BufferType) -> Result<&mut Vec<u8>, Status> {
+        self.stream().and_then(|stream| stream.buffers.get_mut(&(buffer as u32))).ok_or(Status::NotFound)
     }
 
     fn writable(&mut self, map: MapType) -> Result<&mut Map, Status> {
@@ -157,9 +167,18 @@ impl Host for FakeHost {
         Ok(())
     }
 
-    fn buffer(&mut self, buffer: BufferType) -> Result<&[u8], Status> {
-        let found = self.stream().and_then(|stream| stream.buffers.get(&(buffer as u32)));
-        found.map(Vec::as_slice).ok_or(Status::NotFound)
+    fn buffer_len(&mut self, buffer: BufferType) -> Result<usize, Status> {
+        Ok(self.body(buffer)?.len())
+    }
+
+    fn buffer_read(&mut self, buffer: BufferType, start: usize, len: usize, out: &mut Vec<u8>) -> Result<(), Status> {
+        out.extend_from_slice(&self.body(buffer)?[start..start + len]);
+        Ok(())
+    }
+
+    fn buffer_write(&mut self, buffer: BufferType, start: u32, size: u32, bytes: &[u8]) -> Result<(), Status> {
+        splice(self.body(buffer)?, start, size, bytes);
+        Ok(())
     }
 
     fn property(&mut self, path: &[u8], value: &mut Vec<u8>) -> Result<(), Status> {

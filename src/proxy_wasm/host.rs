@@ -87,9 +87,21 @@ pub trait Host {
         Err(Status::BadArgument)
     }
 
-    /// The bytes of a buffer, joined.
-    fn buffer(&mut self, buffer: BufferType) -> Result<&[u8], Status> {
+    /// How many bytes a buffer has.
+    fn buffer_len(&mut self, buffer: BufferType) -> Result<usize, Status> {
         let _ = buffer;
+        Err(Status::NotFound)
+    }
+
+    /// Appends `len` bytes of a buffer, from `start` on, to `out`. There are as many.
+    fn buffer_read(&mut self, buffer: BufferType, start: usize, len: usize, out: &mut Vec<u8>) -> Result<(), Status> {
+        let _ = (buffer, start, len, out);
+        Err(Status::NotFound)
+    }
+
+    /// Puts `bytes` in the place of `size` bytes of a buffer, from `start` on; both may lie behind its end.
+    fn buffer_write(&mut self, buffer: BufferType, start: u32, size: u32, bytes: &[u8]) -> Result<(), Status> {
+        let _ = (buffer, start, size, bytes);
         Err(Status::NotFound)
     }
 

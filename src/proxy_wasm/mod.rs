@@ -4,6 +4,7 @@
 //! (requests, logs, clocks) is whatever implements [`Host`]. `callbacks.rs` lists what the host calls in the guest,
 //! `host_calls/` has a file for each family of functions that the guest calls in the host.
 
+mod body;
 mod callbacks;
 mod context;
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub(crate) mod tests;
 mod types;
 mod vm;
 
+pub use body::splice;
 pub use callbacks::Callback;
 pub use context::ContextId;
 pub use host::{Host, LocalResponse, StreamToken};

@@ -105,18 +105,45 @@ numbered! {
     }
 }
 
-/// What a callback wants the stream to do.
+/// What a callback wants the stream to do: the two actions of the specification, and those that guests for Envoy use
+/// beside them (envoy/http/filter.h, FilterHeadersStatus and FilterDataStatus).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Go on.
     Continue,
-    /// Wait. The extended actions of C++ guests, and numbers that nobody defined, mean the strictest stop.
+    /// Wait. In a body callback: keep what was shown, and show it again together with what comes next.
     Pause,
+    /// Wait, and show nothing more before the stream goes on.
+    PauseAll,
+    /// Of headers: go on, and let nothing follow them.
+    EndStream,
+    /// Of a body: wait, and drop what was shown.
+    PauseAndDrop,
 }
 
-impl From<u32> for Action {
-    fn from(value: u32) -> Self {
-        if value == 0 { Action::Continue } else { Action::Pause }
+impl Action {
+    /// What a callback about headers answered. A number that nobody defined means the strictest stop.
+    pub fn of_headers(answer: u32) -> Action {
+        match answer {
+            0 => Action::Continue,
+            1 => Action::Pause,
+            2 => Action::EndStream,
+            _ => Action::PauseAll,
+        }
+    }
+
+    /// What a callback about a body answered.
+    pub fn of_body(answer: u32) -> Action {
+        match answer {
+            0 => Action::Continue,
+            3 => Action::PauseAndDrop,
+            _ => Action::Pause,
+        }
+    }
+
+    /// What a callback about trailers answered.
+    pub fn of_trailers(answer: u32) -> Action {
+        if answer == 0 { Action::Continue } else { Action::Pause }
     }
 }
 

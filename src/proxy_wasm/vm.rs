@@ -199,6 +199,52 @@ impl Vm {
         self.headers(Callback::OnResponseHeaders, id, count, end_of_stream, host)
     }
 
+    /// Runs on_request_body: the size of the buffer that the guest can look into, and whether nothing follows it.
+    pub fn on_request_body(
+        &mut self,
+        id: ContextId,
+        size: u32,
+        end_of_stream: bool,
+        host: &mut dyn Host,
+    ) -> Result<Action, CallError> {
+        let action = self.call(Callback::OnRequestBody, id, &[id.0, size, u32::from(end_of_stream)], host)?;
+        Ok(action.map_or(Action::Continue, Action::of_body))
+    }
+
+    /// Runs on_response_body: the size of the buffer that the guest can look into, and whether nothing follows it.
+    pub fn on_response_body(
+        &mut self,
+        id: ContextId,
+        size: u32,
+        end_of_stream: bool,
+        host: &mut dyn Host,
+    ) -> Result<Action, CallError> {
+        let action = self.call(Callback::OnResponseBody, id, &[id.0, size, u32::from(end_of_stream)], host)?;
+        Ok(action.map_or(Action::Continue, Action::of_body))
+    }
+
+    /// Runs on_request_trailers with `count` trailers.
+    pub fn on_request_trailers(
+        &mut self,
+        id: ContextId,
+        count: u32,
+        host: &mut dyn Host,
+    ) -> Result<Action, CallError> {
+        let action = self.call(Callback::OnRequestTrailers, id, &[id.0, count], host)?;
+        Ok(action.map_or(Action::Continue, Action::of_trailers))
+    }
+
+    /// Runs on_response_trailers with `count` trailers.
+    pub fn on_response_trailers(
+        &mut self,
+        id: ContextId,
+        count: u32,
+        host: &mut dyn Host,
+    ) -> Result<Action, CallError> {
+        let action = self.call(Callback::OnResponseTrailers, id, &[id.0, count], host)?;
+        Ok(action.map_or(Action::Continue, Action::of_trailers))
+    }
+
     /// Ends a stream context: on_done, on_log, on_delete. When on_done answers false, the last two wait for the guest's
     /// proxy_done, and find no stream then.
     pub fn end_stream(&mut self, id: ContextId, host: &mut dyn Host) -> Result<(), CallError> {
@@ -253,7 +299,7 @@ impl Vm {
         // 0.1.0 knows no end of stream here. The declared type decides, not the marker.
         let len = self.callbacks.params(callback).unwrap_or(args.len());
         let action = self.call(callback, id, &args[..len], host)?;
-        Ok(action.map_or(Action::Continue, Action::from))
+        Ok(action.map_or(Action::Continue, Action::of_headers))
     }
 
     fn delete(&mut self, id: ContextId, host: &mut dyn Host) -> Result<(), CallError> {

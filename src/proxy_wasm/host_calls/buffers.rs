@@ -16,11 +16,15 @@ fn get_buffer_bytes(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure>
     let [buffer, start, max, ptr_at, len_at] = args(raw);
     let buffer = BufferType::try_from(buffer)?;
     call.give_with(ptr_at, len_at, |call, out| {
-        let bytes = find(call, buffer)?;
+        let all = size(call, buffer)?;
         // In 64 bits, since SDKs ask for u32::MAX bytes. A start behind the end gives nothing.
-        let start = (u64::from(start)).min(bytes.len() as u64);
-        let end = (start + u64::from(max)).min(bytes.len() as u64);
-        out.extend_from_slice(&bytes[start as usize..end as usize]);
+        let start = u64::from(start).min(all as u64);
+        let end = (start + u64::from(max)).min(all as u64);
+        let (start, end) = (start as usize, end as usize);
+        match own(call, buffer)? {
+            Some(bytes) => out.extend_from_slice(&bytes[start..end]),
+            None => call.host.buffer_read(buffer, start, end - start, out)?,
+        }
         Ok(())
     })
 }
@@ -28,7 +32,7 @@ fn get_buffer_bytes(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure>
 fn get_buffer_status(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let [buffer, len_at, flags_at] = args(raw);
     let buffer = BufferType::try_from(buffer)?;
-    let len = u32::try_from(find(call, buffer)?.len()).map_err(|_| Status::InternalFailure)?;
+    let len = u32::try_from(size(call, buffer)?).map_err(|_| Status::InternalFailure)?;
     call.memory().check(flags_at, 4)?;
     call.put_u32(len_at, len)?;
     call.put_u32(flags_at, 0)?;
@@ -36,11 +40,13 @@ fn get_buffer_status(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure
 }
 
 fn set_buffer_bytes(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
-    let [buffer, _start, _size, ptr, len] = args(raw);
-    BufferType::try_from(buffer)?;
-    call.memory().check(ptr, u64::from(len))?;
-    // The configurations never change, and no buffer of a stream is there outside of body callbacks.
-    Err(Status::BadArgument.into())
+    let [buffer, start, size, ptr, len] = args(raw);
+    let buffer = BufferType::try_from(buffer)?;
+    Ok(call.with_bytes(ptr, len, |bytes, _, host| match buffer {
+        BufferType::RequestBody | BufferType::ResponseBody => host.buffer_write(buffer, start, size, bytes),
+        // Configurations, answers and arguments are read only.
+        _ => Err(Status::BadArgument),
+    })??)
 }
 
 fn get_configuration(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
@@ -50,18 +56,26 @@ fn get_configuration(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure
         _ => BufferType::PluginConfiguration,
     };
     call.give_with(ptr_at, len_at, |call, out| {
-        out.extend_from_slice(find(call, buffer)?);
+        out.extend_from_slice(own(call, buffer)?.unwrap_or_default());
         Ok(())
     })
 }
 
-fn find<'a>(call: &'a mut HostCall<'_>, buffer: BufferType) -> Result<&'a [u8], Status> {
+fn size(call: &mut HostCall<'_>, buffer: BufferType) -> Result<usize, Status> {
+    match own(call, buffer)? {
+        Some(bytes) => Ok(bytes.len()),
+        None => call.host.buffer_len(buffer),
+    }
+}
+
+/// The buffers that are the VM's own; `None` is one of the host's.
+fn own<'a>(call: &'a HostCall<'_>, buffer: BufferType) -> Result<Option<&'a [u8]>, Status> {
     match buffer {
-        BufferType::VmConfiguration => Ok(call.state.vm_configuration()),
+        BufferType::VmConfiguration => Ok(Some(call.state.vm_configuration())),
         BufferType::PluginConfiguration => {
             let root = call.state.root().ok_or(Status::NotFound)?;
-            Ok(&root.configuration)
+            Ok(Some(&root.configuration))
         }
-        other => call.host.buffer(other),
+        _ => Ok(None),
     }
 }

@@ -72,15 +72,34 @@ fn both_configurations_can_be_read_at_any_time() {
 }
 
 #[test]
-fn a_buffer_cannot_be_changed_yet() {
-    for buffer in [BufferType::RequestBody, BufferType::ResponseBody, BufferType::PluginConfiguration] {
-        let answer = probe(stream(), "proxy_set_buffer_bytes", &[buffer as u64, 0, 0, 0x1000, 4], &[]);
-        assert_eq!(answer.status, Status::BadArgument as u32, "{buffer:?}");
+fn a_body_is_changed_where_the_guest_says() {
+    for (start, size, wanted) in [
+        (0, 0, &b"newS0123456789"[..]),
+        (0, 10, b"newS"),
+        (3, 4, b"012newS789"),
+        (10, 0, b"0123456789newS"),
+        (u64::from(u32::MAX), u64::from(u32::MAX), b"0123456789newS"),
+    ] {
+        let arguments = [BufferType::RequestBody as u64, start, size, 0x1000, 4];
+        let answer = probe(stream(), "proxy_set_buffer_bytes", &arguments, &[(0x1000, b"newS")]);
+        assert_eq!(answer.status, Status::Ok as u32, "{start} {size}");
+        assert_eq!(answer.stream.buffer(BufferType::RequestBody), wanted, "{start} {size}");
     }
-    assert_eq!(
-        probe(stream(), "proxy_set_buffer_bytes", &[9, 0, 0, 0x1000, 4], &[]).status,
-        Status::BadArgument as u32
-    );
+}
+
+#[test]
+fn what_is_no_body_or_not_there_is_not_changed() {
+    for (buffer, status) in [
+        (BufferType::ResponseBody as u64, Status::NotFound),
+        (BufferType::HttpCallBody as u64, Status::BadArgument),
+        (BufferType::VmConfiguration as u64, Status::BadArgument),
+        (BufferType::PluginConfiguration as u64, Status::BadArgument),
+        (BufferType::ForeignFunctionArguments as u64, Status::BadArgument),
+        (9, Status::BadArgument),
+    ] {
+        let answer = probe(stream(), "proxy_set_buffer_bytes", &[buffer, 0, 0, 0x1000, 4], &[]);
+        assert_eq!(answer.status, status as u32, "{buffer}");
+    }
     let outside = [0, 0, 0, u64::from(MEMORY) - 1, 2];
     assert_eq!(probe(stream(), "proxy_set_buffer_bytes", &outside, &[]).status, Status::InvalidMemoryAccess as u32);
 }

@@ -30,10 +30,15 @@ fn two_parameters_are_context_and_count_under_any_marker() {
 }
 
 #[test]
-fn zero_continues_and_every_other_number_pauses() {
-    for (number, action) in
-        [(0, Action::Continue), (1, Action::Pause), (2, Action::Pause), (4, Action::Pause), (-1, Action::Pause)]
-    {
+fn an_answer_is_an_action_and_unknown_ones_stop_everything() {
+    for (number, action) in [
+        (0, Action::Continue),
+        (1, Action::Pause),
+        (2, Action::EndStream),
+        (3, Action::PauseAll),
+        (4, Action::PauseAll),
+        (-1, Action::PauseAll),
+    ] {
         let result = format!("(i32.const {number})");
         let guest = Guest::new("").noting("on_request_headers", 3, &result);
         let mut world = guest.noting("on_response_headers", 2, &result).start();

@@ -37,6 +37,7 @@ const TABLE: &[(&str, &[Arg])] = &[
     ("proxy_add_header_map_value", &[Enum(0, 8), In(b"name"), In(b"value")]),
     ("proxy_replace_header_map_value", &[Enum(0, 8), In(b"name"), In(b"value")]),
     ("proxy_remove_header_map_value", &[Enum(0, 8), In(b"name")]),
+    ("proxy_set_buffer_bytes", &[Enum(0, 9), Number(0), Number(0), In(b"new")]),
     ("proxy_continue_stream", &[Enum(0, 4)]),
     ("proxy_close_stream", &[Enum(0, 4)]),
     ("proxy_continue_request", &[]),
@@ -49,7 +50,7 @@ const TABLE: &[(&str, &[Arg])] = &[
 ];
 
 /// Those that answer something else, or need more than a stream; other files of this folder have them.
-const ELSEWHERE: &[&str] = &["proxy_set_buffer_bytes", "proxy_done"];
+const ELSEWHERE: &[&str] = &["proxy_done"];
 
 const READ_AT: u32 = 0x1000;
 const WRITE_AT: u32 = 0x100;

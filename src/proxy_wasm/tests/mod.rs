@@ -3,6 +3,7 @@
 pub(crate) mod support;
 
 mod allocator;
+mod body_callbacks;
 mod buffers;
 mod contexts;
 mod header_callbacks;

@@ -324,6 +324,8 @@ pub(crate) const FILLED: u8 = 0xaa;
 pub(crate) struct Answer {
     pub status: u32,
     pub memory: Vec<u8>,
+    /// The stream that the call was about.
+    pub stream: FakeStream,
     before: Vec<u8>,
 }
 
@@ -381,6 +383,7 @@ pub(crate) fn probe_guest(guest: &Guest, stream: FakeStream, data: &[(u32, &[u8]
     let mut world = guest.start_with(vm, root, FakeHost::default()).unwrap();
     let id = world.stream_of(stream);
     world.request_headers(id)?;
+    let stream = world.host.selected.and_then(|token| world.host.streams.remove(&token)).unwrap_or_default();
     // What the guest printed may come after it.
     let whole = world.host.entries.into_iter().map(|(_, message)| message).find(|text| text.len() == MEMORY as usize);
     let memory = whole.unwrap();
@@ -392,5 +395,5 @@ pub(crate) fn probe_guest(guest: &Guest, stream: FakeStream, data: &[(u32, &[u8]
     let at = STATUS as usize..STATUS as usize + 4;
     let status = u32::from_le_bytes(memory[at.clone()].try_into().unwrap());
     before[at.clone()].copy_from_slice(&memory[at]);
-    Ok(Answer { status, memory, before })
+    Ok(Answer { status, memory, stream, before })
 }
