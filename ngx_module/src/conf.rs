@@ -16,6 +16,7 @@ use ngx_wasm::proxy_wasm::{Module, RootConfig, VmConfig};
 use ngx_wasm::vm::InstanceLimits;
 
 use crate::engine::Kind;
+use crate::flow::Direction;
 use crate::module::{ngx_http_wasm_module, ngx_wasm_module};
 use crate::pool;
 use crate::worker::FilterInstance;
@@ -28,6 +29,7 @@ pub const NO_CHAIN: usize = usize::MAX - 1;
 const DEFAULT_MEMORY_LIMIT: usize = 128 << 20;
 const DEFAULT_TIMEOUT: ngx_msec_t = 1000;
 const DEFAULT_PAUSE_TIMEOUT: ngx_msec_t = 60_000;
+const DEFAULT_BODY_BUFFER: usize = 1 << 20;
 
 /// Where in the configuration something was said.
 #[derive(Clone, Debug)]
@@ -218,6 +220,11 @@ pub struct LocConf {
     pub memory_limit: usize,
     pub timeout: ngx_msec_t,
     pub pause_timeout: ngx_msec_t,
+    pub request_body_buffer: usize,
+    pub response_body_buffer: usize,
+    /// 0, 1 or [`UNSET`], as the one below.
+    pub stop_iteration: usize,
+    pub declared_order: usize,
 }
 
 impl LocConf {
@@ -236,6 +243,10 @@ impl LocConf {
                     memory_limit: UNSET,
                     timeout: ngx_msec_t::MAX,
                     pause_timeout: ngx_msec_t::MAX,
+                    request_body_buffer: UNSET,
+                    response_body_buffer: UNSET,
+                    stop_iteration: UNSET,
+                    declared_order: UNSET,
                 });
                 // Nginx makes that of http { } first.
                 if let Some(main) = (*conf).main.as_mut()
@@ -250,11 +261,18 @@ impl LocConf {
 
     /// Takes from the outer level what this one does not say.
     pub fn inherit(&mut self, outer: &LocConf) {
-        if self.chain == UNSET {
-            self.chain = outer.chain;
-        }
-        if self.memory_limit == UNSET {
-            self.memory_limit = outer.memory_limit;
+        let sizes = [
+            (&mut self.chain, outer.chain),
+            (&mut self.memory_limit, outer.memory_limit),
+            (&mut self.request_body_buffer, outer.request_body_buffer),
+            (&mut self.response_body_buffer, outer.response_body_buffer),
+            (&mut self.stop_iteration, outer.stop_iteration),
+            (&mut self.declared_order, outer.declared_order),
+        ];
+        for (own, outer) in sizes {
+            if *own == UNSET {
+                *own = outer;
+            }
         }
         if self.timeout == ngx_msec_t::MAX {
             self.timeout = outer.timeout;
@@ -293,6 +311,25 @@ impl LocConf {
     /// How long a filter may pause a request, in milliseconds.
     pub fn pause_timeout(&self) -> ngx_msec_t {
         if self.pause_timeout == ngx_msec_t::MAX { DEFAULT_PAUSE_TIMEOUT } else { self.pause_timeout }
+    }
+
+    /// How much of a body a filter may hold, in bytes.
+    pub fn body_buffer(&self, direction: Direction) -> usize {
+        let size = match direction {
+            Direction::Request => self.request_body_buffer,
+            Direction::Response => self.response_body_buffer,
+        };
+        if size == UNSET { DEFAULT_BODY_BUFFER } else { size }
+    }
+
+    /// Whether a filter that holds the headers sees the body nevertheless.
+    pub fn stop_iteration(&self) -> bool {
+        self.stop_iteration == 1
+    }
+
+    /// Whether responses pass the filters in the order of the configuration, and not in reverse.
+    pub fn declared_order(&self) -> bool {
+        self.declared_order == 1
     }
 
     fn memory_limit(&self) -> usize {

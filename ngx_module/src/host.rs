@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use nginx_sys::{ngx_http_request_t, ngx_log_t};
 use ngx_wasm::proxy_wasm::{
-    BufferType, CallError, Host, LocalResponse, LogLevel, MapType, Pairs, Status, StreamToken, StreamType,
+    BufferType, CallError, Host, LocalResponse, LogLevel, MapType, Pairs, Status, StreamToken, StreamType, splice,
 };
 
+use crate::conf::LocConf;
+use crate::flow::{Chunk, Direction, Flow, Hold};
 use crate::headers::{self, Refused};
 use crate::request::Request;
 use crate::{log, phases, properties};
@@ -19,12 +21,17 @@ pub struct RequestHost<'a> {
     request: *mut Request,
     /// The request that the callback is about, or null.
     own: *mut Request,
+    /// The filter whose callback runs, by its place in `MainConf::filters`; [`LUA`] is one that Lua runs.
+    filter: usize,
     log: *mut ngx_log_t,
     name: &'a [u8],
     timeout: Duration,
     /// Other requests that the guest chose during the callback.
     others: Vec<*mut Request>,
 }
+
+/// Filters that Lua runs have no place in the configuration.
+pub const LUA: usize = usize::MAX;
 
 impl Drop for RequestHost<'_> {
     /// The callback is over: other requests go on with what it decided for them.
@@ -39,15 +46,15 @@ impl Drop for RequestHost<'_> {
 impl<'a> RequestHost<'a> {
     /// # Safety
     /// The request is live, and stays so while the host is used.
-    pub unsafe fn new(request: *mut Request, name: &'a [u8], timeout: Duration) -> Self {
+    pub unsafe fn new(request: *mut Request, filter: usize, name: &'a [u8], timeout: Duration) -> Self {
         // SAFETY: a request has a connection with a log.
         let log = unsafe { (*(*(*request).r).connection).log };
-        RequestHost { request, own: request, log, name, timeout, others: Vec::new() }
+        RequestHost { request, own: request, filter, log, name, timeout, others: Vec::new() }
     }
 
     /// A host for a callback about no request, from which the guest can choose one: a tick. `log` must outlive it.
-    pub fn for_root(log: *mut ngx_log_t, name: &'a [u8], timeout: Duration) -> Self {
-        RequestHost { request: ptr::null_mut(), own: ptr::null_mut(), log, name, timeout, others: Vec::new() }
+    pub fn for_root(filter: usize, log: *mut ngx_log_t, name: &'a [u8], timeout: Duration) -> Self {
+        RequestHost { request: ptr::null_mut(), own: ptr::null_mut(), filter, log, name, timeout, others: Vec::new() }
     }
 
     /// The name by which a VM knows the request.
@@ -82,7 +89,10 @@ impl<'a> RequestHost<'a> {
             let r = (*request).r;
             match map {
                 MapType::RequestHeaders => Some(r),
-                MapType::ResponseHeaders => ((*request).response_headers_done || (*request).logging).then_some(r),
+                MapType::ResponseHeaders => ((*request).response_started || (*request).logging).then_some(r),
+                MapType::ResponseTrailers => {
+                    ((*request).response_started && headers::trailers::count(r) > 0).then_some(r)
+                }
                 _ => None,
             }
         }
@@ -96,10 +106,58 @@ impl<'a> RequestHost<'a> {
             let possible = match map {
                 _ if (*request).logging => false,
                 MapType::RequestHeaders => true,
-                MapType::ResponseHeaders => (*request).response_headers_done && (*r).header_sent() == 0,
+                MapType::ResponseHeaders => (*request).response_started,
+                MapType::ResponseTrailers => {
+                    (*request).response_started && !(*request).outbound.ended && headers::trailers::can_be_sent(r)
+                }
                 _ => false,
             };
             possible.then_some(r)
+        }
+    }
+
+    /// Headers that have gone cannot be changed. In Envoy this has no effect either, and any status but Ok would end Rust
+    /// guests.
+    fn is_too_late(&mut self, map: MapType) -> bool {
+        // SAFETY: `writable` found the request live.
+        let is_late = map == MapType::ResponseHeaders && unsafe { (*self.request).response_gone };
+        if is_late {
+            self.log(LogLevel::Warn, b"the response headers have been sent: a change of them has no effect");
+        }
+        is_late
+    }
+
+    /// The direction that a buffer belongs to, and the stage of this filter in it.
+    unsafe fn stage(&self, buffer: BufferType) -> Option<(Direction, *mut Flow, usize)> {
+        let request = self.request()?;
+        let direction = match buffer {
+            BufferType::RequestBody => Direction::Request,
+            BufferType::ResponseBody => Direction::Response,
+            _ => return None,
+        };
+        // SAFETY: the request is live.
+        unsafe {
+            let run = (*request).run_of(self.filter)?;
+            let flow = (*request).flow(direction);
+            Some((direction, flow, (*flow).stage_of(run)?))
+        }
+    }
+
+    /// The body that this filter can look at: what its callback is about, or what it holds.
+    unsafe fn body(&self, buffer: BufferType) -> Result<Body<'_>, Status> {
+        // SAFETY: the request is live, and nothing changes it while the body is looked at.
+        unsafe {
+            let (_, flow, n) = self.stage(buffer).ok_or(Status::NotFound)?;
+            if let Some((shown, chunk)) = &(*flow).current
+                && *shown == n
+            {
+                return Ok(Body::Shown(chunk));
+            }
+            let stage = &(&(*flow).stages)[n];
+            match stage.hold {
+                Hold::HeadersOnly | Hold::Body | Hold::Trailers => Ok(Body::Held(&stage.held)),
+                Hold::Open | Hold::Headers => Err(Status::NotFound),
+            }
         }
     }
 
@@ -119,6 +177,23 @@ impl<'a> RequestHost<'a> {
                 self.log(LogLevel::Warn, what.as_bytes());
                 Ok(())
             }
+        }
+    }
+}
+
+/// A body, for a filter to look at.
+enum Body<'a> {
+    /// The piece that a callback is about.
+    Shown(&'a Chunk),
+    /// What the filter holds.
+    Held(&'a Vec<u8>),
+}
+
+impl Body<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Body::Shown(chunk) => chunk.len(),
+            Body::Held(held) => held.len(),
         }
     }
 }
@@ -153,6 +228,7 @@ impl Host for RequestHost<'_> {
         let found = unsafe {
             match map {
                 MapType::RequestHeaders => headers::request::get(r, name, value),
+                MapType::ResponseTrailers => headers::trailers::get(r, name, value),
                 _ => headers::response::get(r, name, value),
             }
         };
@@ -165,6 +241,7 @@ impl Host for RequestHost<'_> {
         unsafe {
             match map {
                 MapType::RequestHeaders => headers::request::visit(r, visit),
+                MapType::ResponseTrailers => headers::trailers::visit(r, visit),
                 _ => headers::response::visit(r, visit),
             }
         }
@@ -173,10 +250,14 @@ impl Host for RequestHost<'_> {
 
     fn map_add(&mut self, map: MapType, name: &[u8], value: &[u8]) -> Result<(), Status> {
         let r = self.writable(map).ok_or(Status::BadArgument)?;
+        if self.is_too_late(map) {
+            return Ok(());
+        }
         // SAFETY: the request is live.
         let result = unsafe {
             match map {
                 MapType::RequestHeaders => headers::request::add(r, name, value),
+                MapType::ResponseTrailers => headers::trailers::add(r, name, value),
                 _ => headers::response::add(r, name, value),
             }
         };
@@ -185,10 +266,14 @@ impl Host for RequestHost<'_> {
 
     fn map_replace(&mut self, map: MapType, name: &[u8], value: &[u8]) -> Result<(), Status> {
         let r = self.writable(map).ok_or(Status::BadArgument)?;
+        if self.is_too_late(map) {
+            return Ok(());
+        }
         // SAFETY: the request is live.
         let result = unsafe {
             match map {
                 MapType::RequestHeaders => headers::request::replace(r, name, value),
+                MapType::ResponseTrailers => headers::trailers::replace(r, name, value),
                 _ => headers::response::replace(r, name, value),
             }
         };
@@ -197,10 +282,14 @@ impl Host for RequestHost<'_> {
 
     fn map_remove(&mut self, map: MapType, name: &[u8]) -> Result<(), Status> {
         let r = self.writable(map).ok_or(Status::BadArgument)?;
+        if self.is_too_late(map) {
+            return Ok(());
+        }
         // SAFETY: the request is live.
         let result = unsafe {
             match map {
                 MapType::RequestHeaders => headers::request::remove(r, name),
+                MapType::ResponseTrailers => headers::trailers::remove(r, name),
                 _ => headers::response::remove(r, name),
             }
         };
@@ -209,18 +298,62 @@ impl Host for RequestHost<'_> {
 
     fn map_set(&mut self, map: MapType, pairs: &Pairs) -> Result<(), Status> {
         let r = self.writable(map).ok_or(Status::BadArgument)?;
+        if self.is_too_late(map) {
+            return Ok(());
+        }
         // SAFETY: the request is live.
         let result = unsafe {
             match map {
                 MapType::RequestHeaders => headers::request::set(r, pairs),
+                MapType::ResponseTrailers => headers::trailers::set(r, pairs),
                 _ => headers::response::set(r, pairs),
             }
         };
         self.finish(result)
     }
 
-    fn buffer(&mut self, _: BufferType) -> Result<&[u8], Status> {
-        Err(Status::NotFound)
+    fn buffer_len(&mut self, buffer: BufferType) -> Result<usize, Status> {
+        // SAFETY: the request is live.
+        unsafe { self.body(buffer).map(|body| body.len()) }
+    }
+
+    fn buffer_read(&mut self, buffer: BufferType, start: usize, len: usize, out: &mut Vec<u8>) -> Result<(), Status> {
+        // SAFETY: the request is live, and so are the buffers of nginx that its filters look at now.
+        unsafe {
+            match self.body(buffer)? {
+                Body::Shown(chunk) => chunk.read(start, len, out).map_err(|_| Status::InternalFailure),
+                Body::Held(held) => {
+                    out.extend_from_slice(&held[start..start + len]);
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    fn buffer_write(&mut self, buffer: BufferType, start: u32, size: u32, bytes: &[u8]) -> Result<(), Status> {
+        // SAFETY: see `buffer_read`.
+        unsafe {
+            let (direction, flow, n) = self.stage(buffer).ok_or(Status::NotFound)?;
+            let len = self.body(buffer)?.len();
+            // What is larger than filters may hold ends the request when the callback ends.
+            let limit = LocConf::of((*self.request).r).body_buffer(direction).max(len);
+            let replaced = len.saturating_sub(start as usize).min(size as usize);
+            if (len - replaced).saturating_add(bytes.len()) > limit {
+                (*flow).too_large = true;
+                return Ok(());
+            }
+            (*flow).changed = true;
+            match &mut (*flow).current {
+                Some((shown, chunk)) if *shown == n => {
+                    let now = std::mem::replace(chunk, Chunk::Bytes(Vec::new()));
+                    let mut own = now.into_bytes().map_err(|_| Status::InternalFailure)?;
+                    splice(&mut own, start, size, bytes);
+                    *chunk = Chunk::Bytes(own);
+                }
+                _ => splice(&mut (&mut (*flow).stages)[n].held, start, size, bytes),
+            }
+        }
+        Ok(())
     }
 
     fn property(&mut self, path: &[u8], value: &mut Vec<u8>) -> Result<(), Status> {
@@ -250,10 +383,21 @@ impl Host for RequestHost<'_> {
 
     fn continue_stream(&mut self, stream: StreamType) -> Result<(), Status> {
         let request = self.request().ok_or(Status::BadArgument)?;
-        match stream {
-            // SAFETY: the request is live.
-            StreamType::Request | StreamType::Response => unsafe { (*request).resumed = Some(stream) },
+        let direction = match stream {
+            StreamType::Request => Direction::Request,
+            StreamType::Response => Direction::Response,
             StreamType::Downstream | StreamType::Upstream => return Err(Status::BadArgument),
+        };
+        // SAFETY: the request is live.
+        unsafe {
+            if self.filter == LUA {
+                (*request).lua_resumed = true;
+            } else if let Some(run) = (*request).run_of(self.filter) {
+                let flow = (*request).flow(direction);
+                if let Some(n) = (*flow).stage_of(run) {
+                    (&mut (*flow).stages)[n].resumed = true;
+                }
+            }
         }
         Ok(())
     }
@@ -262,7 +406,7 @@ impl Host for RequestHost<'_> {
         let request = self.request().ok_or(Status::BadArgument)?;
         match stream {
             // SAFETY: the request is live.
-            StreamType::Request | StreamType::Response => unsafe { (*request).refused = true },
+            StreamType::Request | StreamType::Response => unsafe { (*request).closed = true },
             StreamType::Downstream | StreamType::Upstream => return Err(Status::BadArgument),
         }
         Ok(())

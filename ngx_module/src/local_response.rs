@@ -118,7 +118,7 @@ unsafe fn prepare(request: *mut Request, response: LocalResponse) -> Option<*mut
 unsafe fn set_headers(r: *mut ngx_http_request_t, response: LocalResponse) -> Vec<u8> {
     // SAFETY: see the callers.
     unsafe {
-        let response = if is_grpc(r) { as_grpc(response) } else { response };
+        let response = if headers::request::is_grpc(r) { as_grpc(response) } else { response };
         ngx_http_clean_header(r);
         (*r).headers_out.status = response.status as usize;
         (*r).headers_out.status_line = nginx_sys::ngx_str_t::empty();
@@ -174,14 +174,6 @@ unsafe fn body_chain(r: *mut ngx_http_request_t, body: &[u8]) -> Option<*mut ngx
         (*chain).buf = buf;
         Some(chain)
     }
-}
-
-unsafe fn is_grpc(r: *mut ngx_http_request_t) -> bool {
-    let mut value = Vec::new();
-    // SAFETY: see the callers.
-    unsafe { headers::request::get(r, b"content-type", &mut value) };
-    let rest = value.strip_prefix(b"application/grpc");
-    matches!(rest, Some([] | [b'+' | b';', ..]))
 }
 
 /// gRPC clients look for their status in headers, and take any HTTP status but 200 for a broken proxy. Without a body the

@@ -1,24 +1,28 @@
 //! What the module keeps of a request: the contexts of its filters, and what they asked for that happens after a
 //! callback. It lives in the request's pool.
 
-use nginx_sys::{ngx_chain_t, ngx_event_t, ngx_http_request_t};
-use ngx_wasm::proxy_wasm::{ContextId, LocalResponse, StreamType};
+use nginx_sys::{ngx_chain_t, ngx_event_handler_pt, ngx_event_t, ngx_http_event_handler_pt, ngx_http_request_t};
+use ngx_wasm::proxy_wasm::{Callback, ContextId, LocalResponse};
 use smallvec::SmallVec;
 
 use crate::conf::{LocConf, MainConf};
+use crate::flow::drive::Stop;
+use crate::flow::{Direction, Flow, Stage};
 use crate::host::RequestHost;
 use crate::lua::LuaRun;
 use crate::module::ngx_http_wasm_module;
 use crate::{log, pool};
 
-/// Where a request is with its filters.
+/// Where a request is on its way to the handler of the location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// Request headers have not gone through the chain.
     New,
-    /// A filter has paused; the number is its place in the chain.
-    Paused(usize),
-    /// All filters have seen the request headers.
+    /// A filter holds the headers.
+    Waiting,
+    /// The body is being read, or a filter holds it.
+    Reading,
+    /// The filters are done with it, or see the body while the handler reads it.
     Passed,
 }
 
@@ -45,21 +49,41 @@ pub struct Request {
     pub lua: Vec<LuaRun>,
     /// Filters of chains that an internal redirect has left; their contexts end with the request.
     pub left: Vec<Run>,
+    /// What comes from the client.
+    pub inbound: Flow,
+    /// What goes to it.
+    pub outbound: Flow,
     pub progress: Progress,
-    /// Armed while paused, posted when that ends; null before the first pause.
-    pub pause: *mut ngx_event_t,
+    /// The handler of the location reads the body, and filters see it then.
+    pub streams_body: bool,
+    /// The phase handler is waiting for nginx to say how far the body has come.
+    pub is_entered: bool,
+    /// Why the request does not go on, until that has been acted on.
+    pub stopped: Option<Stop>,
+    /// What nginx would call for the next bytes of the body, while the request waits for a filter.
+    pub parked: ngx_http_event_handler_pt,
+    /// Parts of the response that cannot go through the filters now.
+    pub input: *mut ngx_chain_t,
+    /// Nginx has the headers of the response.
+    pub response_gone: bool,
+    /// The response has no body.
+    pub no_response_body: bool,
+    /// Nginx was told not to write to the client while a filter holds the response.
+    pub is_delayed: bool,
     /// The answer that a filter gave. Most requests have none, and all carry the room for it.
     pub local_response: Option<Box<LocalResponse>>,
     /// It has been sent; another one is ignored.
     pub answered: bool,
-    /// A filter asked for the end of the pause in this direction, in the callback that is running.
-    pub resumed: Option<StreamType>,
+    /// A filter that Lua runs asked to go on, in the callback that is running.
+    pub lua_resumed: bool,
     /// The client asked with HEAD, whatever filters made of the method.
     pub is_head: bool,
     /// A filter did something that must not go on the wire; the request fails.
     pub refused: bool,
-    /// Response headers have gone through the chain.
-    pub response_headers_done: bool,
+    /// A filter closed the stream.
+    pub closed: bool,
+    /// There is a response, whose headers filters can look at.
+    pub response_started: bool,
     /// What the handler of the location sends as body is not wanted any more.
     pub discard_body: bool,
     /// What goes out in its place, when the body filter is to send it.
@@ -102,15 +126,25 @@ impl Request {
             runs: SmallVec::new(),
             left: Vec::new(),
             lua: Vec::new(),
+            inbound: Flow::default(),
+            outbound: Flow::default(),
             progress: Progress::New,
-            pause: std::ptr::null_mut(),
+            streams_body: false,
+            is_entered: false,
+            stopped: None,
+            parked: None,
+            input: std::ptr::null_mut(),
+            response_gone: false,
+            no_response_body: false,
+            is_delayed: false,
             local_response: None,
             answered: false,
-            resumed: None,
+            lua_resumed: false,
             // SAFETY: the request is live.
             is_head: unsafe { (*r).method } == nginx_sys::NGX_HTTP_HEAD as usize,
             refused: false,
-            response_headers_done: false,
+            closed: false,
+            response_started: false,
             discard_body: false,
             other_body: std::ptr::null_mut(),
             failed: false,
@@ -129,14 +163,38 @@ impl Request {
         !self.runs.is_empty()
     }
 
-    /// The filters that run.
-    pub fn filters(&self) -> SmallVec<[Run; 2]> {
-        self.runs.clone()
+    /// One direction.
+    pub fn flow(&mut self, direction: Direction) -> *mut Flow {
+        match direction {
+            Direction::Request => &raw mut self.inbound,
+            Direction::Response => &raw mut self.outbound,
+        }
+    }
+
+    /// What a filter decided for the whole request, and nobody has acted on yet.
+    pub fn decided(&mut self) -> Option<Stop> {
+        if std::mem::take(&mut self.closed) {
+            return Some(Stop::Closed);
+        }
+        if std::mem::take(&mut self.refused) {
+            return Some(Stop::Failed);
+        }
+        self.local_response.is_some().then_some(Stop::Answered)
+    }
+
+    /// Whether there is anything that [`Request::decided`] would give.
+    pub fn is_decided(&self) -> bool {
+        self.closed || self.refused || self.local_response.is_some()
     }
 
     /// Number `n` of the filters that run.
     pub fn run(&self, n: usize) -> Option<Run> {
         self.runs.get(n).copied()
+    }
+
+    /// The place of a filter among those that run.
+    pub fn run_of(&self, filter: usize) -> Option<usize> {
+        self.runs.iter().position(|run| run.filter == filter)
     }
 
     /// The name of a filter, for the log.
@@ -150,8 +208,31 @@ impl Request {
             self.left.extend(self.runs.drain(..));
         }
         self.chain = chain;
+        self.inbound.restart();
+        self.outbound.restart();
         self.progress = Progress::New;
-        self.response_headers_done = false;
+        self.streams_body = false;
+        self.response_started = false;
+        self.response_gone = false;
+        self.no_response_body = false;
+    }
+
+    /// Makes the stages of both directions, of filters that have these callbacks.
+    fn make_stages(&mut self, wants: &[Wants], declared_order: bool) {
+        let count = wants.len();
+        let stage = |run: usize, wants_body: bool, wants_trailers: bool| Stage {
+            run,
+            wants_body,
+            wants_trailers,
+            ..Stage::default()
+        };
+        self.inbound
+            .stages
+            .extend((0..count).map(|run| stage(run, wants[run].request_body, wants[run].request_trailers)));
+        self.outbound.stages.extend((0..count).map(|n| {
+            let run = if declared_order { n } else { count - 1 - n };
+            stage(run, wants[run].response_body, wants[run].response_trailers)
+        }));
     }
 }
 
@@ -161,19 +242,68 @@ impl Drop for Request {
         // SAFETY: the pool is being destroyed, and `self` is still whole; no map is touched, because `end` looks at nothing
         // but the VMs.
         unsafe {
-            if !self.pause.is_null() {
-                if (*self.pause).timer_set() != 0 {
-                    nginx_sys::ngx_del_timer(self.pause);
-                }
-                if (*self.pause).posted() != 0 {
-                    nginx_sys::ngx_delete_posted_event(self.pause);
-                }
+            for event in [self.inbound.event, self.outbound.event] {
+                disarm(event);
             }
             for run in self.left.iter().chain(&self.runs) {
                 forget(self.main, run);
             }
         }
     }
+}
+
+/// Takes an event out of nginx's hands.
+///
+/// # Safety
+/// `event` is null, or one that [`event`] made for a request whose pool is there.
+pub unsafe fn disarm(event: *mut ngx_event_t) {
+    // SAFETY: see above.
+    unsafe {
+        if event.is_null() {
+            return;
+        }
+        if (*event).timer_set() != 0 {
+            nginx_sys::ngx_del_timer(event);
+        }
+        if (*event).posted() != 0 {
+            nginx_sys::ngx_delete_posted_event(event);
+        }
+    }
+}
+
+/// The event of one direction, made if it is not there. `None`: the pool has no memory.
+///
+/// # Safety
+/// `request` belongs to a live request. The event lives in its pool; `Request::drop` disarms it before that goes.
+pub unsafe fn event(
+    request: *mut Request,
+    direction: Direction,
+    handler: ngx_event_handler_pt,
+) -> Option<*mut ngx_event_t> {
+    // SAFETY: see above; an event of zeros is one that nobody has armed.
+    unsafe {
+        let flow = (*request).flow(direction);
+        if (*flow).event.is_null() {
+            let r = (*request).r;
+            let event = nginx_sys::ngx_pcalloc((*r).pool, size_of::<ngx_event_t>()).cast::<ngx_event_t>();
+            if event.is_null() {
+                return None;
+            }
+            (*event).handler = handler;
+            (*event).data = request.cast();
+            (*event).log = (*(*r).connection).log;
+            (*flow).event = event;
+        }
+        Some((*flow).event)
+    }
+}
+
+/// Which callbacks a filter has.
+struct Wants {
+    request_body: bool,
+    request_trailers: bool,
+    response_body: bool,
+    response_trailers: bool,
 }
 
 /// Tells the VM of a filter that a stream is no more, without running the guest.
@@ -197,11 +327,18 @@ pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[u
     unsafe {
         let main = (*request).main;
         let log = (*(*(*request).r).connection).log;
+        let mut wants = SmallVec::<[Wants; 4]>::new();
         for filter in filters {
             let mut instance = main.instances[*filter].try_borrow_mut().map_err(|_| reentered(request, *filter))?;
             let generation = instance.generation();
             let Some(running) = instance.ensure(main, *filter, log) else { return Err(Failed) };
-            let mut host = RequestHost::new(request, (*request).filter_name(*filter), loc.timeout());
+            wants.push(Wants {
+                request_body: running.vm.has(Callback::OnRequestBody),
+                request_trailers: running.vm.has(Callback::OnRequestTrailers),
+                response_body: running.vm.has(Callback::OnResponseBody),
+                response_trailers: running.vm.has(Callback::OnResponseTrailers),
+            });
+            let mut host = RequestHost::new(request, *filter, (*request).filter_name(*filter), loc.timeout());
             match running.vm.create_stream(running.root, host.token(), &mut host) {
                 Ok(context) => {
                     (*request).runs.push(Run { filter: *filter, context, generation });
@@ -215,6 +352,7 @@ pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[u
                 }
             }
         }
+        (*request).make_stages(&wants, loc.declared_order());
     }
     Ok(())
 }
@@ -235,7 +373,7 @@ pub unsafe fn call<R>(
         let Some(instance) = main.instances.get(run.filter) else { return Ok(None) };
         let mut instance = instance.try_borrow_mut().map_err(|_| reentered(request, run.filter))?;
         let Some(running) = instance.get(run.generation) else { return Ok(None) };
-        let mut host = RequestHost::new(request, (*request).filter_name(run.filter), loc.timeout());
+        let mut host = RequestHost::new(request, run.filter, (*request).filter_name(run.filter), loc.timeout());
         match callback(&mut running.vm, &mut host) {
             Ok(result) => {
                 drop(host);

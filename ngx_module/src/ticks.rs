@@ -110,7 +110,7 @@ unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
             return;
         }
         let Some(running) = instance.ensure(main, filter, log) else { return };
-        let mut host = RequestHost::for_root(log, &conf.name, conf.timeout);
+        let mut host = RequestHost::for_root(filter, log, &conf.name, conf.timeout);
         match running.vm.on_tick(running.root, &mut host) {
             Ok(()) => {
                 instance.settle(main, filter);

@@ -224,12 +224,7 @@ impl Vm {
     }
 
     /// Runs on_request_trailers with `count` trailers.
-    pub fn on_request_trailers(
-        &mut self,
-        id: ContextId,
-        count: u32,
-        host: &mut dyn Host,
-    ) -> Result<Action, CallError> {
+    pub fn on_request_trailers(&mut self, id: ContextId, count: u32, host: &mut dyn Host) -> Result<Action, CallError> {
         let action = self.call(Callback::OnRequestTrailers, id, &[id.0, count], host)?;
         Ok(action.map_or(Action::Continue, Action::of_trailers))
     }

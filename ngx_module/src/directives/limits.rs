@@ -3,9 +3,9 @@
 
 use std::ffi::{c_char, c_void};
 
-use nginx_sys::{ngx_command_t, ngx_conf_t, ngx_msec_t, ngx_parse_size, ngx_parse_time, ngx_str_t};
+use nginx_sys::{ngx_command_t, ngx_conf_t, ngx_msec_t, ngx_parse_size, ngx_parse_time};
 
-use super::{Directive, loc, shown};
+use super::{Directive, loc};
 use crate::conf::UNSET;
 
 /// WebAssembly counts memory in these.
@@ -19,12 +19,12 @@ pub(super) unsafe extern "C" fn memory(cf: *mut ngx_conf_t, _: *mut ngx_command_
         Directive::handle(cf, |directive| {
             let loc = loc(conf);
             if loc.memory_limit != UNSET {
-                return Err("\"wasm_memory_limit\" directive is duplicate".into());
+                return Err(directive.duplicate());
             }
-            let size = ngx_parse_size(argument(directive)?);
+            let size = ngx_parse_size(directive.argument()?);
             match usize::try_from(size) {
                 Ok(size) if (PAGE..=LARGEST_MEMORY).contains(&size) => loc.memory_limit = size,
-                _ => return Err(invalid(directive, "a size from 64k to 4096m, such as 128m")),
+                _ => return Err(directive.invalid("a size from 64k to 4096m, such as 128m")),
             }
             Ok(())
         })
@@ -47,23 +47,13 @@ pub(super) unsafe extern "C" fn pause_timeout(
 
 fn set_time(directive: &Directive, place: &mut ngx_msec_t) -> Result<(), String> {
     if *place != ngx_msec_t::MAX {
-        return Err(format!("\"{}\" directive is duplicate", shown(directive.word(0).unwrap_or_default())));
+        return Err(directive.duplicate());
     }
     // SAFETY: the argument is a string of nginx, which the function only reads.
-    let time = unsafe { ngx_parse_time(argument(directive)?, 0) };
+    let time = unsafe { ngx_parse_time(directive.argument()?, 0) };
     match ngx_msec_t::try_from(time) {
         Ok(time) if time > 0 => *place = time,
-        _ => return Err(invalid(directive, "a time above 0, such as 1s or 50ms")),
+        _ => return Err(directive.invalid("a time above 0, such as 1s or 50ms")),
     }
     Ok(())
-}
-
-fn argument(directive: &Directive) -> Result<*mut ngx_str_t, String> {
-    let word = directive.words().get(1).ok_or("argument missing")?;
-    Ok(std::ptr::from_ref(word).cast_mut())
-}
-
-fn invalid(directive: &Directive, wanted: &str) -> String {
-    let word = |n| shown(directive.word(n).unwrap_or_default()).into_owned();
-    format!("invalid value \"{}\" of \"{}\": it takes {wanted}", word(1), word(0))
 }

@@ -1,7 +1,9 @@
 //! The directives: a file for each, or each family. `module.rs` gives the tables to nginx.
 
+mod bodies;
 mod limits;
 mod proxy_wasm;
+mod streams;
 mod wasm;
 mod wasm_vm;
 
@@ -45,12 +47,16 @@ pub static mut CORE: [ngx_command_t; 3] = [
 ];
 
 /// Directives of the HTTP module.
-pub static mut HTTP: [ngx_command_t; 6] = [
+pub static mut HTTP: [ngx_command_t; 10] = [
     http(c"wasm_vm", NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, wasm_vm::set),
     http(c"proxy_wasm", ANY_HTTP | NGX_CONF_TAKE12, proxy_wasm::set),
     http(c"wasm_memory_limit", ANY_HTTP | NGX_CONF_TAKE1, limits::memory),
     http(c"wasm_timeout", ANY_HTTP | NGX_CONF_TAKE1, limits::timeout),
     http(c"wasm_pause_timeout", ANY_HTTP | NGX_CONF_TAKE1, limits::pause_timeout),
+    http(c"proxy_wasm_request_body_buffer", ANY_HTTP | NGX_CONF_TAKE1, bodies::request),
+    http(c"proxy_wasm_response_body_buffer", ANY_HTTP | NGX_CONF_TAKE1, bodies::response),
+    http(c"proxy_wasm_headers_stop_iteration", ANY_HTTP | NGX_CONF_TAKE1, streams::headers_stop_iteration),
+    http(c"proxy_wasm_response_order", ANY_HTTP | NGX_CONF_TAKE1, streams::response_order),
     ngx_command_t::empty(),
 ];
 
@@ -97,6 +103,23 @@ impl Directive {
     fn words(&self) -> &[ngx_str_t] {
         // SAFETY: nginx fills an array of strings before it calls a handler.
         unsafe { (*(*self.cf).args).as_slice() }
+    }
+
+    /// The argument of a directive that takes one, for nginx's own parsers.
+    fn argument(&self) -> Result<*mut ngx_str_t, String> {
+        let word = self.words().get(1).ok_or("argument missing")?;
+        Ok(std::ptr::from_ref(word).cast_mut())
+    }
+
+    /// The error for an argument that does not fit.
+    fn invalid(&self, wanted: &str) -> String {
+        let word = |n| shown(self.word(n).unwrap_or_default()).into_owned();
+        format!("invalid value \"{}\" of \"{}\": it takes {wanted}", word(1), word(0))
+    }
+
+    /// The error for a directive that stands twice on a level.
+    fn duplicate(&self) -> String {
+        format!("\"{}\" directive is duplicate", shown(self.word(0).unwrap_or_default()))
     }
 
     /// Word number `n`, if there.

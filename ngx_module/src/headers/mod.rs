@@ -6,6 +6,7 @@ use ngx_wasm::proxy_wasm::Pairs;
 pub mod list;
 pub mod request;
 pub mod response;
+pub mod trailers;
 
 /// Why a change of headers did not happen.
 pub enum Refused {

@@ -201,6 +201,36 @@ pub unsafe fn set(r: *mut ngx_http_request_t, pairs: &Pairs) -> Result<(), Refus
     Ok(())
 }
 
+/// Tells nginx that the body has another length than the client said.
+pub unsafe fn set_length(r: *mut ngx_http_request_t, length: u64) {
+    let text = length.to_string();
+    // SAFETY: see `get`.
+    unsafe {
+        let in_ = &raw mut (*r).headers_in;
+        (*in_).content_length_n = i64::try_from(length).unwrap_or(i64::MAX);
+        // A body in chunks had no such line, and what reads the length without it looks at the number.
+        let line = (*in_).content_length;
+        if !line.is_null()
+            && let Some(value) = pool::copy((*r).pool, text.as_bytes())
+        {
+            (*line).value = value;
+        }
+    }
+}
+
+/// Whether this is a call of gRPC.
+pub unsafe fn is_grpc(r: *mut ngx_http_request_t) -> bool {
+    // SAFETY: see `get`.
+    unsafe {
+        let line = (*r).headers_in.content_type;
+        if line.is_null() {
+            return false;
+        }
+        let rest = (*line).value.as_bytes().strip_prefix(b"application/grpc");
+        matches!(rest, Some([] | [b'+' | b';', ..]))
+    }
+}
+
 fn is_single(name: &[u8]) -> bool {
     name.starts_with(b":") || name.eq_ignore_ascii_case(b"host")
 }

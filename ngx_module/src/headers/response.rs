@@ -69,6 +69,21 @@ pub unsafe fn no_body(r: *mut ngx_http_request_t) {
     }
 }
 
+/// Says how long the body is; `None` is that nobody knows.
+pub unsafe fn set_length(r: *mut ngx_http_request_t, length: Option<u64>) {
+    // SAFETY: see `get`.
+    unsafe {
+        Own::ContentLength.clear(r);
+        (*r).headers_out.content_length_n = length.and_then(|length| off_t::try_from(length).ok()).unwrap_or(-1);
+    }
+}
+
+/// Whether a header says that trailers will come.
+pub unsafe fn announces_trailers(r: *mut ngx_http_request_t) -> bool {
+    // SAFETY: see `get`.
+    unsafe { list::lines(&raw mut (*r).headers_out.headers).any(|line| list::is(line, b"trailer")) }
+}
+
 /// How many pairs [`visit`] shows.
 pub unsafe fn count(r: *mut ngx_http_request_t) -> u32 {
     // SAFETY: see `get`.

@@ -141,10 +141,10 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
         }
         let (context, generation) = context_in(request, plugin)?;
         if kind == RESPONSE_HEADERS {
-            (*request).response_headers_done = true;
+            (*request).response_started = true;
         }
         (*request).refused = false;
-        (*request).resumed = None;
+        (*request).lua_resumed = false;
         let action = plugin.call(request, generation, |vm, host| match kind {
             REQUEST_HEADERS if vm.has(Callback::OnRequestHeaders) => {
                 vm.on_request_headers(context, headers::request::count(r), headers::request::end_stream(r), host)
@@ -154,6 +154,10 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
             }
             _ => Ok(Action::Continue),
         })?;
+        if std::mem::take(&mut (*request).closed) {
+            plugin.complain(r, "closed the stream");
+            return None;
+        }
         if (*request).refused {
             return None;
         }
@@ -164,7 +168,7 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
             let response = (*request).local_response.take()?;
             return local_response::replace_later(request, *response).ok().map(|()| rc::OK);
         }
-        if action == Action::Pause && (*request).resumed.is_none() {
+        if !matches!(action, Action::Continue | Action::EndStream) && !(*request).lua_resumed {
             plugin.complain(r, "paused a request, and nothing can resume it");
             return None;
         }

@@ -18,7 +18,7 @@ use ngx_wasm::vm::{Engine, InstanceLimits};
 use crate::conf::{LocConf, MainConf};
 use crate::cpu_clock::with_cpu_clock;
 use crate::engine::{self, Kind};
-use crate::host::{RequestHost, RootHost};
+use crate::host::{LUA, RequestHost, RootHost};
 use crate::log;
 use crate::request::Request;
 
@@ -213,7 +213,7 @@ impl PluginContext {
             };
             let vm = vm.as_mut()?;
             let timeout = LocConf::of((*request).r).timeout();
-            let mut host = RequestHost::new(request, &self.plugin.name, timeout);
+            let mut host = RequestHost::new(request, LUA, &self.plugin.name, timeout);
             let result = self.plugin.clocked(|| callback(vm, &mut host));
             self.refuse_ticks(vm);
             result.map_err(|err| host.complain(&err)).ok()

@@ -1,12 +1,30 @@
-//! Body filter: swallows the body of a response that a filter has replaced.
+//! Body filter: on_response_body and on_response_trailers of each filter. It also swallows the body of a response that a
+//! filter has replaced, and makes responses wait whose headers or body a filter holds.
 
-use nginx_sys::{ngx_chain_t, ngx_http_output_body_filter_pt, ngx_http_request_t, ngx_http_top_body_filter, ngx_int_t};
+use nginx_sys::{
+    NGX_LOG_ERR, ngx_chain_add_copy, ngx_chain_t, ngx_event_t, ngx_http_finalize_request,
+    ngx_http_output_body_filter_pt, ngx_http_request_t, ngx_http_run_posted_requests, ngx_http_top_body_filter,
+    ngx_int_t,
+};
+use ngx_wasm::proxy_wasm::LocalResponse;
 
+use super::{header_filter, pause};
+use crate::conf::LocConf;
+use crate::flow::drive::{self, Stop};
+use crate::flow::{Chunk, Direction, Hold, Marks, consume, free_links};
 use crate::guard::guard;
-use crate::rc;
+use crate::local_response;
 use crate::request::Request;
+use crate::{headers, log, rc};
 
 static mut NEXT: ngx_http_output_body_filter_pt = None;
+
+/// Bit of a connection's `buffered` that says to nginx that there is more to send; nobody else uses it
+/// (src/core/ngx_connection.h, src/http/ngx_http_request.h).
+const BUFFERED: u32 = 0x40;
+
+/// With so many bytes of our own waiting for a slow client, producers have to wait too.
+const MOST_WAITING: usize = 256 << 10;
 
 /// Puts this filter before those that are there.
 ///
@@ -32,37 +50,331 @@ pub unsafe fn next(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_i
 unsafe extern "C" fn filter(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
     // SAFETY: nginx calls filters with a live request.
     guard(rc::ERROR, || unsafe {
-        if r == (*r).main {
-            let request = Request::of(r);
-            if !request.is_null() && (*request).discard_body {
-                consume(chain);
-                let other = std::mem::replace(&mut (*request).other_body, std::ptr::null_mut());
-                return flush(r, other);
-            }
+        if r != (*r).main {
+            return next(r, chain);
         }
-        next(r, chain)
+        let request = Request::of(r);
+        if request.is_null() {
+            return next(r, chain);
+        }
+        if (*request).discard_body {
+            consume(chain);
+            let other = std::mem::replace(&mut (*request).other_body, std::ptr::null_mut());
+            return flush(r, other);
+        }
+        if !is_filtered(request) {
+            return next(r, chain);
+        }
+        take(request, chain)
     })
+}
+
+/// Whether what comes must go through the stages.
+unsafe fn is_filtered(request: *mut Request) -> bool {
+    // SAFETY: see `filter`.
+    unsafe {
+        let outbound = &(*request).outbound;
+        if !(*request).response_started || outbound.stages.is_empty() || outbound.ended {
+            return false;
+        }
+        let looks = outbound.wants_body() || outbound.wants_trailers();
+        !(*request).response_gone || !(*request).input.is_null() || (looks && !(*request).no_response_body)
+    }
 }
 
 /// Sends a chain, or what is left of the one before: nginx calls filters without a chain to have that done.
 unsafe fn flush(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
     // SAFETY: see `filter`. Without anything to send, the last filter takes an empty chain for a mistake.
     unsafe {
-        let is_pending = !(*r).out.is_null() || (*r).buffered() != 0 || (*(*r).connection).buffered() != 0;
+        let is_pending = !(*r).out.is_null() || (*r).buffered() != 0 || (*(*r).connection).buffered() & !BUFFERED != 0;
         if !chain.is_null() || is_pending { next(r, chain) } else { rc::OK }
     }
 }
 
-/// Marks buffers as sent, so that their producers go on and free them.
-unsafe fn consume(chain: *mut ngx_chain_t) {
-    let mut link = chain;
-    while !link.is_null() {
-        // SAFETY: a null pointer ends a chain.
-        unsafe {
-            let buf = (*link).buf;
-            (*buf).pos = (*buf).last;
-            (*buf).file_pos = (*buf).file_last;
-            link = (*link).next;
+/// Takes a chain from nginx. The result is what the body filter returns.
+unsafe fn take(request: *mut Request, chain: *mut ngx_chain_t) -> ngx_int_t {
+    // SAFETY: see `filter`.
+    unsafe {
+        let r = (*request).r;
+        let loc = LocConf::of(r);
+        (*request).outbound.output.reclaim();
+        if (*request).input.is_null() && can_go(request) {
+            if chain.is_null() {
+                let code = if (*request).response_gone { flush(r, chain) } else { rc::OK };
+                (*request).outbound.output.reclaim();
+                return code;
+            }
+            if let Err(stop) = process(request, loc, chain) {
+                consume(chain);
+                return finish(request, stop);
+            }
+            return hold(request, loc);
+        }
+        if ngx_chain_add_copy((*r).pool, &raw mut (*request).input, chain) != rc::OK {
+            return rc::ERROR;
+        }
+        go_on(request, loc)
+    }
+}
+
+/// Goes on with what nginx brought before.
+unsafe fn go_on(request: *mut Request, loc: &LocConf) -> ngx_int_t {
+    // SAFETY: see `filter`.
+    unsafe {
+        let r = (*request).r;
+        if (*request).outbound.output.waiting() > MOST_WAITING {
+            if flush(r, std::ptr::null_mut()) == rc::ERROR {
+                return rc::ERROR;
+            }
+            (*request).outbound.output.reclaim();
+        }
+        if !(*request).input.is_null() && can_go(request) {
+            let input = std::mem::replace(&mut (*request).input, std::ptr::null_mut());
+            let result = process(request, loc, input);
+            if result.is_err() {
+                consume(input);
+            }
+            free_links((*r).pool, input);
+            if let Err(stop) = result {
+                return finish(request, stop);
+            }
+        }
+        hold(request, loc)
+    }
+}
+
+/// Whether the stages can take more: no filter holds the headers from the body, and the client keeps up.
+unsafe fn can_go(request: *mut Request) -> bool {
+    // SAFETY: see `filter`.
+    unsafe {
+        let outbound = &(*request).outbound;
+        outbound.stages.iter().all(|stage| stage.hold != Hold::Headers) && outbound.output.waiting() <= MOST_WAITING
+    }
+}
+
+/// Sends a chain through the stages.
+unsafe fn process(request: *mut Request, loc: &LocConf, chain: *mut ngx_chain_t) -> Result<(), Stop> {
+    // SAFETY: see `filter`.
+    unsafe {
+        let r = (*request).r;
+        let (chunk, mut marks) = Chunk::of(chain);
+        let has_trailers = marks.last && headers::trailers::count(r) > 0;
+        if has_trailers {
+            // The end comes behind the trailers.
+            let mut link = chain;
+            while !link.is_null() {
+                (*(*link).buf).set_last_buf(0);
+                (*(*link).buf).set_last_in_chain(0);
+                link = (*link).next;
+            }
+            marks.last = false;
+        }
+        drive::data(request, loc, Direction::Response, 0, chunk, marks)?;
+        if has_trailers {
+            drive::trailers(request, loc, Direction::Response, 0)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes what has passed the last stage.
+///
+/// # Safety
+/// `request` belongs to a live request whose response has begun.
+pub unsafe fn pass(request: *mut Request, _: &LocConf, chunk: Chunk, marks: Marks) -> Result<(), Stop> {
+    // SAFETY: see above.
+    unsafe {
+        let r = (*request).r;
+        let outbound = &raw mut (*request).outbound;
+        if !(*request).response_gone {
+            if chunk.len() == 0 && !marks.last {
+                return Ok(());
+            }
+            if (*outbound).changed && (*r).headers_out.content_length_n >= 0 {
+                headers::response::set_length(r, marks.last.then_some(chunk.len() as u64));
+            }
+            header_filter::send(request)?;
+        }
+        (*outbound).passed += chunk.len() as u64;
+        (*outbound).ended |= marks.last;
+        if (*outbound).changed {
+            check_length(request, marks.last)?;
+        }
+        if (*r).header_only() != 0 {
+            // nginx has found out that there is no body.
+            return chunk.into_bytes().map(|_| ()).map_err(|_| Stop::Nginx(rc::ERROR));
+        }
+        let (link, is_own) = match chunk {
+            Chunk::Chain { head, .. } => (head, false),
+            Chunk::Bytes(bytes) if bytes.is_empty() && !marks.last && !marks.flush => return Ok(()),
+            Chunk::Bytes(bytes) => {
+                let link = (*outbound).output.chain((*r).pool, bytes, marks);
+                (link.ok_or(Stop::Nginx(rc::ERROR))?, true)
+            }
+        };
+        let code = next(r, link);
+        if is_own {
+            // nginx's filters make links of their own.
+            free_links((*r).pool, link);
+        }
+        (*outbound).output.reclaim();
+        if code == rc::ERROR { Err(Stop::Nginx(code)) } else { Ok(()) }
+    }
+}
+
+/// The client has been told a length. With another one, it would take the end of this response for the next.
+unsafe fn check_length(request: *mut Request, is_end: bool) -> Result<(), Stop> {
+    // SAFETY: see `pass`.
+    unsafe {
+        let r = (*request).r;
+        let passed = (*request).outbound.passed;
+        let Ok(told) = u64::try_from((*r).headers_out.content_length_n) else { return Ok(()) };
+        if passed <= told && (!is_end || passed == told) {
+            return Ok(());
+        }
+        let line = "a wasm filter changed the length of a response body whose content-length has been sent: remove that \
+                    header in on_response_headers; the connection is closed";
+        log::write(NGX_LOG_ERR, (*(*r).connection).log, line);
+        Err(Stop::Nginx(rc::ERROR))
+    }
+}
+
+/// Tells nginx whether there is more to come from here, and lets the response wait if a filter holds it. The result is
+/// what the filter returns.
+///
+/// # Safety
+/// As [`pass`].
+pub(super) unsafe fn hold(request: *mut Request, loc: &LocConf) -> ngx_int_t {
+    // SAFETY: see above. A delayed connection is one that nginx does not write to (src/http/ngx_http_request.c,
+    // ngx_http_writer), and whose client it does not time out.
+    unsafe {
+        let r = (*request).r;
+        let c = (*r).connection;
+        let outbound = &(*request).outbound;
+        let is_held = outbound.is_held();
+        let buffered = (*c).buffered() & !BUFFERED;
+        let more = is_held || !(*request).input.is_null();
+        (*c).set_buffered(if more { buffered | BUFFERED } else { buffered });
+        let waits = outbound.waits_for_filter();
+        let write = (*c).write;
+        if waits {
+            if pause::begin(request, loc, Direction::Response).is_err() {
+                return rc::ERROR;
+            }
+            if (*write).delayed() == 0 {
+                if (*write).timer_set() != 0 {
+                    nginx_sys::ngx_del_timer(write);
+                }
+                (*write).set_delayed(1);
+                (*request).is_delayed = true;
+            }
+        } else {
+            pause::end(request, Direction::Response);
+            if std::mem::take(&mut (*request).is_delayed) {
+                (*write).set_delayed(0);
+            }
+        }
+        if (*c).buffered() != 0 { rc::AGAIN } else { rc::OK }
+    }
+}
+
+/// Ends a response that does not go on. The result is what the filter returns.
+unsafe fn finish(request: *mut Request, stop: Stop) -> ngx_int_t {
+    // SAFETY: see `filter`.
+    unsafe {
+        let r = (*request).r;
+        let log = (*(*r).connection).log;
+        for stage in &mut (*request).outbound.stages {
+            stage.hold = Hold::Open;
+            stage.held = Vec::new();
+        }
+        (*request).outbound.ended = true;
+        hold(request, LocConf::of(r));
+        let limit = LocConf::of(r).body_buffer(Direction::Response);
+        let plain = |status: ngx_int_t| LocalResponse { status: status as u32, ..LocalResponse::default() };
+        let response = match stop {
+            Stop::Answered => (*request).local_response.take().map(|response| *response),
+            Stop::Failed => Some(plain(rc::SERVICE_UNAVAILABLE)),
+            Stop::TooLarge => {
+                let line = format!(
+                    "a wasm filter holds a response body, or made one, of more than {limit} bytes \
+                     (proxy_wasm_response_body_buffer)"
+                );
+                log::write(NGX_LOG_ERR, log, line);
+                Some(plain(rc::INTERNAL_SERVER_ERROR))
+            }
+            Stop::Closed | Stop::Nginx(_) => None,
+        };
+        replace(request, response)
+    }
+}
+
+/// Sends another response in the place of one whose headers nginx does not have yet; otherwise the connection ends, since
+/// its client has seen a part of the old one.
+unsafe fn replace(request: *mut Request, response: Option<LocalResponse>) -> ngx_int_t {
+    // SAFETY: see `filter`.
+    unsafe {
+        let r = (*request).r;
+        let Some(response) = response else { return rc::ERROR };
+        if (*request).response_gone {
+            let line = "a wasm filter stopped a response that is on its way: the connection is closed";
+            log::write(NGX_LOG_ERR, (*(*r).connection).log, line);
+            return rc::ERROR;
+        }
+        let Ok(body) = local_response::replace(request, response) else { return rc::ERROR };
+        (*request).outbound.headers = (*request).outbound.stages.len();
+        (*request).response_gone = true;
+        (*request).input = std::ptr::null_mut();
+        header_filter::keep_framing(request);
+        local_response::send_replaced(request, body)
+    }
+}
+
+/// The event of the response's direction: a filter lets it go on, or nothing did for too long.
+pub(super) unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
+    // SAFETY: nginx calls the handler of an armed or posted event, whose request is live then.
+    guard((), || unsafe {
+        let request = (*event).data.cast::<Request>();
+        let r = (*request).r;
+        let c = (*r).connection;
+        let is_timeout = (*event).timedout() != 0;
+        (*event).set_timedout(0);
+        if (*request).outbound.is_held() {
+            let code = if is_timeout { time_out(request) } else { resume(request) };
+            if code == rc::ERROR {
+                ngx_http_finalize_request(r, rc::ERROR);
+            } else if !(*request).outbound.waits_for_filter()
+                && let Some(handler) = (*r).write_event_handler
+            {
+                // Who makes the response, or waits for it to be sent, goes on.
+                handler(r);
+            }
+        }
+        ngx_http_run_posted_requests(c);
+    });
+}
+
+unsafe fn time_out(request: *mut Request) -> ngx_int_t {
+    // SAFETY: see `filter`.
+    unsafe {
+        pause::log_timeout(request, Direction::Response);
+        (*request).local_response =
+            Some(Box::new(LocalResponse { status: rc::GATEWAY_TIME_OUT as u32, ..LocalResponse::default() }));
+        finish(request, Stop::Answered)
+    }
+}
+
+unsafe fn resume(request: *mut Request) -> ngx_int_t {
+    // SAFETY: see `filter`.
+    unsafe {
+        let loc = LocConf::of((*request).r);
+        let stop = match (*request).decided() {
+            Some(stop) => Some(stop),
+            None => drive::resume(request, loc, Direction::Response).err(),
+        };
+        match stop {
+            Some(stop) => finish(request, stop),
+            None => go_on(request, loc),
         }
     }
 }

@@ -1,15 +1,21 @@
-//! Header filter: on_response_headers of each filter, in reverse order of the chain.
+//! Header filter: on_response_headers of each filter, by default in reverse order of the chain.
+//!
+//! Headers go on to nginx's filters when all filters have let them through. Where a filter looks at the body and nginx knows
+//! its length, they wait for the first piece of the body that leaves the filters: it may have another length then.
 
 use nginx_sys::{
     NGX_LOG_ERR, ngx_chain_t, ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_top_header_filter,
     ngx_int_t,
 };
-use ngx_wasm::proxy_wasm::{Action, Callback, LocalResponse, StreamType};
+use ngx_wasm::proxy_wasm::LocalResponse;
 
+use super::body_filter;
 use crate::conf::LocConf;
+use crate::flow::Direction;
+use crate::flow::drive::{self, Stop};
 use crate::guard::guard;
 use crate::local_response::{self, NoMemory};
-use crate::request::{self, Failed, Request};
+use crate::request::Request;
 use crate::{headers, log, rc};
 
 static mut NEXT: ngx_http_output_header_filter_pt = None;
@@ -45,77 +51,145 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
         if request.is_null() {
             return next(r);
         }
-        let mut replaced = None;
-        if !(*request).response_headers_done && (*request).has_filters() {
-            (*request).response_headers_done = true;
-            replaced = match run(request) {
-                Ok(replaced) => replaced,
-                Err(NoMemory) => return rc::ERROR,
-            };
+        let is_first = !(*request).response_started && (*request).has_filters();
+        if !is_first {
+            (*request).response_started = true;
+            (*request).response_gone = true;
+            keep_framing(request);
+            return next(r);
         }
-        keep_framing(request);
-        match replaced {
-            None => next(r),
-            Some(body) => local_response::send_replaced(request, body),
+        (*request).response_started = true;
+        // A filter has answered while the handler was at work.
+        let mut body = None;
+        if let Some(response) = (*request).local_response.take() {
+            if (*request).answered {
+                log_ignored(request);
+            } else {
+                match local_response::replace(request, *response) {
+                    Ok(chain) => body = Some(chain),
+                    Err(NoMemory) => return rc::ERROR,
+                }
+            }
+        }
+        match run(request, body) {
+            Ok(code) => code,
+            Err(NoMemory) => rc::ERROR,
         }
     })
 }
 
-/// Runs the filters; the result is a body when they replaced the response.
-unsafe fn run(request: *mut Request) -> Result<Option<*mut ngx_chain_t>, NoMemory> {
+/// Runs the filters. `replaced` is the body of an answer that is in the place of the handler's already.
+unsafe fn run(request: *mut Request, replaced: Option<*mut ngx_chain_t>) -> Result<ngx_int_t, NoMemory> {
     // SAFETY: see `filter`.
     unsafe {
         let r = (*request).r;
         let loc = LocConf::of(r);
-        let mut replaced = None;
-        let runs = (*request).filters();
-        for run in runs.into_iter().rev() {
-            (*request).resumed = None;
-            let result = request::call(request, loc, run, |vm, host| {
-                if !vm.has(Callback::OnResponseHeaders) {
-                    return Ok(Action::Continue);
+        let mut replaced = replaced;
+        while let Err(stop) = drive::headers(request, loc, Direction::Response) {
+            match stop {
+                Stop::Closed => return Ok(rc::ERROR),
+                Stop::Answered if !(*request).answered => {
+                    if let Some(response) = (*request).local_response.take() {
+                        // As in Envoy, the filters behind this one do not see the answer.
+                        let body = local_response::replace(request, *response)?;
+                        (*request).outbound.headers = (*request).outbound.stages.len();
+                        (*request).response_gone = true;
+                        keep_framing(request);
+                        return Ok(local_response::send_replaced(request, body));
+                    }
                 }
-                let count = headers::response::count(r);
-                vm.on_response_headers(run.context, count, headers::response::end_stream(r), host)
-            });
-            if let Some(response) = (*request).local_response.take() {
-                // As in Envoy, the filters before this one do not see the answer.
-                return local_response::replace(request, *response).map(Some);
-            }
-            let is_fine = match result {
-                Ok(Some(Action::Continue)) => !(*request).refused,
-                Ok(Some(Action::Pause)) => {
-                    (*request).resumed == Some(StreamType::Response) || cannot_wait(request, run)
+                Stop::Answered => {
+                    (*request).local_response = None;
+                    log_ignored(request);
                 }
-                // Its failure made this error page.
-                Ok(None) if (*request).failed => true,
-                Ok(None) | Err(Failed) => false,
-            };
-            // No response leaves that a filter did not look at. The other filters see the one in its place.
-            if !is_fine && (*r).headers_out.status != rc::SERVICE_UNAVAILABLE as usize {
-                (*request).refused = false;
-                let unavailable = LocalResponse { status: rc::SERVICE_UNAVAILABLE as u32, ..LocalResponse::default() };
-                replaced = Some(local_response::replace(request, unavailable)?);
+                // No response leaves that a filter did not look at. The other filters see the one in its place.
+                Stop::Failed | Stop::TooLarge | Stop::Nginx(_) => {
+                    (*request).outbound.headers += 1;
+                    if (*r).headers_out.status != rc::SERVICE_UNAVAILABLE as usize {
+                        let unavailable =
+                            LocalResponse { status: rc::SERVICE_UNAVAILABLE as u32, ..LocalResponse::default() };
+                        replaced = Some(local_response::replace(request, unavailable)?);
+                    }
+                }
             }
         }
-        Ok(replaced)
+        if let Some(body) = replaced {
+            // What a filter holds back of such an answer goes nevertheless: the answer says that something failed.
+            (*request).outbound.headers = (*request).outbound.stages.len();
+            (*request).response_gone = true;
+            keep_framing(request);
+            return Ok(local_response::send_replaced(request, body));
+        }
+        (*request).no_response_body = headers::response::end_stream(r);
+        let outbound = &(*request).outbound;
+        if outbound.wants_body() && !(*request).no_response_body {
+            // Filters look at the bytes, and parts of a body that filters change are not parts of the file.
+            (*r).set_filter_need_in_memory(1);
+            (*r).set_allow_ranges(0);
+        }
+        if outbound.headers_passed() {
+            return Ok(match passed(request, loc) {
+                Ok(()) => rc::OK,
+                Err(Stop::Nginx(code)) => code,
+                Err(_) => rc::ERROR,
+            });
+        }
+        // nginx's filters before this one have seen the headers, those behind have not: no ranges.
+        (*r).set_allow_ranges(0);
+        Ok(body_filter::hold(request, loc))
     }
 }
 
-unsafe fn cannot_wait(request: *mut Request, run: request::Run) -> bool {
+/// All filters have let the headers through: sends them, unless the body may change their length.
+///
+/// # Safety
+/// `request` belongs to a live request whose response has begun.
+pub unsafe fn passed(request: *mut Request, loc: &LocConf) -> Result<(), Stop> {
+    let _ = loc;
+    // SAFETY: see above.
+    unsafe {
+        let r = (*request).r;
+        let is_known = (*r).headers_out.content_length_n >= 0;
+        if is_known && !(*request).no_response_body && (*request).outbound.wants_body() {
+            return Ok(());
+        }
+        send(request)
+    }
+}
+
+/// Hands the headers on.
+///
+/// # Safety
+/// As [`passed`].
+pub(super) unsafe fn send(request: *mut Request) -> Result<(), Stop> {
+    // SAFETY: see above.
+    unsafe {
+        let r = (*request).r;
+        if std::mem::replace(&mut (*request).response_gone, true) {
+            return Ok(());
+        }
+        keep_framing(request);
+        if !(*request).no_response_body && headers::response::announces_trailers(r) {
+            (*r).set_expect_trailers(1);
+        }
+        let code = next(r);
+        if code == rc::ERROR || code > rc::OK {
+            return Err(Stop::Nginx(code));
+        }
+        Ok(())
+    }
+}
+
+unsafe fn log_ignored(request: *mut Request) {
     // SAFETY: see `filter`.
     unsafe {
-        let line = format!(
-            "wasm filter \"{}\" paused in on_response_headers, which is not supported: the response is refused",
-            String::from_utf8_lossy((*request).filter_name(run.filter))
-        );
+        let line = "wasm: a local response after the response has begun is ignored";
         log::write(NGX_LOG_ERR, (*(*(*request).r).connection).log, line);
     }
-    false
 }
 
 /// Whether a body follows depends on the method with which the client asked, not on what a filter made of it.
-unsafe fn keep_framing(request: *mut Request) {
+pub(super) unsafe fn keep_framing(request: *mut Request) {
     // SAFETY: see `filter`.
     unsafe {
         let r = (*request).r;

@@ -4,7 +4,9 @@ mod body_filter;
 mod header_filter;
 mod log;
 mod pause;
+mod request_body;
 mod rewrite;
+mod streaming;
 
 use nginx_sys::{
     ngx_array_push, ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module,
@@ -13,9 +15,10 @@ use nginx_sys::{
 
 use crate::rc;
 
-pub use body_filter::next as next_body_filter;
-pub use header_filter::next as next_header_filter;
+pub use body_filter::{next as next_body_filter, pass as pass_response_body};
+pub use header_filter::{next as next_header_filter, passed as response_headers_passed};
 pub use pause::wake;
+pub use request_body::pass as pass_request_body;
 
 /// Registers the handlers and filters, while nginx reads the configuration.
 ///
@@ -37,6 +40,8 @@ pub unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
         (*cmcf).phases[log_phase].handlers.as_slice_mut::<ngx_http_handler_pt>().rotate_right(1);
         header_filter::install();
         body_filter::install();
+        request_body::install();
+        streaming::install(cf);
     }
     rc::OK
 }

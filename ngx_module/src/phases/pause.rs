@@ -1,107 +1,98 @@
-//! A paused request: it waits without holding up the worker, notices when its client leaves, goes on when a filter says so
-//! in another callback, and does not wait for ever.
+//! Paused requests and responses: they wait without holding up the worker, notice when the client leaves, go on when a
+//! filter says so in another callback, and do not wait for ever.
+//!
+//! Each direction has one event: a timer while it waits, posted when there is something to do.
 
-use nginx_sys::{
-    NGX_LOG_ERR, ngx_add_timer, ngx_del_timer, ngx_event_t, ngx_handle_read_event, ngx_http_core_run_phases,
-    ngx_http_finalize_request, ngx_http_run_posted_requests, ngx_http_test_reading, ngx_pcalloc, ngx_post_event,
-    ngx_posted_events,
-};
-use ngx_wasm::proxy_wasm::StreamType;
+use nginx_sys::{NGX_LOG_ERR, ngx_add_timer, ngx_del_timer, ngx_event_t, ngx_post_event, ngx_posted_events};
 
 use crate::conf::LocConf;
-use crate::guard::guard;
-use crate::request::{Progress, Request};
-use crate::{log, rc};
+use crate::flow::Direction;
+use crate::log;
+use crate::request::{Progress, Request, event};
 
 /// The request could not be made to wait.
 pub(super) struct CannotWait;
 
-/// Lets a request wait.
+/// Lets a direction wait for a filter, for as long as the location allows.
 ///
 /// # Safety
-/// `request` belongs to a live request in a phase handler, which returns NGX_DONE next.
-pub(super) unsafe fn begin(request: *mut Request, loc: &LocConf) -> Result<(), CannotWait> {
-    // SAFETY: the event lives in the request's pool; `Request::drop` takes it out of nginx's hands before that goes. The
-    // read handler ends the request when the client closes (src/http/ngx_http_request.c, ngx_http_test_reading).
+/// `request` belongs to a live request, here and below.
+pub(super) unsafe fn begin(request: *mut Request, loc: &LocConf, direction: Direction) -> Result<(), CannotWait> {
+    // SAFETY: see above.
     unsafe {
-        let r = (*request).r;
-        let c = (*r).connection;
-        if (*request).pause.is_null() {
-            (*request).pause = ngx_pcalloc((*r).pool, size_of::<ngx_event_t>()).cast();
+        let event = event(request, direction, handler(direction)).ok_or(CannotWait)?;
+        if (*event).timer_set() == 0 {
+            ngx_add_timer(event, loc.pause_timeout());
         }
-        let event = (*request).pause;
-        if event.is_null() {
-            return Err(CannotWait);
+    }
+    Ok(())
+}
+
+/// Ends the wait.
+pub(super) unsafe fn end(request: *mut Request, direction: Direction) {
+    // SAFETY: see `begin`.
+    unsafe {
+        let event = (*(*request).flow(direction)).event;
+        if !event.is_null() && (*event).timer_set() != 0 {
+            ngx_del_timer(event);
         }
-        (*r).read_event_handler = Some(ngx_http_test_reading);
-        let read = (*c).read;
-        if (*read).ready() != 0 {
-            // What there is to read, or the end, has been reported already and will not be again.
-            ngx_post_event(read, &raw mut ngx_posted_events);
-        } else if ngx_handle_read_event(read, 0) != rc::OK {
-            return Err(CannotWait);
+    }
+}
+
+/// Has the event's handler called when nginx is done with what it does now.
+pub(super) unsafe fn post(request: *mut Request, direction: Direction) -> Result<(), CannotWait> {
+    // SAFETY: see `begin`.
+    unsafe {
+        let event = event(request, direction, handler(direction)).ok_or(CannotWait)?;
+        if (*event).posted() == 0 {
+            ngx_post_event(event, &raw mut ngx_posted_events);
         }
-        (*event).handler = Some(on_event);
-        (*event).data = request.cast();
-        (*event).log = (*c).log;
-        ngx_add_timer(event, loc.pause_timeout());
     }
     Ok(())
 }
 
 /// Wakes a request up if a filter, in a callback about another one, has decided something for it.
-///
-/// # Safety
-/// `request` belongs to a live request.
 pub unsafe fn wake(request: *mut Request) {
-    // SAFETY: a paused request has its event.
+    // SAFETY: see `begin`. What cannot be posted has no event, and so does not wait.
     unsafe {
-        let is_paused = matches!((*request).progress, Progress::Paused(_));
-        let is_decided = (*request).resumed == Some(StreamType::Request)
-            || (*request).local_response.is_some()
-            || (*request).refused;
-        if is_paused && is_decided {
-            ngx_post_event((*request).pause, &raw mut ngx_posted_events);
+        let is_decided = (*request).is_decided();
+        let waits = match (*request).progress {
+            Progress::Waiting | Progress::Reading => true,
+            Progress::Passed => (*request).streams_body && (*request).inbound.is_held(),
+            Progress::New => false,
+        };
+        if (*request).inbound.is_resumed() || (is_decided && waits) {
+            let _ = post(request, Direction::Request);
+        }
+        if (*request).outbound.is_resumed() || (is_decided && !waits && (*request).outbound.is_held()) {
+            let _ = post(request, Direction::Response);
         }
     }
 }
 
-unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
-    // SAFETY: nginx calls the handler of an armed or posted event, whose request is live then.
-    guard((), || unsafe {
-        let request = (*event).data.cast::<Request>();
+/// Says in the log that nothing made the direction go on.
+pub(super) unsafe fn log_timeout(request: *mut Request, direction: Direction) {
+    // SAFETY: see `begin`.
+    unsafe {
         let r = (*request).r;
-        let c = (*r).connection;
-        let Progress::Paused(n) = (*request).progress else { return };
-        if (*event).timedout() == 0 {
-            // The rewrite handler looks at what was decided.
-            ngx_http_core_run_phases(r);
-        } else {
-            let filter = (*request).run(n).map_or(usize::MAX, |run| run.filter);
-            let name = String::from_utf8_lossy((*request).filter_name(filter));
-            let waited = LocConf::of(r).pause_timeout();
-            let line = format!(
-                "wasm filter \"{name}\" paused the request, and nothing resumed it within {waited} ms \
-                 (wasm_pause_timeout)"
-            );
-            log::write(NGX_LOG_ERR, (*c).log, line);
-            (*request).progress = Progress::Passed;
-            ngx_http_finalize_request(r, rc::GATEWAY_TIME_OUT);
-        }
-        ngx_http_run_posted_requests(c);
-    });
+        let holder = (*(*request).flow(direction)).holder();
+        let filter = holder.and_then(|run| (*request).run(run)).map_or(usize::MAX, |run| run.filter);
+        let name = String::from_utf8_lossy((*request).filter_name(filter));
+        let waited = LocConf::of(r).pause_timeout();
+        let what = match direction {
+            Direction::Request => "request",
+            Direction::Response => "response",
+        };
+        let line = format!(
+            "wasm filter \"{name}\" paused the {what}, and nothing resumed it within {waited} ms (wasm_pause_timeout)"
+        );
+        log::write(NGX_LOG_ERR, (*(*r).connection).log, line);
+    }
 }
 
-/// Ends the wait.
-///
-/// # Safety
-/// `request` belongs to a live request that is paused.
-pub(super) unsafe fn end(request: *mut Request) {
-    // SAFETY: see above.
-    unsafe {
-        if (*(*request).pause).timer_set() != 0 {
-            ngx_del_timer((*request).pause);
-        }
-        (*(*request).r).read_event_handler = Some(nginx_sys::ngx_http_block_reading);
+fn handler(direction: Direction) -> Option<unsafe extern "C" fn(*mut ngx_event_t)> {
+    match direction {
+        Direction::Request => Some(super::request_body::on_event),
+        Direction::Response => Some(super::body_filter::on_event),
     }
 }

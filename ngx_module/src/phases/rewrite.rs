@@ -1,16 +1,20 @@
-//! Rewrite phase: on_request_headers of each filter, in order.
+//! Rewrite phase: on_request_headers of each filter, in order, and then the body, when a filter looks at it.
 //!
 //! Nginx runs handlers of a phase from the last registered to the first, so this one comes before the rewrite module:
 //! filters see a request before `return`, `rewrite` and `set` of their location do.
 
-use nginx_sys::{ngx_http_request_t, ngx_int_t};
-use ngx_wasm::proxy_wasm::{Action, Callback, StreamType};
+use nginx_sys::{
+    ngx_handle_read_event, ngx_http_request_t, ngx_http_test_reading, ngx_int_t, ngx_post_event, ngx_posted_events,
+};
 
 use super::pause::{self, CannotWait};
+use super::request_body;
 use crate::conf::{LocConf, NO_CHAIN};
+use crate::flow::drive::{self, Stop};
+use crate::flow::{Direction, Hold};
 use crate::guard::guard;
-use crate::request::{self, Failed, Progress, Request};
-use crate::{headers, local_response, rc};
+use crate::request::{self, Progress, Request};
+use crate::{local_response, rc};
 
 pub(super) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx calls a phase handler with a live request.
@@ -41,92 +45,97 @@ unsafe fn run(r: *mut ngx_http_request_t) -> ngx_int_t {
         if (*request).chain != chain {
             (*request).enter_chain(chain);
             if request::create_contexts(request, loc, filters).is_err() {
-                return fail(request);
+                return finish(request, Stop::Failed);
             }
-            return proceed(request, loc, 0);
         }
         match (*request).progress {
-            Progress::New => proceed(request, loc, 0),
-            Progress::Paused(n) => go_on(request, loc, n),
+            Progress::New | Progress::Waiting => proceed(request, loc),
+            // `request_body.rs` goes on.
+            Progress::Reading => rc::DONE,
             Progress::Passed => rc::DECLINED,
         }
     }
 }
 
-/// Runs the filters from number `first` on.
-///
-/// # Safety
-/// `request` belongs to a live request in the rewrite phase.
-unsafe fn proceed(request: *mut Request, loc: &LocConf, first: usize) -> ngx_int_t {
-    // SAFETY: see above.
+/// Shows the headers to the filters that have not seen them, and has the body read.
+unsafe fn proceed(request: *mut Request, loc: &LocConf) -> ngx_int_t {
+    // SAFETY: see `handler`.
+    unsafe {
+        if (*request).progress == Progress::Waiting {
+            if let Some(stop) = (*request).decided() {
+                return finish(request, stop);
+            }
+            if !(*request).inbound.is_resumed() {
+                // Something else woke the request up.
+                return rc::DONE;
+            }
+        }
+        let result = match (*request).progress {
+            Progress::Waiting => drive::resume(request, loc, Direction::Request),
+            _ => drive::headers(request, loc, Direction::Request),
+        };
+        if let Err(stop) = result {
+            return finish(request, stop);
+        }
+        let inbound = &(*request).inbound;
+        if inbound.stages.iter().any(|stage| stage.hold == Hold::Headers) {
+            (*request).progress = Progress::Waiting;
+            return match wait(request, loc) {
+                Ok(()) => rc::DONE,
+                Err(CannotWait) => finish(request, Stop::Nginx(rc::INTERNAL_SERVER_ERROR)),
+            };
+        }
+        if (*request).progress == Progress::Waiting {
+            pause::end(request, Direction::Request);
+            (*(*request).r).read_event_handler = Some(nginx_sys::ngx_http_block_reading);
+        }
+        request_body::read(request, loc)
+    }
+}
+
+/// Lets a request wait whose body nobody reads. The read handler ends it when the client closes
+/// (src/http/ngx_http_request.c, ngx_http_test_reading).
+pub(super) unsafe fn wait(request: *mut Request, loc: &LocConf) -> Result<(), CannotWait> {
+    // SAFETY: see `handler`.
     unsafe {
         let r = (*request).r;
-        let end_of_stream = headers::request::end_stream(r);
-        let mut n = first;
-        while let Some(run) = (*request).run(n) {
-            (*request).resumed = None;
-            let result = request::call(request, loc, run, |vm, host| {
-                if !vm.has(Callback::OnRequestHeaders) {
-                    return Ok(Action::Continue);
-                }
-                vm.on_request_headers(run.context, headers::request::count(r), end_of_stream, host)
-            });
-            let action = match result {
-                // The VM that had the context has trapped in another request meanwhile.
-                Ok(None) | Err(Failed) => return fail(request),
-                Ok(Some(action)) => action,
-            };
-            if (*request).refused {
-                return fail(request);
-            }
-            if let Some(response) = (*request).local_response.take() {
-                (*request).progress = Progress::Passed;
-                return local_response::send(request, *response);
-            }
-            if action == Action::Pause && (*request).resumed != Some(StreamType::Request) {
-                (*request).progress = Progress::Paused(n);
-                return match pause::begin(request, loc) {
-                    Ok(()) => rc::DONE,
-                    Err(CannotWait) => rc::INTERNAL_SERVER_ERROR,
-                };
-            }
-            n += 1;
+        (*r).read_event_handler = Some(ngx_http_test_reading);
+        let read = (*(*r).connection).read;
+        if (*read).ready() != 0 {
+            // What there is to read, or the end, has been reported already and will not be again.
+            ngx_post_event(read, &raw mut ngx_posted_events);
+        } else if ngx_handle_read_event(read, 0) != rc::OK {
+            return Err(CannotWait);
         }
-        (*request).progress = Progress::Passed;
-        rc::DECLINED
+        pause::begin(request, loc, Direction::Request)
     }
 }
 
-/// Looks whether filter number `n`, which has paused, has decided something since.
-unsafe fn go_on(request: *mut Request, loc: &LocConf, n: usize) -> ngx_int_t {
-    // SAFETY: see `proceed`.
+/// Ends the way of a request through its filters early. The result is what a phase handler returns.
+///
+/// # Safety
+/// `request` belongs to a live request whose response has not begun.
+pub(super) unsafe fn finish(request: *mut Request, stop: Stop) -> ngx_int_t {
+    // SAFETY: see above.
     unsafe {
-        if (*request).refused {
-            pause::end(request);
-            return fail(request);
-        }
-        if let Some(response) = (*request).local_response.take() {
-            pause::end(request);
-            (*request).progress = Progress::Passed;
-            return local_response::send(request, *response);
-        }
-        if (*request).resumed == Some(StreamType::Request) {
-            pause::end(request);
-            return proceed(request, loc, n + 1);
-        }
-        // Something else woke the request up.
-        rc::DONE
-    }
-}
-
-/// A request whose filter cannot do its work is not served. Nginx makes the page, by `error_page` or its own.
-unsafe fn fail(request: *mut Request) -> ngx_int_t {
-    // SAFETY: see `proceed`.
-    unsafe {
+        pause::end(request, Direction::Request);
         (*request).progress = Progress::Passed;
-        (*request).failed = true;
-        // Said and done; the error page is another response.
-        (*request).refused = false;
+        match stop {
+            Stop::Answered => match (*request).local_response.take() {
+                Some(response) => local_response::send(request, *response),
+                None => rc::INTERNAL_SERVER_ERROR,
+            },
+            // A request whose filter cannot do its work is not served. Nginx makes the page, by `error_page` or its own.
+            Stop::Failed => {
+                (*request).failed = true;
+                rc::SERVICE_UNAVAILABLE
+            }
+            Stop::Closed => rc::CLOSE,
+            Stop::TooLarge => {
+                request_body::log_too_large(request);
+                rc::REQUEST_ENTITY_TOO_LARGE
+            }
+            Stop::Nginx(code) => code,
+        }
     }
-    rc::SERVICE_UNAVAILABLE
 }

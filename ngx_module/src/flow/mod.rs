@@ -1,0 +1,156 @@
+//! How one direction of a request goes through its filters: headers, then the body piece by piece, then trailers. Each
+//! filter is a stage, which lets everything through or holds it back.
+//!
+//! The order of stages is that in which the direction passes them. `phases/` brings the pieces ([`drive::headers`],
+//! [`drive::data`], [`drive::trailers`], [`drive::resume`]) and takes what comes out behind the last stage.
+
+mod chunk;
+pub mod drive;
+mod output;
+
+use nginx_sys::ngx_event_t;
+use smallvec::SmallVec;
+
+pub use chunk::{Chunk, Marks, Unreadable, consume, free_links};
+pub use output::Output;
+
+/// The two directions of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Request,
+    Response,
+}
+
+/// What a stage holds back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hold {
+    /// Nothing.
+    #[default]
+    Open,
+    /// Headers and everything behind them; nothing of that is shown to the filter.
+    Headers,
+    /// Headers; the body is shown to the filter, and held back too (`proxy_wasm_headers_stop_iteration`).
+    HeadersOnly,
+    /// The body.
+    Body,
+    /// Trailers, and what it held of the body.
+    Trailers,
+}
+
+/// A filter, as one direction sees it.
+#[derive(Default)]
+pub struct Stage {
+    /// Its place among the filters of the request.
+    pub run: usize,
+    pub hold: Hold,
+    /// The body that it holds back.
+    pub held: Vec<u8>,
+    /// The end of the body is among what it holds back.
+    pub end: bool,
+    /// Trailers have come while it held the headers.
+    pub trailers: bool,
+    /// The filter has asked to go on, in the callback that runs or since it paused.
+    pub resumed: bool,
+    /// The filter has a callback about the body.
+    pub wants_body: bool,
+    /// The filter has a callback about trailers.
+    pub wants_trailers: bool,
+}
+
+/// One direction of a request.
+pub struct Flow {
+    pub stages: SmallVec<[Stage; 2]>,
+    /// The stages that have let the headers through.
+    pub headers: usize,
+    /// The stage that ended the stream with the headers: nothing of the body passes it.
+    pub cut: Option<usize>,
+    /// What the callback that runs can look at, and whose callback it is.
+    pub current: Option<(usize, Chunk)>,
+    /// A filter changed the body.
+    pub changed: bool,
+    /// Bytes behind the last stage.
+    pub passed: u64,
+    /// The end has passed the last stage.
+    pub ended: bool,
+    /// A filter made the body larger than it may be.
+    pub too_large: bool,
+    /// Armed or posted when a stage holds the stream, or has let it go; null before the first time.
+    pub event: *mut ngx_event_t,
+    /// What leaves the last stage and is not nginx's own.
+    pub output: Output,
+}
+
+impl Default for Flow {
+    fn default() -> Self {
+        Flow {
+            stages: SmallVec::new(),
+            headers: 0,
+            cut: None,
+            current: None,
+            changed: false,
+            passed: 0,
+            ended: false,
+            too_large: false,
+            event: std::ptr::null_mut(),
+            output: Output::default(),
+        }
+    }
+}
+
+impl Flow {
+    /// Begins again with other filters. What is under way behind the last stage stays.
+    pub fn restart(&mut self) {
+        self.stages.clear();
+        self.headers = 0;
+        self.cut = None;
+        self.current = None;
+        self.changed = false;
+        self.passed = 0;
+        self.ended = false;
+        self.too_large = false;
+    }
+
+    /// Whether all stages have let the headers through.
+    pub fn headers_passed(&self) -> bool {
+        self.headers == self.stages.len()
+    }
+
+    /// Whether pieces of the body must go through the stages.
+    pub fn wants_body(&self) -> bool {
+        self.cut.is_some() || self.stages.iter().any(|stage| stage.wants_body)
+    }
+
+    /// Whether a filter looks at trailers.
+    pub fn wants_trailers(&self) -> bool {
+        self.stages.iter().any(|stage| stage.wants_trailers)
+    }
+
+    /// Whether a stage holds anything back.
+    pub fn is_held(&self) -> bool {
+        self.stages.iter().any(|stage| stage.hold != Hold::Open)
+    }
+
+    /// Whether only a filter can make the stream go on: it holds the headers back, or the end of the body.
+    pub fn waits_for_filter(&self) -> bool {
+        self.stages.iter().any(|stage| match stage.hold {
+            Hold::Open => false,
+            Hold::Headers | Hold::Trailers => true,
+            Hold::HeadersOnly | Hold::Body => stage.end,
+        })
+    }
+
+    /// The filter that the stream waits for.
+    pub fn holder(&self) -> Option<usize> {
+        self.stages.iter().find(|stage| stage.hold != Hold::Open).map(|stage| stage.run)
+    }
+
+    /// Whether a stage that holds something has been told to go on.
+    pub fn is_resumed(&self) -> bool {
+        self.stages.iter().any(|stage| stage.resumed && stage.hold != Hold::Open)
+    }
+
+    /// The stage of a filter.
+    pub fn stage_of(&self, run: usize) -> Option<usize> {
+        self.stages.iter().position(|stage| stage.run == run)
+    }
+}

@@ -1,0 +1,380 @@
+//! The body of a request: read before the handler of the location runs, when a filter looks at it, and shown to the filters
+//! as it comes. nginx keeps what leaves the last filter, in memory or in its temporary file, as the location says.
+//!
+//! Where the handler streams the body to an upstream (`proxy_request_buffering off`, gRPC), filters see it then, while the
+//! upstream is being served.
+
+use nginx_sys::{
+    NGX_LOG_ERR, ngx_chain_t, ngx_event_t, ngx_http_block_reading, ngx_http_core_run_phases, ngx_http_finalize_request,
+    ngx_http_read_client_request_body, ngx_http_request_body_filter_pt, ngx_http_request_t,
+    ngx_http_run_posted_requests, ngx_http_top_request_body_filter, ngx_int_t,
+};
+
+use super::pause::{self, CannotWait};
+use super::{rewrite, streaming};
+use crate::conf::LocConf;
+use crate::flow::drive::{self, Stop};
+use crate::flow::{Chunk, Direction, Marks, consume, free_links};
+use crate::guard::guard;
+use crate::request::{Progress, Request};
+use crate::{headers, log, rc};
+
+static mut NEXT: ngx_http_request_body_filter_pt = None;
+
+/// Puts this filter before those that are there. Nginx calls them with what it has decoded of a body.
+///
+/// # Safety
+/// Nginx reads its configuration.
+pub(super) unsafe fn install() {
+    // SAFETY: as in `header_filter::install`.
+    unsafe {
+        NEXT = ngx_http_top_request_body_filter;
+        ngx_http_top_request_body_filter = Some(filter);
+    }
+}
+
+unsafe fn next(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
+    // SAFETY: `install` has run, since there are requests.
+    unsafe { NEXT.map_or(rc::INTERNAL_SERVER_ERROR, |next| next(r, chain)) }
+}
+
+/// Has the body read if a filter wants to see it. The result is what the phase handler returns.
+///
+/// # Safety
+/// `request` belongs to a live request in the rewrite phase, here and below.
+pub(super) unsafe fn read(request: *mut Request, loc: &LocConf) -> ngx_int_t {
+    // SAFETY: see above. nginx counts who uses a request: reading takes one, which goes back when the body is there.
+    unsafe {
+        let r = (*request).r;
+        let is_passed = (*request).inbound.headers_passed();
+        (*request).progress = Progress::Passed;
+        if !(*request).inbound.wants_body() || headers::request::end_stream(r) {
+            return rc::DECLINED;
+        }
+        if !(*r).request_body.is_null() || (*r).discard_body() != 0 {
+            // Another location, or another module, has read it. Nothing of it will come again.
+            if !is_passed {
+                return rewrite::finish(request, Stop::Failed);
+            }
+            return rc::DECLINED;
+        }
+        if is_passed && streaming::is_wanted(r, loc.body_buffer(Direction::Request)) {
+            (*request).streams_body = true;
+            return rc::DECLINED;
+        }
+        (*request).progress = Progress::Reading;
+        (*request).is_entered = true;
+        let result = ngx_http_read_client_request_body(r, Some(on_body_read));
+        (*request).is_entered = false;
+        if result >= rc::SPECIAL_RESPONSE {
+            (*request).progress = Progress::Passed;
+            (*request).stopped = None;
+            return result;
+        }
+        if let Some(stop) = (*request).stopped.take() {
+            (*(*r).main).set_count((*(*r).main).count() - 1);
+            stop_reading(request);
+            return rewrite::finish(request, stop);
+        }
+        if (*request).progress == Progress::Passed {
+            (*(*r).main).set_count((*(*r).main).count() - 1);
+            return rc::DECLINED;
+        }
+        ngx_http_finalize_request(r, rc::DONE);
+        rc::DONE
+    }
+}
+
+/// nginx has read the body, and all of it has passed the filters.
+unsafe extern "C" fn on_body_read(r: *mut ngx_http_request_t) {
+    // SAFETY: nginx calls this with the live request that `read` gave it.
+    guard((), || unsafe {
+        let request = Request::of(r);
+        if request.is_null() {
+            return;
+        }
+        (*request).progress = Progress::Passed;
+        pause::end(request, Direction::Request);
+        if (*request).inbound.changed {
+            headers::request::set_length(r, (*request).inbound.passed);
+        }
+        if !(*request).is_entered {
+            (*r).write_event_handler = Some(ngx_http_core_run_phases);
+            ngx_http_core_run_phases(r);
+        }
+    });
+}
+
+unsafe extern "C" fn filter(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
+    // SAFETY: nginx calls filters with a live request.
+    guard(rc::INTERNAL_SERVER_ERROR, || unsafe {
+        if r != (*r).main {
+            return next(r, chain);
+        }
+        let request = Request::of(r);
+        if request.is_null() {
+            return next(r, chain);
+        }
+        if (*request).stopped.is_some() {
+            consume(chain);
+            return rc::OK;
+        }
+        let is_shown = (*request).progress == Progress::Reading || (*request).streams_body;
+        if !is_shown || (*request).inbound.ended {
+            return next(r, chain);
+        }
+        (*request).inbound.output.reclaim();
+        if chain.is_null() {
+            return match settle_later(request) {
+                Ok(()) => next(r, chain),
+                Err(CannotWait) => rc::INTERNAL_SERVER_ERROR,
+            };
+        }
+        let (chunk, marks) = Chunk::of(chain);
+        match drive::data(request, LocConf::of(r), Direction::Request, 0, chunk, marks) {
+            Ok(()) => settle_later(request).map_or(rc::INTERNAL_SERVER_ERROR, |()| rc::OK),
+            Err(stop) => {
+                consume(chain);
+                refuse(request, stop)
+            }
+        }
+    })
+}
+
+/// A filter has stopped the request while its body is read. The result is what the body filter returns.
+unsafe fn refuse(request: *mut Request, stop: Stop) -> ngx_int_t {
+    // SAFETY: see `read`.
+    unsafe {
+        if let Stop::Nginx(code) = stop {
+            return code;
+        }
+        if (*request).streams_body {
+            // The upstream is being served. Its module ends that, and the header filter sends an answer in the place of
+            // nginx's page.
+            let r = (*request).r;
+            (*request).streams_body = false;
+            end_connection(r);
+            return match stop {
+                Stop::Answered => {
+                    (*r).set_error_page(1);
+                    rc::SERVICE_UNAVAILABLE
+                }
+                stop => rewrite::finish(request, stop),
+            };
+        }
+        (*request).stopped = Some(stop);
+        if (*request).is_entered {
+            return rc::OK;
+        }
+        pause::post(request, Direction::Request).map_or(rc::INTERNAL_SERVER_ERROR, |()| rc::OK)
+    }
+}
+
+/// Nothing more of the body is read, so the connection cannot serve another request.
+unsafe fn stop_reading(request: *mut Request) {
+    // SAFETY: see `read`.
+    unsafe {
+        let r = (*request).r;
+        let read = (*(*r).connection).read;
+        (*r).read_event_handler = Some(ngx_http_block_reading);
+        if (*read).timer_set() != 0 {
+            nginx_sys::ngx_del_timer(read);
+        }
+        let body = (*r).request_body;
+        if body.is_null() || (*body).rest != 0 {
+            end_connection(r);
+        }
+    }
+}
+
+unsafe fn end_connection(r: *mut ngx_http_request_t) {
+    // SAFETY: see `read`.
+    unsafe {
+        (*r).set_keepalive(0);
+        (*r).set_lingering_close(1);
+    }
+}
+
+/// nginx starts its clock for the client's next bytes when it returns from a body filter. When there are none, and the
+/// request waits for a filter, [`on_event`] stops it.
+unsafe fn settle_later(request: *mut Request) -> Result<(), CannotWait> {
+    // SAFETY: see `read`.
+    unsafe { if (*request).inbound.waits_for_filter() { pause::post(request, Direction::Request) } else { Ok(()) } }
+}
+
+/// The event of the request's direction: the wait is over, or something has happened that nginx could not be told at once.
+pub(super) unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
+    // SAFETY: nginx calls the handler of an armed or posted event, whose request is live then.
+    guard((), || unsafe {
+        let request = (*event).data.cast::<Request>();
+        let r = (*request).r;
+        let c = (*r).connection;
+        let is_timeout = (*event).timedout() != 0;
+        (*event).set_timedout(0);
+        if is_timeout {
+            time_out(request);
+        } else {
+            match (*request).progress {
+                // The rewrite handler looks at what was decided.
+                Progress::Waiting => ngx_http_core_run_phases(r),
+                Progress::Reading => go_on(request),
+                Progress::Passed if (*request).streams_body => go_on(request),
+                Progress::Passed | Progress::New => {}
+            }
+        }
+        ngx_http_run_posted_requests(c);
+    });
+}
+
+unsafe fn time_out(request: *mut Request) {
+    // SAFETY: see `read`.
+    unsafe {
+        let r = (*request).r;
+        let waits = match (*request).progress {
+            Progress::Waiting | Progress::Reading => true,
+            Progress::Passed => (*request).streams_body && (*request).inbound.is_held(),
+            Progress::New => false,
+        };
+        if !waits {
+            return;
+        }
+        pause::log_timeout(request, Direction::Request);
+        if (*request).progress == Progress::Reading {
+            (*request).stopped = Some(Stop::Failed);
+            stop_reading(request);
+        }
+        (*request).progress = Progress::Passed;
+        (*request).streams_body = false;
+        ngx_http_finalize_request(r, rc::GATEWAY_TIME_OUT);
+    }
+}
+
+/// Goes on with a body that waits.
+unsafe fn go_on(request: *mut Request) {
+    // SAFETY: see `read`.
+    unsafe {
+        let r = (*request).r;
+        let loc = LocConf::of(r);
+        let mut stop = (*request).stopped.take().or_else(|| (*request).decided());
+        let was_resumed = (*request).inbound.is_resumed();
+        if stop.is_none() && was_resumed {
+            (*request).inbound.output.reclaim();
+            stop = drive::resume(request, loc, Direction::Request).err();
+        }
+        if let Some(stop) = stop {
+            // Whatever nginx still reads of the body is thrown away.
+            (*request).stopped = Some(Stop::Failed);
+            stop_reading(request);
+            if (*request).streams_body {
+                (*request).streams_body = false;
+                end_connection(r);
+                (*r).set_error_page(u32::from(matches!(stop, Stop::Answered)));
+            }
+            let result = match stop {
+                // The header filter sends the answer in the place of nginx's page, if the upstream has not begun one.
+                Stop::Answered if !(*r).upstream.is_null() => rc::SERVICE_UNAVAILABLE,
+                stop => rewrite::finish(request, stop),
+            };
+            ngx_http_finalize_request(r, result);
+            return;
+        }
+        if (*request).inbound.waits_for_filter() {
+            if park(request, loc).is_err() {
+                ngx_http_finalize_request(r, rc::INTERNAL_SERVER_ERROR);
+            }
+            return;
+        }
+        if was_resumed {
+            pause::end(request, Direction::Request);
+            if let Some(parked) = (*request).parked.take() {
+                (*r).read_event_handler = Some(parked);
+            }
+            // Nginx takes what has passed the filters, and goes on with what comes next.
+            if let Some(handler) = (*r).read_event_handler {
+                handler(r);
+            }
+        }
+    }
+}
+
+/// All of the body has come, and waits for a filter: the client has nothing to send, so its clock stops.
+unsafe fn park(request: *mut Request, loc: &LocConf) -> Result<(), CannotWait> {
+    // SAFETY: see `read`.
+    unsafe {
+        let r = (*request).r;
+        let read = (*(*r).connection).read;
+        if (*read).timer_set() != 0 {
+            nginx_sys::ngx_del_timer(read);
+        }
+        if (*request).streams_body {
+            return pause::begin(request, loc, Direction::Request);
+        }
+        if (*request).parked.is_none() {
+            (*request).parked = (*r).read_event_handler;
+        }
+        rewrite::wait(request, loc)
+    }
+}
+
+/// Takes what has passed the last filter.
+///
+/// # Safety
+/// `request` belongs to a live request whose body is being read.
+pub unsafe fn pass(request: *mut Request, chunk: Chunk, marks: Marks) -> Result<(), Stop> {
+    // SAFETY: see above.
+    unsafe {
+        let r = (*request).r;
+        let inbound = &raw mut (*request).inbound;
+        (*inbound).passed += chunk.len() as u64;
+        (*inbound).ended |= marks.last;
+        if (*request).streams_body && (*inbound).changed {
+            check_length(request, marks.last)?;
+        }
+        let (link, is_own) = match chunk {
+            Chunk::Chain { head, .. } => (head, false),
+            Chunk::Bytes(bytes) if bytes.is_empty() && !marks.last => return Ok(()),
+            Chunk::Bytes(bytes) => {
+                let marks = Marks { flush: marks.flush && (*r).request_body_no_buffering() != 0, ..marks };
+                let link = (*inbound).output.chain((*r).pool, bytes, marks);
+                (link.ok_or(Stop::Nginx(rc::INTERNAL_SERVER_ERROR))?, true)
+            }
+        };
+        let result = next(r, link);
+        if is_own {
+            // nginx's filters make links of their own.
+            free_links((*r).pool, link);
+        }
+        if result == rc::OK { Ok(()) } else { Err(Stop::Nginx(result)) }
+    }
+}
+
+/// The upstream has been told the length of a body that is streamed to it.
+unsafe fn check_length(request: *mut Request, is_end: bool) -> Result<(), Stop> {
+    // SAFETY: see `pass`.
+    unsafe {
+        let r = (*request).r;
+        let passed = (*request).inbound.passed;
+        let Ok(told) = u64::try_from((*r).headers_in.content_length_n) else { return Ok(()) };
+        if (*r).headers_in.chunked() != 0 || (passed <= told && (!is_end || passed == told)) {
+            return Ok(());
+        }
+        let line = "a wasm filter changed the length of a request body that is streamed to an upstream, which knows its \
+                    content-length: remove that header in on_request_headers, or turn proxy_request_buffering on";
+        log::write(NGX_LOG_ERR, (*(*r).connection).log, line);
+        Err(Stop::Failed)
+    }
+}
+
+/// Says in the log that a filter would have to hold too much.
+pub(super) unsafe fn log_too_large(request: *mut Request) {
+    // SAFETY: see `read`.
+    unsafe {
+        let r = (*request).r;
+        let limit = LocConf::of(r).body_buffer(Direction::Request);
+        let line = format!(
+            "a wasm filter holds a request body, or made one, of more than {limit} bytes \
+             (proxy_wasm_request_body_buffer)"
+        );
+        log::write(NGX_LOG_ERR, (*(*r).connection).log, line);
+    }
+}
