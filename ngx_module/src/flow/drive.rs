@@ -39,7 +39,7 @@ pub unsafe fn headers(request: *mut Request, loc: &LocConf, direction: Direction
         loop {
             let flow = (*request).flow(direction);
             let n = (*flow).headers;
-            let Some(stage) = (*flow).stages.get_mut(n) else { return Ok(()) };
+            let Some(stage) = (*flow).stage(n) else { return Ok(()) };
             if stage.hold != Hold::Open {
                 return Ok(());
             }
@@ -84,7 +84,7 @@ pub unsafe fn data(
         let flow = (*request).flow(direction);
         let limit = loc.body_buffer(direction);
         loop {
-            let Some(stage) = (*flow).stages.get_mut(n) else {
+            let Some(stage) = (*flow).stage(n) else {
                 return pass(request, loc, direction, chunk, marks);
             };
             let hold = stage.hold;
@@ -142,7 +142,7 @@ pub unsafe fn trailers(request: *mut Request, loc: &LocConf, direction: Directio
     // SAFETY: see above.
     unsafe {
         let flow = (*request).flow(direction);
-        while let Some(stage) = (*flow).stages.get_mut(n) {
+        while let Some(stage) = (*flow).stage(n) {
             let hold = stage.hold;
             if hold == Hold::Headers || (hold == Hold::HeadersOnly && !stage.wants_trailers) {
                 stage.trailers = true;

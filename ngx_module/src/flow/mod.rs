@@ -149,6 +149,11 @@ impl Flow {
         self.stages.iter().any(|stage| stage.resumed && stage.hold != Hold::Open)
     }
 
+    /// Stage number `n`.
+    pub fn stage(&mut self, n: usize) -> Option<&mut Stage> {
+        self.stages.get_mut(n)
+    }
+
     /// The stage of a filter.
     pub fn stage_of(&self, run: usize) -> Option<usize> {
         self.stages.iter().position(|stage| stage.run == run)
