@@ -26,6 +26,13 @@ pub enum Progress {
     Passed,
 }
 
+/// A body that nginx has read before filters look at it.
+#[derive(Default)]
+pub struct Reread {
+    /// What the filters make of it, when it is small enough to be kept.
+    pub kept: Option<Vec<u8>>,
+}
+
 /// A filter in a request.
 #[derive(Clone, Copy)]
 pub struct Run {
@@ -54,6 +61,12 @@ pub struct Request {
     /// What goes to it.
     pub outbound: Flow,
     pub progress: Progress,
+    /// A filter changed what locations are chosen by, or asked for another choice: nginx matches the location again.
+    pub reroute: bool,
+    /// nginx is matching the location again.
+    pub is_rerouted: bool,
+    /// Filters see a body that nginx has read before.
+    pub reread: Option<Reread>,
     /// The handler of the location reads the body, and filters see it then.
     pub streams_body: bool,
     /// The phase handler is waiting for nginx to say how far the body has come.
@@ -129,6 +142,9 @@ impl Request {
             inbound: Flow::default(),
             outbound: Flow::default(),
             progress: Progress::New,
+            reroute: false,
+            is_rerouted: false,
+            reread: None,
             streams_body: false,
             is_entered: false,
             stopped: None,
@@ -211,17 +227,26 @@ impl Request {
         self.inbound.restart();
         self.outbound.restart();
         self.progress = Progress::New;
+        self.reroute = false;
+        self.reread = None;
         self.streams_body = false;
         self.response_started = false;
         self.response_gone = false;
         self.no_response_body = false;
     }
 
-    /// Makes the stages of both directions, of filters that have these callbacks.
+    /// Adds the chain of another location to the one that has begun.
+    pub fn add_chain(&mut self, chain: usize) {
+        self.chain = chain;
+        self.progress = Progress::New;
+    }
+
+    /// Adds the stages of both directions, of filters that have these callbacks.
     fn make_stages(&mut self, wants: &[Wants], declared_order: bool) {
+        let before = self.inbound.stages.len();
         let count = wants.len();
         let stage = |run: usize, wants_body: bool, wants_trailers: bool| Stage {
-            run,
+            run: before + run,
             wants_body,
             wants_trailers,
             ..Stage::default()
@@ -229,10 +254,20 @@ impl Request {
         self.inbound
             .stages
             .extend((0..count).map(|run| stage(run, wants[run].request_body, wants[run].request_trailers)));
-        self.outbound.stages.extend((0..count).map(|n| {
-            let run = if declared_order { n } else { count - 1 - n };
-            stage(run, wants[run].response_body, wants[run].response_trailers)
-        }));
+        // Those of a chain that is added come last on the way in, and first on the way out.
+        let mut stages: SmallVec<[Stage; 2]> = (0..count)
+            .map(|n| {
+                let run = if declared_order { n } else { count - 1 - n };
+                stage(run, wants[run].response_body, wants[run].response_trailers)
+            })
+            .collect();
+        let known = &mut self.outbound.stages;
+        if declared_order {
+            known.append(&mut stages);
+        } else {
+            stages.append(known);
+            *known = stages;
+        }
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Flow {
     pub stages: SmallVec<[Stage; 2]>,
     /// The stages that have let the headers through.
     pub headers: usize,
+    /// The stages that have seen the body.
+    pub body: usize,
     /// The stage that ended the stream with the headers: nothing of the body passes it.
     pub cut: Option<usize>,
     /// What the callback that runs can look at, and whose callback it is.
@@ -85,6 +87,7 @@ impl Default for Flow {
         Flow {
             stages: SmallVec::new(),
             headers: 0,
+            body: 0,
             cut: None,
             current: None,
             changed: false,
@@ -102,6 +105,7 @@ impl Flow {
     pub fn restart(&mut self) {
         self.stages.clear();
         self.headers = 0;
+        self.body = 0;
         self.cut = None;
         self.current = None;
         self.changed = false;

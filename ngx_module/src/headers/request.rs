@@ -10,6 +10,7 @@ use super::list::{self, nginx_hash};
 use super::{Refused, check_name, check_pairs, check_value, is_token};
 use crate::pool;
 use crate::properties::scheme;
+use crate::request::Request;
 
 /// Appends the first value of `name` to `value`.
 ///
@@ -341,6 +342,10 @@ unsafe fn set_path(r: *mut ngx_http_request_t, path: &[u8]) -> Result<(), Refuse
             None => (*r).exten = exten,
         }
         ((*r).uri_start, (*r).uri_end, (*r).uri_ext, (*r).args_start, (*r).state) = before;
+        let request = Request::of(r);
+        if parsed.is_some() && !request.is_null() {
+            (*request).reroute = true;
+        }
         parsed.map(|_| ()).ok_or_else(malformed)
     }
 }

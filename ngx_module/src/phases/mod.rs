@@ -5,6 +5,7 @@ mod header_filter;
 mod log;
 mod pause;
 mod request_body;
+mod reread;
 mod rewrite;
 mod streaming;
 

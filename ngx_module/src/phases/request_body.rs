@@ -11,7 +11,7 @@ use nginx_sys::{
 };
 
 use super::pause::{self, CannotWait};
-use super::{rewrite, streaming};
+use super::{reread, rewrite, streaming};
 use crate::conf::LocConf;
 use crate::flow::drive::{self, Stop};
 use crate::flow::{Chunk, Direction, Marks, consume, free_links};
@@ -51,12 +51,12 @@ pub(super) unsafe fn read(request: *mut Request, loc: &LocConf) -> ngx_int_t {
         if !(*request).inbound.wants_body() || headers::request::end_stream(r) {
             return rc::DECLINED;
         }
-        if !(*r).request_body.is_null() || (*r).discard_body() != 0 {
-            // Another location, or another module, has read it. Nothing of it will come again.
-            if !is_passed {
-                return rewrite::finish(request, Stop::Failed);
-            }
+        if (*r).discard_body() != 0 {
+            // Somebody has thrown it away.
             return rc::DECLINED;
+        }
+        if !(*r).request_body.is_null() {
+            return reread::begin(request, loc);
         }
         if is_passed && streaming::is_wanted(r, loc.body_buffer(Direction::Request)) {
             (*request).streams_body = true;
@@ -94,6 +94,7 @@ unsafe extern "C" fn on_body_read(r: *mut ngx_http_request_t) {
             return;
         }
         (*request).progress = Progress::Passed;
+        (*request).inbound.body = (*request).inbound.stages.len();
         pause::end(request, Direction::Request);
         if (*request).inbound.changed {
             headers::request::set_length(r, (*request).inbound.passed);
@@ -286,6 +287,18 @@ unsafe fn go_on(request: *mut Request) {
         }
         if was_resumed {
             pause::end(request, Direction::Request);
+            if (*request).reread.is_some() {
+                if (*request).inbound.ended {
+                    if let Err(stop) = reread::end(request) {
+                        ngx_http_finalize_request(r, rewrite::finish(request, stop));
+                        return;
+                    }
+                    (*r).read_event_handler = Some(ngx_http_block_reading);
+                    (*r).write_event_handler = Some(ngx_http_core_run_phases);
+                    ngx_http_core_run_phases(r);
+                }
+                return;
+            }
             if let Some(parked) = (*request).parked.take() {
                 (*r).read_event_handler = Some(parked);
             }
@@ -329,6 +342,9 @@ pub unsafe fn pass(request: *mut Request, chunk: Chunk, marks: Marks) -> Result<
         (*inbound).ended |= marks.last;
         if (*request).streams_body && (*inbound).changed {
             check_length(request, marks.last)?;
+        }
+        if let Some(reread) = &mut (*request).reread {
+            return reread::keep(reread, chunk, (*inbound).changed);
         }
         let (link, is_own) = match chunk {
             Chunk::Chain { head, .. } => (head, false),

@@ -1,10 +1,12 @@
-//! Rewrite phase: on_request_headers of each filter, in order, and then the body, when a filter looks at it.
+//! Rewrite phase: on_request_headers of each filter, in order, and then the body, when a filter looks at it. When a filter
+//! has changed the path, nginx matches the location again after that.
 //!
 //! Nginx runs handlers of a phase from the last registered to the first, so this one comes before the rewrite module:
 //! filters see a request before `return`, `rewrite` and `set` of their location do.
 
 use nginx_sys::{
-    ngx_handle_read_event, ngx_http_request_t, ngx_http_test_reading, ngx_int_t, ngx_post_event, ngx_posted_events,
+    ngx_handle_read_event, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_request_t, ngx_http_test_reading,
+    ngx_int_t, ngx_post_event, ngx_posted_events,
 };
 
 use super::pause::{self, CannotWait};
@@ -29,8 +31,10 @@ unsafe fn run(r: *mut ngx_http_request_t) -> ngx_int_t {
         }
         let loc = LocConf::of(r);
         let mut request = Request::of(r);
+        let is_rerouted = !request.is_null() && std::mem::take(&mut (*request).is_rerouted);
         let Some((chain, filters)) = loc.chain() else {
-            if !request.is_null() {
+            // Filters that sent the request here stay with it.
+            if !request.is_null() && !is_rerouted {
                 (*request).enter_chain(NO_CHAIN);
             }
             return rc::DECLINED;
@@ -43,18 +47,41 @@ unsafe fn run(r: *mut ngx_http_request_t) -> ngx_int_t {
         }
         // A location that inherits the chain of the one before goes on with the contexts that there are.
         if (*request).chain != chain {
-            (*request).enter_chain(chain);
+            if is_rerouted {
+                (*request).add_chain(chain);
+            } else {
+                (*request).enter_chain(chain);
+            }
             if request::create_contexts(request, loc, filters).is_err() {
                 return finish(request, Stop::Failed);
             }
         }
-        match (*request).progress {
+        let code = match (*request).progress {
             Progress::New | Progress::Waiting => proceed(request, loc),
             // `request_body.rs` goes on.
             Progress::Reading => rc::DONE,
             Progress::Passed => rc::DECLINED,
+        };
+        if code == rc::DECLINED { go_on(request) } else { code }
+    }
+}
+
+/// The filters are done with the request: nginx goes on with the location, or looks for another one, as it does after
+/// `rewrite ... last` (src/http/ngx_http_core_module.c, ngx_http_core_post_rewrite_phase).
+unsafe fn go_on(request: *mut Request) -> ngx_int_t {
+    // SAFETY: see `handler`. Each handler of a phase knows the number of the first one behind the phase.
+    unsafe {
+        let r = (*request).r;
+        if std::mem::take(&mut (*request).reroute) {
+            (*request).is_rerouted = true;
+            (*r).set_uri_changed(1);
+            let cmcf: *mut ngx_http_core_main_conf_t = (*(*r).main_conf.add(ngx_http_core_module.ctx_index)).cast();
+            let handlers = (*cmcf).phase_engine.handlers;
+            // nginx adds one to it. The other handlers of the phase, those of the location that is left, do not run.
+            (*r).phase_handler = (*handlers.add((*r).phase_handler as usize)).next as ngx_int_t - 1;
         }
     }
+    rc::DECLINED
 }
 
 /// Shows the headers to the filters that have not seen them, and has the body read.

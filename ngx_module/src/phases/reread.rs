@@ -1,0 +1,105 @@
+//! A request body that nginx has read before filters look at it: another location's filters, or another module, came first.
+//! The filters see it piece by piece, and what they make of it takes its place.
+
+use nginx_sys::ngx_int_t;
+
+use super::rewrite;
+use crate::conf::LocConf;
+use crate::flow::drive::{self, Stop};
+use crate::flow::{Chunk, Direction, Marks};
+use crate::request::{Progress, Request, Reread};
+use crate::{headers, rc};
+
+/// The body is shown in pieces of this size.
+const PIECE: usize = 64 << 10;
+
+/// Shows the body to the filters that have not seen it. The result is what the phase handler returns.
+///
+/// # Safety
+/// `request` belongs to a live request in the rewrite phase, whose body nginx has read.
+pub(super) unsafe fn begin(request: *mut Request, loc: &LocConf) -> ngx_int_t {
+    // SAFETY: see above. The buffers stay as they are while they are read.
+    unsafe {
+        let r = (*request).r;
+        let (body, _) = Chunk::of((*(*r).request_body).bufs);
+        let len = body.len();
+        let inbound = &raw mut (*request).inbound;
+        let first = (*inbound).body;
+        if len == 0 || first >= (*inbound).stages.len() {
+            return rc::DECLINED;
+        }
+        // A larger one can be looked at, but not changed.
+        let is_small = len <= loc.body_buffer(Direction::Request);
+        (*request).reread = Some(Reread { kept: is_small.then(Vec::new) });
+        (*request).progress = Progress::Reading;
+        (*inbound).ended = false;
+        (*inbound).changed = false;
+        (*inbound).passed = 0;
+        let mut at = 0;
+        while at < len {
+            let mut piece = Vec::new();
+            let size = PIECE.min(len - at);
+            let result = match body.read(at, size, &mut piece) {
+                Err(_) => Err(Stop::Nginx(rc::INTERNAL_SERVER_ERROR)),
+                Ok(()) => {
+                    at += size;
+                    let marks = Marks { last: at == len, flush: false };
+                    drive::data(request, loc, Direction::Request, first, Chunk::Bytes(piece), marks)
+                }
+            };
+            if let Err(stop) = result {
+                (*request).reread = None;
+                return rewrite::finish(request, stop);
+            }
+        }
+        if (*inbound).ended {
+            return match end(request) {
+                Ok(()) => rc::DECLINED,
+                Err(stop) => rewrite::finish(request, stop),
+            };
+        }
+        match rewrite::wait(request, loc) {
+            Ok(()) => rc::DONE,
+            Err(_) => rewrite::finish(request, Stop::Nginx(rc::INTERNAL_SERVER_ERROR)),
+        }
+    }
+}
+
+/// Takes what has passed the last filter.
+pub(super) fn keep(reread: &mut Reread, chunk: Chunk, is_changed: bool) -> Result<(), Stop> {
+    let Some(kept) = &mut reread.kept else {
+        return if is_changed { Err(Stop::TooLarge) } else { Ok(()) };
+    };
+    if let Chunk::Bytes(bytes) = chunk {
+        kept.extend_from_slice(&bytes);
+    }
+    Ok(())
+}
+
+/// All of the body has passed the filters.
+///
+/// # Safety
+/// As [`begin`].
+pub(super) unsafe fn end(request: *mut Request) -> Result<(), Stop> {
+    // SAFETY: see above.
+    unsafe {
+        let r = (*request).r;
+        (*request).progress = Progress::Passed;
+        (*request).inbound.body = (*request).inbound.stages.len();
+        let Some(Reread { kept: Some(kept) }) = (*request).reread.take() else { return Ok(()) };
+        if !(*request).inbound.changed {
+            return Ok(());
+        }
+        headers::request::set_length(r, kept.len() as u64);
+        let body = (*r).request_body;
+        (*body).bufs = std::ptr::null_mut();
+        // The file has what nginx read.
+        (*body).temp_file = std::ptr::null_mut();
+        if !kept.is_empty() {
+            let marks = Marks { last: true, flush: false };
+            let chain = (*request).inbound.output.chain((*r).pool, kept, marks);
+            (*body).bufs = chain.ok_or(Stop::Nginx(rc::INTERNAL_SERVER_ERROR))?;
+        }
+    }
+    Ok(())
+}
