@@ -15,7 +15,7 @@ CONF
     $block->set_value(http_config => <<'CONF') unless $block->http_config;
 server {
     listen 127.0.0.1:$TEST_NGINX_PORT_1;
-    location / {
+    location ~ ^/ {
         return 200 "$request_method $request_uri $http_host\n";
     }
     location /headers {
@@ -99,7 +99,7 @@ get request :authority -> 0 some.example
 
 === TEST 5: :path: target of the upstream's request, $uri, $args and $request_uri
 --- config
-location /t {
+location ~ ^/ {
     proxy_wasm probe 'replace request :path /new/place?b=2';
     proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1;
     add_header x-uri "$uri $args $arg_b";
@@ -113,7 +113,7 @@ x-uri: /new/place b=2 2
 
 
 
-=== TEST 6: :path: the location stays that of the client's target
+=== TEST 6: :path: the location is that of the new one
 --- config
 location /t {
     proxy_wasm probe 'replace request :path /other';
@@ -125,7 +125,7 @@ location /other {
 --- request
 GET /t
 --- response_body
-t /other
+other
 
 
 
@@ -159,7 +159,7 @@ b
 
 === TEST 9: :path: escapes and dots are decoded for $uri, and the upstream gets them as they are
 --- config
-location /t {
+location ~ ^/ {
     proxy_wasm probe 'replace request :path /a/./b/../%63%20d//e?x=%20%2F';
     proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1;
     add_header x-uri "$uri|$args";
@@ -175,7 +175,7 @@ x-uri: /a/c d/e|x=%20%2F
 
 === TEST 10: :path: without a query there are no arguments any more
 --- config
-location /t {
+location ~ ^/ {
     proxy_wasm probe 'replace request :path /plain; get request :path';
     return 200 "$uri [$args] $is_args $request_uri\n";
 }
@@ -188,7 +188,7 @@ GET /t?a=1
 
 === TEST 11: :path: a question mark with nothing behind it
 --- config
-location /t {
+location ~ ^/ {
     proxy_wasm probe 'replace request :path /plain?';
     return 200 "$uri [$args] $request_uri\n";
 }
@@ -276,7 +276,7 @@ get request :authority -> 0 abs.example
 
 === TEST 17: :path: replaced where the client sent an absolute URI without one
 --- config
-location = / {
+location ~ ^/ {
     proxy_wasm probe 'replace request :path /a/../b?x';
     return 200 "$uri $args\n";
 }

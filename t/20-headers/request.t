@@ -437,6 +437,8 @@ x-body: hello
 --- config
 location /t {
     proxy_wasm probe 'get request x-left; add request x-left over; replace request :path /x; replace request :method PUT; get request x-left';
+}
+location /x {
     return 200 "$uri\n";
 }
 location /u {
