@@ -17,6 +17,8 @@ void ngx_http_wasm_unload_plugin(void *plugin);
 void *ngx_http_wasm_on_configure(void *plugin, const unsigned char *conf, size_t size);
 void ngx_http_wasm_delete_plugin_ctx(void *plugin_ctx);
 intptr_t ngx_http_wasm_on_http(void *plugin_ctx, ngx_http_request_t *r, int kind);
+intptr_t ngx_http_wasm_on_body(void *plugin_ctx, ngx_http_request_t *r, int is_response, const unsigned char *body,
+                               size_t size, int is_end, ngx_str_t *changed);
 intptr_t ngx_http_wasm_fetch_local_body(ngx_http_request_t *r, ngx_str_t *body);
 ]]
 
@@ -24,6 +26,8 @@ local REQUEST_HEADERS = 1
 local RESPONSE_HEADERS = 4
 local OK = 0
 local ANSWER = 1
+local CHANGED = 2
+local HELD = 3
 
 local _M = { _VERSION = "0.1.0" }
 
@@ -69,6 +73,7 @@ end
 -- Where there is a request of a client. Timers and init_worker_by_lua* have one too, made up by the Lua module.
 local REQUEST_PHASES = { server_rewrite = true, rewrite = true, access = true, content = true }
 local RESPONSE_PHASES = { header_filter = true }
+local BODY_PHASES = { body_filter = true }
 
 local function current_request(plugin_ctx, phases)
     if not is_cdata(plugin_ctx) then
@@ -120,6 +125,66 @@ function _M.on_http_response_headers(plugin_ctx)
     end
     if C.ngx_http_wasm_on_http(plugin_ctx, r, RESPONSE_HEADERS) ~= OK then
         return nil, "failed to run proxy_on_http_response_headers"
+    end
+    return true
+end
+
+-- Runs proxy_on_request_body, in rewrite_by_lua* or access_by_lua*, on `body`; `end_of_body` is false when more follows.
+-- When the filter has changed the body, the second result is the new one, which has become the request's if it is whole;
+-- when the filter waits for more, it is "".
+function _M.on_http_request_body(plugin_ctx, body, end_of_body)
+    local r, err = current_request(plugin_ctx, REQUEST_PHASES)
+    if not r then
+        return nil, err
+    end
+    body = body or ""
+    if type(body) ~= "string" then
+        return nil, "bad body"
+    end
+    local is_end = end_of_body ~= false and end_of_body ~= 0
+    local changed = ffi.new("ngx_str_t[1]")
+    local rc = C.ngx_http_wasm_on_body(plugin_ctx, r, 0, body, #body, is_end and 1 or 0, changed)
+    if rc == ANSWER then
+        return answer(r)
+    end
+    if rc == CHANGED then
+        local now = ffi.string(changed[0].data, changed[0].len)
+        if is_end then
+            ngx.req.read_body()
+            ngx.req.set_body_data(now)
+        end
+        return true, now
+    end
+    if rc == HELD then
+        return true, ""
+    end
+    if rc ~= OK then
+        return nil, "failed to run proxy_on_http_request_body"
+    end
+    return true
+end
+
+-- Runs proxy_on_response_body, in body_filter_by_lua*, on ngx.arg. What the filter changes or holds back is changed or held
+-- back there. A filter that changes the length needs `ngx.header.content_length = nil` in header_filter_by_lua*.
+function _M.on_http_response_body(plugin_ctx)
+    local r, err = current_request(plugin_ctx, BODY_PHASES)
+    if not r then
+        return nil, err
+    end
+    local body, is_end = ngx.arg[1] or "", ngx.arg[2]
+    if body == "" and not is_end then
+        return true
+    end
+    local changed = ffi.new("ngx_str_t[1]")
+    local rc = C.ngx_http_wasm_on_body(plugin_ctx, r, 1, body, #body, is_end and 1 or 0, changed)
+    if rc == CHANGED then
+        ngx.arg[1] = ffi.string(changed[0].data, changed[0].len)
+    elseif rc == HELD then
+        ngx.arg[1] = nil
+    elseif rc ~= OK then
+        -- Nothing leaves that the filter could not look at.
+        ngx.arg[1] = nil
+        return nil, "failed to run proxy_on_http_response_body"
     end
     return true
 end

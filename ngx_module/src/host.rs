@@ -12,6 +12,7 @@ use ngx_wasm::proxy_wasm::{
 use crate::conf::LocConf;
 use crate::flow::{Chunk, Direction, Flow, Hold};
 use crate::headers::{self, Refused};
+use crate::lua::LuaBody;
 use crate::request::Request;
 use crate::{log, phases, properties};
 
@@ -119,8 +120,14 @@ impl<'a> RequestHost<'a> {
     /// Headers that have gone cannot be changed. In Envoy this has no effect either, and any status but Ok would end Rust
     /// guests.
     fn is_too_late(&mut self, map: MapType) -> bool {
-        // SAFETY: `writable` found the request live.
-        let is_late = map == MapType::ResponseHeaders && unsafe { (*self.request).response_gone };
+        // SAFETY: `writable` found the request live. The header filter of Lua may come behind ours.
+        let is_late = map == MapType::ResponseHeaders
+            && unsafe {
+                match self.filter {
+                    LUA => (*(*self.request).r).header_sent() != 0,
+                    _ => (*self.request).response_gone,
+                }
+            };
         if is_late {
             self.log(LogLevel::Warn, b"the response headers have been sent: a change of them has no effect");
         }
@@ -143,10 +150,22 @@ impl<'a> RequestHost<'a> {
         }
     }
 
+    /// What Lua shows to the filter that it runs.
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn lua_body(&self, buffer: BufferType) -> Option<&mut LuaBody> {
+        let request = self.request()?;
+        // SAFETY: the request is live, and one borrow at a time is short.
+        let body = unsafe { (*request).lua_body.as_mut() }?;
+        (body.buffer == buffer).then_some(body)
+    }
+
     /// The body that this filter can look at: what its callback is about, or what it holds.
     unsafe fn body(&self, buffer: BufferType) -> Result<Body<'_>, Status> {
         // SAFETY: the request is live, and nothing changes it while the body is looked at.
         unsafe {
+            if self.filter == LUA {
+                return Ok(Body::Held(&self.lua_body(buffer).ok_or(Status::NotFound)?.bytes));
+            }
             let (_, flow, n) = self.stage(buffer).ok_or(Status::NotFound)?;
             if let Some((shown, chunk)) = &(*flow).current
                 && *shown == n
@@ -333,8 +352,19 @@ impl Host for RequestHost<'_> {
     fn buffer_write(&mut self, buffer: BufferType, start: u32, size: u32, bytes: &[u8]) -> Result<(), Status> {
         // SAFETY: see `buffer_read`.
         unsafe {
-            let (direction, flow, n) = self.stage(buffer).ok_or(Status::NotFound)?;
             let len = self.body(buffer)?.len();
+            if self.filter == LUA {
+                let limit = LocConf::of((*self.request).r).body_buffer(Direction::Response).max(len);
+                let body = self.lua_body(buffer).ok_or(Status::NotFound)?;
+                body.is_changed = true;
+                if len.saturating_add(bytes.len()) > limit {
+                    body.is_too_large = true;
+                } else {
+                    splice(&mut body.bytes, start, size, bytes);
+                }
+                return Ok(());
+            }
+            let (direction, flow, n) = self.stage(buffer).ok_or(Status::NotFound)?;
             // What is larger than filters may hold ends the request when the callback ends.
             let limit = LocConf::of((*self.request).r).body_buffer(direction).max(len);
             let replaced = len.saturating_sub(start as usize).min(size as usize);

@@ -9,7 +9,7 @@ use crate::conf::{LocConf, MainConf};
 use crate::flow::drive::Stop;
 use crate::flow::{Direction, Flow, Stage};
 use crate::host::RequestHost;
-use crate::lua::LuaRun;
+use crate::lua::{LuaBody, LuaRun};
 use crate::module::ngx_http_wasm_module;
 use crate::{log, pool};
 
@@ -89,6 +89,8 @@ pub struct Request {
     pub answered: bool,
     /// A filter that Lua runs asked to go on, in the callback that is running.
     pub lua_resumed: bool,
+    /// The body that a callback of such a filter is about.
+    pub lua_body: Option<LuaBody>,
     /// The client asked with HEAD, whatever filters made of the method.
     pub is_head: bool,
     /// A filter did something that must not go on the wire; the request fails.
@@ -97,6 +99,8 @@ pub struct Request {
     pub closed: bool,
     /// There is a response, whose headers filters can look at.
     pub response_started: bool,
+    /// The filters of the location have begun to look at it.
+    pub response_shown: bool,
     /// What the handler of the location sends as body is not wanted any more.
     pub discard_body: bool,
     /// What goes out in its place, when the body filter is to send it.
@@ -156,11 +160,13 @@ impl Request {
             local_response: None,
             answered: false,
             lua_resumed: false,
+            lua_body: None,
             // SAFETY: the request is live.
             is_head: unsafe { (*r).method } == nginx_sys::NGX_HTTP_HEAD as usize,
             refused: false,
             closed: false,
             response_started: false,
+            response_shown: false,
             discard_body: false,
             other_body: std::ptr::null_mut(),
             failed: false,
@@ -231,6 +237,7 @@ impl Request {
         self.reread = None;
         self.streams_body = false;
         self.response_started = false;
+        self.response_shown = false;
         self.response_gone = false;
         self.no_response_body = false;
     }

@@ -3,6 +3,7 @@
 //!
 //! The Lua module of nginx need not be there: nothing here uses it.
 
+mod body;
 mod plugin;
 
 use std::ffi::{c_int, c_void};
@@ -10,12 +11,14 @@ use std::ptr;
 use std::rc::Rc;
 
 use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_str_t, u_char};
-use ngx_wasm::proxy_wasm::{Action, Callback, ContextId};
+use ngx_wasm::proxy_wasm::{Action, CallError, Callback, ContextId, Vm};
 
 use crate::conf::LocConf;
 use crate::guard::guard;
+use crate::host::RequestHost;
 use crate::request::Request;
 use crate::{headers, local_response, pool, rc};
+pub use body::LuaBody;
 use plugin::{Plugin, PluginContext};
 
 /// `ngx_http_wasm_on_http`: headers of the request.
@@ -32,6 +35,10 @@ pub struct LuaRun {
     context: ContextId,
     generation: u64,
     ended: bool,
+    /// What it holds of the response body.
+    held: Vec<u8>,
+    /// What it made of the last piece.
+    changed: Vec<u8>,
 }
 
 /// Bytes that Lua passed.
@@ -124,7 +131,20 @@ pub unsafe extern "C" fn ngx_http_wasm_fetch_local_body(r: *mut ngx_http_request
     })
 }
 
-unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_int) -> Option<ngx_int_t> {
+/// What becomes of a callback: a filter that answered, or a result.
+enum Outcome {
+    Answered,
+    Done(Action),
+}
+
+/// Runs a callback of a filter, and looks at what it asked for beside its answer. `None`: it failed, and the log says why.
+unsafe fn call(
+    plugin: &Rc<PluginContext>,
+    r: *mut ngx_http_request_t,
+    is_response: bool,
+    body: Option<LuaBody>,
+    callback: impl FnOnce(ContextId, &mut Vm, &mut RequestHost<'_>) -> Result<Action, CallError>,
+) -> Option<(*mut Request, Outcome)> {
     // SAFETY: see `ngx_http_wasm_on_http`.
     unsafe {
         // The Lua module makes up requests for timers and the like, without a list of headers.
@@ -140,20 +160,11 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
             return None;
         }
         let (context, generation) = context_in(request, plugin)?;
-        if kind == RESPONSE_HEADERS {
-            (*request).response_started = true;
-        }
+        (*request).response_started |= is_response;
         (*request).refused = false;
         (*request).lua_resumed = false;
-        let action = plugin.call(request, generation, |vm, host| match kind {
-            REQUEST_HEADERS if vm.has(Callback::OnRequestHeaders) => {
-                vm.on_request_headers(context, headers::request::count(r), headers::request::end_stream(r), host)
-            }
-            RESPONSE_HEADERS if vm.has(Callback::OnResponseHeaders) => {
-                vm.on_response_headers(context, headers::response::count(r), headers::response::end_stream(r), host)
-            }
-            _ => Ok(Action::Continue),
-        })?;
+        (*request).lua_body = body;
+        let action = plugin.call(request, generation, |vm, host| callback(context, vm, host))?;
         if std::mem::take(&mut (*request).closed) {
             plugin.complain(r, "closed the stream");
             return None;
@@ -162,17 +173,38 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
             return None;
         }
         if (*request).local_response.is_some() {
-            if kind == REQUEST_HEADERS {
-                return Some(ANSWER);
+            return Some((request, Outcome::Answered));
+        }
+        let is_resumed = std::mem::take(&mut (*request).lua_resumed);
+        Some((request, Outcome::Done(if is_resumed { Action::Continue } else { action })))
+    }
+}
+
+unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_int) -> Option<ngx_int_t> {
+    // SAFETY: see `ngx_http_wasm_on_http`.
+    unsafe {
+        let is_response = kind == RESPONSE_HEADERS;
+        let (request, outcome) = call(plugin, r, is_response, None, |context, vm, host| match kind {
+            REQUEST_HEADERS if vm.has(Callback::OnRequestHeaders) => {
+                vm.on_request_headers(context, headers::request::count(r), headers::request::end_stream(r), host)
             }
-            let response = (*request).local_response.take()?;
-            return local_response::replace_later(request, *response).ok().map(|()| rc::OK);
+            RESPONSE_HEADERS if vm.has(Callback::OnResponseHeaders) => {
+                vm.on_response_headers(context, headers::response::count(r), headers::response::end_stream(r), host)
+            }
+            _ => Ok(Action::Continue),
+        })?;
+        match outcome {
+            Outcome::Answered if !is_response => Some(ANSWER),
+            Outcome::Answered => {
+                let response = (*request).local_response.take()?;
+                local_response::replace_later(request, *response).ok().map(|()| rc::OK)
+            }
+            Outcome::Done(Action::Continue | Action::EndStream) => Some(rc::OK),
+            Outcome::Done(_) => {
+                plugin.complain(r, "paused a request, and nothing can resume it");
+                None
+            }
         }
-        if !matches!(action, Action::Continue | Action::EndStream) && !(*request).lua_resumed {
-            plugin.complain(r, "paused a request, and nothing can resume it");
-            return None;
-        }
-        Some(rc::OK)
     }
 }
 
@@ -191,7 +223,14 @@ unsafe fn context_in(request: *mut Request, plugin: &Rc<PluginContext>) -> Optio
             return None;
         }
         let (context, generation) = plugin.create_stream(request)?;
-        (*request).lua.push(LuaRun { plugin: plugin.clone(), context, generation, ended: false });
+        (*request).lua.push(LuaRun {
+            plugin: plugin.clone(),
+            context,
+            generation,
+            ended: false,
+            held: Vec::new(),
+            changed: Vec::new(),
+        });
         Some((context, generation))
     }
 }

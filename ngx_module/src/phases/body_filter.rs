@@ -74,7 +74,7 @@ unsafe fn is_filtered(request: *mut Request) -> bool {
     // SAFETY: see `filter`.
     unsafe {
         let outbound = &(*request).outbound;
-        if !(*request).response_started || outbound.stages.is_empty() || outbound.ended {
+        if !(*request).response_shown || outbound.stages.is_empty() || outbound.ended {
             return false;
         }
         let looks = outbound.wants_body() || outbound.wants_trailers();

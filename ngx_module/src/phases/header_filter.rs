@@ -51,14 +51,11 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
         if request.is_null() {
             return next(r);
         }
-        let is_first = !(*request).response_started && (*request).has_filters();
-        if !is_first {
-            (*request).response_started = true;
-            (*request).response_gone = true;
+        (*request).response_started = true;
+        if !(*request).has_filters() || std::mem::replace(&mut (*request).response_shown, true) {
             keep_framing(request);
             return next(r);
         }
-        (*request).response_started = true;
         // A filter has answered while the handler was at work.
         let mut body = None;
         if let Some(response) = (*request).local_response.take() {

@@ -1,0 +1,134 @@
+//! on_request_body and on_response_body of filters that Lua runs. Lua brings the bytes, and takes what the filter makes of
+//! them.
+
+use std::ffi::{c_int, c_void};
+use std::rc::Rc;
+
+use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_str_t, u_char};
+use ngx_wasm::proxy_wasm::{Action, BufferType, Callback};
+
+use super::plugin::PluginContext;
+use super::{ANSWER, Outcome, bytes, call};
+use crate::conf::LocConf;
+use crate::flow::Direction;
+use crate::guard::guard;
+use crate::rc;
+use crate::request::Request;
+
+/// `ngx_http_wasm_on_body`: the filter has changed the body.
+const CHANGED: ngx_int_t = 2;
+/// `ngx_http_wasm_on_body`: the filter holds the body until more of it comes.
+const HELD: ngx_int_t = 3;
+
+/// A body that Lua shows to a filter.
+pub struct LuaBody {
+    pub buffer: BufferType,
+    pub bytes: Vec<u8>,
+    pub is_changed: bool,
+    /// A filter made it larger than the configuration allows.
+    pub is_too_large: bool,
+}
+
+/// Runs on_request_body, or on_response_body when `is_response`: 0, [`ANSWER`], [`CHANGED`] with the bytes in `changed`,
+/// [`HELD`], or NGX_ERROR with the reason in the log.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ngx_http_wasm_on_body(
+    context: *mut c_void,
+    r: *mut ngx_http_request_t,
+    is_response: c_int,
+    body: *const u_char,
+    size: usize,
+    is_end: c_int,
+    changed: *mut ngx_str_t,
+) -> ngx_int_t {
+    // SAFETY: Lua holds the plugin context, passes its current request, a string, and a string to fill.
+    guard(rc::ERROR, || unsafe {
+        let context = context.cast::<PluginContext>();
+        Rc::increment_strong_count(context);
+        let plugin = Rc::from_raw(context);
+        run(&plugin, r, is_response != 0, bytes(body, size), is_end != 0, changed).unwrap_or(rc::ERROR)
+    })
+}
+
+unsafe fn run(
+    plugin: &Rc<PluginContext>,
+    r: *mut ngx_http_request_t,
+    is_response: bool,
+    piece: &[u8],
+    is_end: bool,
+    changed: *mut ngx_str_t,
+) -> Option<ngx_int_t> {
+    // SAFETY: see `ngx_http_wasm_on_body`.
+    unsafe {
+        let (direction, buffer, callback) = match is_response {
+            true => (Direction::Response, BufferType::ResponseBody, Callback::OnResponseBody),
+            false => (Direction::Request, BufferType::RequestBody, Callback::OnRequestBody),
+        };
+        // What the filter holds comes first, and all of it is shown again.
+        let mut all = take_held(r, plugin);
+        let was_held = !all.is_empty();
+        all.extend_from_slice(piece);
+        if was_held && all.len() > LocConf::of(r).body_buffer(direction) {
+            plugin.complain(r, "holds more of a body than its buffer may have");
+            return None;
+        }
+        let len = u32::try_from(all.len()).ok()?;
+        let shown = LuaBody { buffer, bytes: all, is_changed: false, is_too_large: false };
+        let (request, outcome) = call(plugin, r, is_response, Some(shown), |context, vm, host| {
+            if !vm.has(callback) {
+                return Ok(Action::Continue);
+            }
+            match is_response {
+                true => vm.on_response_body(context, len, is_end, host),
+                false => vm.on_request_body(context, len, is_end, host),
+            }
+        })?;
+        let body = (*request).lua_body.take()?;
+        if body.is_too_large {
+            plugin.complain(r, "made a body larger than its buffer may be");
+            return None;
+        }
+        match outcome {
+            Outcome::Answered if is_response => {
+                (*request).local_response = None;
+                plugin.complain(r, "answered after the headers of the response had gone");
+                None
+            }
+            Outcome::Answered => Some(ANSWER),
+            Outcome::Done(Action::Continue | Action::EndStream) => {
+                if !body.is_changed && !was_held {
+                    return Some(rc::OK);
+                }
+                // Lua copies it at once; the next piece takes its place.
+                let run = (*request).lua.iter_mut().find(|run| Rc::ptr_eq(&run.plugin, plugin))?;
+                run.changed = body.bytes;
+                *changed = ngx_str_t { len: run.changed.len(), data: run.changed.as_mut_ptr() };
+                Some(CHANGED)
+            }
+            Outcome::Done(_) if is_end => {
+                plugin.complain(r, "paused at the end of a body, and nothing can resume it");
+                None
+            }
+            Outcome::Done(action) => {
+                let held = if action == Action::PauseAndDrop { Vec::new() } else { body.bytes };
+                if held.len() > LocConf::of(r).body_buffer(direction) {
+                    plugin.complain(r, "holds more of a body than its buffer may have");
+                    return None;
+                }
+                let run = (*request).lua.iter_mut().find(|run| Rc::ptr_eq(&run.plugin, plugin))?;
+                run.held = held;
+                Some(HELD)
+            }
+        }
+    }
+}
+
+/// What the filter holds of a body in this request.
+unsafe fn take_held(r: *mut ngx_http_request_t, plugin: &Rc<PluginContext>) -> Vec<u8> {
+    // SAFETY: see `ngx_http_wasm_on_body`.
+    unsafe {
+        let Some(request) = Request::of(r).as_mut() else { return Vec::new() };
+        let run = request.lua.iter_mut().find(|run| Rc::ptr_eq(&run.plugin, plugin));
+        run.map(|run| std::mem::take(&mut run.held)).unwrap_or_default()
+    }
+}
