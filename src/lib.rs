@@ -10,3 +10,4 @@
 pub mod proxy_wasm;
 pub mod vm;
 mod wasi;
+pub mod x509;

@@ -9,7 +9,7 @@ use ngx_wasm::proxy_wasm::LocalResponse;
 
 use crate::headers::{self, Refused};
 use crate::request::Request;
-use crate::{log, phases, pool, rc};
+use crate::{log, phases, pool, properties, rc};
 
 /// Answers a request in a phase handler. The result is what the handler returns.
 ///
@@ -118,6 +118,7 @@ unsafe fn prepare(request: *mut Request, response: LocalResponse) -> Option<*mut
 unsafe fn set_headers(r: *mut ngx_http_request_t, response: LocalResponse) -> Vec<u8> {
     // SAFETY: see the callers.
     unsafe {
+        properties::note_details(r, &response.details);
         let response = if headers::request::is_grpc(r) { as_grpc(response) } else { response };
         ngx_http_clean_header(r);
         (*r).headers_out.status = response.status as usize;

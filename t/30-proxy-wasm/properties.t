@@ -161,7 +161,7 @@ location /t {
 ^property connection\|id -> 0 \S+
 property connection\|mtls -> 0 \\x00
 property connection\|tls_version -> 1
-property connection\|requested_server_name -> 1
+property connection\|requested_server_name -> 0
 property connection\|nonsense -> 1$
 
 
@@ -259,7 +259,7 @@ location /t {
 set-property ngx|uri /x -> 2
 set-property ngx|nonsense 1 -> 1
 set-property plugin_name x -> 2
-set-property request|path /x -> 1
+set-property request|path /x -> 2
 property ngx|uri -> 0 /t
 
 

@@ -1,0 +1,98 @@
+//! What Envoy tells of its configuration, in the terms of nginx: `node`, `cluster_name`, `route_name`, `xds.*`.
+
+use nginx_sys::{ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_http_request_t};
+
+use super::{number, text, upstream, variables};
+
+/// Envoy's number for a listener whose clients come from outside.
+const INBOUND: i64 = 1;
+
+/// Whether [`get`] knows the name, now or at another time.
+pub fn knows(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"node"
+            | b"cluster_name"
+            | b"cluster_metadata"
+            | b"route_name"
+            | b"route_metadata"
+            | b"listener_direction"
+            | b"listener_metadata"
+            | b"upstream_host_metadata"
+            | b"metadata"
+            | b"connection_id"
+    )
+}
+
+/// Appends a property whose path is one name.
+///
+/// # Safety
+/// `r` is a live request, here and below.
+pub unsafe fn get(r: *mut ngx_http_request_t, name: &[u8], value: &mut Vec<u8>) -> bool {
+    // SAFETY: see above.
+    unsafe {
+        match name {
+            b"connection_id" => number(value, (*(*r).connection).number),
+            // There is none, and no message of protocol buffers has no bytes.
+            b"metadata" => true,
+            name if knows(name) => xds(r, name, value),
+            _ => false,
+        }
+    }
+}
+
+/// Appends `xds.<name>`.
+pub unsafe fn xds(r: *mut ngx_http_request_t, name: &[u8], value: &mut Vec<u8>) -> bool {
+    // SAFETY: see `get`; the core module has a configuration in every location.
+    unsafe {
+        match name {
+            b"cluster_name" => upstream::name(r).is_some_and(|name| text(value, name)),
+            b"route_name" => {
+                let location: *mut ngx_http_core_loc_conf_t =
+                    (*(*r).loc_conf.add(ngx_http_core_module.ctx_index)).cast();
+                text(value, (*location).name.as_bytes())
+            }
+            b"virtual_host_name" => variables::get(r, b"server_name", value),
+            b"listener_direction" => number(value, INBOUND),
+            b"cluster_metadata" | b"route_metadata" | b"virtual_host_metadata" | b"listener_metadata" => true,
+            b"node" => {
+                for (field, name) in NODE {
+                    let mut content = Vec::new();
+                    if node(r, name, &mut content) {
+                        field_of_message(value, field, &content);
+                    }
+                }
+                true
+            }
+            _ => name.strip_prefix(b"node\0").is_some_and(|name| node(r, name, value)),
+        }
+    }
+}
+
+/// Fields of Envoy's message (envoy.config.core.v3.Node) for which nginx has a value.
+const NODE: [(u8, &[u8]); 3] = [(1, b"id"), (6, b"user_agent_name"), (7, b"user_agent_version")];
+
+/// Appends a field of the node: this nginx.
+pub unsafe fn node(r: *mut ngx_http_request_t, name: &[u8], value: &mut Vec<u8>) -> bool {
+    // SAFETY: see `get`.
+    unsafe {
+        match name {
+            b"id" => variables::get(r, b"hostname", value),
+            b"user_agent_name" => text(value, b"nginx"),
+            b"user_agent_version" => variables::get(r, b"nginx_version", value),
+            _ => false,
+        }
+    }
+}
+
+/// Text in the wire format of protocol buffers: number and type of the field, length, bytes.
+fn field_of_message(message: &mut Vec<u8>, field: u8, content: &[u8]) {
+    message.push(field << 3 | 2);
+    let mut len = content.len();
+    while len >= 0x80 {
+        message.push(len as u8 | 0x80);
+        len >>= 7;
+    }
+    message.push(len as u8);
+    message.extend_from_slice(content);
+}

@@ -1,0 +1,182 @@
+//! What properties tell of a certificate: its subject, the first names that it is for, its digest, its PEM form.
+//! `ngx_module/src/properties/tls.rs` is the caller, with certificates of peers: nothing in them is trusted to be well
+//! formed, and what cannot be read is not there.
+
+use x509_cert::attr::AttributeTypeAndValue;
+use x509_cert::certificate::{CertificateInner, Raw};
+use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::der::oid::AssociatedOid;
+use x509_cert::der::pem::{self, LineEnding};
+use x509_cert::der::{Decode, Encode, Tag, Tagged};
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
+
+use sha2::{Digest, Sha256};
+
+/// The subject as RFC 2253 writes it: last part first, in the form that OpenSSL and Envoy give it.
+pub fn subject(der: &[u8]) -> Option<Vec<u8>> {
+    let certificate = parse(der)?;
+    let mut out = Vec::new();
+    for part in certificate.tbs_certificate.subject.0.iter().rev() {
+        let mut separator = b',';
+        for attribute in part.0.iter().rev() {
+            if !out.is_empty() {
+                out.push(separator);
+            }
+            separator = b'+';
+            write_attribute(attribute, &mut out)?;
+        }
+    }
+    Some(out)
+}
+
+/// The first DNS name among the alternative names.
+pub fn dns_name(der: &[u8]) -> Option<Vec<u8>> {
+    alternative_name(der, |name| match name {
+        GeneralName::DnsName(name) => Some(name.as_bytes()),
+        _ => None,
+    })
+}
+
+/// The first URI among the alternative names.
+pub fn uri(der: &[u8]) -> Option<Vec<u8>> {
+    alternative_name(der, |name| match name {
+        GeneralName::UniformResourceIdentifier(uri) => Some(uri.as_bytes()),
+        _ => None,
+    })
+}
+
+/// The SHA-256 digest, in hexadecimal digits.
+pub fn sha256(der: &[u8]) -> Vec<u8> {
+    let mut digits = Vec::with_capacity(64);
+    for byte in Sha256::digest(der) {
+        push_hex(byte, b"0123456789abcdef", &mut digits);
+    }
+    digits
+}
+
+/// The certificate as PEM.
+pub fn pem(der: &[u8]) -> Option<Vec<u8>> {
+    pem::encode_string("CERTIFICATE", LineEnding::LF, der).ok().map(String::into_bytes)
+}
+
+/// Certificates of old authorities bend rules about numbers and dates, which do not matter here.
+fn parse(der: &[u8]) -> Option<CertificateInner<Raw>> {
+    CertificateInner::from_der(der).ok()
+}
+
+fn alternative_name(der: &[u8], wanted: impl Fn(&GeneralName) -> Option<&[u8]>) -> Option<Vec<u8>> {
+    let certificate = parse(der)?;
+    let extensions = certificate.tbs_certificate.extensions.as_ref()?;
+    let names = extensions.iter().find(|extension| extension.extn_id == SubjectAltName::OID)?;
+    let names = SubjectAltName::from_der(names.extn_value.as_bytes()).ok()?;
+    names.0.iter().find_map(|name| wanted(name).map(<[u8]>::to_vec))
+}
+
+fn write_attribute(attribute: &AttributeTypeAndValue, out: &mut Vec<u8>) -> Option<()> {
+    let name = short_name(&attribute.oid);
+    match name {
+        Some(name) => out.extend_from_slice(name.as_bytes()),
+        None => out.extend_from_slice(attribute.oid.to_string().as_bytes()),
+    }
+    out.push(b'=');
+    // Values of unknown meaning, and those that are no text, are shown as their encoding.
+    match name.and_then(|_| as_text(attribute.value.tag(), attribute.value.value())) {
+        Some(text) => write_escaped(&text, out),
+        None => {
+            out.push(b'#');
+            for byte in attribute.value.to_der().ok()? {
+                push_hex(byte, UPPER, out);
+            }
+        }
+    }
+    Some(())
+}
+
+const UPPER: &[u8; 16] = b"0123456789ABCDEF";
+
+fn push_hex(byte: u8, digits: &[u8; 16], out: &mut Vec<u8>) {
+    out.push(digits[usize::from(byte >> 4)]);
+    out.push(digits[usize::from(byte & 15)]);
+}
+
+/// OpenSSL's short names of attributes, the ones that occur in subjects.
+fn short_name(oid: &ObjectIdentifier) -> Option<&'static str> {
+    const NAMES: &[(&str, &str)] = &[
+        ("2.5.4.3", "CN"),
+        ("2.5.4.4", "SN"),
+        ("2.5.4.5", "serialNumber"),
+        ("2.5.4.6", "C"),
+        ("2.5.4.7", "L"),
+        ("2.5.4.8", "ST"),
+        ("2.5.4.9", "street"),
+        ("2.5.4.10", "O"),
+        ("2.5.4.11", "OU"),
+        ("2.5.4.12", "title"),
+        ("2.5.4.13", "description"),
+        ("2.5.4.15", "businessCategory"),
+        ("2.5.4.17", "postalCode"),
+        ("2.5.4.20", "telephoneNumber"),
+        ("2.5.4.41", "name"),
+        ("2.5.4.42", "GN"),
+        ("2.5.4.43", "initials"),
+        ("2.5.4.44", "generationQualifier"),
+        ("2.5.4.45", "x500UniqueIdentifier"),
+        ("2.5.4.46", "dnQualifier"),
+        ("2.5.4.65", "pseudonym"),
+        ("2.5.4.97", "organizationIdentifier"),
+        ("0.9.2342.19200300.100.1.1", "UID"),
+        ("0.9.2342.19200300.100.1.25", "DC"),
+        ("1.2.840.113549.1.9.1", "emailAddress"),
+        ("1.2.840.113549.1.9.2", "unstructuredName"),
+        ("1.2.840.113549.1.9.8", "unstructuredAddress"),
+        ("1.3.6.1.4.1.311.60.2.1.1", "jurisdictionL"),
+        ("1.3.6.1.4.1.311.60.2.1.2", "jurisdictionST"),
+        ("1.3.6.1.4.1.311.60.2.1.3", "jurisdictionC"),
+    ];
+    let dotted = oid.to_string();
+    NAMES.iter().find(|(number, _)| *number == dotted).map(|(_, name)| *name)
+}
+
+/// A value as UTF-8; none when its type is not one of characters.
+fn as_text(tag: Tag, value: &[u8]) -> Option<Vec<u8>> {
+    let of_chars = |mut chars: Box<dyn Iterator<Item = u32> + '_>| {
+        let text = chars.try_fold(String::new(), |mut text, number| {
+            text.push(char::from_u32(number)?);
+            Some(text)
+        });
+        text.map(String::into_bytes)
+    };
+    match tag {
+        Tag::Utf8String
+        | Tag::PrintableString
+        | Tag::Ia5String
+        | Tag::NumericString
+        | Tag::VisibleString
+        | Tag::UtcTime
+        | Tag::GeneralizedTime => Some(value.to_vec()),
+        Tag::TeletexString => of_chars(Box::new(value.iter().map(|byte| u32::from(*byte)))),
+        Tag::BmpString => {
+            of_chars(Box::new(value.chunks(2).map(|pair| pair.iter().fold(0, |n, byte| n << 8 | u32::from(*byte)))))
+        }
+        _ => None,
+    }
+}
+
+/// Escapes what RFC 2253 reserves, control characters, and everything that is not ASCII.
+fn write_escaped(text: &[u8], out: &mut Vec<u8>) {
+    for (n, byte) in text.iter().enumerate() {
+        let is_first = n == 0;
+        let is_last = n + 1 == text.len();
+        match byte {
+            b',' | b'+' | b'"' | b'\\' | b'<' | b'>' | b';' => out.extend([b'\\', *byte]),
+            b'#' if is_first => out.extend([b'\\', b'#']),
+            b' ' if is_first || is_last => out.extend([b'\\', b' ']),
+            b' '..=b'~' => out.push(*byte),
+            _ => {
+                out.push(b'\\');
+                push_hex(*byte, UPPER, out);
+            }
+        }
+    }
+}
