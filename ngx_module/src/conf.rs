@@ -3,7 +3,7 @@
 //! [`MainConf`] belongs to the core module and lives as long as its cycle. [`LocConf`] is nginx's usual location
 //! configuration, plain data in the cycle's pool.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::ffi::c_void;
 use std::fmt;
 use std::ptr;
@@ -17,6 +17,7 @@ use ngx_wasm::vm::InstanceLimits;
 
 use crate::engine::Kind;
 use crate::flow::Direction;
+use crate::headers::variables::Followers;
 use crate::module::{ngx_http_wasm_module, ngx_wasm_module};
 use crate::pool;
 use crate::worker::FilterInstance;
@@ -115,6 +116,8 @@ pub struct MainConf {
     pub http: *const LocConf,
     /// What runs in this worker, one for each filter.
     pub instances: Vec<RefCell<FilterInstance>>,
+    /// Variables that follow changes of requests, once one has changed.
+    pub followers: OnceCell<Followers>,
 }
 
 impl Default for MainConf {
@@ -127,6 +130,7 @@ impl Default for MainConf {
             chains: Vec::new(),
             http: ptr::null(),
             instances: Vec::new(),
+            followers: OnceCell::new(),
         }
     }
 }

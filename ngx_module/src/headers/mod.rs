@@ -7,6 +7,7 @@ pub mod list;
 pub mod request;
 pub mod response;
 pub mod trailers;
+pub mod variables;
 
 /// Why a change of headers did not happen.
 pub enum Refused {

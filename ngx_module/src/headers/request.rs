@@ -7,6 +7,7 @@ use nginx_sys::{
 use ngx_wasm::proxy_wasm::Pairs;
 
 use super::list::{self, nginx_hash};
+use super::variables;
 use super::{Refused, check_name, check_pairs, check_value, is_token};
 use crate::pool;
 use crate::properties::scheme;
@@ -236,8 +237,17 @@ fn is_single(name: &[u8]) -> bool {
     name.starts_with(b":") || name.eq_ignore_ascii_case(b"host")
 }
 
-/// Brings the field that nginx has for a header in line with the list.
+/// Brings what nginx knows of a header in line with the list: its variables, and the field that it has.
 unsafe fn sync(r: *mut ngx_http_request_t, name: &[u8]) -> Result<(), Refused> {
+    // SAFETY: see `get`.
+    unsafe {
+        set_field(r, name)?;
+        variables::follow(r);
+    }
+    Ok(())
+}
+
+unsafe fn set_field(r: *mut ngx_http_request_t, name: &[u8]) -> Result<(), Refused> {
     // SAFETY: nginx's table gives the offset of a pointer (or, before 1.23, of an array for the headers that may come more
     // than once) in headers_in.
     unsafe {
@@ -346,6 +356,7 @@ unsafe fn set_path(r: *mut ngx_http_request_t, path: &[u8]) -> Result<(), Refuse
         if parsed.is_some() && !request.is_null() {
             (*request).reroute = true;
         }
+        variables::follow(r);
         parsed.map(|_| ()).ok_or_else(malformed)
     }
 }
@@ -406,6 +417,7 @@ unsafe fn set_method(r: *mut ngx_http_request_t, method: &[u8]) -> Result<(), Re
     unsafe {
         (*r).method_name = pool::copy((*r).pool, method).ok_or(Refused::NoMemory)?;
         (*r).method = number as ngx_uint_t;
+        variables::follow(r);
     }
     Ok(())
 }
