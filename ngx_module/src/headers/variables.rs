@@ -85,12 +85,10 @@ impl Followers {
                     continue;
                 }
                 let name = variable.name.as_bytes();
-                if is_changeable(cmcf, name) {
-                    if is_computed(variable, variables.len()) {
-                        followers.computed.push(index);
-                    }
-                } else if is_read(name) {
-                    followers.read.push(index);
+                match made_by_directive(cmcf, name) {
+                    Some(flags) if is_computed(flags, variable, variables.len()) => followers.computed.push(index),
+                    None if is_read(name) => followers.read.push(index),
+                    _ => {}
                 }
             }
         }
@@ -98,24 +96,24 @@ impl Followers {
     }
 }
 
-/// Whether a directive can give the variable a value, so that a value may be more than a copy.
-unsafe fn is_changeable(cmcf: *mut ngx_http_core_main_conf_t, name: &[u8]) -> bool {
+/// The flags of a variable that a directive makes, so that its value may be more than a copy.
+unsafe fn made_by_directive(cmcf: *mut ngx_http_core_main_conf_t, name: &[u8]) -> Option<ngx_uint_t> {
     let hash = name.iter().fold(0, |key, byte| nginx_hash(key, *byte));
     // SAFETY: nginx's table of variables has `ngx_http_variable_t`. Variables with a prefix are not in it, unless a
     // directive assigns them.
     unsafe {
         let table = &raw mut (*cmcf).variables_hash;
         let known = ngx_hash_find(table, hash as ngx_uint_t, name.as_ptr().cast_mut(), name.len());
-        let known = known.cast::<ngx_http_variable_t>();
-        !known.is_null() && (*known).flags & NGX_HTTP_VAR_CHANGEABLE as ngx_uint_t != 0
+        let flags = known.cast::<ngx_http_variable_t>().as_ref()?.flags;
+        (flags & NGX_HTTP_VAR_CHANGEABLE as ngx_uint_t != 0).then_some(flags)
     }
 }
 
 /// Whether the variable has a function that computes it from the configuration of its directive, which `data` points to.
 /// Those that `set` and its likes make are weak, or have their own number there. Only nginx's own modules count: a function
 /// in a language, of a dynamic module, may do more than compute (`js_set`), and should run once.
-unsafe fn is_computed(variable: &ngx_http_variable_t, count: usize) -> bool {
-    let is_weak = variable.flags & NGX_HTTP_VAR_WEAK as ngx_uint_t != 0;
+unsafe fn is_computed(flags: ngx_uint_t, variable: &ngx_http_variable_t, count: usize) -> bool {
+    let is_weak = flags & NGX_HTTP_VAR_WEAK as ngx_uint_t != 0;
     let Some(function) = variable.get_handler else { return false };
     // SAFETY: both are addresses of functions.
     !is_weak
