@@ -180,3 +180,101 @@ fn write_escaped(text: &[u8], out: &mut Vec<u8>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made by openssl, with the subject, names and digest below.
+    const PEM: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIB4jCCAYegAwIBAgIURNd/fJN33GwH0qy3CghbgJgvVTQwCgYIKoZIzj0EAwIw
+PjETMBEGCgmSJomT8ixkARkWA29yZzERMA8GA1UECgwIw5ZyZyAicSIxFDASBgNV
+BAMMCyBjbGllbnQgIzEgMB4XDTI2MTEyMTA3MzI1OFoXDTI2MTEzMDA3MzI1OFow
+PjETMBEGCgmSJomT8ixkARkWA29yZzERMA8GA1UECgwIw5ZyZyAicSIxFDASBgNV
+BAMMCyBjbGllbnQgIzEgMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEbBFKif/B
+ZL3GkfDQL9psmymvRZWI9Iqxar+O1bfLYnGgoEY4SqnLX0uDGbotN8F0z3dkeAbC
+7gF9XDj1kTp0P6NjMGEwQAYDVR0RBDkwN4ELYUBiLmV4YW1wbGWGDnNwaWZmZTov
+L3gvb25lggtvbmUuZXhhbXBsZYILdHdvLmV4YW1wbGUwHQYDVR0OBBYEFF2prvDV
+8ODRDbAdVgg7pSaiH+0HMAoGCCqGSM49BAMCA0kAMEYCIQCdbWQgf06fvG+9N6WN
+5d61m05Zh4PRtET07Rwe5c5OYQIhANXDo8seEMD8ViCTz4vONN1ahNlwgM168671
+WRdOQfDt
+-----END CERTIFICATE-----
+";
+    const SUBJECT: &str = r#"CN=\ client #1\ ,O=\C3\96rg \"q\",DC=org"#;
+
+    fn der() -> Vec<u8> {
+        pem::decode_vec(PEM.as_bytes()).unwrap().1
+    }
+
+    #[test]
+    fn a_subject_is_written_as_openssl_does() {
+        assert_eq!(subject(&der()).as_deref(), Some(SUBJECT.as_bytes()));
+    }
+
+    #[test]
+    fn the_first_name_of_a_kind_counts() {
+        assert_eq!(dns_name(&der()).as_deref(), Some(&b"one.example"[..]));
+        assert_eq!(uri(&der()).as_deref(), Some(&b"spiffe://x/one"[..]));
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_encoding() {
+        let digest = "85d9c8cdea4c4370d9b6045e135fc491ffda0351e096992c4c0f90c564196e8e";
+        assert_eq!(sha256(&der()), digest.as_bytes());
+    }
+
+    #[test]
+    fn pem_is_what_it_was_made_from() {
+        assert_eq!(super::pem(&der()).as_deref(), Some(PEM.as_bytes()));
+    }
+
+    #[test]
+    fn what_is_no_certificate_has_nothing() {
+        let der = der();
+        for len in 0..der.len() {
+            assert_eq!(subject(&der[..len]), None, "{len} bytes");
+            assert_eq!(dns_name(&der[..len]), None, "{len} bytes");
+        }
+        for n in 0..der.len() {
+            let mut broken = der.clone();
+            broken[n] ^= 0xff;
+            // Whatever comes out: it ends, without a panic.
+            let _ = (subject(&broken), dns_name(&broken), uri(&broken));
+        }
+    }
+
+    #[test]
+    fn an_unknown_attribute_is_shown_as_its_encoding() {
+        let attribute = AttributeTypeAndValue {
+            oid: ObjectIdentifier::new("1.2.3.4").unwrap(),
+            value: x509_cert::der::Any::new(Tag::Utf8String, *b"other").unwrap(),
+        };
+        let mut out = Vec::new();
+        write_attribute(&attribute, &mut out).unwrap();
+        assert_eq!(out, b"1.2.3.4=#0C056F74686572");
+    }
+
+    fn escaped(text: &str) -> String {
+        let mut out = Vec::new();
+        write_escaped(text.as_bytes(), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn reserved_characters_are_escaped() {
+        assert_eq!(escaped(r#"a,b+c"d\e<f>g;h"#), r#"a\,b\+c\"d\\e\<f\>g\;h"#);
+        assert_eq!(escaped("#a#"), "\\#a#");
+        assert_eq!(escaped("  a b  "), "\\  a b \\ ");
+        assert_eq!(escaped(" "), "\\ ");
+        assert_eq!(escaped("\t\u{e9}\u{7f}"), "\\09\\C3\\A9\\7F");
+    }
+
+    #[test]
+    fn old_kinds_of_text_become_utf_8() {
+        assert_eq!(as_text(Tag::TeletexString, b"\xe9").as_deref(), Some("\u{e9}".as_bytes()));
+        assert_eq!(as_text(Tag::BmpString, b"\x20\xac\x00a").as_deref(), Some("\u{20ac}a".as_bytes()));
+        assert_eq!(as_text(Tag::BmpString, b"\xd8\x00"), None, "half of a pair");
+        assert_eq!(as_text(Tag::OctetString, b"a"), None);
+    }
+}
