@@ -186,7 +186,30 @@ no
 
 
 
-=== TEST 11: no connection to the upstream
+=== TEST 11: in the place of one, because a filter failed: on the way in, and on the way out
+--- config
+location /t {
+    proxy_wasm probe '@log property response|code_details; @log property response|flags';
+    proxy_wasm probe 'abort';
+    proxy_pass http://one/up;
+}
+location /out {
+    proxy_wasm probe WHY;
+    proxy_wasm probe '@response abort';
+    proxy_pass http://one/up;
+}
+--- request eval
+["GET /t", "GET /out"]
+--- error_code eval
+[503, 503]
+--- response_headers eval
+["", main::came_of('wasm_fail_stream', 0)]
+--- error_log eval
+qr/property response\|code_details -> 0 wasm_fail_stream/
+
+
+
+=== TEST 12: no connection to the upstream
 --- config
 location /t {
     proxy_wasm probe '@response property response|code_details; @response property response|flags; @response property upstream|transport_failure_reason; @response property upstream|address; @response property upstream|cx_pool_ready_duration; @response property response|grpc_status';
@@ -202,7 +225,7 @@ connect() failed
 
 
 
-=== TEST 12: no peer that is up
+=== TEST 13: no peer that is up
 --- http_config
 upstream none { server 127.0.0.1:1 down; }
 --- config
@@ -219,7 +242,7 @@ no live upstreams
 
 
 
-=== TEST 13: no response in time
+=== TEST 14: no response in time
 --- config
 location /t {
     proxy_wasm probe WHY;
@@ -239,7 +262,7 @@ upstream timed out
 
 
 
-=== TEST 14: the upstream ends the connection without a response
+=== TEST 15: the upstream ends the connection without a response
 --- config
 location /t {
     proxy_wasm probe WHY;
@@ -256,7 +279,7 @@ prematurely closed
 
 
 
-=== TEST 15: what comes is no response
+=== TEST 16: what comes is no response
 --- config
 location /t {
     proxy_wasm probe WHY;
@@ -273,7 +296,7 @@ upstream sent invalid header
 
 
 
-=== TEST 16: the name of the upstream has no address
+=== TEST 17: the name of the upstream has no address
 --- config
 location /t {
     set $target no.such.name;
@@ -288,7 +311,7 @@ no resolver defined
 
 
 
-=== TEST 17: an answer of the upstream that gives way to a page of nginx
+=== TEST 18: an answer of the upstream that gives way to a page of nginx
 --- config
 location /t {
     proxy_wasm probe WHY;
@@ -310,7 +333,7 @@ page
 
 
 
-=== TEST 18: an error page that another upstream makes
+=== TEST 19: an error page that another upstream makes
 --- config
 location /t {
     proxy_wasm probe WHY;
@@ -329,7 +352,7 @@ connect() failed
 
 
 
-=== TEST 19: from the cache
+=== TEST 20: from the cache
 --- http_config
 proxy_cache_path $TEST_NGINX_SERVER_ROOT/cache keys_zone=cache:1m;
 --- config

@@ -16,7 +16,7 @@ use crate::flow::drive::{self, Stop};
 use crate::guard::guard;
 use crate::local_response::{self, NoMemory};
 use crate::request::Request;
-use crate::{headers, log, rc};
+use crate::{headers, log, properties, rc};
 
 static mut NEXT: ngx_http_output_header_filter_pt = None;
 
@@ -103,8 +103,11 @@ unsafe fn run(request: *mut Request, replaced: Option<*mut ngx_chain_t>) -> Resu
                 Stop::Failed | Stop::TooLarge | Stop::Nginx(_) => {
                     (*request).outbound.headers += 1;
                     if (*r).headers_out.status != rc::SERVICE_UNAVAILABLE as usize {
-                        let unavailable =
-                            LocalResponse { status: rc::SERVICE_UNAVAILABLE as u32, ..LocalResponse::default() };
+                        let unavailable = LocalResponse {
+                            status: rc::SERVICE_UNAVAILABLE as u32,
+                            details: properties::FAILED_STREAM.to_vec(),
+                            ..LocalResponse::default()
+                        };
                         replaced = Some(local_response::replace(request, unavailable)?);
                     }
                 }

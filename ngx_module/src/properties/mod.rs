@@ -17,7 +17,7 @@ use nginx_sys::ngx_http_request_t;
 use ngx_wasm::proxy_wasm::{Pairs, Status};
 
 pub use request::scheme;
-pub use response::note_details;
+pub use response::{FAILED_STREAM, note_details};
 
 /// Families that no filter can set.
 const FAMILIES: [&[u8]; 9] =

@@ -4,12 +4,15 @@ use nginx_sys::ngx_http_request_t;
 
 use super::upstream::{self, Outcome};
 use super::{joined, milliseconds, number, pairs, size_of_map, text};
-use crate::headers::{self, list};
+use crate::headers;
 use crate::pool;
 use crate::request::Request;
 
 /// The status of nginx for a client that has gone.
 const CLIENT_CLOSED_REQUEST: usize = 499;
+
+/// `response.code_details` of a response that stands in for a filter that failed; Envoy's word.
+pub const FAILED_STREAM: &[u8] = b"wasm_fail_stream";
 
 /// Appends `response.<path>`. Before there is a response, sizes are 0, maps empty, and all else is not there.
 ///
@@ -28,17 +31,17 @@ pub unsafe fn get(r: *mut ngx_http_request_t, path: &[u8], value: &mut Vec<u8>) 
             b"headers_bytes" => number(value, size_of_map(|visit| visit_headers(r, visit))),
             b"total_size" => {
                 let headers = size_of_map(|visit| visit_headers(r, visit));
-                number(value, body_size(r) + headers + size_of_map(|visit| visit_trailers(r, visit)))
+                number(value, body_size(r) + headers + size_of_map(|visit| headers::trailers::visit(r, visit)))
             }
             b"backend_latency" => upstream::latency(r).is_some_and(|span| milliseconds(value, span)),
             b"headers" => pairs(value, |visit| visit_headers(r, visit)),
-            b"trailers" => pairs(value, |visit| visit_trailers(r, visit)),
+            b"trailers" => pairs(value, |visit| headers::trailers::visit(r, visit)),
             _ => {
                 if let Some(name) = path.strip_prefix(b"headers\0") {
                     return joined(value, name, |visit| visit_headers(r, visit));
                 }
                 path.strip_prefix(b"trailers\0")
-                    .is_some_and(|name| joined(value, name, |visit| visit_trailers(r, visit)))
+                    .is_some_and(|name| joined(value, name, |visit| headers::trailers::visit(r, visit)))
             }
         }
     }
@@ -49,15 +52,6 @@ unsafe fn visit_headers(r: *mut ngx_http_request_t, visit: &mut dyn FnMut(&[u8],
     unsafe {
         if (*r).headers_out.status != 0 {
             headers::response::visit(r, visit);
-        }
-    }
-}
-
-unsafe fn visit_trailers(r: *mut ngx_http_request_t, visit: &mut dyn FnMut(&[u8], &[u8])) {
-    // SAFETY: see `get`; nginx makes the list with the request.
-    unsafe {
-        for line in list::lines(&raw mut (*r).headers_out.trailers) {
-            list::show(line, visit);
         }
     }
 }
@@ -75,7 +69,7 @@ unsafe fn grpc_status(r: *mut ngx_http_request_t) -> i64 {
     unsafe {
         let mut shown = Vec::new();
         let name = b"grpc-status";
-        let is_said = joined(&mut shown, name, |visit| visit_trailers(r, visit))
+        let is_said = joined(&mut shown, name, |visit| headers::trailers::visit(r, visit))
             || joined(&mut shown, name, |visit| visit_headers(r, visit));
         if is_said {
             // Envoy's word for what is no number.
@@ -134,7 +128,7 @@ unsafe fn details(r: *mut ngx_http_request_t) -> Vec<u8> {
             return (*local).0.clone();
         }
         if has_failed(r) {
-            return b"wasm_fail_stream".to_vec();
+            return FAILED_STREAM.to_vec();
         }
         let details: &[u8] = match upstream::outcome(r) {
             Outcome::NotAsked => b"direct_response",
