@@ -41,7 +41,7 @@ mod library {
         // SAFETY: nginx has this structure for each connection with TLS, with the library's own in it.
         unsafe {
             let ssl = (*c).ssl.as_ref()?.connection.cast::<c_void>();
-            let functions = FUNCTIONS.get_or_init(|| Functions::find()).as_ref()?;
+            let functions = FUNCTIONS.get_or_init(Functions::find).as_ref()?;
             let certificate = |end| functions.certificate(ssl, end);
             let found = match path {
                 b"tls_version" => functions.version(ssl)?.to_vec(),
