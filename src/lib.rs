@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 pub mod proxy_wasm;
+pub mod shared;
 pub mod vm;
 mod wasi;
 pub mod x509;

@@ -18,6 +18,7 @@ pub enum Callback {
     OnVmStart,
     OnConfigure,
     OnTick,
+    OnQueueReady,
     OnRequestHeaders,
     OnRequestBody,
     OnRequestTrailers,
@@ -46,7 +47,7 @@ const fn row(callback: Callback, name: &'static str, params: &'static [usize], r
 }
 
 /// All callbacks that this host makes.
-pub(super) const TABLE: [Row; 19] = [
+pub(super) const TABLE: [Row; 20] = [
     row(Callback::Initialize, "_initialize", &[0], false),
     row(Callback::Main, "main", &[2], true),
     row(Callback::MainVoid, "__main_void", &[0], true),
@@ -57,6 +58,7 @@ pub(super) const TABLE: [Row; 19] = [
     row(Callback::OnVmStart, "proxy_on_vm_start", &[2], true),
     row(Callback::OnConfigure, "proxy_on_configure", &[2], true),
     row(Callback::OnTick, "proxy_on_tick", &[1], false),
+    row(Callback::OnQueueReady, "proxy_on_queue_ready", &[2], false),
     // (context, headers) in 0.1.0, (context, headers, end of stream) since 0.2.0.
     row(Callback::OnRequestHeaders, "proxy_on_request_headers", &[2, 3], true),
     row(Callback::OnRequestBody, "proxy_on_request_body", &[3], true),

@@ -8,6 +8,7 @@ use super::body::splice;
 use super::host::{Host, LocalResponse, StreamToken};
 use super::pairs::Pairs;
 use super::types::{BufferType, LogLevel, MapType, Status, StreamType};
+use crate::shared::Stores;
 
 type Map = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -70,6 +71,9 @@ pub(crate) struct FakeHost {
     pub streams: BTreeMap<usize, FakeStream>,
     /// The stream that host calls are about.
     pub selected: Option<usize>,
+    pub stores: Stores,
+    /// Queues that got a message, in order.
+    pub filled: Vec<u32>,
 }
 
 impl Default for FakeHost {
@@ -81,6 +85,8 @@ impl Default for FakeHost {
             entries: Vec::new(),
             streams: BTreeMap::new(),
             selected: None,
+            stores: Stores::on_heap(16 << 10),
+            filled: Vec::new(),
         }
     }
 }
@@ -200,6 +206,14 @@ impl Host for FakeHost {
     fn continue_stream(&mut self, stream: StreamType) -> Result<(), Status> {
         self.stream().ok_or(Status::BadArgument)?.continued.push(stream);
         Ok(())
+    }
+
+    fn stores(&self) -> Option<&Stores> {
+        Some(&self.stores)
+    }
+
+    fn queue_filled(&mut self, queue: u32) {
+        self.filled.push(queue);
     }
 
     fn close_stream(&mut self, stream: StreamType) -> Result<(), Status> {

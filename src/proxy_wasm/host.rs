@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::pairs::Pairs;
 use super::types::{BufferType, LogLevel, MapType, Status, StreamType};
+use crate::shared::Stores;
 
 /// What the embedder gave a stream context when it made it, to find the stream again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +128,17 @@ pub trait Host {
     fn continue_stream(&mut self, stream: StreamType) -> Result<(), Status> {
         let _ = stream;
         Err(Status::BadArgument)
+    }
+
+    /// What filters share across workers. A host without it answers Unimplemented to the calls that want it.
+    fn stores(&self) -> Option<&Stores> {
+        None
+    }
+
+    /// A queue of [`Host::stores`] has got a message: somebody who has registered it is to get on_queue_ready, after the
+    /// callback.
+    fn queue_filled(&mut self, queue: u32) {
+        let _ = queue;
     }
 
     /// Ends the stream; takes effect after the callback.

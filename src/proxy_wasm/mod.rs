@@ -25,5 +25,5 @@ pub use host::{Host, LocalResponse, StreamToken};
 pub(crate) use host_calls::{HostCall, Row, Run, args};
 pub use module::{Module, ModuleError};
 pub use pairs::Pairs;
-pub use types::{AbiVersion, Action, BufferType, LogLevel, MapType, Status, StreamType};
+pub use types::{AbiVersion, Action, BufferType, LogLevel, MapType, MetricType, Status, StreamType};
 pub use vm::{CallError, RootConfig, StartError, Vm, VmConfig};

@@ -3,7 +3,7 @@
 //! `ngx_module` owns one [`Vm`] for each filter and worker, and one for each module that Lua loaded. A callback that
 //! traps ends the VM: guest memory may be half-written then, so nothing runs in it any more.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -155,6 +155,17 @@ impl Vm {
     /// embedder looks after each callback, and calls [`Vm::on_tick`] accordingly.
     pub fn take_tick_periods(&mut self) -> Vec<(ContextId, u32)> {
         std::mem::take(&mut self.state.tick_periods)
+    }
+
+    /// Runs on_queue_ready of a root context.
+    pub fn on_queue_ready(&mut self, root: ContextId, queue: u32, host: &mut dyn Host) -> Result<(), CallError> {
+        self.call(Callback::OnQueueReady, root, &[root.0, queue], host).map(|_| ())
+    }
+
+    /// The queues that root contexts have registered since this was called last. The embedder looks after each callback, and
+    /// calls [`Vm::on_queue_ready`] when there are messages.
+    pub fn take_registered_queues(&mut self) -> Vec<(ContextId, u32)> {
+        std::mem::take(&mut self.state.registered_queues)
     }
 
     /// Makes a stream context below `root`.
@@ -365,8 +376,11 @@ pub(crate) struct State {
     effective: ContextId,
     finished: Vec<ContextId>,
     tick_periods: Vec<(ContextId, u32)>,
+    registered_queues: Vec<(ContextId, u32)>,
     scratch: Vec<u8>,
     said: HashSet<&'static str>,
+    /// When it was complained about what last, in nanoseconds.
+    complaints: HashMap<&'static str, u64>,
 }
 
 impl State {
@@ -382,8 +396,10 @@ impl State {
             effective: ContextId(0),
             finished: Vec::new(),
             tick_periods: Vec::new(),
+            registered_queues: Vec::new(),
             scratch: Vec::new(),
             said: HashSet::new(),
+            complaints: HashMap::new(),
         }
     }
 
@@ -431,6 +447,23 @@ impl State {
     pub(super) fn set_tick_period(&mut self, root: ContextId, period: u32) {
         self.tick_periods.retain(|(known, _)| *known != root);
         self.tick_periods.push((root, period));
+    }
+
+    /// A root context waits for messages of a queue.
+    pub(super) fn registered_queue(&mut self, root: ContextId, queue: u32) {
+        if !self.registered_queues.contains(&(root, queue)) {
+            self.registered_queues.push((root, queue));
+        }
+    }
+
+    /// Whether nothing has been said about `subject` for a minute, at the time `now`.
+    pub(super) fn may_complain(&mut self, subject: &'static str, now: u64) -> bool {
+        const MINUTE: u64 = 60_000_000_000;
+        let is_due = self.complaints.get(subject).is_none_or(|last| now.abs_diff(*last) >= MINUTE);
+        if is_due {
+            self.complaints.insert(subject, now);
+        }
+        is_due
     }
 
     /// Whether `what` has not been said yet.

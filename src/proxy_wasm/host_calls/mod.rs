@@ -288,6 +288,14 @@ impl HostCall<'_> {
         }
     }
 
+    /// Logs that the guest asked for what it cannot get: of one subject, once a minute, since it may ask all the time.
+    pub fn complain(&mut self, subject: &'static str, message: &str) {
+        let now = self.host.now();
+        if self.state.may_complain(subject, now) {
+            self.host.log(LogLevel::Error, message.as_bytes());
+        }
+    }
+
     /// The context that the call is about.
     pub fn context(&self) -> ContextId {
         self.state.effective()

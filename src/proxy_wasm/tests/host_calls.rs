@@ -1,6 +1,6 @@
 //! Every host call that is there, with good arguments, with every pointer bad in turn, and with numbers that mean nothing.
 
-use super::support::{Answer, FILLED, MEMORY, host_functions, probe};
+use super::support::{Answer, FILLED, MEMORY, METRIC, QUEUE, SHARED_KEY, SHARED_QUEUE, host_functions, probe};
 use crate::proxy_wasm::Run;
 use crate::proxy_wasm::fake_host::FakeStream;
 use crate::proxy_wasm::types::{BufferType, MapType, Status};
@@ -47,6 +47,16 @@ const TABLE: &[(&str, &[Arg])] = &[
     ("proxy_get_property", &[In(b"request\0path"), Out(4), Out(4)]),
     ("proxy_set_property", &[In(b"name"), In(b"value")]),
     ("proxy_set_effective_context", &[Enum(1, 99)]),
+    ("proxy_define_metric", &[Enum(0, 3), In(b"metric"), Out(4)]),
+    ("proxy_increment_metric", &[Number(METRIC), Number(1)]),
+    ("proxy_record_metric", &[Number(METRIC), Number(1)]),
+    ("proxy_get_metric", &[Number(METRIC), Out(8)]),
+    ("proxy_set_shared_data", &[In(b"name"), In(b"value"), Number(0)]),
+    ("proxy_get_shared_data", &[In(SHARED_KEY), Out(4), Out(4), Out(4)]),
+    ("proxy_register_shared_queue", &[In(b"name"), Out(4)]),
+    ("proxy_resolve_shared_queue", &[In(b"id"), In(SHARED_QUEUE), Out(4)]),
+    ("proxy_enqueue_shared_queue", &[Number(QUEUE), In(b"message")]),
+    ("proxy_dequeue_shared_queue", &[Number(QUEUE), Out(4), Out(4)]),
 ];
 
 /// Those that answer something else, or need more than a stream; other files of this folder have them.

@@ -12,7 +12,7 @@ use crate::proxy_wasm::context::ContextId;
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
 use crate::proxy_wasm::host::StreamToken;
 use crate::proxy_wasm::host_calls;
-use crate::proxy_wasm::types::{Action, LogLevel};
+use crate::proxy_wasm::types::{Action, LogLevel, MetricType};
 use crate::proxy_wasm::vm::{CallError, RootConfig, StartError, Vm, VmConfig};
 use crate::proxy_wasm::{Module, ModuleError, Row};
 use crate::vm::Engine;
@@ -315,6 +315,12 @@ pub(crate) fn notes(host: &mut FakeHost) -> Vec<String> {
     notes
 }
 
+/// What the host of a [`probe`] has: a counter, the first of all metrics; a key; a queue with a message, the first of all.
+pub(crate) const METRIC: u32 = 1;
+pub(crate) const SHARED_KEY: &[u8] = b"key";
+pub(crate) const SHARED_QUEUE: &[u8] = b"queue";
+pub(crate) const QUEUE: u32 = 1;
+
 /// Where [`probe`] leaves the status, out of the way of arguments.
 const STATUS: u32 = 0x2ff0;
 /// What the memory of a probe is filled with up to 0x2000, so that a byte that was written shows.
@@ -380,7 +386,12 @@ pub(crate) fn probing(function: &str, args: &[u64], data: &[(u32, &[u8])]) -> Gu
 pub(crate) fn probe_guest(guest: &Guest, stream: FakeStream, data: &[(u32, &[u8])]) -> Result<Answer, CallError> {
     let root = RootConfig { name: b"name".to_vec(), root_id: b"root".to_vec(), configuration: b"plugin".to_vec() };
     let vm = VmConfig { id: b"id".to_vec(), configuration: b"vm".to_vec(), ..VmConfig::default() };
-    let mut world = guest.start_with(vm, root, FakeHost::default()).unwrap();
+    let host = FakeHost::default();
+    assert_eq!(host.stores.metrics.define(MetricType::Counter, b"first"), Ok(METRIC));
+    host.stores.data.store(SHARED_KEY).set(&vm.id, SHARED_KEY, b"value", 0).unwrap();
+    assert_eq!(host.stores.queues.register(&vm.id, SHARED_QUEUE), Some(QUEUE));
+    host.stores.queues.enqueue(QUEUE, b"first").unwrap();
+    let mut world = guest.start_with(vm, root, host).unwrap();
     let id = world.stream_of(stream);
     world.request_headers(id)?;
     let stream = world.host.selected.and_then(|token| world.host.streams.remove(&token)).unwrap_or_default();

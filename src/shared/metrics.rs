@@ -1,0 +1,533 @@
+//! Metrics: counters, gauges and histograms, by name. A metric stays once it is defined, under a number that all workers
+//! understand. Source: specification 0.2.1, "Metrics".
+//!
+//! The memory fills from both ends: slots of one size from the front, numbered from 1; names and the buckets of histograms
+//! from the back. Only a definition takes the lock. Values are changed and read without it.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::memory::{Locked, Memory, hash, seed};
+use crate::proxy_wasm::MetricType;
+
+pub(super) const DEFAULT_MAX_NAME: usize = 256;
+
+/// Says that the memory has been laid out by this version.
+const LAID_OUT: u64 = 0x6e67_785f_7761_0101;
+
+// Words of the header.
+const LAYOUT: usize = 0;
+const SEED: usize = 1;
+const BUCKETS: usize = 2;
+/// How many metrics there are. Written after all else of a new one.
+const COUNT: usize = 3;
+/// Where names and histograms begin.
+const BACK: usize = 4;
+/// How many configurations have used the memory.
+const GENERATION: usize = 5;
+const HEADER: usize = 16;
+
+// Words of a slot.
+/// Type, and size of the name.
+const KIND: usize = 0;
+const HASH: usize = 1;
+/// The number of the next metric with this hash.
+const NEXT: usize = 2;
+/// Where the name is.
+const NAME: usize = 3;
+/// The configuration that defined it last.
+const DEFINED_BY: usize = 4;
+/// The value, or where the histogram is.
+const VALUE: usize = 5;
+const SLOT: usize = 6;
+
+// Words of a histogram: bucket n counts the values up to 2^n that are above 2^(n-1).
+const POWERS: usize = 65;
+const SAMPLES: usize = POWERS;
+const SUM: usize = POWERS + 1;
+const HISTOGRAM: usize = POWERS + 2;
+
+/// Why a metric was not defined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefineError {
+    /// The name is empty, or that of a metric of another type in the same configuration.
+    Conflict,
+    /// The name has more bytes than allowed.
+    NameTooLong,
+    /// There is no room.
+    Full,
+}
+
+/// Why a metric was not changed or read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricError {
+    /// No metric has this number.
+    Unknown,
+    /// Metrics of this type do not do that.
+    WrongType,
+}
+
+/// A metric as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    Counter(u64),
+    Gauge(i64),
+    /// Values up to 1, 2, 4, 8 and so on, up to the largest that occurred; number of values; sum.
+    Histogram(Vec<u64>, u64, u64),
+}
+
+/// All metrics.
+pub struct Metrics {
+    memory: Box<dyn Memory>,
+    max_name: usize,
+    /// The configuration on whose behalf metrics are defined.
+    generation: Cell<u64>,
+}
+
+impl Metrics {
+    /// Metrics in `memory`, with what is there; names may have up to `max_name` bytes.
+    pub fn new(memory: Box<dyn Memory>, max_name: usize) -> Self {
+        Metrics { memory, max_name, generation: Cell::new(0) }
+    }
+
+    /// The longest name that may be defined.
+    pub fn max_name(&self) -> usize {
+        self.max_name
+    }
+
+    /// Begins a new configuration: metrics keep their values, and a name may get another type.
+    pub fn begin(&self) {
+        if let Some(_lock) = self.open() {
+            self.generation.set(self.load(GENERATION).saturating_add(1));
+            self.store(GENERATION, self.generation.get());
+        }
+    }
+
+    fn word(&self, at: usize) -> Option<&AtomicU64> {
+        self.memory.words().get(at)
+    }
+
+    fn load(&self, at: usize) -> u64 {
+        self.word(at).map_or(0, |word| word.load(Ordering::Relaxed))
+    }
+
+    fn store(&self, at: usize, value: u64) {
+        if let Some(word) = self.word(at) {
+            word.store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// How many buckets of the hash table a memory of this size has: a power of two.
+    fn buckets(&self) -> usize {
+        1 << (self.memory.words().len() / 32).max(1).ilog2()
+    }
+
+    /// Locks the memory, and lays it out if that has not been done. `None` when there is none.
+    fn open(&self) -> Option<Locked<'_>> {
+        let words = self.memory.words().len();
+        let buckets = self.buckets();
+        if words < HEADER + buckets {
+            return None;
+        }
+        let lock = Locked::new(self.memory.as_ref());
+        if self.load(LAYOUT) != LAID_OUT || self.load(BUCKETS) != buckets as u64 {
+            (0..HEADER + buckets).for_each(|at| self.store(at, 0));
+            self.store(SEED, seed());
+            self.store(BUCKETS, buckets as u64);
+            self.store(BACK, words as u64);
+            self.store(LAYOUT, LAID_OUT);
+        }
+        Some(lock)
+    }
+
+    /// How many metrics there are.
+    fn count(&self) -> usize {
+        self.word(COUNT).map_or(0, |count| count.load(Ordering::Acquire) as usize)
+    }
+
+    fn slot(&self, id: u32) -> usize {
+        HEADER + self.buckets() + (id as usize - 1) * SLOT
+    }
+
+    /// The slot of a number that may be anything.
+    fn find(&self, id: u32) -> Option<(usize, MetricType)> {
+        if id == 0 || id as usize > self.count() {
+            return None;
+        }
+        let slot = self.slot(id);
+        let kind = MetricType::try_from(self.load(slot + KIND) as u32 & 0xff).ok()?;
+        Some((slot, kind))
+    }
+
+    /// The number of the metric with this name and type, new or not.
+    pub fn define(&self, kind: MetricType, name: &[u8]) -> Result<u32, DefineError> {
+        if name.is_empty() {
+            return Err(DefineError::Conflict);
+        }
+        if name.len() > self.max_name {
+            return Err(DefineError::NameTooLong);
+        }
+        let _lock = self.open().ok_or(DefineError::Full)?;
+        let hash = hash(self.load(SEED), &[name]);
+        let bucket = HEADER + (hash as usize & (self.buckets() - 1));
+        let described = (name.len() as u64) << 8;
+        let mut id = self.load(bucket) as u32;
+        let (mut own, mut conflict) = (None, false);
+        // A chain is no longer than the memory.
+        for _ in 0..self.count() {
+            let Some((slot, found)) = self.find(id) else { break };
+            let is_same = self.load(slot + HASH) == hash
+                && self.load(slot + KIND) & !0xff == described
+                && self.has_name(slot, name);
+            let is_current = self.load(slot + DEFINED_BY) >= self.generation.get();
+            if is_same && found == kind {
+                if is_current {
+                    return Ok(id);
+                }
+                own = Some((id, slot));
+            }
+            conflict |= is_same && found != kind && is_current;
+            id = self.load(slot + NEXT) as u32;
+        }
+        match own {
+            _ if conflict => Err(DefineError::Conflict),
+            Some((id, slot)) => {
+                self.store(slot + DEFINED_BY, self.generation.get());
+                Ok(id)
+            }
+            None => self.add(kind, name, hash, bucket).ok_or(DefineError::Full),
+        }
+    }
+
+    fn add(&self, kind: MetricType, name: &[u8], hash: u64, bucket: usize) -> Option<u32> {
+        let id = u32::try_from(self.count() + 1).ok().filter(|id| *id <= Self::dropped(MetricType::Histogram) - 1)?;
+        let slot = self.slot(id);
+        let is_histogram = kind == MetricType::Histogram;
+        let needed = name.len().div_ceil(8) + if is_histogram { HISTOGRAM } else { 0 };
+        let back = (self.load(BACK) as usize).min(self.memory.words().len()).checked_sub(needed)?;
+        if slot + SLOT > back {
+            return None;
+        }
+        let name_at = back + if is_histogram { HISTOGRAM } else { 0 };
+        (back..name_at).for_each(|at| self.store(at, 0));
+        for (n, chunk) in name.chunks(8).enumerate() {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.store(name_at + n, u64::from_le_bytes(word));
+        }
+        self.store(slot + KIND, (name.len() as u64) << 8 | kind as u64);
+        self.store(slot + HASH, hash);
+        self.store(slot + NEXT, self.load(bucket));
+        self.store(slot + NAME, name_at as u64);
+        self.store(slot + DEFINED_BY, self.generation.get());
+        self.store(slot + VALUE, if is_histogram { back as u64 } else { 0 });
+        self.store(BACK, back as u64);
+        // The others see the metric now. A process that dies before the last line leaves one that nobody finds by name.
+        self.word(COUNT)?.store(u64::from(id), Ordering::Release);
+        self.store(bucket, u64::from(id));
+        Some(id)
+    }
+
+    fn has_name(&self, slot: usize, name: &[u8]) -> bool {
+        let at = self.load(slot + NAME) as usize;
+        name.chunks(8).enumerate().all(|(n, chunk)| {
+            self.word(at.saturating_add(n))
+                .is_some_and(|word| word.load(Ordering::Relaxed).to_le_bytes()[..chunk.len()] == *chunk)
+        })
+    }
+
+    /// A number that works like that of a metric of this type, but keeps nothing: for filters that should go on when
+    /// theirs could not be defined.
+    pub fn dropped(kind: MetricType) -> u32 {
+        u32::MAX - kind as u32
+    }
+
+    fn dropped_type(id: u32) -> Option<MetricType> {
+        MetricType::try_from(u32::MAX - id).ok()
+    }
+
+    /// Adds to a counter or a gauge. A counter does not go down.
+    pub fn increment(&self, id: u32, by: i64) -> Result<(), MetricError> {
+        let (slot, kind) = match Self::dropped_type(id) {
+            Some(kind) => (None, kind),
+            None => self.find(id).map(|(slot, kind)| (Some(slot), kind)).ok_or(MetricError::Unknown)?,
+        };
+        if kind == MetricType::Histogram || (kind == MetricType::Counter && by < 0) {
+            return Err(MetricError::WrongType);
+        }
+        if let Some(value) = slot.and_then(|slot| self.word(slot + VALUE)) {
+            // Of a negative number this is the two's complement, so that adding subtracts.
+            value.fetch_add(by as u64, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Adds to a counter, sets a gauge, adds a value to a histogram.
+    pub fn record(&self, id: u32, value: u64) -> Result<(), MetricError> {
+        if Self::dropped_type(id).is_some() {
+            return Ok(());
+        }
+        let (slot, kind) = self.find(id).ok_or(MetricError::Unknown)?;
+        let add = |at: usize, value: u64| {
+            if let Some(word) = self.word(at) {
+                word.fetch_add(value, Ordering::Relaxed);
+            }
+        };
+        match kind {
+            MetricType::Counter => add(slot + VALUE, value),
+            MetricType::Gauge => self.store(slot + VALUE, value),
+            MetricType::Histogram => {
+                if let Some(at) = self.histogram(slot) {
+                    add(at + power(value), 1);
+                    add(at + SUM, value);
+                    add(at + SAMPLES, 1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of a counter or a gauge.
+    pub fn get(&self, id: u32) -> Result<u64, MetricError> {
+        let (slot, kind) = match Self::dropped_type(id) {
+            Some(kind) => (None, kind),
+            None => self.find(id).map(|(slot, kind)| (Some(slot), kind)).ok_or(MetricError::Unknown)?,
+        };
+        if kind == MetricType::Histogram {
+            return Err(MetricError::WrongType);
+        }
+        Ok(slot.map_or(0, |slot| self.load(slot + VALUE)))
+    }
+
+    /// Where the words of a histogram are. It is behind all slots, unless the memory has wrong numbers.
+    fn histogram(&self, slot: usize) -> Option<usize> {
+        let at = self.load(slot + VALUE) as usize;
+        (at > slot && at.checked_add(HISTOGRAM)? <= self.memory.words().len()).then_some(at)
+    }
+
+    /// Shows all metrics in the order of their definition, with the number of the configuration that defined them last.
+    pub(super) fn visit(&self, mut visit: impl FnMut(&[u8], Reading, u64)) {
+        let mut name = Vec::new();
+        for id in 1..=u32::try_from(self.count()).unwrap_or(u32::MAX) {
+            let Some((slot, kind)) = self.find(id) else { return };
+            name.clear();
+            let len = (self.load(slot + KIND) >> 8) as usize;
+            let at = self.load(slot + NAME) as usize;
+            for n in 0..len.div_ceil(8) {
+                let Some(word) = self.word(at.saturating_add(n)) else { break };
+                name.extend_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
+            }
+            name.truncate(len);
+            let value = self.load(slot + VALUE);
+            let reading = match kind {
+                MetricType::Counter => Reading::Counter(value),
+                MetricType::Gauge => Reading::Gauge(value as i64),
+                MetricType::Histogram => {
+                    let Some(at) = self.histogram(slot) else { continue };
+                    let mut powers: Vec<u64> = (0..POWERS).map(|power| self.load(at + power)).collect();
+                    while powers.last() == Some(&0) {
+                        powers.pop();
+                    }
+                    // From the buckets, so that the two agree while others record.
+                    let samples = powers.iter().fold(0, |sum: u64, count| sum.wrapping_add(*count));
+                    Reading::Histogram(powers, samples, self.load(at + SUM))
+                }
+            };
+            visit(&name, reading, self.load(slot + DEFINED_BY));
+        }
+    }
+}
+
+/// The smallest power of two that is not below `value`.
+fn power(value: u64) -> usize {
+    match value {
+        0 | 1 => 0,
+        _ => 64 - (value - 1).leading_zeros() as usize,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::shared::memory::Heap;
+    use MetricType::{Counter, Gauge, Histogram};
+
+    fn metrics(size: usize) -> Metrics {
+        Metrics::new(Heap::boxed(size), DEFAULT_MAX_NAME)
+    }
+
+    fn shown(metrics: &Metrics) -> Vec<(String, Reading)> {
+        let mut all = Vec::new();
+        metrics.visit(|name, reading, _| all.push((String::from_utf8_lossy(name).into_owned(), reading)));
+        all
+    }
+
+    #[test]
+    fn a_name_has_one_number() {
+        let metrics = metrics(1 << 16);
+        let names: Vec<String> = (0..200).map(|n| format!("metric {n} {}", "x".repeat(n))).collect();
+        let ids: Vec<u32> = names.iter().map(|name| metrics.define(Counter, name.as_bytes()).unwrap()).collect();
+        assert_eq!(ids, (1..=200).collect::<Vec<_>>());
+        for (name, id) in names.iter().zip(&ids) {
+            assert_eq!(metrics.define(Counter, name.as_bytes()), Ok(*id));
+        }
+        assert_eq!(shown(&metrics).into_iter().map(|(name, _)| name).collect::<Vec<_>>(), names);
+    }
+
+    #[test]
+    fn a_name_has_one_type_in_a_configuration_and_may_have_another_in_the_next() {
+        let heap = Arc::new(Heap::new(1 << 16));
+        let first = Metrics::new(Box::new(heap.clone()), 256);
+        first.begin();
+        let counter = first.define(Counter, b"m").unwrap();
+        first.increment(counter, 5).unwrap();
+        assert_eq!(first.define(Gauge, b"m"), Err(DefineError::Conflict));
+
+        let second = Metrics::new(Box::new(heap), 256);
+        second.begin();
+        let gauge = second.define(Gauge, b"m").unwrap();
+        assert_ne!(gauge, counter);
+        assert_eq!(second.define(Counter, b"m"), Err(DefineError::Conflict));
+        assert_eq!(second.define(Gauge, b"m"), Ok(gauge));
+        // Workers of the configuration before are still at work.
+        assert_eq!(first.define(Counter, b"m"), Ok(counter));
+        assert_eq!(first.get(counter), Ok(5));
+        let shown = crate::shared::exposition(&second);
+        assert_eq!(shown, "# TYPE m gauge\nm 0\n# TYPE m_counter counter\nm_counter 5\n");
+    }
+
+    #[test]
+    fn counters_go_up() {
+        let metrics = metrics(1 << 16);
+        let id = metrics.define(Counter, b"c").unwrap();
+        metrics.increment(id, 3).unwrap();
+        metrics.increment(id, 0).unwrap();
+        assert_eq!(metrics.increment(id, -1), Err(MetricError::WrongType));
+        metrics.record(id, 4).unwrap();
+        assert_eq!(metrics.get(id), Ok(7));
+        metrics.record(id, u64::MAX - 7).unwrap();
+        assert_eq!(metrics.get(id), Ok(u64::MAX));
+    }
+
+    #[test]
+    fn gauges_go_both_ways_and_below_0() {
+        let metrics = metrics(1 << 16);
+        let id = metrics.define(Gauge, b"g").unwrap();
+        metrics.record(id, 10).unwrap();
+        metrics.increment(id, -12).unwrap();
+        assert_eq!(metrics.get(id), Ok(-2i64 as u64));
+        assert_eq!(shown(&metrics), [("g".into(), Reading::Gauge(-2))]);
+        metrics.increment(id, i64::MIN).unwrap();
+    }
+
+    #[test]
+    fn histograms_count_values_by_powers_of_two() {
+        let metrics = metrics(1 << 16);
+        let id = metrics.define(Histogram, b"h").unwrap();
+        for value in [0, 1, 2, 3, 4, 5, 8, 9] {
+            metrics.record(id, value).unwrap();
+        }
+        assert_eq!(shown(&metrics), [("h".into(), Reading::Histogram(vec![2, 1, 2, 2, 1], 8, 32))]);
+        metrics.record(id, u64::MAX).unwrap();
+        let Reading::Histogram(powers, 9, _) = &shown(&metrics)[0].1 else { panic!() };
+        assert_eq!((powers.len(), powers[64]), (65, 1));
+        assert_eq!(metrics.get(id), Err(MetricError::WrongType));
+        assert_eq!(metrics.increment(id, 1), Err(MetricError::WrongType));
+    }
+
+    #[test]
+    fn numbers_that_nobody_has_are_unknown() {
+        let metrics = metrics(1 << 16);
+        metrics.define(Counter, b"c").unwrap();
+        for id in [0, 2, 1 << 31, u32::MAX - 3] {
+            assert_eq!(metrics.get(id), Err(MetricError::Unknown), "{id}");
+            assert_eq!(metrics.increment(id, 1), Err(MetricError::Unknown), "{id}");
+            assert_eq!(metrics.record(id, 1), Err(MetricError::Unknown), "{id}");
+        }
+    }
+
+    #[test]
+    fn names_have_a_limit() {
+        let metrics = Metrics::new(Heap::boxed(1 << 16), 10);
+        assert!(metrics.define(Counter, b"0123456789").is_ok());
+        assert_eq!(metrics.define(Counter, b"0123456789a"), Err(DefineError::NameTooLong));
+        assert_eq!(metrics.define(Counter, b""), Err(DefineError::Conflict));
+    }
+
+    #[test]
+    fn a_full_memory_keeps_what_it_has() {
+        let metrics = metrics(1 << 14);
+        let mut ids = Vec::new();
+        let full = loop {
+            match metrics.define([Counter, Gauge, Histogram][ids.len() % 3], format!("{}", ids.len()).as_bytes()) {
+                Ok(id) => ids.push(id),
+                Err(err) => break err,
+            }
+            assert!(ids.len() < 10_000);
+        };
+        assert_eq!(full, DefineError::Full);
+        for (n, id) in ids.iter().enumerate() {
+            metrics.record(*id, 1 << (n % 64)).unwrap();
+        }
+        assert_eq!(metrics.define(Counter, b"0"), Ok(ids[0]));
+        for (n, (name, reading)) in shown(&metrics).into_iter().enumerate() {
+            assert_eq!(name, format!("{n}"));
+            match reading {
+                Reading::Counter(value) => assert_eq!(value, 1 << (n % 64)),
+                Reading::Gauge(value) => assert_eq!(value as u64, 1 << (n % 64)),
+                Reading::Histogram(_, samples, sum) => assert_eq!((samples, sum), (1, 1 << (n % 64))),
+            }
+        }
+    }
+
+    #[test]
+    fn a_metric_that_could_not_be_defined_behaves_like_one() {
+        let metrics = metrics(0);
+        assert_eq!(metrics.define(Counter, b"c"), Err(DefineError::Full));
+        let [counter, gauge, histogram] = [Counter, Gauge, Histogram].map(Metrics::dropped);
+        assert_eq!(metrics.increment(counter, 1), Ok(()));
+        assert_eq!(metrics.increment(counter, -1), Err(MetricError::WrongType));
+        assert_eq!(metrics.increment(gauge, -1), Ok(()));
+        assert_eq!(metrics.record(gauge, 9), Ok(()));
+        assert_eq!(metrics.get(gauge), Ok(0));
+        assert_eq!(metrics.record(histogram, 9), Ok(()));
+        assert_eq!(metrics.get(histogram), Err(MetricError::WrongType));
+    }
+
+    #[test]
+    fn all_who_have_the_memory_count_together() {
+        let heap = Arc::new(Heap::new(1 << 16));
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let metrics = Metrics::new(Box::new(heap.clone()), 256);
+                    for n in 0..1000u32 {
+                        let id = metrics.define(Counter, format!("{}", n % 50).as_bytes()).unwrap();
+                        metrics.increment(id, 1).unwrap();
+                    }
+                });
+            }
+        });
+        let all = shown(&Metrics::new(Box::new(heap.clone()), 256));
+        assert_eq!(all.len(), 50);
+        assert!(all.iter().all(|(_, reading)| *reading == Reading::Counter(60)), "{all:?}");
+    }
+
+    #[test]
+    fn wrong_numbers_in_the_memory_harm_nobody() {
+        let metrics = metrics(1 << 13);
+        let ids = [Counter, Gauge, Histogram].map(|kind| metrics.define(kind, &[kind as u8; 40]).unwrap());
+        for word in metrics.memory.words() {
+            for wrong in [u64::MAX, 1 << 40, 7] {
+                let before = word.swap(wrong, Ordering::Relaxed);
+                for id in ids {
+                    let _ = (metrics.record(id, 9), metrics.increment(id, 9), metrics.get(id));
+                }
+                let _ = metrics.define(Counter, b"more");
+                word.store(before, Ordering::Relaxed);
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What filters share across workers: metrics, keys with values, queues.
+//!
+//! The rules are here, over a [`Memory`] of plain words: the unit tests run over the heap exactly what workers run over
+//! shared memory, which `ngx_module` provides. Nothing here holds an address, since each process may see the memory
+//! elsewhere, and every index that is read from the memory is checked before it is used.
+
+mod cells;
+mod exposition;
+mod key_value;
+mod memory;
+mod metrics;
+mod queues;
+
+pub use exposition::exposition;
+pub use key_value::{Eviction, KeyValue, SetError, SharedData};
+pub use memory::{Heap, Memory};
+pub use metrics::{DefineError, MetricError, Metrics};
+pub use queues::{DequeueError, EnqueueError, QueueZone, Queues, WORKERS};
+
+/// Everything of one configuration.
+pub struct Stores {
+    /// Counters, gauges, histograms.
+    pub metrics: Metrics,
+    /// Keys and values.
+    pub data: SharedData,
+    /// Queues.
+    pub queues: Queues,
+}
+
+impl Stores {
+    /// Stores over memory of this process alone, with `size` bytes each.
+    pub fn on_heap(size: usize) -> Stores {
+        Stores {
+            metrics: Metrics::new(Heap::boxed(size), metrics::DEFAULT_MAX_NAME),
+            data: SharedData::new(KeyValue::new(Heap::boxed(size), Eviction::LeastRecentlyUsed)),
+            queues: Queues::new(QueueZone::new(Heap::boxed(size))),
+        }
+    }
+}
+
+/// The longest name of a metric, unless the configuration says otherwise.
+pub const DEFAULT_MAX_METRIC_NAME: usize = metrics::DEFAULT_MAX_NAME;

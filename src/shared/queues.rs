@@ -1,0 +1,473 @@
+//! Shared queues: first in, first out, by name and vm_id. Source: specification 0.2.1, "Shared Queues".
+//!
+//! A queue also knows which workers have somebody who registered it. For each message one of them is told, so that it runs
+//! on_queue_ready: a worker is a number below [`WORKERS`], and what it means to tell one is the embedder's to know.
+
+use super::cells::{Cells, FIELDS, pack, unpack};
+use super::memory::Memory;
+
+/// How many workers can be told.
+pub const WORKERS: usize = 256;
+
+const QUEUE: u32 = 1;
+const MESSAGE: u32 = 2;
+
+// Fields of a queue.
+/// First and last message.
+const ENDS: usize = FIELDS;
+/// Number of messages; of those that nobody has been told about, at the worker TOLD.
+const COUNTS: usize = FIELDS + 1;
+/// The worker that is to run on_queue_ready, plus one; the next queue of the memory.
+const TOLD: usize = FIELDS + 2;
+/// Sizes of vm_id and name.
+const NAME: usize = FIELDS + 3;
+/// A bit for each worker that has registered.
+const REGISTERED: usize = FIELDS + 4;
+const QUEUE_FIELDS: usize = REGISTERED + WORKERS / 64;
+
+// Field of a message: the next one, and its size.
+const NEXT: usize = 0;
+const MESSAGE_FIELDS: usize = 1;
+
+// Word of the memory: the first queue of all.
+const FIRST: usize = 0;
+
+/// The number of a queue has that of its memory here.
+const ZONE_SHIFT: u32 = 24;
+
+/// Why a message was not put into a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnqueueError {
+    /// No queue has this number.
+    Unknown,
+    /// There is no room.
+    Full,
+}
+
+/// Why there is no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DequeueError {
+    /// No queue has this number.
+    Unknown,
+    /// The queue has none.
+    Empty,
+}
+
+/// Queues in one memory.
+pub struct QueueZone {
+    memory: Box<dyn Memory>,
+}
+
+impl QueueZone {
+    /// Queues in `memory`, with what is there.
+    pub fn new(memory: Box<dyn Memory>) -> Self {
+        QueueZone { memory }
+    }
+
+    fn open(&self) -> Option<Cells<'_>> {
+        Cells::open(self.memory.as_ref())
+    }
+}
+
+fn find(cells: &Cells<'_>, hash: u64, vm_id: &[u8], name: &[u8]) -> Option<u32> {
+    let (Ok(vm_len), Ok(name_len)) = (u32::try_from(vm_id.len()), u32::try_from(name.len())) else { return None };
+    cells.find(hash, |queue| {
+        let mut bytes = cells.bytes(queue, QUEUE_FIELDS);
+        cells.field(queue, NAME) == pack(vm_len, name_len) && bytes.is(vm_id) && bytes.is(name)
+    })
+}
+
+fn is_registered(cells: &Cells<'_>, queue: u32, worker: usize) -> bool {
+    worker < WORKERS && cells.field(queue, REGISTERED + worker / 64) >> (worker % 64) & 1 == 1
+}
+
+fn set_registered(cells: &Cells<'_>, queue: u32, worker: usize, registered: bool) {
+    if worker >= WORKERS {
+        return;
+    }
+    let (field, bit) = (REGISTERED + worker / 64, 1 << (worker % 64));
+    let before = cells.field(queue, field);
+    cells.set_field(queue, field, if registered { before | bit } else { before & !bit });
+}
+
+/// The worker that is to be told of the messages of a queue.
+fn told(cells: &Cells<'_>, queue: u32) -> Option<usize> {
+    (unpack(cells.field(queue, TOLD)).0 as usize).checked_sub(1)
+}
+
+fn set_told(cells: &Cells<'_>, queue: u32, worker: Option<usize>) {
+    let (_, next) = unpack(cells.field(queue, TOLD));
+    let worker = worker.map_or(0, |worker| worker as u32 + 1);
+    cells.set_field(queue, TOLD, pack(worker, next));
+}
+
+/// All queues of the memory.
+fn all<'c>(cells: &'c Cells<'_>) -> impl Iterator<Item = u32> + 'c {
+    let mut link = cells.own(FIRST) as u32;
+    (0..cells.count()).map_while(move |_| {
+        let queue = link;
+        link = unpack(cells.field(queue, TOLD)).1;
+        (cells.kind(queue) == QUEUE).then_some(queue)
+    })
+}
+
+/// Chooses who is to be told of the messages of a queue that nobody has been told about: the one before if it can be,
+/// any other that can. Answers who that is.
+fn choose(cells: &Cells<'_>, queue: u32, can_be_told: &dyn Fn(usize) -> bool) -> Option<usize> {
+    let (_, untold) = unpack(cells.field(queue, COUNTS));
+    if untold == 0 {
+        return None;
+    }
+    let fits = |worker: &usize| is_registered(cells, queue, *worker) && can_be_told(*worker);
+    let chosen = told(cells, queue).filter(fits).or_else(|| (0..WORKERS).find(fits));
+    set_told(cells, queue, chosen);
+    chosen
+}
+
+/// All queues of a configuration.
+pub struct Queues {
+    zones: Vec<QueueZone>,
+    /// The queues that have a memory of their own, from that with number 1 on.
+    names: Vec<Vec<u8>>,
+}
+
+impl Queues {
+    /// Queues in one memory.
+    pub fn new(default: QueueZone) -> Self {
+        Queues { zones: vec![default], names: Vec::new() }
+    }
+
+    /// Adds a memory for the queues of this name alone. There can be 254 of them: answers whether there is room.
+    pub fn add(&mut self, name: &[u8], zone: QueueZone) -> bool {
+        if self.zones.len() >= 255 {
+            return false;
+        }
+        self.names.push(name.to_vec());
+        self.zones.push(zone);
+        true
+    }
+
+    fn zone_of(&self, name: &[u8]) -> usize {
+        self.names.iter().position(|known| known == name).map_or(0, |n| n + 1)
+    }
+
+    fn open(&self, id: u32) -> Option<(Cells<'_>, u32)> {
+        let cells = self.zones.get((id >> ZONE_SHIFT) as usize)?.open()?;
+        let queue = id & ((1 << ZONE_SHIFT) - 1);
+        (cells.kind(queue) == QUEUE).then_some((cells, queue))
+    }
+
+    /// The number of the queue of this name, made if it is not there. `None` when there is no room.
+    pub fn register(&self, vm_id: &[u8], name: &[u8]) -> Option<u32> {
+        let zone = self.zone_of(name);
+        let cells = self.zones[zone].open()?;
+        let hash = cells.hash(&[vm_id, name]);
+        let queue = match find(&cells, hash, vm_id, name) {
+            Some(queue) => queue,
+            None => {
+                let name_len = u32::try_from(name.len()).ok()?;
+                let vm_len = u32::try_from(vm_id.len()).ok()?;
+                let needed = Cells::needed(QUEUE_FIELDS, &[vm_id.len(), name.len()]);
+                let queue = cells.allocate(needed, QUEUE)?;
+                cells.set_field(queue, NAME, pack(vm_len, name_len));
+                let mut bytes = cells.bytes(queue, QUEUE_FIELDS);
+                bytes.put(vm_id);
+                bytes.put(name);
+                cells.set_field(queue, TOLD, pack(0, cells.own(FIRST) as u32));
+                cells.set_own(FIRST, u64::from(queue));
+                cells.insert(queue, hash);
+                queue
+            }
+        };
+        Some((zone as u32) << ZONE_SHIFT | queue)
+    }
+
+    /// The number of the queue of this name, if somebody has registered it.
+    pub fn resolve(&self, vm_id: &[u8], name: &[u8]) -> Option<u32> {
+        let zone = self.zone_of(name);
+        let cells = self.zones[zone].open()?;
+        let queue = find(&cells, cells.hash(&[vm_id, name]), vm_id, name)?;
+        Some((zone as u32) << ZONE_SHIFT | queue)
+    }
+
+    /// Adds a message at the end. [`Queues::choose`] says whom to tell.
+    pub fn enqueue(&self, id: u32, message: &[u8]) -> Result<(), EnqueueError> {
+        let (cells, queue) = self.open(id).ok_or(EnqueueError::Unknown)?;
+        let len = u32::try_from(message.len()).map_err(|_| EnqueueError::Full)?;
+        let needed = Cells::needed(MESSAGE_FIELDS, &[message.len()]);
+        let added = cells.allocate(needed, MESSAGE).ok_or(EnqueueError::Full)?;
+        cells.set_field(added, NEXT, pack(0, len));
+        cells.bytes(added, MESSAGE_FIELDS).put(message);
+        let (first, last) = unpack(cells.field(queue, ENDS));
+        if last == 0 {
+            cells.set_field(queue, ENDS, pack(added, added));
+        } else {
+            let (_, last_len) = unpack(cells.field(last, NEXT));
+            cells.set_field(last, NEXT, pack(added, last_len));
+            cells.set_field(queue, ENDS, pack(first, added));
+        }
+        let (messages, untold) = unpack(cells.field(queue, COUNTS));
+        cells.set_field(queue, COUNTS, pack(messages.saturating_add(1), untold.saturating_add(1)));
+        Ok(())
+    }
+
+    /// Takes the first message out and appends it to `out`.
+    pub fn dequeue(&self, id: u32, out: &mut Vec<u8>) -> Result<(), DequeueError> {
+        let (cells, queue) = self.open(id).ok_or(DequeueError::Unknown)?;
+        let (first, last) = unpack(cells.field(queue, ENDS));
+        if first == 0 {
+            return Err(DequeueError::Empty);
+        }
+        cells.write();
+        let (next, len) = unpack(cells.field(first, NEXT));
+        cells.bytes(first, MESSAGE_FIELDS).take(len as usize, out);
+        cells.set_field(queue, ENDS, pack(next, if next == 0 { 0 } else { last }));
+        cells.release(first);
+        let (messages, untold) = unpack(cells.field(queue, COUNTS));
+        let messages = messages.saturating_sub(1);
+        // Whoever takes a message needs not be told of it.
+        cells.set_field(queue, COUNTS, pack(messages, untold.min(messages)));
+        Ok(())
+    }
+
+    /// Notes that somebody in this worker has registered the queue. Answers whether there are messages for it: the worker
+    /// is told of them.
+    pub fn add_worker(&self, id: u32, worker: usize, can_be_told: &dyn Fn(usize) -> bool) -> bool {
+        let Some((cells, queue)) = self.open(id) else { return false };
+        cells.write();
+        set_registered(&cells, queue, worker, true);
+        choose(&cells, queue, can_be_told) == Some(worker)
+    }
+
+    /// Notes that nobody in this worker waits for the queue any more. Answers which worker is to be told in its place.
+    pub fn remove_worker(&self, id: u32, worker: usize, can_be_told: &dyn Fn(usize) -> bool) -> Option<usize> {
+        let (cells, queue) = self.open(id)?;
+        cells.write();
+        set_registered(&cells, queue, worker, false);
+        choose(&cells, queue, can_be_told)
+    }
+
+    /// The worker to tell that a queue has messages: `preferred` if it has registered, the one that was told before, or any
+    /// other that has registered and can be told. `None`: nobody, until somebody registers.
+    pub fn choose(&self, id: u32, preferred: usize, can_be_told: &dyn Fn(usize) -> bool) -> Option<usize> {
+        let (cells, queue) = self.open(id)?;
+        cells.write();
+        let (_, untold) = unpack(cells.field(queue, COUNTS));
+        let was_told = untold > 1 && told(&cells, queue).is_some();
+        if !was_told && is_registered(&cells, queue, preferred) {
+            set_told(&cells, queue, Some(preferred));
+        }
+        choose(&cells, queue, can_be_told)
+    }
+
+    /// The queues with messages that this worker is to be told of.
+    pub fn waiting_for(&self, worker: usize) -> Vec<u32> {
+        let mut found = Vec::new();
+        for (number, zone) in self.zones.iter().enumerate() {
+            let Some(cells) = zone.open() else { continue };
+            let queues = all(&cells)
+                .filter(|queue| told(&cells, *queue) == Some(worker) && unpack(cells.field(*queue, COUNTS)).1 > 0);
+            found.extend(queues.map(|queue| (number as u32) << ZONE_SHIFT | queue));
+        }
+        found
+    }
+
+    /// Takes note that this worker is told of one message. Answers whether there was one.
+    pub fn tell(&self, id: u32, worker: usize) -> bool {
+        let Some((cells, queue)) = self.open(id) else { return false };
+        let (messages, untold) = unpack(cells.field(queue, COUNTS));
+        if told(&cells, queue) != Some(worker) || untold == 0 {
+            return false;
+        }
+        cells.write();
+        cells.set_field(queue, COUNTS, pack(messages, untold - 1));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::shared::memory::Heap;
+
+    const ANY: &dyn Fn(usize) -> bool = &|_| true;
+
+    fn queues() -> Queues {
+        Queues::new(QueueZone::new(Heap::boxed(1 << 16)))
+    }
+
+    fn next(queues: &Queues, id: u32) -> Result<String, DequeueError> {
+        let mut out = Vec::new();
+        queues.dequeue(id, &mut out).map(|()| String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn messages_leave_in_the_order_in_which_they_came() {
+        let queues = queues();
+        let id = queues.register(b"vm", b"q").unwrap();
+        assert_eq!(next(&queues, id), Err(DequeueError::Empty));
+        for message in ["one", "", &"x".repeat(1000)] {
+            queues.enqueue(id, message.as_bytes()).unwrap();
+        }
+        assert_eq!(next(&queues, id).unwrap(), "one");
+        queues.enqueue(id, b"last").unwrap();
+        assert_eq!(next(&queues, id).unwrap(), "");
+        assert_eq!(next(&queues, id).unwrap(), "x".repeat(1000));
+        assert_eq!(next(&queues, id).unwrap(), "last");
+        assert_eq!(next(&queues, id), Err(DequeueError::Empty));
+    }
+
+    #[test]
+    fn a_queue_has_one_number_for_a_vm_id_and_a_name() {
+        let queues = queues();
+        assert_eq!(queues.resolve(b"vm", b"q"), None);
+        let id = queues.register(b"vm", b"q").unwrap();
+        assert_eq!(queues.register(b"vm", b"q"), Some(id));
+        assert_eq!(queues.resolve(b"vm", b"q"), Some(id));
+        assert_eq!(queues.resolve(b"v", b"mq"), None);
+        assert_eq!(queues.resolve(b"", b"q"), None);
+        let other = queues.register(b"other", b"q").unwrap();
+        assert_ne!(other, id);
+        queues.enqueue(other, b"x").unwrap();
+        assert_eq!(next(&queues, id), Err(DequeueError::Empty));
+    }
+
+    #[test]
+    fn numbers_that_nobody_has_are_unknown() {
+        let queues = queues();
+        let id = queues.register(b"vm", b"q").unwrap();
+        queues.enqueue(id, &[0xff; 1000]).unwrap();
+        for wrong in [0, id + 1, id + 2, id + 5, 1 << 24, 1 << 24 | id, u32::MAX] {
+            assert_eq!(queues.enqueue(wrong, b"x"), Err(EnqueueError::Unknown), "{wrong}");
+            assert_eq!(next(&queues, wrong), Err(DequeueError::Unknown), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_full_queue_refuses_and_goes_on_when_it_has_room() {
+        let queues = queues();
+        let id = queues.register(b"vm", b"q").unwrap();
+        let mut count = 0;
+        while queues.enqueue(id, format!("{count}").as_bytes()).is_ok() {
+            count += 1;
+        }
+        assert!((300..600).contains(&count), "{count}");
+        assert_eq!(queues.enqueue(id, b"x"), Err(EnqueueError::Full));
+        assert_eq!(queues.register(b"vm", b"more"), None);
+        assert_eq!(next(&queues, id).unwrap(), "0");
+        queues.enqueue(id, b"x").unwrap();
+        for n in 1..count {
+            assert_eq!(next(&queues, id).unwrap(), format!("{n}"));
+        }
+        assert_eq!(next(&queues, id).unwrap(), "x");
+        assert_eq!(queues.enqueue(id, &vec![0; 1 << 16]), Err(EnqueueError::Full));
+    }
+
+    #[test]
+    fn a_name_may_have_a_memory_of_its_own() {
+        let mut queues = queues();
+        assert!(queues.add(b"own", QueueZone::new(Heap::boxed(1 << 14))));
+        let id = queues.register(b"vm", b"q").unwrap();
+        let own = queues.register(b"vm", b"own").unwrap();
+        assert_ne!(id, own);
+        while queues.enqueue(own, b"x").is_ok() {}
+        queues.enqueue(id, b"y").unwrap();
+        assert_eq!(queues.resolve(b"vm", b"own"), Some(own));
+        assert_eq!(next(&queues, own).unwrap(), "x");
+    }
+
+    #[test]
+    fn one_worker_is_told_of_each_message() {
+        let queues = queues();
+        let id = queues.register(b"vm", b"q").unwrap();
+        assert!(!queues.add_worker(id, 3, ANY));
+        assert!(!queues.add_worker(id, 200, ANY));
+        queues.enqueue(id, b"x").unwrap();
+        assert_eq!(queues.choose(id, 200, ANY), Some(200));
+        queues.enqueue(id, b"y").unwrap();
+        assert_eq!(queues.choose(id, 3, ANY), Some(200), "it has not looked yet, and gets all");
+        assert_eq!(queues.waiting_for(3), []);
+        assert_eq!(queues.waiting_for(200), [id]);
+        assert!(!queues.tell(id, 3));
+        assert!(queues.tell(id, 200));
+        assert!(queues.tell(id, 200));
+        assert!(!queues.tell(id, 200));
+        assert_eq!(queues.waiting_for(200), []);
+    }
+
+    #[test]
+    fn a_worker_without_the_queue_tells_one_that_has_it() {
+        let queues = queues();
+        let id = queues.register(b"vm", b"q").unwrap();
+        queues.add_worker(id, 70, ANY);
+        queues.enqueue(id, b"x").unwrap();
+        assert_eq!(queues.choose(id, 1, ANY), Some(70));
+    }
+
+    #[test]
+    fn a_worker_that_is_gone_is_not_told() {
+        let queues = queues();
+        let id = queues.register(b"vm", b"q").unwrap();
+        queues.add_worker(id, 1, ANY);
+        queues.add_worker(id, 2, ANY);
+        queues.enqueue(id, b"x").unwrap();
+        assert_eq!(queues.choose(id, 9, ANY), Some(1));
+        // It died without having looked.
+        queues.enqueue(id, b"y").unwrap();
+        assert_eq!(queues.choose(id, 9, &|worker| worker != 1), Some(2));
+        assert!(queues.tell(id, 2) && queues.tell(id, 2) && !queues.tell(id, 2));
+    }
+
+    #[test]
+    fn a_worker_that_leaves_hands_over_what_it_was_told() {
+        let queues = queues();
+        let id = queues.register(b"vm", b"q").unwrap();
+        queues.add_worker(id, 1, ANY);
+        queues.enqueue(id, b"x").unwrap();
+        assert_eq!(queues.choose(id, 1, ANY), Some(1));
+        assert_eq!(queues.remove_worker(id, 1, ANY), None);
+        assert_eq!(queues.choose(id, 1, ANY), None);
+        assert!(queues.add_worker(id, 4, ANY), "whoever comes next is told");
+        assert!(!queues.add_worker(id, 5, ANY));
+        assert_eq!(queues.remove_worker(id, 4, ANY), Some(5));
+        assert!(queues.tell(id, 5));
+    }
+
+    #[test]
+    fn nobody_is_told_of_a_message_that_is_gone() {
+        let queues = queues();
+        let id = queues.register(b"vm", b"q").unwrap();
+        queues.add_worker(id, 1, ANY);
+        queues.enqueue(id, b"x").unwrap();
+        queues.choose(id, 1, ANY);
+        next(&queues, id).unwrap();
+        assert!(!queues.tell(id, 1));
+        assert_eq!(queues.waiting_for(1), []);
+    }
+
+    #[test]
+    fn each_message_goes_to_one_of_many_at_the_same_time() {
+        let heap = Arc::new(Heap::new(1 << 16));
+        let taken = std::sync::Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for thread in 0..3 {
+                let (heap, taken) = (&heap, &taken);
+                scope.spawn(move || {
+                    let queues = Queues::new(QueueZone::new(Box::new(heap.clone())));
+                    let id = queues.register(b"vm", b"q").unwrap();
+                    for n in 0..1000 {
+                        queues.enqueue(id, format!("{thread} {n}").as_bytes()).unwrap();
+                        let message = next(&queues, id).unwrap();
+                        taken.lock().unwrap().push(message);
+                    }
+                });
+            }
+        });
+        let mut taken = taken.into_inner().unwrap();
+        taken.sort();
+        taken.dedup();
+        assert_eq!(taken.len(), 3000);
+    }
+}
