@@ -19,8 +19,9 @@ use crate::engine::Kind;
 use crate::flow::Direction;
 use crate::headers::variables::Followers;
 use crate::module::{ngx_http_wasm_module, ngx_wasm_module};
-use crate::pool;
+use crate::shared_memory::{Settings, Shared};
 use crate::worker::FilterInstance;
+use crate::{pool, queue_ready};
 
 /// Nothing was said at this level.
 pub const UNSET: usize = usize::MAX;
@@ -118,6 +119,10 @@ pub struct MainConf {
     pub instances: Vec<RefCell<FilterInstance>>,
     /// Variables that follow changes of requests, once one has changed.
     pub followers: OnceCell<Followers>,
+    /// What is said about shared memory.
+    pub settings: Settings,
+    /// What filters of all workers share.
+    pub shared: Box<Shared>,
 }
 
 impl Default for MainConf {
@@ -131,6 +136,8 @@ impl Default for MainConf {
             http: ptr::null(),
             instances: Vec::new(),
             followers: OnceCell::new(),
+            settings: Settings::default(),
+            shared: Shared::create(),
         }
     }
 }
@@ -141,6 +148,7 @@ static LATEST: AtomicPtr<MainConf> = AtomicPtr::new(ptr::null_mut());
 impl Drop for MainConf {
     fn drop(&mut self) {
         let own = ptr::from_mut(self);
+        queue_ready::forget(own);
         let _ = LATEST.compare_exchange(own, ptr::null_mut(), Ordering::SeqCst, Ordering::SeqCst);
     }
 }

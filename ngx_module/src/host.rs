@@ -8,13 +8,14 @@ use nginx_sys::{ngx_http_request_t, ngx_log_t};
 use ngx_wasm::proxy_wasm::{
     BufferType, CallError, Host, LocalResponse, LogLevel, MapType, Pairs, Status, StreamToken, StreamType, splice,
 };
+use ngx_wasm::shared::Stores;
 
 use crate::conf::LocConf;
 use crate::flow::{Chunk, Direction, Flow, Hold};
 use crate::headers::{self, Refused};
 use crate::lua::LuaBody;
 use crate::request::Request;
-use crate::{log, phases, properties};
+use crate::{log, phases, properties, queue_ready, shared_memory};
 
 /// A request, seen by one of its filters.
 pub struct RequestHost<'a> {
@@ -230,6 +231,14 @@ impl Host for RequestHost<'_> {
     fn log_level(&self) -> LogLevel {
         // SAFETY: the log is a live connection's.
         unsafe { log::lowest(self.log) }
+    }
+
+    fn stores(&self) -> Option<&Stores> {
+        shared_memory::stores()
+    }
+
+    fn queue_filled(&mut self, queue: u32) {
+        queue_ready::announce(queue);
     }
 
     fn select(&mut self, stream: Option<StreamToken>) -> bool {
@@ -470,5 +479,13 @@ impl Host for RootHost {
     fn log_level(&self) -> LogLevel {
         // SAFETY: as above.
         unsafe { log::lowest(self.log) }
+    }
+
+    fn stores(&self) -> Option<&Stores> {
+        shared_memory::stores()
+    }
+
+    fn queue_filled(&mut self, queue: u32) {
+        queue_ready::announce(queue);
     }
 }

@@ -153,7 +153,11 @@ unsafe fn complain(r: *mut ngx_http_request_t, result: Result<(), Refused>) {
     }
 }
 
-unsafe fn body_chain(r: *mut ngx_http_request_t, body: &[u8]) -> Option<*mut ngx_chain_t> {
+/// A chain of one buffer, the last of a response.
+///
+/// # Safety
+/// `r` is a live request.
+pub unsafe fn body_chain(r: *mut ngx_http_request_t, body: &[u8]) -> Option<*mut ngx_chain_t> {
     // SAFETY: the pool gives cleared memory for both structures; nginx does not send a buffer without content unless it is
     // the last one.
     unsafe {

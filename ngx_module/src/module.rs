@@ -11,7 +11,7 @@ use nginx_sys::{
 
 use crate::conf::{LocConf, MainConf};
 use crate::guard::guard;
-use crate::{directives, engine, phases, rc, startup, worker};
+use crate::{directives, engine, phases, queue_ready, rc, startup, worker};
 
 /// What a configuration handler returns for success.
 pub const CONF_OK: *mut c_char = ptr::null_mut();
@@ -24,6 +24,7 @@ pub static mut ngx_wasm_module: ngx_module_t = ngx_module_t {
     ctx: (&raw const CORE_CTX).cast_mut().cast(),
     commands: (&raw mut directives::CORE).cast(),
     type_: NGX_CORE_MODULE as _,
+    init_module: Some(init_module),
     init_process: Some(init_process),
     exit_process: Some(exit_process),
     ..ngx_module_t::default()
@@ -116,6 +117,19 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     })
 }
 
+/// Nginx has made all that the new cycle needs, shared memory too, and goes over to it.
+unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    guard(rc::ERROR, || {
+        // SAFETY: the configuration is complete.
+        if let Some(main) = unsafe { MainConf::of(cycle).as_ref() } {
+            main.shared.enter();
+            // SAFETY: as above.
+            unsafe { queue_ready::prepare(cycle, main) };
+        }
+        rc::OK
+    })
+}
+
 unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     guard(rc::ERROR, || {
         if engine::enter_worker() {
@@ -127,5 +141,8 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 }
 
 unsafe extern "C" fn exit_process(_: *mut ngx_cycle_t) {
-    guard((), engine::leave_worker);
+    guard((), || {
+        queue_ready::leave();
+        engine::leave_worker();
+    });
 }

@@ -3,6 +3,7 @@
 //! place of the directive that made it, and nginx stays as it was.
 
 use std::cell::RefCell;
+use std::ffi::CStr;
 use std::fs;
 use std::sync::Arc;
 
@@ -36,6 +37,19 @@ pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), 
         Reported
     };
 
+    // SAFETY: nginx makes shared memory after this.
+    if unsafe { wants_shared_memory(cycle, main) }
+        && let Err((place, reason)) = unsafe { main.shared.declare(cycle, &main.settings) }
+    {
+        let place = place.or_else(|| main.wasm_block.clone()).or_else(|| Some(main.filters.first()?.place.clone()));
+        // SAFETY: see above.
+        unsafe {
+            let place = place.map(|place| format!(" in {place}")).unwrap_or_default();
+            log::write(NGX_LOG_EMERG, log, format!("{}{place}", log::printable(&reason)));
+        }
+        return Err(Reported);
+    }
+
     for n in 0..main.filters.len() {
         let filter = &main.filters[n];
         let Some(module) = main.modules.iter().position(|module| module.name == filter.name) else {
@@ -68,6 +82,23 @@ pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), 
     }
     main.instances = main.filters.iter().map(|_| RefCell::new(FilterInstance::default())).collect();
     Ok(())
+}
+
+/// Whether anything can run that shares something: filters, or what Lua loads.
+///
+/// # Safety
+/// `cycle` is the cycle that nginx is making, all of whose modules are known.
+unsafe fn wants_shared_memory(cycle: *mut ngx_cycle_t, main: &MainConf) -> bool {
+    if main.wasm_block.is_some() || main.engine.is_some() || !main.filters.is_empty() {
+        return true;
+    }
+    // SAFETY: the list of modules has so many, each with a name that ends with NUL.
+    unsafe {
+        (0..(*cycle).modules_n).any(|n| {
+            let name = (**(*cycle).modules.add(n)).name;
+            !name.is_null() && CStr::from_ptr(name.cast()) == c"ngx_http_lua_module"
+        })
+    }
 }
 
 /// Starts a VM for a filter, with its root context.

@@ -4,12 +4,12 @@
 use std::time::{Duration, Instant};
 
 use nginx_sys::{NGX_LOG_CRIT, NGX_LOG_EMERG, NGX_LOG_NOTICE, ngx_cycle_t, ngx_log_t, ngx_msec_t};
-use ngx_wasm::proxy_wasm::{ContextId, Vm};
+use ngx_wasm::proxy_wasm::{Callback, ContextId, Vm};
 
 use crate::conf::MainConf;
 use crate::host::RootHost;
 use crate::ticks::Ticks;
-use crate::{engine, log, startup};
+use crate::{engine, log, queue_ready, startup};
 
 /// A filter that does not start is tried again after this time, not for every request.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -53,6 +53,13 @@ impl FilterInstance {
     /// Does what the guest asked for in the callback that has just ended.
     pub fn settle(&mut self, main: &MainConf, filter: usize) {
         let Some(running) = &mut self.running else { return };
+        if running.vm.has(Callback::OnQueueReady) {
+            for (root, queue) in running.vm.take_registered_queues() {
+                if root == running.root {
+                    queue_ready::register(main, filter, self.generation, queue);
+                }
+            }
+        }
         for (root, period) in running.vm.take_tick_periods() {
             if root == running.root {
                 self.ticks.get_or_insert_with(|| Ticks::new(main, filter)).set_period(period as ngx_msec_t);

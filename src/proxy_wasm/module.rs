@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::callbacks::{self, Callbacks};
+use super::callbacks::{self, Callback, Callbacks};
 use super::host_calls;
 use super::types::AbiVersion;
 use crate::vm::{
@@ -81,6 +81,11 @@ impl Module {
         let imports = resolve(&compiled.imports())?;
         let program = compiled.link(&imports, &callbacks::NAMES)?;
         Ok(Module { program, abi, callbacks })
+    }
+
+    /// Whether it has this callback.
+    pub fn has(&self, callback: Callback) -> bool {
+        self.callbacks.has(callback)
     }
 
     /// The ABI version that the module declares.

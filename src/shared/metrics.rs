@@ -200,7 +200,9 @@ impl Metrics {
     }
 
     fn add(&self, kind: MetricType, name: &[u8], hash: u64, bucket: usize) -> Option<u32> {
-        let id = u32::try_from(self.count() + 1).ok().filter(|id| *id <= Self::dropped(MetricType::Histogram) - 1)?;
+        let id = u32::try_from(self.count().saturating_add(1))
+            .ok()
+            .filter(|id| *id < Self::dropped(MetricType::Histogram))?;
         let slot = self.slot(id);
         let is_histogram = kind == MetricType::Histogram;
         let needed = name.len().div_ceil(8) + if is_histogram { HISTOGRAM } else { 0 };

@@ -247,6 +247,23 @@ impl Queues {
         choose(&cells, queue, can_be_told)
     }
 
+    /// Notes that a worker is gone, or is another one by now. Answers which workers are to be told in its place.
+    pub fn leave(&self, worker: usize, can_be_told: &dyn Fn(usize) -> bool) -> Vec<usize> {
+        let mut others = Vec::new();
+        for cells in self.zones.iter().filter_map(QueueZone::open) {
+            cells.write();
+            for queue in all(&cells) {
+                set_registered(&cells, queue, worker, false);
+                if told(&cells, queue) == Some(worker) {
+                    others.extend(choose(&cells, queue, can_be_told));
+                }
+            }
+        }
+        others.sort_unstable();
+        others.dedup();
+        others
+    }
+
     /// The worker to tell that a queue has messages: `preferred` if it has registered, the one that was told before, or any
     /// other that has registered and can be told. `None`: nobody, until somebody registers.
     pub fn choose(&self, id: u32, preferred: usize, can_be_told: &dyn Fn(usize) -> bool) -> Option<usize> {
@@ -433,6 +450,24 @@ mod tests {
         assert!(!queues.add_worker(id, 5, ANY));
         assert_eq!(queues.remove_worker(id, 4, ANY), Some(5));
         assert!(queues.tell(id, 5));
+    }
+
+    #[test]
+    fn a_worker_that_ends_leaves_all_queues() {
+        let mut queues = queues();
+        queues.add(b"own", QueueZone::new(Heap::boxed(1 << 14)));
+        let ids = [&b"a"[..], b"b", b"own"].map(|name| queues.register(b"vm", name).unwrap());
+        for id in ids {
+            queues.add_worker(id, 1, ANY);
+            queues.enqueue(id, b"x").unwrap();
+            queues.choose(id, 1, ANY);
+        }
+        queues.add_worker(ids[0], 7, ANY);
+        queues.add_worker(ids[2], 7, ANY);
+        assert_eq!(queues.leave(1, ANY), [7]);
+        assert_eq!(queues.waiting_for(1), []);
+        assert_eq!(queues.waiting_for(7), [ids[0], ids[2]]);
+        assert!(queues.add_worker(ids[1], 8, ANY));
     }
 
     #[test]

@@ -87,9 +87,6 @@ $Functions{wasi_unstable} = $Functions{wasi_snapshot_preview1};
 our @Unimplemented = qw(
     proxy_get_status proxy_http_call proxy_dispatch_http_call
     proxy_grpc_call proxy_grpc_stream proxy_grpc_send proxy_grpc_cancel proxy_grpc_close
-    proxy_set_shared_data proxy_get_shared_data
-    proxy_register_shared_queue proxy_resolve_shared_queue proxy_enqueue_shared_queue proxy_dequeue_shared_queue
-    proxy_define_metric proxy_increment_metric proxy_record_metric proxy_get_metric
     proxy_call_foreign_function proxy_clear_route_cache proxy_redis_init proxy_redis_call
 );
 

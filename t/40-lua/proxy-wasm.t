@@ -394,3 +394,55 @@ GET /t
 ok
 --- error_log
 proxy_on_request_headers trapped in context 2: still running after 100 ms (wasm_timeout)
+
+
+
+=== TEST 17: filters that Lua runs share metrics and data with the others
+--- main_config
+wasm { module shared $TEST_NGINX_GUESTS/rust-shared.wasm; }
+--- config
+location /other { proxy_wasm shared 'define counter c; add c 4; set k v'; }
+location /t {
+    access_by_lua_block {
+        local wasm = require "resty.proxy-wasm"
+        local plugin = assert(wasm.load("shared", "$TEST_NGINX_GUESTS/rust-shared.wasm"))
+        local filter = assert(wasm.on_configure(plugin, "define counter c; add c 3"))
+        wasm.on_http_request_headers(filter)
+    }
+    content_by_lua_block { ngx.say("not answered") }
+}
+--- request
+GET /t
+--- more_headers
+x-shared: define counter c; get c; read k; register q; push q x; pop q
+--- response_body
+define counter c -> 1
+get c -> 7
+read k -> v 1
+register q -> 1
+push q x -> ()
+pop q -> x
+--- error_log
+registers a shared queue; filters run by Lua are not told of its messages, but can take them
+
+
+
+=== TEST 18: they share among themselves without wasm { }; what init_by_lua does in the master is for itself
+--- http_config
+init_by_lua_block {
+    local wasm = require "resty.proxy-wasm"
+    local plugin = assert(wasm.load("shared", "$TEST_NGINX_GUESTS/rust-shared.wasm"))
+    filter = assert(wasm.on_configure(plugin, "define counter c; add c 3"))
+}
+--- config
+location /t {
+    access_by_lua_block { require "resty.proxy-wasm".on_http_request_headers(filter) }
+    content_by_lua_block { ngx.say("not answered") }
+}
+location /metrics { wasm_metrics; }
+--- request eval
+["GET /t", "GET /metrics"]
+--- more_headers
+x-shared: define counter c; add c 1; get c
+--- response_body eval
+["define counter c -> 1\nadd c 1 -> ()\nget c -> 4\n", "# TYPE c counter\nc 4\n"]

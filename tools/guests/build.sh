@@ -9,7 +9,7 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
-rust=(headers lifecycle probe ticker)
+rust=(headers lifecycle probe shared ticker)
 go=(headers ticker)
 assemblyscript=(headers)
 

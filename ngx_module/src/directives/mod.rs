@@ -2,7 +2,9 @@
 
 mod bodies;
 mod limits;
+mod metrics_page;
 mod proxy_wasm;
+mod shared_memory;
 mod streams;
 mod wasm;
 mod wasm_vm;
@@ -10,7 +12,7 @@ mod wasm_vm;
 use std::ffi::{c_char, c_void};
 
 use nginx_sys::{
-    NGX_CONF_BLOCK, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE12, NGX_CONF_TAKE23, NGX_DIRECT_CONF,
+    NGX_CONF_BLOCK, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE2, NGX_CONF_TAKE12, NGX_CONF_TAKE23, NGX_DIRECT_CONF,
     NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_LOG_EMERG, NGX_MAIN_CONF,
     ngx_command_t, ngx_conf_t, ngx_str_t, ngx_uint_t,
 };
@@ -23,10 +25,13 @@ use crate::module::{CONF_ERROR, CONF_OK, name};
 /// Directives inside `wasm { }`. Nginx compares the bit only among modules of one type, as it does for `events { }`.
 const WASM_CONF: u32 = 0x0200_0000;
 
+/// Directives inside `metrics { }`.
+const METRICS_CONF: u32 = 0x0400_0000;
+
 const ANY_HTTP: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 /// Directives of the core module.
-pub static mut CORE: [ngx_command_t; 3] = [
+pub static mut CORE: [ngx_command_t; 8] = [
     ngx_command_t {
         name: name(c"wasm"),
         type_: (NGX_MAIN_CONF | NGX_CONF_BLOCK | NGX_CONF_NOARGS) as ngx_uint_t,
@@ -43,15 +48,21 @@ pub static mut CORE: [ngx_command_t; 3] = [
         offset: 0,
         post: std::ptr::null_mut(),
     },
+    inner(c"metrics", WASM_CONF | NGX_CONF_BLOCK | NGX_CONF_NOARGS, shared_memory::metrics),
+    inner(c"slab_size", METRICS_CONF | NGX_CONF_TAKE1, shared_memory::slab_size),
+    inner(c"max_metric_name_length", METRICS_CONF | NGX_CONF_TAKE1, shared_memory::max_name),
+    inner(c"shm_kv", WASM_CONF | NGX_CONF_TAKE23, shared_memory::key_value),
+    inner(c"shm_queue", WASM_CONF | NGX_CONF_TAKE2, shared_memory::queue),
     ngx_command_t::empty(),
 ];
 
 /// Directives of the HTTP module.
-pub static mut HTTP: [ngx_command_t; 10] = [
+pub static mut HTTP: [ngx_command_t; 11] = [
     http(c"wasm_vm", NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, wasm_vm::set),
     http(c"proxy_wasm", ANY_HTTP | NGX_CONF_TAKE12, proxy_wasm::set),
     http(c"wasm_memory_limit", ANY_HTTP | NGX_CONF_TAKE1, limits::memory),
     http(c"wasm_timeout", ANY_HTTP | NGX_CONF_TAKE1, limits::timeout),
+    http(c"wasm_metrics", NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, metrics_page::set),
     http(c"wasm_pause_timeout", ANY_HTTP | NGX_CONF_TAKE1, limits::pause_timeout),
     http(c"proxy_wasm_request_body_buffer", ANY_HTTP | NGX_CONF_TAKE1, bodies::request),
     http(c"proxy_wasm_response_body_buffer", ANY_HTTP | NGX_CONF_TAKE1, bodies::response),
@@ -61,6 +72,18 @@ pub static mut HTTP: [ngx_command_t; 10] = [
 ];
 
 type Set = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_void) -> *mut c_char;
+
+/// A directive inside a block of the core module.
+const fn inner(directive: &'static std::ffi::CStr, kind: u32, set: Set) -> ngx_command_t {
+    ngx_command_t {
+        name: name(directive),
+        type_: (NGX_DIRECT_CONF | kind) as ngx_uint_t,
+        set: Some(set),
+        conf: 0,
+        offset: 0,
+        post: std::ptr::null_mut(),
+    }
+}
 
 const fn http(directive: &'static std::ffi::CStr, kind: u32, set: Set) -> ngx_command_t {
     ngx_command_t {

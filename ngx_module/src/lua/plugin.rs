@@ -12,7 +12,7 @@ use nginx_sys::{
     NGX_LOG_CRIT, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_cycle, ngx_http_request_t, ngx_log_t,
     ngx_pid, ngx_pid_t,
 };
-use ngx_wasm::proxy_wasm::{CallError, ContextId, Module, RootConfig, Vm, VmConfig};
+use ngx_wasm::proxy_wasm::{CallError, Callback, ContextId, Module, RootConfig, Vm, VmConfig};
 use ngx_wasm::vm::{Engine, InstanceLimits};
 
 use crate::conf::{LocConf, MainConf};
@@ -245,7 +245,7 @@ impl PluginContext {
         }
     }
 
-    /// Filters that Lua runs have no timers yet.
+    /// Filters that Lua runs have no timers yet, and are not told of messages.
     fn refuse_ticks(&self, vm: &mut Vm) {
         if !vm.take_tick_periods().is_empty() {
             let name = String::from_utf8_lossy(&self.plugin.name);
@@ -253,6 +253,11 @@ impl PluginContext {
                 NGX_LOG_WARN,
                 format!("wasm plugin \"{name}\" asks for a timer, which filters run by Lua do not get"),
             );
+        }
+        if !vm.take_registered_queues().is_empty() && vm.has(Callback::OnQueueReady) {
+            let name = String::from_utf8_lossy(&self.plugin.name);
+            let what = "registers a shared queue; filters run by Lua are not told of its messages, but can take them";
+            write(NGX_LOG_INFO, format!("wasm plugin \"{name}\" {what}"));
         }
     }
 

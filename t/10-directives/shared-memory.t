@@ -1,0 +1,203 @@
+# 'metrics', 'shm_kv', 'shm_queue' and 'wasm_metrics': where they may stand, what they take, how mistakes are told.
+
+use TestWasm 'no_plan';
+
+add_block_preprocessor(sub {
+    my $block = shift;
+    $block->set_value(config => 'location /t { proxy_wasm shared; return 200 "ok\n"; }') unless defined $block->config;
+    return if defined $block->must_die;
+    $block->set_value(request => "GET /t\n");
+    $block->set_value(response_body => "ok\n");
+});
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: all of them, with all parameters
+--- main_config
+wasm {
+    metrics { slab_size 5m; max_metric_name_length 256; }
+    shm_kv one 64k;
+    shm_kv two 1m eviction=slru;
+    shm_kv three 1m eviction=lru;
+    shm_kv * 20m eviction=none;
+    shm_queue one 64k;
+    shm_queue * 15k;
+    module shared $TEST_NGINX_GUESTS/rust-shared.wasm;
+}
+
+
+
+=== TEST 2: the smallest sizes work
+--- main_config
+wasm {
+    module shared $TEST_NGINX_GUESTS/rust-shared.wasm;
+    metrics { slab_size 15k; }
+    shm_kv * 15k;
+    shm_queue * 15k;
+}
+--- config
+location /t {
+    proxy_wasm shared 'define histogram h; set k v; read k; register q; push q x; pop q';
+    return 200 "ok\n";
+}
+--- error_log
+define histogram h -> 1
+read k -> v 1
+pop q -> x
+
+
+
+=== TEST 3: an empty block of metrics
+--- main_config
+wasm { metrics { } module shared $TEST_NGINX_GUESTS/rust-shared.wasm; }
+
+
+
+=== TEST 4: zones without filters
+--- main_config
+wasm { shm_kv one 64k; }
+--- config
+location /t { return 200 "ok\n"; }
+
+
+
+=== TEST 5: two blocks of metrics
+--- main_config
+wasm {
+    metrics { }
+    metrics { }
+}
+--- must_die
+--- error_log eval
+[qr/"metrics" block is duplicate, the first is in .*nginx\.conf:\d+ in .*nginx\.conf:\d+/]
+
+
+
+=== TEST 6: a size twice
+--- main_config
+wasm { metrics { slab_size 1m; slab_size 2m; } }
+--- must_die
+--- error_log eval
+[qr/"slab_size" directive is duplicate in .*nginx\.conf:\d+/]
+
+
+
+=== TEST 7: a size that is too small
+--- main_config
+wasm { metrics { slab_size 14k; } }
+--- must_die
+--- error_log eval
+[qr/invalid size "14k" of "slab_size": it takes a size from 15k to 4096m, such as 5m in .*nginx\.conf:\d+/]
+
+
+
+=== TEST 8: a size that is none
+--- main_config
+wasm { shm_kv a much; }
+--- must_die
+--- error_log eval
+[qr/invalid size "much" of "shm_kv": it takes a size/]
+
+
+
+=== TEST 9: a size that is too large
+--- main_config
+wasm { shm_queue a 5000m; }
+--- must_die
+--- error_log eval
+[qr/invalid size "5000m" of "shm_queue": it takes a size/]
+
+
+
+=== TEST 10: a length of names that is none
+--- main_config
+wasm { metrics { max_metric_name_length 0; } }
+--- must_die
+--- error_log eval
+[qr/invalid value "0" of "max_metric_name_length": it takes a number from 1 to 65536 in .*nginx\.conf:\d+/]
+
+
+
+=== TEST 11: a length of names twice
+--- main_config
+wasm { metrics { max_metric_name_length 9; max_metric_name_length 9; } }
+--- must_die
+--- error_log eval
+[qr/"max_metric_name_length" directive is duplicate/]
+
+
+
+=== TEST 12: a name twice
+--- main_config
+wasm { shm_kv a 64k; shm_queue a 64k; shm_kv a 64k; }
+--- must_die
+--- error_log eval
+[qr/duplicate "shm_kv" "a", the first is in .*nginx\.conf:\d+ in .*nginx\.conf:\d+/]
+
+
+
+=== TEST 13: a name twice among queues
+--- main_config
+wasm { shm_queue * 64k; shm_queue * 64k; }
+--- must_die
+--- error_log eval
+[qr/duplicate "shm_queue" "\*", the first is in/]
+
+
+
+=== TEST 14: a name that keys could not begin with
+--- main_config
+wasm { shm_kv a/b 64k; }
+--- must_die
+--- error_log eval
+[qr/invalid name "a\/b" of "shm_kv": it must not be empty, nor have a "\/" in .*nginx\.conf:\d+/]
+
+
+
+=== TEST 15: an unknown eviction
+--- main_config
+wasm { shm_kv a 64k eviction=random; }
+--- must_die
+--- error_log eval
+[qr/invalid parameter "eviction=random" of "shm_kv": it takes eviction=lru or eviction=none/]
+
+
+
+=== TEST 16: a name that another module has for its memory
+--- http_config
+limit_req_zone $uri zone=wasm_metrics:1m rate=1r/s;
+--- main_config
+wasm { metrics { } }
+--- must_die
+--- error_log eval
+[qr/the shared memory zone "wasm_metrics" is already declared for a different use/,
+    qr/cannot make the shared memory zone "wasm_metrics", see the message before in .*nginx\.conf:\d+/]
+
+
+
+=== TEST 17: outside of their block
+--- main_config
+slab_size 1m;
+--- must_die
+--- error_log eval
+[qr/"slab_size" directive is not allowed here/]
+
+
+
+=== TEST 18: in the wrong block
+--- main_config
+wasm { metrics { shm_kv a 64k; } }
+--- must_die
+--- error_log eval
+[qr/"shm_kv" directive is not allowed here/]
+
+
+
+=== TEST 19: wasm_metrics is for locations
+--- http_config
+wasm_metrics;
+--- must_die
+--- error_log eval
+[qr/"wasm_metrics" directive is not allowed here/]
