@@ -120,8 +120,8 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
 /// Nginx has made all that the new cycle needs, shared memory too, and goes over to it.
 unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     guard(rc::ERROR, || {
-        // SAFETY: the configuration is complete.
-        if let Some(main) = unsafe { MainConf::of(cycle).as_ref() } {
+        // SAFETY: the configuration is complete, and no guest runs.
+        if let Some(main) = unsafe { MainConf::of(cycle).as_mut() } {
             main.shared.enter();
             // SAFETY: as above.
             unsafe { queue_ready::prepare(cycle, main) };

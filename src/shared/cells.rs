@@ -131,6 +131,12 @@ impl<'a> Cells<'a> {
         words.div_ceil(USABLE).max(1)
     }
 
+    /// Whether an empty memory of this size could hold so many bytes. What cannot be there needs not be looked for, which
+    /// would take as long as its name is.
+    pub fn could_hold(&self, parts: &[&[u8]]) -> bool {
+        parts.iter().map(|part| part.len()).sum::<usize>() <= self.cells * USABLE * 8
+    }
+
     /// How many cells there are.
     pub fn count(&self) -> usize {
         self.cells

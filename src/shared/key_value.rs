@@ -52,7 +52,7 @@ impl KeyValue {
 
     /// Appends the value to `out`. Answers its cas, which is not 0.
     pub fn get(&self, vm_id: &[u8], key: &[u8], out: &mut Vec<u8>) -> Option<u32> {
-        let cells = Cells::open(self.memory.as_ref())?;
+        let cells = Cells::open(self.memory.as_ref()).filter(|cells| cells.could_hold(&[vm_id, key]))?;
         let entry = find(&cells, cells.hash(&[vm_id, key]), vm_id, key)?;
         let (len, cas) = unpack(cells.field(entry, VALUE));
         let mut bytes = cells.bytes(entry, ENTRY_FIELDS);
@@ -70,6 +70,9 @@ impl KeyValue {
     /// Stores a value, if `cas` is 0, or that of the value that is there, or none is there.
     pub fn set(&self, vm_id: &[u8], key: &[u8], value: &[u8], cas: u32) -> Result<(), SetError> {
         let cells = Cells::open(self.memory.as_ref()).ok_or(SetError::Full)?;
+        if !cells.could_hold(&[vm_id, key, value]) {
+            return Err(SetError::Full);
+        }
         let hash = cells.hash(&[vm_id, key]);
         let mut old = find(&cells, hash, vm_id, key);
         if cas != 0 && old.is_some_and(|entry| unpack(cells.field(entry, VALUE)).1 != cas) {
@@ -289,6 +292,8 @@ mod tests {
         store.set(b"vm", b"k", b"one", 0).unwrap();
         store.set(b"vm", b"other", b"two", 0).unwrap();
         assert_eq!(store.set(b"vm", b"k", &vec![0; 1 << 14], 0), Err(SetError::Full));
+        assert_eq!(store.set(b"vm", &vec![0; 1 << 14], b"", 0), Err(SetError::Full));
+        assert_eq!(store.get(b"vm", &vec![0; 1 << 14], &mut Vec::new()), None);
         assert_eq!(value(&store, "k").unwrap(), b"one");
         assert_eq!(value(&store, "other").unwrap(), b"two");
     }

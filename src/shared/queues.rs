@@ -67,6 +67,10 @@ impl QueueZone {
     fn open(&self) -> Option<Cells<'_>> {
         Cells::open(self.memory.as_ref())
     }
+
+    fn open_for(&self, vm_id: &[u8], name: &[u8]) -> Option<Cells<'_>> {
+        self.open().filter(|cells| cells.could_hold(&[vm_id, name]))
+    }
 }
 
 fn find(cells: &Cells<'_>, hash: u64, vm_id: &[u8], name: &[u8]) -> Option<u32> {
@@ -160,7 +164,7 @@ impl Queues {
     /// The number of the queue of this name, made if it is not there. `None` when there is no room.
     pub fn register(&self, vm_id: &[u8], name: &[u8]) -> Option<u32> {
         let zone = self.zone_of(name);
-        let cells = self.zones[zone].open()?;
+        let cells = self.zones[zone].open_for(vm_id, name)?;
         let hash = cells.hash(&[vm_id, name]);
         let queue = match find(&cells, hash, vm_id, name) {
             Some(queue) => queue,
@@ -185,7 +189,7 @@ impl Queues {
     /// The number of the queue of this name, if somebody has registered it.
     pub fn resolve(&self, vm_id: &[u8], name: &[u8]) -> Option<u32> {
         let zone = self.zone_of(name);
-        let cells = self.zones[zone].open()?;
+        let cells = self.zones[zone].open_for(vm_id, name)?;
         let queue = find(&cells, cells.hash(&[vm_id, name]), vm_id, name)?;
         Some((zone as u32) << ZONE_SHIFT | queue)
     }
@@ -345,6 +349,8 @@ mod tests {
         assert_eq!(queues.resolve(b"vm", b"q"), Some(id));
         assert_eq!(queues.resolve(b"v", b"mq"), None);
         assert_eq!(queues.resolve(b"", b"q"), None);
+        assert_eq!(queues.resolve(b"vm", &vec![0; 1 << 16]), None);
+        assert_eq!(queues.register(b"vm", &vec![0; 1 << 16]), None);
         let other = queues.register(b"other", b"q").unwrap();
         assert_ne!(other, id);
         queues.enqueue(other, b"x").unwrap();

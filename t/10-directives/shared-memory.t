@@ -201,3 +201,16 @@ wasm_metrics;
 --- must_die
 --- error_log eval
 [qr/"wasm_metrics" directive is not allowed here/]
+
+
+
+=== TEST 20: what filters store when nginx tries them has the room that the zones will have
+--- main_config
+wasm { module shared $TEST_NGINX_GUESTS/rust-shared.wasm; shm_kv * 20m; shm_kv own 15k; }
+--- config
+location /t { proxy_wasm shared 'set-size k 5000000; set own/k v; read own/k'; return 200 "ok\n"; }
+--- error_log
+set-size k 5000000 -> ()
+read own/k -> v 1
+--- no_error_log
+CasMismatch

@@ -6,16 +6,18 @@
 
 mod zone;
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use nginx_sys::{ngx_cycle, ngx_cycle_t};
-use ngx_wasm::shared::{DEFAULT_MAX_METRIC_NAME, Eviction, KeyValue, Metrics, QueueZone, Queues, SharedData, Stores};
+use ngx_wasm::shared::{
+    DEFAULT_MAX_METRIC_NAME, Eviction, KeyValue, Memory, Metrics, QueueZone, Queues, SharedData, Stores,
+};
 
 use crate::conf::{MainConf, Place};
 use crate::engine;
-use zone::Zone;
+use zone::{Scratch, Zone};
 
 const DEFAULT_SIZE: usize = 1 << 20;
 
@@ -50,7 +52,7 @@ pub struct Settings {
 pub struct Shared {
     zones: Option<Stores>,
     /// Nginx has made the memory of the zones.
-    is_there: Cell<bool>,
+    is_there: bool,
     /// For filters that run before: what they write is for themselves.
     scratch: OnceCell<Stores>,
 }
@@ -82,50 +84,67 @@ impl Shared {
         cycle: *mut ngx_cycle_t,
         settings: &Settings,
     ) -> Result<(), (Option<Place>, String)> {
-        let declare = |name: &[u8], size: usize, place: Option<&Place>| {
-            // SAFETY: see above.
-            unsafe { Zone::declare(cycle, name, size) }.map_err(|err| (place.cloned(), err))
-        };
-        let metrics = declare(b"wasm_metrics", settings.slab_size.unwrap_or(DEFAULT_SIZE), settings.metrics.as_ref())?;
-        let max_name = settings.max_metric_name_length.unwrap_or(DEFAULT_MAX_METRIC_NAME);
-
-        let default = settings.key_values.iter().find(|conf| conf.name == b"*");
-        let (size, eviction) =
-            default.map_or((DEFAULT_SIZE, Eviction::LeastRecentlyUsed), |conf| (conf.size, conf.eviction));
-        let zone = declare(b"wasm_shared_data", size, default.map(|conf| &conf.place))?;
-        let mut data = SharedData::new(KeyValue::new(zone, eviction));
-        for conf in settings.key_values.iter().filter(|conf| conf.name != b"*") {
-            let zone = declare(&[b"wasm_shm_kv_", &*conf.name].concat(), conf.size, Some(&conf.place))?;
-            data.add(&conf.name, KeyValue::new(zone, conf.eviction));
-        }
-
-        let default = settings.queues.iter().find(|conf| conf.name == b"*");
-        let size = default.map_or(DEFAULT_SIZE, |conf| conf.size);
-        let zone = declare(b"wasm_shared_queues", size, default.map(|conf| &conf.place))?;
-        let mut queues = Queues::new(QueueZone::new(zone));
-        for conf in settings.queues.iter().filter(|conf| conf.name != b"*") {
-            let zone = declare(&[b"wasm_shm_queue_", &*conf.name].concat(), conf.size, Some(&conf.place))?;
-            if !queues.add(&conf.name, QueueZone::new(zone)) {
-                return Err((Some(conf.place.clone()), "too many \"shm_queue\", there can be 254 beside \"*\"".into()));
-            }
-        }
-        self.zones = Some(Stores { metrics: Metrics::new(metrics, max_name), data, queues });
+        // SAFETY: see above.
+        self.zones = Some(settings.stores(&|name, size| Ok(unsafe { Zone::declare(cycle, name, size) }?))?);
+        // As large as the zones, so that filters find out now what does not fit.
+        self.scratch = settings.stores(&|_, size| Scratch::boxed(size)).map(OnceCell::from)?;
         Ok(())
     }
 
     /// Nginx has made the memory of the zones.
-    pub fn enter(&self) {
+    pub fn enter(&mut self) {
         if let Some(zones) = &self.zones {
             zones.metrics.begin();
-            self.is_there.set(true);
+            self.is_there = true;
+            self.scratch.take();
         }
     }
 
-    fn stores(&self) -> &Stores {
+    fn stores(&self) -> Option<&Stores> {
         match &self.zones {
-            Some(zones) if self.is_there.get() => zones,
-            _ => self.scratch.get_or_init(|| Stores::on_heap(DEFAULT_SIZE)),
+            Some(zones) if self.is_there => Some(zones),
+            _ => {
+                if self.scratch.get().is_none() {
+                    // What init_by_lua runs comes before the end of the configuration.
+                    let _ = self.scratch.set(Settings::default().stores(&|_, size| Scratch::boxed(size)).ok()?);
+                }
+                self.scratch.get()
+            }
         }
+    }
+}
+
+type MakeMemory<'a> = &'a dyn Fn(&[u8], usize) -> Result<Box<dyn Memory>, String>;
+
+impl Settings {
+    /// The stores that they ask for, in memory that `make` makes for a name and a size.
+    fn stores(&self, make: MakeMemory<'_>) -> Result<Stores, (Option<Place>, String)> {
+        let make =
+            |name: &[u8], size: usize, place: Option<&Place>| make(name, size).map_err(|err| (place.cloned(), err));
+        let metrics = make(b"wasm_metrics", self.slab_size.unwrap_or(DEFAULT_SIZE), self.metrics.as_ref())?;
+        let max_name = self.max_metric_name_length.unwrap_or(DEFAULT_MAX_METRIC_NAME);
+
+        let default = self.key_values.iter().find(|conf| conf.name == b"*");
+        let (size, eviction) =
+            default.map_or((DEFAULT_SIZE, Eviction::LeastRecentlyUsed), |conf| (conf.size, conf.eviction));
+        let memory = make(b"wasm_shared_data", size, default.map(|conf| &conf.place))?;
+        let mut data = SharedData::new(KeyValue::new(memory, eviction));
+        for conf in self.key_values.iter().filter(|conf| conf.name != b"*") {
+            let memory = make(&[b"wasm_shm_kv_", &*conf.name].concat(), conf.size, Some(&conf.place))?;
+            data.add(&conf.name, KeyValue::new(memory, conf.eviction));
+        }
+
+        let default = self.queues.iter().find(|conf| conf.name == b"*");
+        let size = default.map_or(DEFAULT_SIZE, |conf| conf.size);
+        let memory = make(b"wasm_shared_queues", size, default.map(|conf| &conf.place))?;
+        let mut queues = Queues::new(QueueZone::new(memory));
+        for conf in self.queues.iter().filter(|conf| conf.name != b"*") {
+            let memory = make(&[b"wasm_shm_queue_", &*conf.name].concat(), conf.size, Some(&conf.place))?;
+            if !queues.add(&conf.name, QueueZone::new(memory)) {
+                return Err((Some(conf.place.clone()), "too many \"shm_queue\", there can be 254 beside \"*\"".into()));
+            }
+        }
+        Ok(Stores { metrics: Metrics::new(metrics, max_name), data, queues })
     }
 }
 
@@ -141,6 +160,6 @@ pub fn stores() -> Option<&'static Stores> {
         } else {
             LATEST.load(Ordering::SeqCst).as_ref()
         };
-        shared.map(Shared::stores)
+        shared.and_then(Shared::stores)
     }
 }

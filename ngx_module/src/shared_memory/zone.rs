@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::ffi::c_void;
+use std::io;
 use std::mem;
 use std::ptr;
 use std::sync::atomic::AtomicU64;
@@ -129,4 +130,44 @@ impl Memory for Zone {
         // SAFETY: nginx always has a cycle with a log.
         unsafe { log::write(NGX_LOG_ERR, (*ngx_cycle).log, line) };
     }
+}
+
+/// Memory of this process alone, of which only what is used exists.
+pub struct Scratch {
+    words: *mut c_void,
+    size: usize,
+}
+
+impl Scratch {
+    /// So many bytes.
+    pub fn boxed(size: usize) -> Result<Box<dyn Memory>, String> {
+        // SAFETY: a new mapping of zeros.
+        let words = unsafe {
+            let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+            libc::mmap(ptr::null_mut(), size, access, kind, -1, 0)
+        };
+        if words == libc::MAP_FAILED {
+            return Err(format!("no memory: {}", io::Error::last_os_error()));
+        }
+        Ok(Box::new(Scratch { words, size }))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is there, and references to it do not outlive `self`.
+        unsafe { libc::munmap(self.words, self.size) };
+    }
+}
+
+impl Memory for Scratch {
+    fn words(&self) -> &[AtomicU64] {
+        // SAFETY: so many bytes are mapped, aligned to pages.
+        unsafe { std::slice::from_raw_parts(self.words.cast(), self.size / size_of::<AtomicU64>()) }
+    }
+
+    // One thread runs everything in a process of nginx.
+    fn lock(&self) {}
+
+    fn unlock(&self) {}
 }
