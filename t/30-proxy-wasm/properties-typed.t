@@ -25,8 +25,13 @@ sub pairs {
 add_block_preprocessor(sub {
     my $block = shift;
     $block->set_value(main_config => <<'CONF');
-wasm { module probe $TEST_NGINX_GUESTS/rust-probe.wasm; }
+wasm {
+    module probe $TEST_NGINX_GUESTS/rust-probe.wasm;
+    ASSIGNS
+}
 CONF
+    my $assigns = ($block->user_files // '') =~ /assigns\.wat/ ? 'module assigns $TEST_NGINX_HTML_DIR/assigns.wat;' : '';
+    $block->set_value(main_config => $block->main_config =~ s/ASSIGNS/$assigns/r);
     $block->set_value(request => "GET /t\n") unless $block->request || $block->raw_request;
 });
 
@@ -371,3 +376,57 @@ location /t {
 --- error_log
 set-property wasmx.a one -> 1
 property wasmx.a -> 1
+
+
+
+=== TEST 20: what a filter can assign in a request is bounded: 1 MiB of variables, 64 KiB and 64 values of wasmx
+--- http_config
+--- user_files
+>>> assigns.wat
+(module
+  (import "env" "proxy_set_property" (func $set (param i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 4)
+  (data (i32.const 0) "ngx.mine")
+  (data (i32.const 16) "wasmx.large")
+  (data (i32.const 32) "wasmx.n0")
+  (data (i32.const 48) "x-variables-x-large-x-count")
+  (func (export "malloc") (param i32) (result i32) (i32.const 4096))
+  (func (export "proxy_abi_version_0_2_1"))
+  (func $fails (param $path i32) (param $len i32) (param $size i32) (param $times i32) (param $step i32) (result i32)
+    (local $failed i32)
+    (loop $again
+      (if (call $set (local.get $path) (local.get $len) (i32.const 65536) (local.get $size))
+        (then (local.set $failed (i32.add (local.get $failed) (i32.const 1)))))
+      ;; Another name for each, when they are to differ.
+      (i32.store8 (i32.const 39) (i32.add (i32.load8_u (i32.const 39)) (local.get $step)))
+      (local.set $times (i32.sub (local.get $times) (i32.const 1)))
+      (br_if $again (local.get $times)))
+    (local.get $failed))
+  ;; The number as one letter: a for none.
+  (func $tell (param $name i32) (param $len i32) (param $number i32)
+    (i32.store8 (i32.const 128) (i32.add (i32.const 97) (local.get $number)))
+    (drop (call $add (i32.const 0) (local.get $name) (local.get $len) (i32.const 128) (i32.const 1))))
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+    (memory.fill (i32.const 65536) (i32.const 120) (i32.const 65536))
+    ;; 20 times 64 KiB: 16 fit into 1 MiB.
+    (call $tell (i32.const 48) (i32.const 11)
+      (call $fails (i32.const 0) (i32.const 8) (i32.const 65536) (i32.const 20) (i32.const 0)))
+    ;; 65536 bytes and a name do not fit, 65531 and the 5 bytes of the name do, also again in their own place.
+    (call $tell (i32.const 60) (i32.const 7)
+      (i32.add
+        (call $fails (i32.const 16) (i32.const 11) (i32.const 65532) (i32.const 3) (i32.const 0))
+        (call $fails (i32.const 16) (i32.const 11) (i32.const 65531) (i32.const 3) (i32.const 0))))
+    (drop (call $set (i32.const 16) (i32.const 11) (i32.const 65536) (i32.const 0)))
+    ;; 70 names: 64 fit.
+    (call $tell (i32.const 68) (i32.const 7)
+      (call $fails (i32.const 32) (i32.const 8) (i32.const 1) (i32.const 70) (i32.const 1)))
+    (i32.const 0)))
+--- config
+set $mine '';
+location /t {
+    proxy_wasm assigns;
+    return 200 "$http_x_variables $http_x_large $http_x_count\n";
+}
+--- response_body
+e d g

@@ -10,6 +10,13 @@ use smallvec::SmallVec;
 use crate::headers::list::nginx_hash;
 use crate::pool;
 
+/// How many bytes filters can assign in a request, all in all: a value takes memory of the request, also when another one
+/// takes its place.
+const MOST_ASSIGNED: usize = 1 << 20;
+
+/// How many there were; in the pool of the request.
+struct Assigned(usize);
+
 type Name = SmallVec<[u8; 64]>;
 
 /// Names of variables are in lower case.
@@ -56,18 +63,16 @@ pub unsafe fn set(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> Resu
         if (*variable).flags & NGX_HTTP_VAR_CHANGEABLE as ngx_uint_t == 0 {
             return Err(Status::BadArgument);
         }
+        count(r, value.len())?;
         let text = pool::copy((*r).pool, value).ok_or(Status::InternalFailure)?;
         let fill = |place: *mut ngx_http_variable_value_t| {
             (*place).set_valid(1);
             (*place).set_no_cacheable(0);
             (*place).set_not_found(0);
-            // 28 bits of nginx's structure hold the length.
+            // 28 bits of nginx's structure hold the length, and `count` lets no longer one pass.
             (*place).set_len(text.len as u32);
             (*place).data = text.data;
         };
-        if value.len() >= 1 << 28 {
-            return Err(Status::BadArgument);
-        }
         if let Some(handler) = (*variable).set_handler {
             let mut place = std::mem::zeroed::<ngx_http_variable_value_t>();
             fill(&mut place);
@@ -80,4 +85,22 @@ pub unsafe fn set(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> Resu
         }
         Err(Status::BadArgument)
     }
+}
+
+/// Counts what is assigned; refuses what is too much.
+unsafe fn count(r: *mut ngx_http_request_t, len: usize) -> Result<(), Status> {
+    // SAFETY: see `get`.
+    let assigned = unsafe {
+        let found = match pool::find::<Assigned>((*r).pool, |_| true) {
+            None => pool::own((*r).pool, Assigned(0)),
+            found => found,
+        };
+        found.and_then(|assigned| assigned.as_mut()).ok_or(Status::InternalFailure)?
+    };
+    let sum = assigned.0.saturating_add(len);
+    if sum > MOST_ASSIGNED {
+        return Err(Status::BadArgument);
+    }
+    assigned.0 = sum;
+    Ok(())
 }
