@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::body::splice;
+use super::filter_state::{FilterState, LifeSpan};
 use super::host::{Host, LocalResponse, StreamToken};
 use super::pairs::Pairs;
 use super::types::{BufferType, LogLevel, MapType, Status, StreamType};
@@ -24,6 +25,12 @@ pub(crate) struct FakeStream {
     pub continued: Vec<StreamType>,
     /// The directions that the guest closed.
     pub closed: Vec<StreamType>,
+    /// How often the guest cleared the route cache.
+    pub routes_cleared: usize,
+    /// What filters keep as long as the request.
+    pub filter_state: FilterState,
+    /// No property can be set.
+    pub knows_no_property: bool,
 }
 
 impl FakeStream {
@@ -69,6 +76,8 @@ pub(crate) struct FakeHost {
     /// What was logged, in order.
     pub entries: Vec<(LogLevel, Vec<u8>)>,
     pub streams: BTreeMap<usize, FakeStream>,
+    /// What filters keep as long as the connection, of which there is one.
+    pub connection: FilterState,
     /// The stream that host calls are about.
     pub selected: Option<usize>,
     pub stores: Stores,
@@ -84,6 +93,7 @@ impl Default for FakeHost {
             now: 1_700_000_000_123_456_789,
             entries: Vec::new(),
             streams: BTreeMap::new(),
+            connection: FilterState::default(),
             selected: None,
             stores: Stores::on_heap(16 << 10),
             filled: Vec::new(),
@@ -194,7 +204,8 @@ impl Host for FakeHost {
     }
 
     fn set_property(&mut self, path: &[u8], value: &[u8]) -> Result<(), Status> {
-        self.stream().ok_or(Status::NotFound)?.set_property(path, value);
+        let stream = self.stream().filter(|stream| !stream.knows_no_property).ok_or(Status::NotFound)?;
+        stream.set_property(path, value);
         Ok(())
     }
 
@@ -219,5 +230,20 @@ impl Host for FakeHost {
     fn close_stream(&mut self, stream: StreamType) -> Result<(), Status> {
         self.stream().ok_or(Status::BadArgument)?.closed.push(stream);
         Ok(())
+    }
+
+    fn clear_route_cache(&mut self) -> Result<(), Status> {
+        if let Some(stream) = self.stream() {
+            stream.routes_cleared += 1;
+        }
+        Ok(())
+    }
+
+    fn filter_state(&mut self, span: LifeSpan) -> Option<&mut FilterState> {
+        let stream = self.selected.and_then(|token| self.streams.get_mut(&token))?;
+        match span {
+            LifeSpan::FilterChain | LifeSpan::DownstreamRequest => Some(&mut stream.filter_state),
+            LifeSpan::DownstreamConnection => Some(&mut self.connection),
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::filter_state::{FilterState, LifeSpan};
 use super::pairs::Pairs;
 use super::types::{BufferType, LogLevel, MapType, Status, StreamType};
 use crate::shared::Stores;
@@ -145,5 +146,17 @@ pub trait Host {
     fn close_stream(&mut self, stream: StreamType) -> Result<(), Status> {
         let _ = stream;
         Err(Status::BadArgument)
+    }
+
+    /// The location is to be chosen again, from the request as filters have left it. Without a request, or when it is too
+    /// late, nothing is to be done, and that is no failure.
+    fn clear_route_cache(&mut self) -> Result<(), Status> {
+        Ok(())
+    }
+
+    /// The values that filters share for this long.
+    fn filter_state(&mut self, span: LifeSpan) -> Option<&mut FilterState> {
+        let _ = span;
+        None
     }
 }

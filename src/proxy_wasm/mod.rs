@@ -9,6 +9,8 @@ mod callbacks;
 mod context;
 #[cfg(test)]
 mod fake_host;
+mod filter_state;
+mod foreign;
 mod host;
 mod host_calls;
 mod module;
@@ -21,6 +23,7 @@ mod vm;
 pub use body::splice;
 pub use callbacks::Callback;
 pub use context::ContextId;
+pub use filter_state::{FilterState, LifeSpan};
 pub use host::{Host, LocalResponse, StreamToken};
 pub(crate) use host_calls::{HostCall, Row, Run, args};
 pub use module::{Module, ModuleError};

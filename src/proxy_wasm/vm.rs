@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::callbacks::{Callback, Callbacks};
 use super::context::{Context, ContextId, Contexts};
+use super::foreign;
 use super::host::{Host, StreamToken};
 use super::host_calls::Dispatch;
 use super::module::Module;
@@ -275,6 +276,7 @@ impl Vm {
         self.call(Callback::OnDone, id, &[id.0], host)?;
         self.call(Callback::OnDelete, id, &[id.0], host)?;
         self.state.contexts.remove(id);
+        self.state.foreign.forget(id);
         Ok(())
     }
 
@@ -369,6 +371,8 @@ pub(crate) struct State {
     pub(super) contexts: Contexts,
     /// What the guest printed and has not ended a line behind.
     pub(crate) output: Output,
+    /// What foreign functions keep.
+    pub(super) foreign: foreign::Kept,
     config: VmConfig,
     abi: AbiVersion,
     allocator: Callback,
@@ -385,13 +389,19 @@ pub(crate) struct State {
 
 impl State {
     fn new(module: &Module, config: VmConfig) -> State {
+        // `Module::new` refuses a module without one.
+        let allocator = module.callbacks.allocator().unwrap_or(Callback::Malloc);
+        State::with(module.abi, allocator, config)
+    }
+
+    fn with(abi: AbiVersion, allocator: Callback, config: VmConfig) -> State {
         State {
             contexts: Contexts::new(config.reuse_context_ids),
             output: Output::default(),
+            foreign: foreign::Kept::default(),
             config,
-            abi: module.abi,
-            // `Module::new` refuses a module without one.
-            allocator: module.callbacks.allocator().unwrap_or(Callback::Malloc),
+            abi,
+            allocator,
             callback: Callback::Initialize,
             effective: ContextId(0),
             finished: Vec::new(),
@@ -401,6 +411,12 @@ impl State {
             said: HashSet::new(),
             complaints: HashMap::new(),
         }
+    }
+
+    /// The state of a VM without a module.
+    #[cfg(test)]
+    pub(super) fn for_tests() -> State {
+        State::with(AbiVersion::V0_2_1, Callback::Malloc, VmConfig::default())
     }
 
     pub(super) fn abi(&self) -> AbiVersion {

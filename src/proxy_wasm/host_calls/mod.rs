@@ -13,7 +13,7 @@ mod http_call;
 mod local_response;
 mod log;
 mod metrics;
-mod properties;
+pub(super) mod properties;
 mod redis;
 mod runtime;
 mod shared_data;
@@ -252,9 +252,16 @@ impl HostCall<'_> {
     /// bytes are a null pointer.
     pub fn give(&mut self, bytes: &[u8], ptr_at: u32, len_at: u32) -> Result<(), Failure> {
         let len = u32::try_from(bytes.len()).map_err(|_| Status::InternalFailure)?;
-        let memory = self.memory();
-        memory.check(ptr_at, 4)?;
-        memory.check(len_at, 4)?;
+        self.memory().check(len_at, 4)?;
+        self.give_at(bytes, ptr_at)?;
+        self.put_u32(len_at, len)?;
+        Ok(())
+    }
+
+    /// Gives `bytes` to a guest that knows their size.
+    pub fn give_at(&mut self, bytes: &[u8], ptr_at: u32) -> Result<(), Failure> {
+        let len = u32::try_from(bytes.len()).map_err(|_| Status::InternalFailure)?;
+        self.memory().check(ptr_at, 4)?;
         let mut ptr = 0;
         if len > 0 {
             ptr = self.allocate(len)?;
@@ -262,7 +269,6 @@ impl HostCall<'_> {
             self.memory().write(ptr, bytes)?;
         }
         self.put_u32(ptr_at, ptr)?;
-        self.put_u32(len_at, len)?;
         Ok(())
     }
 

@@ -1,7 +1,12 @@
-//! `proxy_get_property`, `proxy_set_property`. Those that begin with `plugin_` are the VM's own, the rest is the host's.
+//! `proxy_get_property`, `proxy_set_property`. Those that begin with `plugin_` are the VM's own, the rest is the host's;
+//! what it does not know is kept in the filter state.
 
 use super::{Failure, HostCall, Row, Run, args};
+use crate::proxy_wasm::filter_state::ValueType;
+use crate::proxy_wasm::foreign;
+use crate::proxy_wasm::host::Host;
 use crate::proxy_wasm::types::Status;
+use crate::proxy_wasm::vm::State;
 
 pub(super) const TABLE: &[Row] = &[
     Row { name: "proxy_get_property", types: &[("iiii", "i")], run: Run::Status(get) },
@@ -11,27 +16,51 @@ pub(super) const TABLE: &[Row] = &[
 fn get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let [path, path_len, ptr_at, len_at] = args(raw);
     call.give_with(ptr_at, len_at, |call, out| {
-        Ok(call.with_bytes(path, path_len, |path, state, host| {
-            let path = trim(path)?;
-            let own: Option<&[u8]> = match path {
-                b"plugin_name" => state.root().map(|root| root.name.as_slice()),
-                b"plugin_root_id" => state.root().map(|root| root.root_id.as_slice()),
-                b"plugin_vm_id" => Some(state.vm_id()),
-                _ => return host.property(path, out),
-            };
-            out.extend_from_slice(own.ok_or(Status::NotFound)?);
-            Ok(())
-        })??)
+        call.with_bytes(path, path_len, |path, state, host| read(state, host, path, out))??;
+        Ok(())
     })
+}
+
+/// Appends the value of a property to `out`. The answer is its type when filters made it.
+pub(in crate::proxy_wasm) fn read(
+    state: &State,
+    host: &mut dyn Host,
+    path: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<Option<ValueType>, Status> {
+    let path = trim(path)?;
+    let own: Option<&[u8]> = match path {
+        b"plugin_name" => state.root().map(|root| root.name.as_slice()),
+        b"plugin_root_id" => state.root().map(|root| root.root_id.as_slice()),
+        b"plugin_vm_id" => Some(state.vm_id()),
+        _ => {
+            return match host.property(path, out) {
+                Err(Status::NotFound) => {
+                    let mut take = |value: &[u8], value_type| {
+                        out.extend_from_slice(value);
+                        Some(value_type)
+                    };
+                    foreign::get_property(host, path, &mut take)
+                }
+                answer => answer.map(|()| None),
+            };
+        }
+    };
+    out.extend_from_slice(own.ok_or(Status::NotFound)?);
+    Ok(None)
 }
 
 fn set(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let [path, path_len, value, value_len] = args(raw);
-    Ok(call.with_two((path, path_len), (value, value_len), |path, value, host| {
-        let path = trim(path)?;
+    let path = call.bytes(path, path_len)?;
+    Ok(call.with_bytes(value, value_len, |value, state, host| {
+        let path = trim(&path)?;
         match path {
             b"plugin_name" | b"plugin_root_id" | b"plugin_vm_id" => Err(Status::BadArgument),
-            _ => host.set_property(path, value),
+            _ => match host.set_property(path, value) {
+                Err(Status::NotFound) => foreign::set_property(state, host, path, value),
+                answer => answer,
+            },
         }
     })??)
 }

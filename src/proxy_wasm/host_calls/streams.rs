@@ -1,4 +1,4 @@
-//! `proxy_continue_stream`, `proxy_close_stream`, and the older names of the first.
+//! `proxy_continue_stream`, `proxy_close_stream`, the older names of the first, and `proxy_clear_route_cache`.
 
 use super::{Failure, HostCall, Row, Run, args};
 use crate::proxy_wasm::types::StreamType;
@@ -8,7 +8,7 @@ pub(super) const TABLE: &[Row] = &[
     Row { name: "proxy_close_stream", types: &[("i", "i")], run: Run::Status(close_stream) },
     Row { name: "proxy_continue_request", types: &[("", "i"), ("", "")], run: Run::Status(continue_request) },
     Row { name: "proxy_continue_response", types: &[("", "i"), ("", "")], run: Run::Status(continue_response) },
-    Row { name: "proxy_clear_route_cache", types: &[("", "i"), ("", "")], run: Run::Unimplemented },
+    Row { name: "proxy_clear_route_cache", types: &[("", "i"), ("", "")], run: Run::Status(clear_route_cache) },
 ];
 
 fn continue_stream(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
@@ -27,4 +27,8 @@ fn continue_request(call: &mut HostCall<'_>, _: &[u64]) -> Result<(), Failure> {
 
 fn continue_response(call: &mut HostCall<'_>, _: &[u64]) -> Result<(), Failure> {
     Ok(call.host.continue_stream(StreamType::Response)?)
+}
+
+fn clear_route_cache(call: &mut HostCall<'_>, _: &[u64]) -> Result<(), Failure> {
+    Ok(call.host.clear_route_cache()?)
 }

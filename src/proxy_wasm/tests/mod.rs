@@ -6,6 +6,7 @@ mod allocator;
 mod body_callbacks;
 mod buffers;
 mod contexts;
+mod foreign_function;
 mod header_callbacks;
 mod host_calls;
 mod local_response;

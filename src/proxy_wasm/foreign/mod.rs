@@ -1,0 +1,111 @@
+//! Foreign functions: what a filter calls by name through `proxy_call_foreign_function`. They are Envoy's, with its names
+//! and wire formats.
+//!
+//! Adding one: its function in a file of this folder, and a line in [`TABLE`]. `host_calls/foreign_function.rs` is the
+//! caller; it reads and writes guest memory.
+
+mod cel;
+mod compression;
+mod expressions;
+mod filter_state;
+mod route;
+mod signatures;
+
+use super::context::ContextId;
+use super::host::Host;
+use super::types::Status;
+use super::vm::State;
+
+/// A foreign function gets its arguments as bytes, and appends its result to an empty buffer. The Rust SDK survives
+/// NotFound, BadArgument, SerializationFailure and InternalFailure; no other status may be answered.
+pub(super) type Function = fn(&mut Call<'_>, &[u8], &mut Vec<u8>) -> Result<(), Status>;
+
+/// The names by which guests call them.
+const TABLE: &[(&str, Function)] = &[
+    ("clear_route_cache", route::clear_cache),
+    ("compress", compression::compress),
+    ("declare_property", filter_state::declare_property),
+    ("expr_create", expressions::create),
+    ("expr_delete", expressions::delete),
+    ("expr_evaluate", expressions::evaluate),
+    ("set_envoy_filter_state", filter_state::set),
+    ("sign", signatures::sign),
+    ("uncompress", compression::uncompress),
+    ("verify_signature", signatures::verify),
+];
+
+/// The most bytes that a function takes: what is done with them is not interrupted by the deadline of the callback.
+pub(super) const MAX_ARGUMENTS: usize = 16 << 20;
+
+/// A call of a foreign function.
+pub(super) struct Call<'a> {
+    pub state: &'a mut State,
+    pub host: &'a mut dyn Host,
+}
+
+impl Call<'_> {
+    /// The root context of the context that the call is about.
+    fn root(&self) -> Result<ContextId, Status> {
+        let root = self.state.contexts.root_of(self.state.effective());
+        root.map(|(id, _)| id).ok_or(Status::InternalFailure)
+    }
+}
+
+/// The function that guests call `name`.
+pub(super) fn find(name: &[u8]) -> Option<Function> {
+    TABLE.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, function)| *function)
+}
+
+/// Runs `function`, with the limit that holds for all of them.
+pub(super) fn run(
+    function: Function,
+    call: &mut Call<'_>,
+    arguments: &[u8],
+    result: &mut Vec<u8>,
+) -> Result<(), Status> {
+    if arguments.len() > MAX_ARGUMENTS {
+        return Err(Status::BadArgument);
+    }
+    function(call, arguments, result)
+}
+
+/// What foreign functions keep for a VM; that of a root context goes with it.
+#[derive(Default)]
+pub(super) struct Kept {
+    declared: filter_state::Declared,
+    expressions: expressions::Expressions,
+}
+
+impl Kept {
+    /// A root context has ended.
+    pub fn forget(&mut self, root: ContextId) {
+        self.declared.forget(root);
+        self.expressions.forget(root);
+    }
+}
+
+pub(super) use filter_state::{get_property, set_property};
+
+#[cfg(test)]
+mod tests_support;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stands_for_one_function() {
+        let mut names: Vec<_> = TABLE.iter().map(|(name, _)| *name).collect();
+        assert!(names.is_sorted());
+        names.dedup();
+        assert_eq!(names.len(), TABLE.len());
+    }
+
+    #[test]
+    fn a_name_is_compared_byte_by_byte() {
+        assert!(find(b"compress").is_some());
+        for name in [&b""[..], b"Compress", b"compress\0", b"compres", b"\xff"] {
+            assert!(find(name).is_none(), "{name:?}");
+        }
+    }
+}
