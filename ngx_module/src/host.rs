@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use nginx_sys::{ngx_http_request_t, ngx_log_t};
 use ngx_wasm::proxy_wasm::{
-    BufferType, CallError, Host, LocalResponse, LogLevel, MapType, Pairs, Status, StreamToken, StreamType, splice,
+    BufferType, CallError, FilterState, Host, LifeSpan, LocalResponse, LogLevel, MapType, Pairs, Status, StreamToken,
+    StreamType, splice,
 };
 use ngx_wasm::shared::Stores;
 
@@ -15,7 +16,7 @@ use crate::flow::{Chunk, Direction, Flow, Hold};
 use crate::headers::{self, Refused};
 use crate::lua::LuaBody;
 use crate::request::Request;
-use crate::{log, phases, properties, queue_ready, shared_memory};
+use crate::{filter_state, log, phases, properties, queue_ready, shared_memory};
 
 /// A request, seen by one of its filters.
 pub struct RequestHost<'a> {
@@ -405,6 +406,12 @@ impl Host for RequestHost<'_> {
         let r = self.r().ok_or(Status::NotFound)?;
         // SAFETY: the request is live.
         unsafe { properties::set(r, path, value) }
+    }
+
+    fn filter_state(&mut self, span: LifeSpan) -> Option<&mut FilterState> {
+        let request = self.request()?;
+        // SAFETY: the request is live, and the host call that asks has no other reference to its values.
+        unsafe { filter_state::find(request, span).as_mut() }
     }
 
     fn send_local_response(&mut self, response: LocalResponse) -> Result<(), Status> {

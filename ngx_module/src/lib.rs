@@ -15,6 +15,7 @@ mod conf;
 mod cpu_clock;
 mod directives;
 mod engine;
+mod filter_state;
 mod flow;
 mod guard;
 mod headers;

@@ -2,7 +2,7 @@
 //! callback. It lives in the request's pool.
 
 use nginx_sys::{ngx_chain_t, ngx_event_handler_pt, ngx_event_t, ngx_http_event_handler_pt, ngx_http_request_t};
-use ngx_wasm::proxy_wasm::{Callback, ContextId, LocalResponse};
+use ngx_wasm::proxy_wasm::{Callback, ContextId, FilterState, LocalResponse};
 use smallvec::SmallVec;
 
 use crate::conf::{LocConf, MainConf};
@@ -61,6 +61,8 @@ pub struct Request {
     /// What goes to it.
     pub outbound: Flow,
     pub progress: Progress,
+    /// What filters keep for each other.
+    pub filter_state: FilterState,
     /// A filter changed what locations are chosen by, or asked for another choice: nginx matches the location again.
     pub reroute: bool,
     /// nginx is matching the location again.
@@ -146,6 +148,7 @@ impl Request {
             inbound: Flow::default(),
             outbound: Flow::default(),
             progress: Progress::New,
+            filter_state: FilterState::default(),
             reroute: false,
             is_rerouted: false,
             reread: None,

@@ -87,7 +87,7 @@ $Functions{wasi_unstable} = $Functions{wasi_snapshot_preview1};
 our @Unimplemented = qw(
     proxy_get_status proxy_http_call proxy_dispatch_http_call
     proxy_grpc_call proxy_grpc_stream proxy_grpc_send proxy_grpc_cancel proxy_grpc_close
-    proxy_call_foreign_function proxy_clear_route_cache proxy_redis_init proxy_redis_call
+    proxy_redis_init proxy_redis_call
 );
 
 sub type {

@@ -51,6 +51,8 @@ host_functions! {
     continue_stream(stream) = "proxy_continue_stream";
     close_stream(stream) = "proxy_close_stream";
     get_status(code, data, size) = "proxy_get_status";
+    call_foreign_function(name, name_size, arguments, arguments_size, data, size) = "proxy_call_foreign_function";
+    clear_route_cache() = "proxy_clear_route_cache";
 }
 
 pub const OK: i32 = 0;
@@ -102,6 +104,11 @@ pub fn get_pairs(map: i32) -> Answer {
 pub fn get_property(path: &[u8]) -> Answer {
     let (path, path_size) = address(path);
     answer(|data, size| unsafe { raw::get_property(path, path_size, data, size) })
+}
+
+pub fn call_foreign_function(name: &[u8], arguments: &[u8]) -> Answer {
+    let ((name, name_size), (arguments, arguments_size)) = (address(name), address(arguments));
+    answer(|data, size| unsafe { raw::call_foreign_function(name, name_size, arguments, arguments_size, data, size) })
 }
 
 /// Pairs in the ABI's form.

@@ -2,6 +2,7 @@
 
 use crate::{Outcome, When};
 use abi::{Answer, OK, PAUSE, PLUGIN_CONFIGURATION, VM_CONFIGURATION, address, raw};
+use std::cell::RefCell;
 use std::hint::black_box;
 
 /// The first word of the text and what follows it.
@@ -156,9 +157,44 @@ fn host(verb: &str, rest: &str, when: When) -> Option<String> {
             let (start, max) = word(others);
             shown(abi::get_buffer(integer(first)?, integer(start)?, integer(max)?))
         }
+        "foreign" => {
+            let (status, bytes) = abi::call_foreign_function(first.as_bytes(), &foreign_arguments(others)?);
+            let shown: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            LAST.set(bytes);
+            format!("{status} {shown}").trim_end().into()
+        }
         "raw" => return call(first, others),
         _ => return None,
     })
+}
+
+thread_local! {
+    /// The result of the last foreign function.
+    static LAST: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Arguments in parts, separated by blanks: hexadecimal digits; `last`, or `last+N`, for the last result, or what it has
+/// from byte N on; `text:TEXT` for all that follows.
+fn foreign_arguments(parts: &str) -> Option<Vec<u8>> {
+    let (mut bytes, mut rest) = (Vec::new(), parts);
+    while !rest.is_empty() {
+        if let Some(text) = rest.strip_prefix("text:") {
+            bytes.extend_from_slice(text.as_bytes());
+            break;
+        }
+        let (part, others) = word(rest);
+        if let Some(from) = part.strip_prefix("last") {
+            let from: usize = if from.is_empty() { 0 } else { from.strip_prefix('+')?.parse().ok()? };
+            LAST.with_borrow(|last| Some(bytes.extend_from_slice(last.get(from..)?)))?;
+        } else {
+            let pairs = part.as_bytes().chunks(2);
+            let parsed: Option<Vec<u8>> =
+                pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
+            bytes.extend(parsed?);
+        }
+        rest = others;
+    }
+    Some(bytes)
 }
 
 /// Statements that need no host function of Proxy-Wasm.
