@@ -408,6 +408,14 @@ impl Host for RequestHost<'_> {
         unsafe { properties::set(r, path, value) }
     }
 
+    fn clear_route_cache(&mut self) -> Result<(), Status> {
+        if let Some(request) = self.request() {
+            // SAFETY: the request is live. `phases/rewrite.rs` acts on it, as long as a location can be chosen.
+            unsafe { (*request).reroute = true };
+        }
+        Ok(())
+    }
+
     fn filter_state(&mut self, span: LifeSpan) -> Option<&mut FilterState> {
         let request = self.request()?;
         // SAFETY: the request is live, and the host call that asks has no other reference to its values.

@@ -72,6 +72,7 @@ pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), 
             }
         }
     }
+    give_memory_back();
     for filter in &main.filters {
         let mut host = RootHost::new(log, filter.name.clone(), filter.timeout);
         // The instance ends here. Workers make their own: what a guest keeps, and its random numbers, must not be shared.
@@ -98,6 +99,16 @@ unsafe fn wants_shared_memory(cycle: *mut ngx_cycle_t, main: &MainConf) -> bool 
             let name = (**(*cycle).modules.add(n)).name;
             !name.is_null() && CStr::from_ptr(name.cast()) == c"ngx_http_lua_module"
         })
+    }
+}
+
+/// The compiler takes much memory for a large module, and the allocator would keep it: in the master, and in each worker that
+/// is forked from it.
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the function has no precondition.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 

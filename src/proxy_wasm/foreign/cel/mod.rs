@@ -127,10 +127,13 @@ impl Failure {
     }
 }
 
+/// A value, and what it counts for.
+type Loaded = (Box<dyn Val>, usize);
+
 /// What the names in a rewritten expression stand for.
 struct Known<'a> {
     /// The attributes that were loaded, with their sizes; `None` for those that are not there.
-    values: BTreeMap<usize, Option<(Box<dyn Val>, usize)>>,
+    values: BTreeMap<usize, Option<Loaded>>,
     /// Those that were asked for in vain.
     wanted: Mutex<Vec<usize>>,
     meter: Meter,
