@@ -133,6 +133,34 @@ reload();
 (undef, $results) = run('read k; get 1');
 is($results, "read k -> none none\nget 1 -> 214\n", 'a zone of another size begins empty, the others stay');
 
+# A worker of the configuration before, in which nobody has registered the queue, still has a request: it wakes up a new one.
+{
+    require IO::Socket::INET;
+    my $client = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) or die "connect: $@\n";
+    print {$client} "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    # A connection without a byte would be closed by the reload. The worker has seen these when it answers another of the
+    # same socket; both answer, since either may have it.
+    my ($first) = run('get 1');
+    run('get 1', not => $first);
+    configure('register q', 'shm_kv * 2m;');
+    my %old    = map { $_ => 1 } $nginx->workers;
+    my $before = length $nginx->log;
+    $nginx->signal('HUP');
+    $nginx->wait_for('new workers that have registered the queue', sub {
+        my %pids = map { $_ => 1 } grep { !$old{$_} } substr($nginx->log, $before) =~ /\[info\] (\d+)#\S+ wasm "shared": register q/g;
+        return grep({ $pids{$_} } $nginx->workers) == 2;
+    });
+    my @new = $nginx->workers;
+    print {$client} "x-shared: resolve shared q; push q from-before\r\n\r\n";
+    my $answer = do { local $/; <$client> };
+    like($answer, qr/^push q from-before -> \(\)$/m, 'a worker of the configuration before sends a message');
+    my ($pid) = $answer =~ /^x-worker: (\d+)/m;
+    ok($old{$pid}, 'it is one');
+    $nginx->wait_for('the message', sub { $nginx->log =~ /ready q: from-before/ });
+    my ($told) = $nginx->log =~ /\[info\] (\d+)#.*ready q: from-before/;
+    ok(scalar(grep { $_ == $told } @new), 'a new worker is told of it');
+}
+
 # Another type for a name, after a reload
 configure('define gauge requests; record requests 7');
 reload();
