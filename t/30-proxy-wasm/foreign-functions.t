@@ -186,20 +186,18 @@ foreign expr_create text:1 -> 0 01000000
 
 
 === TEST 9: sign and verify_signature, with an RSA key of OpenSSL
---- config eval
-my $sign   = main::hex_of(main::field(1, 'sha256'), main::field(3, 'a text'), main::field(4, $::RsaPrivate));
-my $verify = main::hex_of(main::field(1, 'sha256'), main::field(4, 'a text'), main::field(5, $::RsaPublic));
-my $other  = main::hex_of(main::field(1, 'sha256'), main::field(4, 'a test'), main::field(5, $::RsaPublic));
-qq{location /t {
-    proxy_wasm probe 'foreign sign $sign; foreign verify_signature $verify 1a last+3; report';
+--- config
+location /t {
+    proxy_wasm probe report;
     return 200;
 }
-location /other {
-    proxy_wasm probe 'foreign sign $sign; foreign verify_signature $other 1a last+3; report';
-    return 200;
-}}
 --- request eval
-["GET /t", "GET /other"]
+["GET /t", "GET /t"]
+--- more_headers eval
+my $sign   = 'X-Probe: foreign sign ' . main::hex_of(main::field(1, 'sha256'), main::field(3, 'a text'), main::field(4, $::RsaPrivate));
+my $verify = main::hex_of(main::field(1, 'sha256'), main::field(4, 'a text'), main::field(5, $::RsaPublic));
+my $other  = main::hex_of(main::field(1, 'sha256'), main::field(4, 'a test'), main::field(5, $::RsaPublic));
+["$sign; foreign verify_signature $verify 1a last+3", "$sign; foreign verify_signature $other 1a last+3"]
 --- response_body_like eval
 my $failed = unpack 'H*', 'Failed to verify digest.';
 [
@@ -255,11 +253,25 @@ foreign expr_evaluate last -> 0 " . main::hex_of('a value!') . "\n"
 
 
 
-=== TEST 13: it is there until the log phase, and gone in the next request of the connection
+=== TEST 13: it is there until the log phase
+--- config eval
+my $set = main::filter_state('my.key', 'a value');
+qq{location /t {
+    proxy_wasm probe '$set; \@log property filter_state|my.key';
+    return 200 "set\n";
+}}
+--- response_body
+set
+--- error_log
+property filter_state|my.key -> 0 a value
+
+
+
+=== TEST 14: and gone in the next request of the connection
 --- config eval
 my $set = main::filter_state('my.key', 'a value', 1);
 qq{location /set {
-    proxy_wasm probe '$set; \@log property filter_state|my.key';
+    proxy_wasm probe '$set';
     return 200 "set\n";
 }
 location /get {
@@ -270,12 +282,10 @@ location /get {
 ["GET /set", "GET /get"]
 --- response_body eval
 ["set\n", "property filter_state|my.key -> 1\n"]
---- error_log
-property filter_state|my.key -> 0 a value
 
 
 
-=== TEST 14: what lives as long as the connection is there in its next request
+=== TEST 15: what lives as long as the connection is there in its next request
 --- config eval
 my $set = main::filter_state('my.key', 'a value', 2);
 my $declare = main::declared('mine', 0, 1, 2);
@@ -294,7 +304,7 @@ location /get {
 
 
 
-=== TEST 15: and not in another connection
+=== TEST 16: and not in another connection
 --- config eval
 my $set = main::filter_state('my.key', 'a value', 2);
 qq{location /set {
@@ -312,7 +322,7 @@ location /get {
 
 
 
-=== TEST 16: a property that was declared read-only is set once
+=== TEST 17: a property that was declared read-only is set once
 --- config eval
 my $declare = main::declared('once', 1, 1, 0);
 qq{location /t {
@@ -326,11 +336,10 @@ set-property once 2 -> 2
 property once -> 0 1
 foreign expr_create text:once == "1" -> 0 00000000
 foreign expr_evaluate last -> 0 01
-$
 
 
 
-=== TEST 17: values that filters set come through an internal redirect
+=== TEST 18: values that filters set come through an internal redirect
 --- config eval
 my $set = main::filter_state('my.key', 'a value');
 qq{location /t {

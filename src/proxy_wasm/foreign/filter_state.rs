@@ -140,6 +140,10 @@ pub(in crate::proxy_wasm) fn set_property(
     if KNOWN.contains(&first) {
         return Err(Status::BadArgument);
     }
+    // A variable of nginx is there or not.
+    if first == b"ngx" || first.starts_with(b"ngx.") {
+        return Err(Status::NotFound);
+    }
     let root = state.contexts.root_of(state.effective()).map(|(id, _)| id);
     let declared = root.and_then(|root| state.foreign.declared.0.get(&root)).and_then(|declared| declared.get(path));
     put(host, &key_of(path), value, declared.copied().unwrap_or_default())
@@ -240,6 +244,9 @@ mod tests {
     fn what_the_host_knows_cannot_be_set() {
         for path in [&b"request\0path"[..], b"request", b"source\0port", b"filter_state\0a", b"plugin_name"] {
             assert_eq!(put(&mut fixture(), path, b"x"), Err(Status::BadArgument), "{path:?}");
+        }
+        for path in [&b"ngx\0nothing"[..], b"ngx.nothing", b"ngx"] {
+            assert_eq!(put(&mut fixture(), path, b"x"), Err(Status::NotFound), "{path:?}");
         }
     }
 

@@ -24,6 +24,9 @@ pub(super) enum Kind {
     Map,
 }
 
+/// A value, and its size in bytes.
+pub(super) type Loaded = (Box<dyn Val>, usize);
+
 /// A property that an expression asks for.
 #[derive(Debug)]
 pub(super) struct Attribute {
@@ -64,8 +67,8 @@ pub(super) fn kind(segments: &[&str]) -> Option<Kind> {
 }
 
 impl Attribute {
-    /// The value, and its size in bytes.
-    pub fn load(&self, load: &mut Load<'_>) -> Option<(Box<dyn Val>, usize)> {
+    /// The value, if there is one.
+    pub fn load(&self, load: &mut Load<'_>) -> Option<Loaded> {
         let mut bytes = Vec::new();
         let declared = load(&self.path, &mut bytes).ok()?;
         let size = bytes.len();

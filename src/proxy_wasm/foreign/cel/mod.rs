@@ -14,14 +14,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use cel::common::types::CelBool;
-use cel::common::value::{CowVal, Val};
+use cel::common::value::CowVal;
 use cel::context::VariableResolver;
 use cel::parser::Parser;
 use cel::{Context, DeclarationError, Env, IdedExpr, Value};
 
 use crate::proxy_wasm::filter_state::ValueType;
 use crate::proxy_wasm::types::Status;
-use attributes::Attribute;
+use attributes::{Attribute, Loaded};
 use meter::{Meter, Patterns};
 
 /// The longest text. A chain of operators is as deep as it is long; one of this length takes 2 MiB of stack.
