@@ -261,7 +261,7 @@ property route_name -> 0 other
 
 
 
-=== TEST 14: setting: what is read only is BadArgument, what nobody knows NotFound
+=== TEST 14: setting: what is read only is BadArgument, what nobody knows is kept for the other filters
 --- config
 location /t {
     proxy_wasm probe 'set-property request|path x; set-property response|code x; set-property connection|id x; set-property upstream|address x; set-property xds|node x; set-property metadata|filter_metadata x; set-property node x; set-property cluster_name x; set-property listener_direction x; set-property source x; set-property request x; set-property a|b x; set-property nonsense x; set-property ngx x; report';
@@ -279,8 +279,8 @@ set-property cluster_name x -> 2
 set-property listener_direction x -> 2
 set-property source x -> 2
 set-property request x -> 2
-set-property a|b x -> 1
-set-property nonsense x -> 1
+set-property a|b x -> 0
+set-property nonsense x -> 0
 set-property ngx x -> 1
 
 
