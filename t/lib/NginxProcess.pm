@@ -18,6 +18,7 @@ package NginxProcess;
 #     $nginx->configure(...);
 #     $nginx->signal('HUP');
 #     $nginx->wait_for('the reload', sub { $nginx->log =~ /reconfiguring/ });
+#     my @said = $nginx->said('tiny');                       # what filters of the module 'tiny' logged
 #     $nginx->stop;                                          # also done at the end of the test file
 #
 # Nothing here depends on time: wait_for() waits for what is meant to happen, and dies when it does not in 30 s.
@@ -71,6 +72,15 @@ sub read {
 }
 
 sub log { return $_[0]->read('logs/error.log') }
+
+# What the filters of this module logged at level info, oldest first, without what nginx adds about a request. The master
+# starts filters too, to see whether they start: with PID only what this process logged.
+sub said {
+    my ($self, $module, $pid) = @_;
+    $pid //= qr/\d+/;
+    my @said = $self->log =~ /\[info\] $pid#\d+: (?:\*\d+ )?wasm "$module": (.*?)(?:(?: while [^,\n]*)?, client: .*)?$/mg;
+    return @said;
+}
 
 sub configure {
     my ($self, %part) = @_;
