@@ -4,14 +4,17 @@ package EchoServer;
 #
 #     my $upstream = EchoServer->new($port);                 # on 127.0.0.1, as a process of its own
 #     proxy_pass http://127.0.0.1:$port;
+#     my @seen = $upstream->seen;                            # the requests that came: 'GET /target 0', the body's length last
 #
 # The body of its answer is the body of the request. The header x-got-request tells method and target, x-got-host the
 # host, x-got-length how many bytes the body had. With `x-answer: TEXT` in the request the body is TEXT instead.
-# It reads a request to its end before it answers, and serves one connection at a time. It ends with the test file.
+# It reads a request to its end before it answers, and serves one connection at a time; of a request that is cut off before
+# its end it tells '(cut off)' in place of the length. It ends with the test file.
 
 use strict;
 use warnings;
 
+use File::Temp ();
 use IO::Socket::INET;
 
 my @children;
@@ -20,23 +23,32 @@ sub new {
     my ($class, $port) = @_;
     my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 64, ReuseAddr => 1)
         or die "cannot listen on 127.0.0.1:$port: $!\n";
+    my $seen = File::Temp->new(UNLINK => 1);
+    $seen->autoflush(1);
     my $pid = fork // die "cannot fork: $!\n";
     if ($pid == 0) {
         local $SIG{PIPE} = 'IGNORE';
         while (my $connection = $listener->accept) {
-            serve($connection);
+            serve($connection, $seen);
             close $connection;
         }
         require POSIX;
         POSIX::_exit(0);
     }
     push @children, $pid;
-    return bless { port => $port, pid => $pid }, $class;
+    return bless { seen => $seen }, $class;
 }
 
-# A request that is cut off gets no answer.
+# A request is there once its answer is.
+sub seen {
+    my $self = shift;
+    open my $in, '<', $self->{seen}->filename or die "cannot read what the upstream saw: $!\n";
+    chomp(my @seen = <$in>);
+    return @seen;
+}
+
 sub serve {
-    my ($connection) = @_;
+    my ($connection, $seen) = @_;
     my $line = <$connection> // return;
     my ($method, $target) = split ' ', $line;
     my %header;
@@ -46,8 +58,10 @@ sub serve {
         my ($name, $value) = split /:\s*/, $field, 2;
         $header{ lc $name } = $value;
     }
-    my $body = body($connection, \%header) // return;
-    my $length = length $body;
+    my $body   = body($connection, \%header);
+    my $length = defined $body ? length $body : '(cut off)';
+    print {$seen} "$method $target $length\n";
+    return unless defined $body;
     $body = $header{'x-answer'} if defined $header{'x-answer'};
     print {$connection} join "\r\n", 'HTTP/1.1 200 OK', 'Connection: close', 'Content-Type: text/plain',
         'Content-Length: ' . length $body, "X-Got-Request: $method $target",
