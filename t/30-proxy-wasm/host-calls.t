@@ -193,7 +193,7 @@ get request x-one -> 0 1
 
 
 
-=== TEST 18: buffers that are not there now: NotFound to read, BadArgument to write
+=== TEST 18: buffers that are not there now: NotFound; those that nobody may write: BadArgument
 --- statuses
 buffer 0 0 100 -> 1
 buffer 1 0 100 -> 1
@@ -201,7 +201,8 @@ buffer 4 0 100 -> 1
 buffer 5 0 100 -> 1
 buffer 8 0 100 -> 1
 raw get_buffer_status 0 out out2 -> 1 0 0
-raw set_buffer_bytes 0 0 0 str:text -> 2
+raw set_buffer_bytes 0 0 0 str:text -> 1
+raw set_buffer_bytes 1 0 0 str:text -> 1
 raw set_buffer_bytes 6 0 0 str:text -> 2
 raw set_buffer_bytes 7 0 0 str:text -> 2
 
@@ -269,13 +270,15 @@ x-probe-result: get request x-one -> 0 1
 
 
 
-=== TEST 23: close_stream ends the request
+=== TEST 23: close_stream ends the connection: nothing is answered
 --- config
 location /t {
     proxy_wasm probe 'raw close_stream 0';
     return 200 "ok\n";
 }
---- request
-GET /t
---- error_code: 503
---- response_body_unlike: ok
+--- raw_request eval
+"GET /t HTTP/1.1\r\nHost: a\r\n\r\n"
+--- ignore_response
+--- raw_response_headers_unlike: HTTP
+--- access_log
+"GET /t HTTP/1.1" 444

@@ -5,13 +5,14 @@
 
 use TestWasm 'no_plan';
 
-our $InRequest = qr/"lifecycle\w*": \K\w+ \d+(?: parent \d+| n \d+ eos \w+)?(?=.*, client:)/;
+our $InRequest = qr/"lifecycle\w*": \K\w+ \d+(?: parent \d+| (?:n|size) \d+ eos \w+)?(?=.*, client:)/;
 
 # What is seen of a request with one filter that passes through.
 sub whole {
     my ($id, $eos) = @_;
+    my $response = $eos ? "on_response_headers $id n N eos $eos\n" : "on_response_headers $id n N eos false\nBODY $id\n";
     return "on_context_create $id parent 1\non_request_headers $id n N eos true\n"
-        . "on_response_headers $id n N eos @{[ $eos // 'false' ]}\non_done $id\non_log $id\non_delete $id\n";
+        . "${response}on_done $id\non_log $id\non_delete $id\n";
 }
 
 add_block_preprocessor(sub {
@@ -29,7 +30,7 @@ CONF
     $block->set_value(error_log => ['on_delete']) unless $block->error_log;
 });
 
-# The number of headers depends on the client of the test.
+# The number of headers depends on the client of the test, and that of the body's pieces on the handler.
 {
     no warnings 'redefine';
     my $check = \&Test::Nginx::Socket::check_error_log;
@@ -38,6 +39,7 @@ CONF
         if (defined $wanted && !ref $wanted) {
             my $pattern = quotemeta $wanted;
             $pattern =~ s/\bN\b/\\d+/g;
+            $pattern =~ s/BODY\\ (\d+)/(?:on_response_body $1 size \\d+ eos false\n)*on_response_body $1 size \\d+ eos true/g;
             $_[0]->set_value(grep_error_log_out => qr/\A$pattern\z/);
         }
         goto &$check;
@@ -117,7 +119,9 @@ hello
 --- grep_error_log_out
 on_context_create 2 parent 1
 on_request_headers 2 n N eos false
+on_request_body 2 size 5 eos true
 on_response_headers 2 n N eos false
+on_response_body 2 size 3 eos true
 on_done 2
 on_log 2
 on_delete 2
@@ -140,7 +144,7 @@ on_request_headers 2 n 7 eos true
 
 
 
-=== TEST 7: two filters: each callback in the order of the chain, response headers in reverse
+=== TEST 7: two filters: each callback in the order of the chain, those of the response in reverse
 --- config
 location /t {
     proxy_wasm lifecycle;
@@ -158,6 +162,8 @@ qr/"lifecycle\w*": on_\w+(?=.*, client:)/
 "lifecycle_two": on_request_headers
 "lifecycle_two": on_response_headers
 "lifecycle": on_response_headers
+"lifecycle_two": on_response_body
+"lifecycle": on_response_body
 "lifecycle": on_done
 "lifecycle": on_log
 "lifecycle": on_delete

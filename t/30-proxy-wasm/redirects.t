@@ -3,13 +3,14 @@
 
 use TestWasm 'no_plan';
 
-our $InRequest = qr/"lifecycle\w*": \K\w+ \d+(?: parent \d+| n \d+ eos \w+)?(?=.*, client:)/;
+our $InRequest = qr/"lifecycle\w*": \K\w+ \d+(?: parent \d+| (?:n|size) \d+ eos \w+)?(?=.*, client:)/;
 
 # What is seen of a request with one filter that passes through.
 sub whole {
     my ($id, $eos) = @_;
+    my $response = $eos ? "on_response_headers $id n N eos $eos\n" : "on_response_headers $id n N eos false\nBODY $id\n";
     return "on_context_create $id parent 1\non_request_headers $id n N eos true\n"
-        . "on_response_headers $id n N eos @{[ $eos // 'false' ]}\non_done $id\non_log $id\non_delete $id\n";
+        . "${response}on_done $id\non_log $id\non_delete $id\n";
 }
 
 add_block_preprocessor(sub {
@@ -27,7 +28,7 @@ CONF
     $block->set_value(error_log => ['on_delete']) unless $block->error_log;
 });
 
-# The number of headers depends on the client of the test.
+# The number of headers depends on the client of the test, and that of the body's pieces on the handler.
 {
     no warnings 'redefine';
     my $check = \&Test::Nginx::Socket::check_error_log;
@@ -36,6 +37,7 @@ CONF
         if (defined $wanted && !ref $wanted) {
             my $pattern = quotemeta $wanted;
             $pattern =~ s/\bN\b/\\d+/g;
+            $pattern =~ s/BODY\\ (\d+)/(?:on_response_body $1 size \\d+ eos false\n)*on_response_body $1 size \\d+ eos true/g;
             $_[0]->set_value(grep_error_log_out => qr/\A$pattern\z/);
         }
         goto &$check;
@@ -88,6 +90,7 @@ qr/"lifecycle\w*": on_\w+(?=.*, client:)/
 "lifecycle_two": on_context_create
 "lifecycle_two": on_request_headers
 "lifecycle_two": on_response_headers
+"lifecycle_two": on_response_body
 "lifecycle": on_done
 "lifecycle": on_log
 "lifecycle": on_delete
@@ -200,6 +203,7 @@ qr/"lifecycle\w*": on_\w+(?=.*, client:)/
 "lifecycle_two": on_context_create
 "lifecycle_two": on_request_headers
 "lifecycle_two": on_response_headers
+"lifecycle_two": on_response_body
 "lifecycle": on_done
 "lifecycle": on_log
 "lifecycle": on_delete
@@ -271,6 +275,7 @@ qr/"lifecycle\w*": on_\w+(?=.*, client:)/
 "lifecycle_two": on_context_create
 "lifecycle_two": on_request_headers
 "lifecycle_two": on_response_headers
+"lifecycle_two": on_response_body
 "lifecycle": on_done
 "lifecycle": on_log
 "lifecycle": on_delete

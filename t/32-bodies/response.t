@@ -57,7 +57,7 @@ Content-Length: 5
 --- response_body chomp
 hello
 --- error_log
-wasm "bodies": response-headers 1,
+wasm "bodies": response-headers 1
 wasm "bodies": response-body 5 end
 response-body body "hello"
 
@@ -104,7 +104,7 @@ GET /t
 Content-Length: 0
 --- response_body
 --- error_log
-wasm "bodies": response-headers 1 end,
+wasm "bodies": response-headers 1 end
 
 
 
@@ -114,8 +114,7 @@ proxy_wasm bodies 'response-body upper; response-body sum';
 --- request
 GET /letters.txt
 --- response_headers
-Content-Length: 40001
-Accept-Ranges:
+!Accept-Ranges
 --- response_body eval
 uc "$::Letters\n"
 --- error_log
@@ -149,7 +148,7 @@ GET /t
 --- response_headers
 Transfer-Encoding: chunked
 --- response_body eval
-qr/^(?:[a-j]+!)+$/
+qr/^a[a-j]*!(?:[a-j]*!)+$/
 
 
 
@@ -243,7 +242,7 @@ HEAD /letters.txt
 Content-Length: 40001
 --- response_body
 --- error_log
-wasm "bodies": response-headers 1 end,
+wasm "bodies": response-headers 1 end
 
 
 
@@ -257,7 +256,7 @@ location /t {
 HEAD /t
 --- response_body
 --- error_log
-wasm "bodies": response-headers 1 end,
+wasm "bodies": response-headers 1 end
 
 
 
@@ -272,7 +271,7 @@ GET /t
 --- error_code: 204
 --- response_body
 --- error_log
-wasm "bodies": response-headers 1 end,
+wasm "bodies": response-headers 1 end
 
 
 
@@ -298,7 +297,6 @@ GET /letters.txt
 --- more_headers
 Range: bytes=0-3
 --- response_headers
-Content-Length: 40001
 !Content-Range
 !Accept-Ranges
 --- response_body eval
@@ -358,7 +356,7 @@ page
 === TEST 21: a local response passes on_response_body of all filters
 --- config
 location /t {
-    proxy_wasm bodies 'response-body append  one';
+    proxy_wasm bodies 'response-body append one';
     proxy_wasm bodies 'request-headers respond 403 no';
     return 200 "hello";
 }
@@ -366,9 +364,9 @@ location /t {
 GET /t
 --- error_code: 403
 --- response_headers
-Content-Length: 6
+Content-Length: 5
 --- response_body chomp
-no one
+noone
 
 
 
@@ -477,13 +475,14 @@ hello
 
 
 
-=== TEST 29: an empty file
+=== TEST 29: an upstream's response of no bytes ends with its headers
 --- config
-proxy_wasm bodies 'response-body append !';
---- user_files
->>> empty.txt
+location /t {
+    proxy_wasm bodies 'response-body trap';
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/0/0;
+}
 --- request
-GET /empty.txt
+GET /t
 --- response_headers
 Content-Length: 0
 --- response_body

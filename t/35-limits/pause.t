@@ -257,18 +257,19 @@ no
 
 
 
-=== TEST 15: a pause of the response is refused: nothing leaves without the filter's word
+=== TEST 15: a pause of the response that nothing ends is 504: nothing leaves without the filter's word
 --- config
 location /t {
+    wasm_pause_timeout 50ms;
     proxy_wasm probe '@response pause';
     return 200 "secret\n";
 }
 --- request
 GET /t
---- error_code: 503
+--- error_code: 504
 --- response_body_unlike: secret
 --- error_log eval
-qr/\[error\] .*wasm filter "probe" paused in on_response_headers, which is not supported: the response is refused/
+qr/\[error\] .*wasm filter "probe" paused the response, and nothing resumed it within 50 ms \(wasm_pause_timeout\)/
 
 
 

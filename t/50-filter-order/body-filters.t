@@ -13,7 +13,18 @@ wasm {
     module headers $TEST_NGINX_GUESTS/rust-headers.wasm;
 }
 CONF
-    $block->set_value(user_files => [['a.txt', $::Text]]) unless $block->user_files;
+    # Without a callback about bodies; guests of SDKs have it always, and then nginx cuts no ranges out of the body.
+    $block->set_value(user_files => [['a.txt', $::Text], ['no_body.wat', <<'WAT']]) unless $block->user_files;
+(module
+  (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "x-one1")
+  (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32)
+    (call $add (i32.const 2) (i32.const 0) (i32.const 5) (i32.const 5) (i32.const 1))))
+WAT
+
 });
 
 # Shows a compressed body as it was.
@@ -211,8 +222,10 @@ replaced
 
 
 === TEST 11: a range of a static file
+--- main_config
+wasm { module no_body $TEST_NGINX_HTML_DIR/no_body.wat; }
 --- config
-proxy_wasm headers 'response.add x-one 1';
+proxy_wasm no_body;
 --- request
 GET /a.txt
 --- more_headers
@@ -228,8 +241,10 @@ work
 
 
 === TEST 12: several ranges
+--- main_config
+wasm { module no_body $TEST_NGINX_HTML_DIR/no_body.wat; }
 --- config
-proxy_wasm headers 'response.add x-one 1';
+proxy_wasm no_body;
 --- request
 GET /a.txt
 --- more_headers
@@ -245,8 +260,10 @@ Content-Type: multipart/byteranges; boundary=.*
 
 
 === TEST 13: a range that is not there
+--- main_config
+wasm { module no_body $TEST_NGINX_HTML_DIR/no_body.wat; }
 --- config
-proxy_wasm headers 'response.add x-one 1';
+proxy_wasm no_body;
 --- request
 GET /a.txt
 --- more_headers

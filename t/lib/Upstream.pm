@@ -16,6 +16,7 @@ package Upstream;
 #     /short              content-length 10, but only 4 bytes
 #     /early/STATUS       a response before the body of the request has been read
 #     /status/STATUS      no body
+#     /swallow            reads a body in chunks of any size, and answers how many bytes it had
 
 use strict;
 use warnings;
@@ -74,6 +75,11 @@ sub serve {
         1 while sysread $client, my $rest, 65536;
         return;
     }
+    if ($path eq '/swallow') {
+        my $count = swallow($client);
+        print $client answer('Content-Length: ' . length $count), $count;
+        return;
+    }
     my $body = read_body($client, $head);
     my (undef, $kind, @words) = split m{/}, $path;
     my @parts = ();
@@ -120,6 +126,19 @@ sub read_body {
         read_line($client);
         return $body if $size == 0;
     }
+}
+
+sub swallow {
+    my $client = shift;
+    my $count  = 0;
+    local $/ = "\r\n";
+    while (defined(my $line = <$client>)) {
+        my $size = hex($line =~ s/\r\n//r);
+        read $client, my $chunk, $size + 2;
+        return $count if $size == 0;
+        $count += length($chunk) - 2;
+    }
+    return "broken off after $count";
 }
 
 sub read_line {

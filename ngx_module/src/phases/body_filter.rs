@@ -4,7 +4,7 @@
 use nginx_sys::{
     NGX_LOG_ERR, ngx_chain_add_copy, ngx_chain_t, ngx_event_t, ngx_http_finalize_request,
     ngx_http_output_body_filter_pt, ngx_http_request_t, ngx_http_run_posted_requests, ngx_http_top_body_filter,
-    ngx_int_t,
+    ngx_http_state_e_NGX_HTTP_WRITING_REQUEST_STATE, ngx_int_t,
 };
 use ngx_wasm::proxy_wasm::LocalResponse;
 
@@ -108,12 +108,36 @@ unsafe fn take(request: *mut Request, chain: *mut ngx_chain_t) -> ngx_int_t {
                 consume(chain);
                 return finish(request, stop);
             }
-            return hold(request, loc);
+            return match watch_producer(request) {
+                Ok(()) => hold(request, loc),
+                Err(_) => rc::ERROR,
+            };
         }
         if ngx_chain_add_copy((*r).pool, &raw mut (*request).input, chain) != rc::OK {
             return rc::ERROR;
         }
         go_on(request, loc)
+    }
+}
+
+/// A filter waits for more of the body. Whether any will come shows when nginx has gone on from here.
+unsafe fn watch_producer(request: *mut Request) -> Result<(), pause::CannotWait> {
+    // SAFETY: see `filter`.
+    unsafe {
+        let outbound = &(*request).outbound;
+        let waits_for_more = outbound.is_held() && !outbound.waits_for_filter();
+        if waits_for_more { pause::post(request, Direction::Response) } else { Ok(()) }
+    }
+}
+
+/// Whether a filter waits for more of a body that its producer has given up: an upstream broke off. Nginx then only waits
+/// for what it has to be sent (src/http/ngx_http_request.c, ngx_http_set_write_handler).
+unsafe fn is_abandoned(request: *mut Request) -> bool {
+    // SAFETY: see `filter`.
+    unsafe {
+        let outbound = &(*request).outbound;
+        let is_done = (*(*request).r).http_state() == ngx_http_state_e_NGX_HTTP_WRITING_REQUEST_STATE;
+        is_done && outbound.is_held() && !outbound.waits_for_filter() && (*request).input.is_null()
     }
 }
 
@@ -289,6 +313,9 @@ unsafe fn finish(request: *mut Request, stop: Stop) -> ngx_int_t {
             stage.held = Vec::new();
         }
         (*request).outbound.ended = true;
+        let input = std::mem::replace(&mut (*request).input, std::ptr::null_mut());
+        consume(input);
+        free_links((*r).pool, input);
         hold(request, LocConf::of(r));
         let limit = LocConf::of(r).body_buffer(Direction::Response);
         let plain = |status: ngx_int_t| LocalResponse { status: status as u32, ..LocalResponse::default() };
@@ -324,7 +351,6 @@ unsafe fn replace(request: *mut Request, response: Option<LocalResponse>) -> ngx
         let Ok(body) = local_response::replace(request, response) else { return rc::ERROR };
         (*request).outbound.headers = (*request).outbound.stages.len();
         (*request).response_gone = true;
-        (*request).input = std::ptr::null_mut();
         header_filter::keep_framing(request);
         local_response::send_replaced(request, body)
     }
@@ -374,6 +400,11 @@ unsafe fn resume(request: *mut Request) -> ngx_int_t {
         };
         match stop {
             Some(stop) => finish(request, stop),
+            None if is_abandoned(request) => {
+                let status = rc::BAD_GATEWAY as u32;
+                (*request).local_response = Some(Box::new(LocalResponse { status, ..LocalResponse::default() }));
+                finish(request, Stop::Answered)
+            }
             None => go_on(request, loc),
         }
     }

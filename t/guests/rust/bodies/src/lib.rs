@@ -225,11 +225,11 @@ fn run(verb: &Verb, place: Place, end: bool) -> bool {
         Verb::Set(name, key, value) => hostcalls::set_map_value(map(name), key, Some(value)).unwrap(),
         Verb::Remove(name, key) => hostcalls::remove_map_value(map(name), key).unwrap(),
         Verb::Get(name, key) => {
-            let value = hostcalls::get_map_value(map(name), key);
-            log::info!("{} get {name} {key}: {value:?}", place.name());
+            let value = hostcalls::get_map_value(map(name), key).unwrap();
+            log::info!("{} get {name} {key}: {}", place.name(), value.as_deref().unwrap_or("none"));
         }
         Verb::Size => {
-            let size = format!("{}", body(place).len());
+            let size = body(place).len();
             log::info!("{} holds {size}", place.name());
         }
     }
