@@ -9,6 +9,8 @@ package Upstream;
 # It serves one connection after the other in a process for each, and closes after each response. Paths:
 #
 #     /echo               the body: request line, the header lines about the body's length, an empty line, the body
+#     /body               the body alone
+#     /count              how many bytes it has
 #     /length/N/SIZE      N times SIZE bytes (letters a to z, one for each part), with content-length
 #     /chunked/N/SIZE     the same in chunks
 #     /trailers/NAME=VALUE/NAME=VALUE...   "body" in chunks, with trailers behind it
@@ -97,6 +99,9 @@ sub serve {
         print $client answer('Transfer-Encoding: chunked', @trailers ? 'Trailer: x-first' : ());
         print $client sprintf("%x\r\n%s\r\n", length $_, $_) for @parts;
         print $client "0\r\n", (map {"$_\r\n"} @trailers), "\r\n";
+    } elsif ($kind eq 'body' || $kind eq 'count') {
+        $body = length $body if $kind eq 'count';
+        print $client answer('Content-Length: ' . length $body), $body;
     } elsif ($kind eq 'short') {
         print $client answer('Content-Length: 10'), 'four';
     } elsif ($kind eq 'status') {

@@ -19,7 +19,9 @@ pub unsafe fn can_be_sent(r: *mut ngx_http_request_t) -> bool {
         version >= nginx_sys::NGX_HTTP_VERSION_20 as usize
             || (*r).chunked() != 0
             || (version >= nginx_sys::NGX_HTTP_VERSION_11 as usize
-                && ((*r).headers_out.content_length_n < 0 || (*r).expect_trailers() != 0))
+                && ((*r).headers_out.content_length_n < 0
+                    || (*r).expect_trailers() != 0
+                    || super::response::announces_trailers(r)))
     }
 }
 

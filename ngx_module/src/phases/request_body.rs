@@ -245,8 +245,12 @@ unsafe fn time_out(request: *mut Request) {
             stop_reading(request);
         }
         (*request).progress = Progress::Passed;
-        (*request).streams_body = false;
-        ngx_http_finalize_request(r, rc::GATEWAY_TIME_OUT);
+        if std::mem::take(&mut (*request).streams_body) {
+            end_connection(r);
+            end_upstream(r);
+        }
+        let has_begun = (*request).response_started;
+        ngx_http_finalize_request(r, if has_begun { rc::ERROR } else { rc::GATEWAY_TIME_OUT });
     }
 }
 
@@ -266,14 +270,13 @@ unsafe fn go_on(request: *mut Request) {
             // Whatever nginx still reads of the body is thrown away.
             (*request).stopped = Some(Stop::Failed);
             stop_reading(request);
-            if (*request).streams_body {
-                (*request).streams_body = false;
+            if std::mem::take(&mut (*request).streams_body) {
+                pause::end(request, Direction::Request);
                 end_connection(r);
-                (*r).set_error_page(u32::from(matches!(stop, Stop::Answered)));
+                end_upstream(r);
             }
             let result = match stop {
-                // The header filter sends the answer in the place of nginx's page, if the upstream has not begun one.
-                Stop::Answered if !(*r).upstream.is_null() => rc::SERVICE_UNAVAILABLE,
+                _ if (*request).response_started => rc::ERROR,
                 stop => rewrite::finish(request, stop),
             };
             ngx_http_finalize_request(r, result);
@@ -364,12 +367,16 @@ pub unsafe fn pass(request: *mut Request, chunk: Chunk, marks: Marks) -> Result<
     }
 }
 
-/// The upstream has been told the length of a body that is streamed to it.
+/// The upstream has been told the length of a body that is streamed to it, unless all of it came with the headers.
 unsafe fn check_length(request: *mut Request, is_end: bool) -> Result<(), Stop> {
     // SAFETY: see `pass`.
     unsafe {
         let r = (*request).r;
         let passed = (*request).inbound.passed;
+        if is_end && !is_upstream_begun(r) {
+            headers::request::set_length(r, passed);
+            return Ok(());
+        }
         let Ok(told) = u64::try_from((*r).headers_in.content_length_n) else { return Ok(()) };
         if (*r).headers_in.chunked() != 0 || (passed <= told && (!is_end || passed == told)) {
             return Ok(());
@@ -378,6 +385,29 @@ unsafe fn check_length(request: *mut Request, is_end: bool) -> Result<(), Stop> 
                     content-length: remove that header in on_request_headers, or turn proxy_request_buffering on";
         log::write(NGX_LOG_ERR, (*(*r).connection).log, line);
         Err(Stop::Failed)
+    }
+}
+
+/// Whether the request to the upstream has been made. Nginx counts the bytes of chunks for it before filters see them.
+unsafe fn is_upstream_begun(r: *mut ngx_http_request_t) -> bool {
+    // SAFETY: see `pass`. The connection to an upstream begins when its request is complete
+    // (src/http/ngx_http_upstream.c, ngx_http_upstream_init_request), which is also when this cleanup is there.
+    unsafe { !(*r).upstream.is_null() && !(*(*r).upstream).cleanup.is_null() }
+}
+
+/// Ends what an upstream does for a request that is finalized from here. Otherwise it would do that again.
+unsafe fn end_upstream(r: *mut ngx_http_request_t) {
+    // SAFETY: see `pass`. The upstream's cleanup gives back the use of the request that it has; another one keeps the
+    // request alive (src/http/ngx_http_upstream.c, ngx_http_upstream_cleanup).
+    unsafe {
+        let upstream = (*r).upstream;
+        if upstream.is_null() || (*upstream).cleanup.is_null() {
+            return;
+        }
+        if let Some(cleanup) = *(*upstream).cleanup {
+            (*(*r).main).set_count((*(*r).main).count() + 1);
+            cleanup(r.cast());
+        }
     }
 }
 

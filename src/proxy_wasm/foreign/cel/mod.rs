@@ -127,9 +127,6 @@ impl Failure {
     }
 }
 
-/// A value, and what it counts for.
-type Loaded = (Box<dyn Val>, usize);
-
 /// What the names in a rewritten expression stand for.
 struct Known<'a> {
     /// The attributes that were loaded, with their sizes; `None` for those that are not there.
