@@ -184,11 +184,16 @@ unsafe fn process(request: *mut Request, loc: &LocConf, chain: *mut ngx_chain_t)
         let (chunk, mut marks) = Chunk::of(chain);
         let has_trailers = marks.last && headers::trailers::count(r) > 0;
         if has_trailers {
-            // The end comes behind the trailers.
+            // The end comes behind the trailers. A buffer of no bytes may go only if it has another meaning
+            // (src/core/ngx_buf.h, ngx_buf_special).
             let mut link = chain;
             while !link.is_null() {
-                (*(*link).buf).set_last_buf(0);
-                (*(*link).buf).set_last_in_chain(0);
+                let buf = (*link).buf;
+                if (*buf).last_buf() != 0 {
+                    (*buf).set_last_buf(0);
+                    (*buf).set_sync(1);
+                }
+                (*buf).set_last_in_chain(0);
                 link = (*link).next;
             }
             marks.last = false;
