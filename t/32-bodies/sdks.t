@@ -74,7 +74,7 @@ location /t {
 --- request
 GET /t
 --- response_body eval
-uc(join "", map { $_ x 2000 } "a" .. "z") . " go"
+uc(CORE::join "", map { $_ x 2000 } "a" .. "z") . " go"
 
 
 
@@ -132,4 +132,4 @@ location /t {
 --- request
 GET /t
 --- response_body eval
-uc(join "", map { $_ x 2000 } "a" .. "z") . " assemblyscript"
+uc(CORE::join "", map { $_ x 2000 } "a" .. "z") . " assemblyscript"
