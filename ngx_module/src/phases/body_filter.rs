@@ -3,8 +3,8 @@
 
 use nginx_sys::{
     NGX_LOG_ERR, ngx_chain_add_copy, ngx_chain_t, ngx_event_t, ngx_http_finalize_request,
-    ngx_http_output_body_filter_pt, ngx_http_request_t, ngx_http_run_posted_requests, ngx_http_top_body_filter,
-    ngx_http_state_e_NGX_HTTP_WRITING_REQUEST_STATE, ngx_int_t,
+    ngx_http_output_body_filter_pt, ngx_http_request_t, ngx_http_run_posted_requests,
+    ngx_http_state_e_NGX_HTTP_WRITING_REQUEST_STATE, ngx_http_top_body_filter, ngx_int_t,
 };
 use ngx_wasm::proxy_wasm::LocalResponse;
 
