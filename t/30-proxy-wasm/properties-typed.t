@@ -344,7 +344,7 @@ set-property wasmx|a 1\x00 -> 0
 property wasmx|a -> 0 1\x5cx00
 set-property wasmx|b.c -> 0
 property wasmx.b.c -> 1
-set-property wasmx| x -> 1
+set-property wasmx| x -> 0
 --- error_log
 property wasmx.a -> 0 one
 property wasmx|b|c -> 0 two
