@@ -9,7 +9,7 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
-rust=(bodies headers lifecycle probe shared ticker)
+rust=(bodies conformance headers lifecycle probe shared ticker)
 go=(bodies headers ticker)
 # The examples of the SDKs, written anew: t/guests/LANGUAGE/examples.
 rust_examples=(envoy_filter_metadata hello_world http_body http_config http_headers)

@@ -1,9 +1,8 @@
 //! Guest `probe`: runs the host calls that its configuration or the request header `x-probe` asks for, and reports
 //! each result with its plain status. The grammar is in t/guests/README.md.
 
-mod operations;
-
-use abi::{CONTINUE, INFO, OK, PAUSE, PLUGIN_CONFIGURATION, REQUEST_HEADERS, RESPONSE_HEADERS, VM_CONFIGURATION};
+use abi::{INFO, OK, PAUSE, PLUGIN_CONFIGURATION, REQUEST_HEADERS, RESPONSE_HEADERS, VM_CONFIGURATION};
+use operations::Outcome;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -24,16 +23,6 @@ pub enum When {
 struct Statement {
     when: When,
     text: String,
-}
-
-/// What statements asked of the callback that they ran in.
-pub struct Outcome {
-    /// Header callbacks return this.
-    pub action: i32,
-    /// on_vm_start, on_configure and on_done return this.
-    pub answer: bool,
-    /// A `report` was among them.
-    pub report: bool,
 }
 
 struct Context {
@@ -112,10 +101,10 @@ fn log(line: &str) {
 
 /// Runs statements in their order. Lines are the results.
 fn run(statements: &[Statement], when: When) -> (Outcome, Vec<String>) {
-    let mut outcome = Outcome { action: CONTINUE, answer: true, report: false };
+    let mut outcome = Outcome::default();
     let mut lines = Vec::new();
     for statement in statements {
-        if let Some(result) = operations::run(&statement.text, when, &mut outcome) {
+        if let Some(result) = operations::run(&statement.text, (when == When::Response).into(), &mut outcome) {
             lines.push(format!("{} -> {result}", statement.text));
         }
     }

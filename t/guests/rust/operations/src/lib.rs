@@ -1,18 +1,34 @@
-//! The operations of the guest `probe`: each runs one statement and gives its result as `STATUS VALUE`.
+//! The operations that the guests `probe` and `conformance` know: each runs one statement and gives its result as
+//! `STATUS VALUE`. They are listed in t/guests/README.md.
 
-use crate::{Outcome, When};
-use abi::{Answer, OK, PAUSE, PLUGIN_CONFIGURATION, VM_CONFIGURATION, address, raw};
+use abi::{Answer, CONTINUE, OK, PAUSE, PLUGIN_CONFIGURATION, VM_CONFIGURATION, address, raw};
 use std::cell::RefCell;
 use std::hint::black_box;
 
+/// What statements asked of the callback that they ran in.
+pub struct Outcome {
+    /// Callbacks about headers, bodies and trailers return this.
+    pub action: i32,
+    /// on_vm_start, on_configure and on_done return this.
+    pub answer: bool,
+    /// A `report` was among them.
+    pub report: bool,
+}
+
+impl Default for Outcome {
+    fn default() -> Self {
+        Outcome { action: CONTINUE, answer: true, report: false }
+    }
+}
+
 /// The first word of the text and what follows it.
-fn word(text: &str) -> (&str, &str) {
+pub fn word(text: &str) -> (&str, &str) {
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
     (word, rest.trim_start())
 }
 
 /// Printable ASCII as it is, every other byte and the backslash as \xNN.
-fn printable(bytes: &[u8]) -> String {
+pub fn printable(bytes: &[u8]) -> String {
     let show = |&byte: &u8| match byte {
         b' '..=b'~' if byte != b'\\' => char::from(byte).to_string(),
         _ => format!("\\x{byte:02x}"),
@@ -68,8 +84,8 @@ pub fn respond(status: i32, body: &[u8], headers: &[(&[u8], &[u8])]) -> i32 {
     unsafe { raw::send_local_response(status, details, details_size, body, body_size, headers, headers_size, -1) }
 }
 
-/// Runs the statement. None: it has no result to report.
-pub fn run(text: &str, when: When, outcome: &mut Outcome) -> Option<String> {
+/// Runs the statement in a callback about this stream (0 request, 1 response). None: it has no result to report.
+pub fn run(text: &str, stream: i32, outcome: &mut Outcome) -> Option<String> {
     let (verb, rest) = word(text);
     let result = match verb {
         "report" => {
@@ -88,13 +104,13 @@ pub fn run(text: &str, when: When, outcome: &mut Outcome) -> Option<String> {
             outcome.answer = false;
             return None;
         }
-        _ => host(verb, rest, when).or_else(|| guest(verb, rest)),
+        _ => host(verb, rest, stream).or_else(|| guest(verb, rest)),
     };
     Some(result.unwrap_or_else(|| "unknown statement".into()))
 }
 
 /// Statements that call the host's functions. None: there is no such statement, or its arguments are wrong.
-fn host(verb: &str, rest: &str, when: When) -> Option<String> {
+fn host(verb: &str, rest: &str, stream: i32) -> Option<String> {
     let (first, others) = word(rest);
     Some(match verb {
         "property" => shown(abi::get_property(&segments(rest))),
@@ -124,12 +140,7 @@ fn host(verb: &str, rest: &str, when: When) -> Option<String> {
             unsafe { raw::remove_header_map_value(map(first)?, name, size) }.to_string()
         }
         "set-pairs" => {
-            let pairs: Option<Vec<_>> = others
-                .split(',')
-                .filter(|pair| !pair.is_empty())
-                .map(|pair| pair.split_once('=').map(|(name, value)| (name.as_bytes(), value.as_bytes())))
-                .collect();
-            let pairs = abi::encode_pairs(&pairs?);
+            let pairs = pairs(others)?;
             let (data, size) = address(&pairs);
             unsafe { raw::set_header_map_pairs(map(first)?, data, size) }.to_string()
         }
@@ -150,7 +161,11 @@ fn host(verb: &str, rest: &str, when: When) -> Option<String> {
             format!("{status} {time}")
         }
         "respond" => respond(integer(first)?, others.as_bytes(), &[(b"x-probe-local", b"1")]).to_string(),
-        "resume" => unsafe { raw::continue_stream((when == When::Response).into()) }.to_string(),
+        "resume" => unsafe { raw::continue_stream(stream) }.to_string(),
+        "continue" => unsafe { raw::continue_stream(integer(first)?) }.to_string(),
+        "close" => unsafe { raw::close_stream(integer(first)?) }.to_string(),
+        "effective" => unsafe { raw::set_effective_context(integer(first)?) }.to_string(),
+        "end" => unsafe { raw::done() }.to_string(),
         "config" => shown(abi::get_buffer(PLUGIN_CONFIGURATION, 0, -1)),
         "vm-config" => shown(abi::get_buffer(VM_CONFIGURATION, 0, -1)),
         "buffer" => {
@@ -162,6 +177,29 @@ fn host(verb: &str, rest: &str, when: When) -> Option<String> {
             let shown: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             LAST.set(bytes);
             format!("{status} {shown}").trim_end().into()
+        }
+        "buffer-status" => {
+            let (mut size, mut flags) = (0u32, 0u32);
+            let status =
+                unsafe { raw::get_buffer_status(integer(first)?, &raw mut size as i32, &raw mut flags as i32) };
+            format!("{status} {size} {flags}")
+        }
+        "set-buffer" => {
+            let (start, others) = word(others);
+            let (replaced, text) = word(others);
+            set_buffer(first, start, replaced, text.as_bytes())?
+        }
+        "fill-buffer" => {
+            let (start, others) = word(others);
+            let (replaced, others) = word(others);
+            let (count, byte) = word(others);
+            let filling = vec![*byte.as_bytes().first()?; usize::try_from(integer(count)?).ok()?];
+            set_buffer(first, start, replaced, &filling)?
+        }
+        "answer" => {
+            let (grpc_status, others) = word(others);
+            let (headers, body) = word(others);
+            answer(integer(first)?, integer(grpc_status)?, headers, body.as_bytes())?
         }
         "raw" => return call(first, others),
         _ => return None,
@@ -187,14 +225,37 @@ fn foreign_arguments(parts: &str) -> Option<Vec<u8>> {
             let from: usize = if from.is_empty() { 0 } else { from.strip_prefix('+')?.parse().ok()? };
             LAST.with_borrow(|last| Some(bytes.extend_from_slice(last.get(from..)?)))?;
         } else {
-            let pairs = part.as_bytes().chunks(2);
-            let parsed: Option<Vec<u8>> =
-                pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
-            bytes.extend(parsed?);
+            bytes.extend(unhex(part)?);
         }
         rest = others;
     }
     Some(bytes)
+}
+
+fn set_buffer(buffer: &str, start: &str, replaced: &str, bytes: &[u8]) -> Option<String> {
+    let (data, size) = address(bytes);
+    let (buffer, start, replaced) = (integer(buffer)?, integer(start)?, integer(replaced)?);
+    Some(unsafe { raw::set_buffer_bytes(buffer, start, replaced, data, size) }.to_string())
+}
+
+/// Pairs of the form n=v,n=v, or - for none.
+fn pairs(text: &str) -> Option<Vec<u8>> {
+    let pairs: Option<Vec<_>> = text
+        .split(',')
+        .filter(|pair| !pair.is_empty() && *pair != "-")
+        .map(|pair| pair.split_once('=').map(|(name, value)| (name.as_bytes(), value.as_bytes())))
+        .collect();
+    Some(abi::encode_pairs(&pairs?))
+}
+
+fn answer(status: i32, grpc_status: i32, headers: &str, body: &[u8]) -> Option<String> {
+    let headers = pairs(headers)?;
+    let (details, details_size) = address(b"operations");
+    let ((body, body_size), (headers, headers_size)) = (address(body), address(&headers));
+    let status = unsafe {
+        raw::send_local_response(status, details, details_size, body, body_size, headers, headers_size, grpc_status)
+    };
+    Some(status.to_string())
 }
 
 /// Statements that need no host function of Proxy-Wasm.
@@ -266,10 +327,15 @@ fn random() -> String {
     format!("{status} {number:016x}")
 }
 
+fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let digits = digits.as_bytes().chunks(2);
+    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
 /// Calls a host function with integers for arguments, good or bad. Beside integers: `mem` is the size of the memory
 /// (so the first address outside), `buf` a readable buffer of 4 KiB, `out` and `out2` two words to write to (their
 /// values follow the status), each with `+N` or `-N` if wanted; `str:TEXT` stands for two arguments, the address and
-/// the size of TEXT.
+/// the size of TEXT, `hex:DIGITS` for those of any bytes.
 fn call(name: &str, arguments: &str) -> Option<String> {
     let buffer = black_box(vec![b'b'; 4096]);
     let mut out = black_box([0u32; 2]);
@@ -284,10 +350,16 @@ fn call(name: &str, arguments: &str) -> Option<String> {
         })
     };
     let mut numbers = Vec::new();
+    let mut held = Vec::new();
     for argument in arguments.split_whitespace() {
         if let Some(text) = argument.strip_prefix("str:") {
             let (data, size) = address(text.as_bytes());
             numbers.extend([data, size]);
+        } else if let Some(digits) = argument.strip_prefix("hex:") {
+            let bytes = unhex(digits)?;
+            let (data, size) = address(&bytes);
+            numbers.extend([data, size]);
+            held.push(bytes);
         } else if let Some(number) = integer(argument) {
             numbers.push(number);
         } else {
@@ -299,6 +371,7 @@ fn call(name: &str, arguments: &str) -> Option<String> {
     }
     let status = abi::call(name, &numbers)?;
     let out = black_box(out);
+    drop(black_box(held));
     let written = if arguments.contains("out") { format!(" {} {}", out[0], out[1]) } else { String::new() };
     // What the host allocated for the guest stays: this is a test.
     Some(format!("{status}{written}"))
