@@ -6,13 +6,14 @@ NGINX ?= installed
 
 # One thing at a time: cargo keeps the cores busy, and the test summary has to come last.
 .NOTPARALLEL:
-.PHONY: help build guests demo demo-stop test test-unit test-nginx check bench clean
+.PHONY: help build guests demo demo-stop test test-unit test-nginx conformance check bench clean
 
 help:
 	@echo 'make build      compile the module: build/ngx_http_wasm_module.so'
 	@echo 'make demo       build all, start a local nginx with two filters, and show them with curl'
 	@echo 'make demo-stop  stop that nginx'
 	@echo 'make test       unit tests, and the test suite in t/ on a real nginx'
+	@echo 'make conformance  the same filters and requests in Envoy and here, compared (docs/differences.md)'
 	@echo 'make guests     compile the example filters (t/guests) to build/guests'
 	@echo 'make check      formatting and linters'
 	@echo 'make bench      benchmarks'
@@ -41,6 +42,11 @@ test-unit:
 
 test-nginx: build guests
 	@t/run --nginx '$(NGINX)'
+
+# A part: make conformance CONFORMANCE='bodies: *'. After a change of the table: make conformance CONFORMANCE=--write-docs
+conformance: build guests
+	@tools/install-packages.sh conformance
+	@CONFORMANCE_REQUIRED=1 CONFORMANCE='$(CONFORMANCE)' t/run --nginx '$(NGINX)' t/60-conformance
 
 check:
 	@tools/check.sh '$(NGINX)'

@@ -9,6 +9,7 @@
 #   test    the Lua modules of that nginx, and the Perl modules under Test::Nginx
 #   check   linters
 #   bench   load generator
+#   conformance  what gets and runs Envoy and the other end of it
 #   curl    curl
 #
 # SKIP_PACKAGES=1 leaves the machine as it is: the caller has seen to everything.
@@ -56,7 +57,12 @@ group() {
     check) want lua-check shellcheck ;;
     bench) want wrk curl ;;
     curl) want curl ;;
-    *) die "no group '$1'; there are build, nginx, test, check, bench, curl" ;;
+    conformance)
+        want openssl
+        # Any Python that has pip will do.
+        python3 -m pip --version >/dev/null 2>&1 || want python3 python3-pip
+        ;;
+    *) die "no group '$1'; there are build, nginx, test, check, bench, curl, conformance" ;;
     esac
 }
 
