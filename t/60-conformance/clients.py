@@ -231,7 +231,9 @@ class Reader:
 
 def over_http2(connection, request, pace):
     config = h2.config.H2Configuration(
-        header_encoding="latin-1", validate_outbound_headers=False, normalize_outbound_headers=False,
+        header_encoding="latin-1",
+        validate_outbound_headers=False,
+        normalize_outbound_headers=False,
         validate_inbound_headers=False,
     )
     session = Http2(connection, h2.connection.H2Connection(config))
@@ -255,7 +257,10 @@ class Http2:
         state.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 8 << 20})
         state.increment_flow_control_window(8 << 20)
         headers = [
-            (":method", request.method), (":scheme", self.scheme), (":authority", request.host), (":path", request.path),
+            (":method", request.method),
+            (":scheme", self.scheme),
+            (":authority", request.host),
+            (":path", request.path),
             *((name.lower(), value) for name, value in request.headers),
         ]
         if request.pieces is not None and request.sized and request.trailers is None:
@@ -282,7 +287,9 @@ class Http2:
     def send(self, stream, piece, is_last):
         at = 0
         while not self.ended:
-            size = min(self.state.local_flow_control_window(stream), self.state.max_outbound_frame_size, len(piece) - at)
+            size = min(
+                self.state.local_flow_control_window(stream), self.state.max_outbound_frame_size, len(piece) - at
+            )
             if size or at == len(piece):
                 end = at + size == len(piece)
                 self.state.send_data(stream, piece[at : at + size], end_stream=end and is_last)

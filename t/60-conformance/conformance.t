@@ -1,5 +1,5 @@
 # The same filters with the same configuration in Envoy and in our nginx: what clients, upstreams and filters get must be
-# the same, but for the differences that differences.py lists. suite.py explains.
+# the same, but for the differences that differences/ lists. suite.py explains.
 
 use strict;
 use warnings;

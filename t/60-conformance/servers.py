@@ -12,6 +12,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 
+
 def patience():
     """Seconds to wait for what must happen; only a failure takes that long, or a machine with much else to do."""
     return int(os.environ.get("TEST_NGINX_TIMEOUT", "20"))
@@ -159,13 +160,17 @@ class Envoy(Process):
         }
         # It knows both protocols by what the client sends first.
         self.ports = {
-            (name, protocol): self.ports[name] for name, listener in listeners.items() for protocol in listener.protocols
+            (name, protocol): self.ports[name]
+            for name, listener in listeners.items()
+            for protocol in listener.protocols
         }
         with open(os.path.join(self.folder, "envoy.json"), "w") as out:
             json.dump(config, out, indent=1)
 
     def cluster(self, name, port):
-        protocol = {"http_protocol_options": {"enable_trailers": True}} if name == "h1" else {"http2_protocol_options": {}}
+        protocol = (
+            {"http_protocol_options": {"enable_trailers": True}} if name == "h1" else {"http2_protocol_options": {}}
+        )
         options = {
             "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
             "explicit_http_config": protocol,
@@ -243,14 +248,25 @@ class Envoy(Process):
                 },
             }
         return {
-            "name": name, "address": address(self.ports[name]), "traffic_direction": "INBOUND", "filter_chains": [chain],
+            "name": name,
+            "address": address(self.ports[name]),
+            "traffic_direction": "INBOUND",
+            "filter_chains": [chain],
             "listener_filters": inspectors,
         }
 
     def start(self):
         self.run(
-            self.binary, "-c", os.path.join(self.folder, "envoy.json"), "--concurrency", "1", "--disable-hot-restart",
-            "--log-level", "warning", "--component-log-level", "wasm:info",
+            self.binary,
+            "-c",
+            os.path.join(self.folder, "envoy.json"),
+            "--concurrency",
+            "1",
+            "--disable-hot-restart",
+            "--log-level",
+            "warning",
+            "--component-log-level",
+            "wasm:info",
         )
 
 
@@ -270,16 +286,16 @@ class Nginx(Process):
         temp = "".join(
             f"    {kind}_temp_path {kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
-        servers = "".join(
-            self.server(name, listener, upstreams, certificates) for name, listener in listeners.items()
-        )
+        servers = "".join(self.server(name, listener, upstreams, certificates) for name, listener in listeners.items())
         with open(os.path.join(self.folder, "nginx.conf"), "w") as out:
             out.write(
                 "".join(f"load_module {module};\n" for module in modules)
                 + ("user root;\n" if os.geteuid() == 0 else "")
                 + "daemon off;\nworker_processes 1;\npid nginx.pid;\nerror_log error.log info;\n"
                 + "events { worker_connections 512; }\n"
-                + "wasm {\n" + "".join(f"    module {self.names[guest]} {guest};\n" for guest in guests) + "}\n"
+                + "wasm {\n"
+                + "".join(f"    module {self.names[guest]} {guest};\n" for guest in guests)
+                + "}\n"
                 + "http {\n    access_log off;\n    proxy_http_version 1.1;\n    proxy_redirect off;\n"
                 + '    proxy_set_header Host $http_host;\n    proxy_set_header Connection "";\n'
                 + "    grpc_set_header Host $http_host;\n"
@@ -294,9 +310,11 @@ class Nginx(Process):
             lines.append(f"listen 127.0.0.1:{port}{options};")
         if listener.tls:
             lines += [
-                f"ssl_certificate {certificates.server[0]};", f"ssl_certificate_key {certificates.server[1]};",
+                f"ssl_certificate {certificates.server[0]};",
+                f"ssl_certificate_key {certificates.server[1]};",
                 "ssl_protocols TLSv1.2 TLSv1.3;",
-                f"ssl_client_certificate {certificates.authority};", "ssl_verify_client optional;",
+                f"ssl_client_certificate {certificates.authority};",
+                "ssl_verify_client optional;",
             ]
         if listener.held:
             lines.append("proxy_wasm_headers_stop_iteration on;")

@@ -3,7 +3,7 @@ upstream gets, and what the filters are told. Prints TAP; conformance.t starts i
 
     make conformance [CONFORMANCE=PATTERN or --write-docs]
 
-PATTERN chooses cases by name, with * as wild card. What may differ is in differences.py, and --write-docs makes
+PATTERN chooses cases by name, with * as wild card. What may differ is in differences/, and --write-docs makes
 docs/differences.md of it.
 """
 
@@ -21,7 +21,18 @@ from differences import ANY, DIFFERENCES
 ROOT = os.environ["TEST_WASM_ROOT"]
 FOLDER = os.path.join(ROOT, "build/t/conformance")
 PAGE = os.path.join(ROOT, "docs/differences.md")
-SUBJECTS = ("sdk", "headers", "statuses", "local_responses", "bodies", "waiting", "chains", "protocols", "properties", "starts")
+SUBJECTS = (
+    "sdk",
+    "headers",
+    "statuses",
+    "local_responses",
+    "bodies",
+    "waiting",
+    "chains",
+    "protocols",
+    "properties",
+    "starts",
+)
 
 
 @dataclass
@@ -34,7 +45,9 @@ class Certificates:
 def tool(name):
     """Runs the script that installs a tool; it prints where that is."""
     try:
-        return subprocess.run([os.path.join(ROOT, "tools", name)], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            [os.path.join(ROOT, "tools", name)], stdout=subprocess.PIPE, text=True, check=True
+        ).stdout.strip()
     except subprocess.CalledProcessError:
         print(f"1..0 # SKIP tools/{name} failed (its output says why)")
         # make conformance must not take that for a success.
@@ -45,7 +58,9 @@ def certificates():
     """An authority of our own, and what it has signed."""
 
     def openssl(*arguments):
-        subprocess.run(["openssl", *arguments], check=True, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        subprocess.run(
+            ["openssl", *arguments], check=True, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
 
     folder = os.path.join(FOLDER, "certificates")
     os.makedirs(folder, exist_ok=True)
@@ -58,10 +73,29 @@ def certificates():
         openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", subject)
         with open(os.path.join(folder, f"{name}.ext"), "w") as out:
             out.write(f"subjectAltName={alternatives}\n")
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
-                "-extfile", f"{name}.ext", "-out", f"{name}.pem")
-    path = {name: os.path.join(folder, name) for name in ("ca.pem", "server.pem", "server.key", "client.pem", "client.key")}
-    return Certificates(path["ca.pem"], (path["server.pem"], path["server.key"]), (path["client.pem"], path["client.key"]))
+        openssl(
+            "x509",
+            "-req",
+            "-in",
+            f"{name}.csr",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            "30",
+            "-extfile",
+            f"{name}.ext",
+            "-out",
+            f"{name}.pem",
+        )
+    path = {
+        name: os.path.join(folder, name) for name in ("ca.pem", "server.pem", "server.key", "client.pem", "client.key")
+    }
+    return Certificates(
+        path["ca.pem"], (path["server.pem"], path["server.key"]), (path["client.pem"], path["client.key"])
+    )
 
 
 class Suite:
@@ -93,7 +127,11 @@ class Suite:
         ports = {name: upstream.port for name, upstream in self.upstreams.items()}
         self.envoy = Envoy(envoy_binary, FOLDER, listeners, ports, self.certificates)
         self.nginx = Nginx(
-            os.environ["TEST_NGINX_BINARY"], os.environ["TEST_NGINX_LOAD_MODULES"].split(), FOLDER, listeners, ports,
+            os.environ["TEST_NGINX_BINARY"],
+            os.environ["TEST_NGINX_LOAD_MODULES"].split(),
+            FOLDER,
+            listeners,
+            ports,
             self.certificates,
         )
         self.logs = {server: Log(server.log) for server in (self.envoy, self.nginx)}
@@ -150,7 +188,9 @@ class Suite:
         for what, value in case.expect.items():
             # Ours is compared with it below.
             if there.get(what) != value:
-                unlisted.append(f"{what} should be {show(value)}, and is {show(there.get(what))} in Envoy: the case is wrong")
+                unlisted.append(
+                    f"{what} should be {show(value)}, and is {show(there.get(what))} in Envoy: the case is wrong"
+                )
         for what in sorted(there.keys() | here.keys()):
             if case.races and "upstream" in what:
                 continue
@@ -167,8 +207,10 @@ class Suite:
         for n, difference in enumerate(DIFFERENCES):
             for m, (cases, aspects, envoy, nginx) in enumerate(difference.rules):
                 if (
-                    fnmatch.fnmatchcase(name, cases) and fnmatch.fnmatchcase(what, aspects)
-                    and envoy in (ANY, in_envoy) and nginx in (ANY, in_nginx)
+                    fnmatch.fnmatchcase(name, cases)
+                    and fnmatch.fnmatchcase(what, aspects)
+                    and envoy in (ANY, in_envoy)
+                    and nginx in (ANY, in_nginx)
                 ):
                     self.used.add((n, m))
                     found = True
@@ -188,7 +230,8 @@ class Suite:
                 self.report((n, m) in self.used, f"still differs: {cases}: {aspects}: {difference.what}")
         with open(PAGE) as page:
             self.report(
-                page.read() == differences.page(self.envoy_version()), "docs/differences.md is made of the table",
+                page.read() == differences.page(self.envoy_version()),
+                "docs/differences.md is made of the table",
                 ["run: make conformance CONFORMANCE=--write-docs"],
             )
 
@@ -218,7 +261,9 @@ def main():
     if suite.all:
         suite.check_table()
     print(f"1..{suite.test}", flush=True)
-    print(f"# {len(suite.cases)} cases, {len(DIFFERENCES)} differences listed, {suite.failed} failures", file=sys.stderr)
+    print(
+        f"# {len(suite.cases)} cases, {len(DIFFERENCES)} differences listed, {suite.failed} failures", file=sys.stderr
+    )
     sys.exit(1 if suite.failed else 0)
 
 

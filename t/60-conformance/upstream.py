@@ -127,7 +127,9 @@ class Http1Connection(socketserver.StreamRequestHandler):
             fields.append(("Transfer-Encoding", "chunked"))
         fields.append(("Connection", "close"))
         reason = http.client.responses.get(plan.status, "Unnamed")
-        head = f"HTTP/1.1 {plan.status} {reason}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields) + "\r\n"
+        head = (
+            f"HTTP/1.1 {plan.status} {reason}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields) + "\r\n"
+        )
         out = head.encode()
         if plan.has_body and method != "HEAD":
             for number, piece in enumerate(plan.pieces):
@@ -147,7 +149,10 @@ class Http2Connection(socketserver.BaseRequestHandler):
 
     def handle(self):
         config = h2.config.H2Configuration(
-            client_side=False, header_encoding="latin-1", validate_inbound_headers=False, validate_outbound_headers=False
+            client_side=False,
+            header_encoding="latin-1",
+            validate_inbound_headers=False,
+            validate_outbound_headers=False,
         )
         self.state = h2.connection.H2Connection(config)
         self.state.initiate_connection()
@@ -163,7 +168,11 @@ class Http2Connection(socketserver.BaseRequestHandler):
         if isinstance(event, h2.events.RequestReceived):
             pseudo = {name: value for name, value in event.headers if name.startswith(":")}
             seen = {
-                "method": pseudo[":method"], "target": pseudo[":path"], "body": "", "trailers": [], "whole": False,
+                "method": pseudo[":method"],
+                "target": pseudo[":path"],
+                "body": "",
+                "trailers": [],
+                "whole": False,
                 # As HTTP/1 would have it.
                 "headers": [
                     *((("host", pseudo[":authority"]),) if ":authority" in pseudo else ()),
@@ -195,6 +204,8 @@ class Http2Connection(socketserver.BaseRequestHandler):
                 is_last = number == len(plan.pieces) - 1
                 for at in range(0, max(len(piece), 1), 16384):
                     part = piece[at : at + 16384]
-                    self.state.send_data(stream, part, end_stream=is_last and at + 16384 >= len(piece) and not plan.trailers)
+                    self.state.send_data(
+                        stream, part, end_stream=is_last and at + 16384 >= len(piece) and not plan.trailers
+                    )
             if plan.trailers:
                 self.state.send_headers(stream, plan.trailers, end_stream=True)

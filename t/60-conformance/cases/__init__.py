@@ -54,8 +54,17 @@ LISTENERS = {
 }
 
 
-def scripted(name, scripts, listener="one", protocols=BOTH, expect=None, paced=(None, None), races=False, certified=False,
-             **request):
+def scripted(
+    name,
+    scripts,
+    listener="one",
+    protocols=BOTH,
+    expect=None,
+    paced=(None, None),
+    races=False,
+    certified=False,
+    **request,
+):
     """A case for each protocol. `scripts` is that of filter a, or one for each filter by name."""
     if isinstance(scripts, str):
         scripts = {"a": scripts}
@@ -63,5 +72,6 @@ def scripted(name, scripts, listener="one", protocols=BOTH, expect=None, paced=(
     headers += request.pop("headers", [])
     sent = Request(headers=headers, **request)
     return [
-        Case(f"{name} ({protocol})", listener, protocol, sent, expect or {}, paced, races, certified) for protocol in protocols
+        Case(f"{name} ({protocol})", listener, protocol, sent, expect or {}, paced, races, certified)
+        for protocol in protocols
     ]

@@ -34,7 +34,6 @@ TRANSFORM = json.dumps(
 )
 
 
-
 SCENARIOS = {
     **{f"{name} edits": (f"{name}-headers", EDITS) for name in ("rust", "go", "assemblyscript")},
     **{f"{name} pseudo": (f"{name}-headers", PSEUDO) for name in ("rust", "go", "assemblyscript")},
@@ -78,8 +77,18 @@ REQUESTS = {
         "GET /", "x-replaced: old", "x-removed: gone", "x-in: taken", "Referer: http://a.example/", "User-Agent: client"
     ),
     "duplicate headers": request(
-        "GET /", "x-twice: a", "x-twice: b", "x-replaced: old", "x-other: between", "x-replaced: older", "x-removed: gone",
-        "x-removed: too", "x-in: first", "x-in: second", "accept: text/html", "accept: text/plain",
+        "GET /",
+        "x-twice: a",
+        "x-twice: b",
+        "x-replaced: old",
+        "x-other: between",
+        "x-replaced: older",
+        "x-removed: gone",
+        "x-removed: too",
+        "x-in: first",
+        "x-in: second",
+        "accept: text/html",
+        "accept: text/plain",
     ),
     "names in capitals": request(
         "GET /", "X-TWICE: a", "X-Replaced: old", "X-REMOVED: gone", "X-In: Value In Capitals", "X-mixed-CASE: client's"

@@ -16,7 +16,12 @@ STATEMENTS = {
 
 LISTENERS = {
     f"start {name}": Listener(
-        [(guest("rust-conformance"), f"name start {name};" + ";".join(f"@configure {one}" for one in " ".join(text.split()).split(";")))]
+        [
+            (
+                guest("rust-conformance"),
+                f"name start {name};" + ";".join(f"@configure {one}" for one in " ".join(text.split()).split(";")),
+            )
+        ]
     )
     for name, text in STATEMENTS.items()
 }
