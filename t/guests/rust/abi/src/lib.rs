@@ -52,7 +52,16 @@ host_functions! {
     close_stream(stream) = "proxy_close_stream";
     get_status(code, data, size) = "proxy_get_status";
     call_foreign_function(name, name_size, arguments, arguments_size, data, size) = "proxy_call_foreign_function";
-    clear_route_cache() = "proxy_clear_route_cache";
+}
+
+/// Host functions of 0.1.0 that Envoy has for such modules only: one that imports them does not start there, so they are
+/// not in `call`.
+pub mod of_0_1_0 {
+    #[link(wasm_import_module = "env")]
+    unsafe extern "C" {
+        #[link_name = "proxy_clear_route_cache"]
+        pub fn clear_route_cache() -> i32;
+    }
 }
 
 pub const OK: i32 = 0;

@@ -104,7 +104,13 @@ fn run(statements: &[Statement], when: When) -> (Outcome, Vec<String>) {
     let mut outcome = Outcome::default();
     let mut lines = Vec::new();
     for statement in statements {
-        if let Some(result) = operations::run(&statement.text, (when == When::Response).into(), &mut outcome) {
+        let result = if statement.text == "raw clear_route_cache" {
+            // SAFETY: it has no arguments.
+            Some(unsafe { abi::of_0_1_0::clear_route_cache() }.to_string())
+        } else {
+            operations::run(&statement.text, (when == When::Response).into(), &mut outcome)
+        };
+        if let Some(result) = result {
             lines.push(format!("{} -> {result}", statement.text));
         }
     }
