@@ -70,6 +70,12 @@ $nginx->configure(
             proxy_wasm bodies 'request-body #2 trap';
             return 200 ok;
         }
+        location /streamed-length {
+            proxy_request_buffering off;
+            proxy_wasm_request_body_buffer 20;
+            proxy_wasm bodies 'request-end append !';
+            proxy_pass http://127.0.0.1:$up/echo;
+        }
         location /plain { return 200 plain; }",
 );
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
@@ -227,6 +233,19 @@ for my $sent ('whole', 'a part') {
     my $client = RawClient->new($nginx->port);
     $client->send(post('/tick-close', 5), $sent eq 'whole' ? 'hello' : 'he');
     is($client->response, undef, "$sent: a tick closes the stream: no response");
+}
+
+{
+    my $position = length $nginx->log;
+    my $client   = RawClient->new($nginx->port);
+    $client->send(post('/streamed-length', 30));
+    send_pieces($client, $position, 'x' x 15);
+    $client->send('y' x 15);
+    is($client->response->{status}, 503, 'a changed length of a body that is streamed is refused: the upstream knows it');
+    like(
+        substr($nginx->log, $position),
+        qr/a wasm filter changed the length of a request body that is streamed to an upstream/, 'the log says why'
+    );
 }
 
 for my $path (qw( /middle /trap )) {

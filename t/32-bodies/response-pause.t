@@ -1,5 +1,5 @@
 # Responses that a filter holds: headers and bodies, of each kind of handler; resumed by a tick, for ever, beyond what may be
-# held; with clients that go away or read slowly.
+# held; with clients that go away or read slowly. And trailers, byte for byte.
 
 use strict;
 use warnings;
@@ -106,6 +106,10 @@ $nginx->configure(
             proxy_wasm bodies 'quiet; response-body sum';
             proxy_pass http://127.0.0.1:$up/length/600/20000;
         }
+        location /trailer {
+            proxy_wasm bodies 'response-headers add response trailer x-sum; response-end add response-trailers x-sum 1';
+            return 200 body;
+        }
         location /plain { return 200 plain; }",
 );
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
@@ -186,6 +190,13 @@ for my $path (qw( /wait /wait-up /wait-body )) {
     like($nginx->log, qr/\[error\].*more than 10 bytes \(proxy_wasm_response_body_buffer\)/, 'with a line in the log');
     ($response) = fetch('/late-limit');
     ok(!$response || $response->{cut}, 'the connection ends when they have');
+}
+
+{
+    my ($response, $client) = fetch('/trailer');
+    is($response->{body}, 'body', 'a body with a trailer that a filter added');
+    is_deeply($response->{trailers}, { 'x-sum' => 1 }, 'the trailer');
+    is($client->response->{body}, 'plain', 'and the next request');
 }
 
 for my $path (qw( /send-timeout /send-timeout-up )) {

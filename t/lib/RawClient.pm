@@ -80,7 +80,7 @@ sub lines {
 sub response {
     my ($self, %option) = @_;
     my $head = $self->take(qr/.*?\r\n\r\n/s) // return;
-    my ($status) = $head =~ m{^HTTP/1\.[01] (\d+)};
+    my ($status) = $head =~ m{^HTTP/1\.[01] (\d+)} or die "not a response: $head\n";
     return $self->response(%option) if $status == 100;
     my %response = (status => $status, headers => lines($head), body => '', trailers => {});
     return \%response if $option{no_body} || $status == 204 || $status == 304;

@@ -136,6 +136,10 @@ unsafe fn run(request: *mut Request, replaced: Option<*mut ngx_chain_t>) -> Resu
         }
         // nginx's filters before this one have seen the headers, those behind have not: no ranges.
         (*r).set_allow_ranges(0);
+        if (*request).is_head || ((*request).no_response_body && (*r).headers_out.content_length_n != 0) {
+            // The last header filter tells that to handlers, which go on now, before it runs.
+            (*r).set_header_only(1);
+        }
         Ok(body_filter::hold(request, loc))
     }
 }
