@@ -251,6 +251,17 @@ impl Request {
         self.progress = Progress::New;
     }
 
+    /// A filter has answered: those behind it, which have not seen the request, do not see the answer either. So it is in
+    /// Envoy.
+    pub fn skip_unseen(&mut self) {
+        let last_seen = self.inbound.headers;
+        for stage in self.outbound.stages.iter_mut().filter(|stage| stage.run > last_seen) {
+            stage.is_skipped = true;
+            stage.wants_body = false;
+            stage.wants_trailers = false;
+        }
+    }
+
     /// Adds the stages of both directions, of filters that have these callbacks.
     fn make_stages(&mut self, wants: &[Wants], declared_order: bool) {
         let before = self.inbound.stages.len();

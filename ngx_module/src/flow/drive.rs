@@ -43,6 +43,10 @@ pub unsafe fn headers(request: *mut Request, loc: &LocConf, direction: Direction
             if stage.hold != Hold::Open {
                 return Ok(());
             }
+            if stage.is_skipped {
+                (*flow).headers = n + 1;
+                continue;
+            }
             stage.resumed = false;
             let end = (*flow).cut.is_some() || end_of_stream(request, direction);
             let action = show_headers(request, loc, direction, stage.run, end)?;

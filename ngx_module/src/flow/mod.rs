@@ -51,6 +51,8 @@ pub struct Stage {
     pub trailers: bool,
     /// The filter has asked to go on, in the callback that runs or since it paused.
     pub resumed: bool,
+    /// The filter has not seen the request that is being answered, so it does not see the answer.
+    pub is_skipped: bool,
     /// The filter has a callback about the body.
     pub wants_body: bool,
     /// The filter has a callback about trailers.

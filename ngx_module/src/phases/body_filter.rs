@@ -182,6 +182,10 @@ unsafe fn process(request: *mut Request, loc: &LocConf, chain: *mut ngx_chain_t)
     unsafe {
         let r = (*request).r;
         let (chunk, mut marks) = Chunk::of(chain);
+        if (*request).no_response_body {
+            // Filters were told so with the headers.
+            return pass(request, loc, chunk, marks);
+        }
         let has_trailers = marks.last && headers::trailers::count(r) > 0;
         if has_trailers {
             // The end comes behind the trailers. A buffer of no bytes may go only if it has another meaning

@@ -149,7 +149,10 @@ pub(super) unsafe fn finish(request: *mut Request, stop: Stop) -> ngx_int_t {
         (*request).progress = Progress::Passed;
         match stop {
             Stop::Answered => match (*request).local_response.take() {
-                Some(response) => local_response::send(request, *response),
+                Some(response) => {
+                    (*request).skip_unseen();
+                    local_response::send(request, *response)
+                }
                 None => rc::INTERNAL_SERVER_ERROR,
             },
             // A request whose filter cannot do its work is not served. Nginx makes the page, by `error_page` or its own.
