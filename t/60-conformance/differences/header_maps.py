@@ -87,6 +87,7 @@ DIFFERENCES = [
             ("headers: writing to the request map everywhere*", "upstream header x-w", ["1"], ["1", "1"]),
             ("bodies: changed headers from the body callback*", "*x-late*", ANY, ANY),
             ("headers: writing to the response map everywhere*", "a response-body: add response x-w 1", "2", "0"),
+            ("headers: from response trailers on*", "*: get response x-up-kept", "2", "0 Kept As It Is"),
             ("headers: writing to the response map everywhere*", "response header x-w", ["1"], ["1", "1"]),
             ("headers: removing from the response map everywhere*", "a response-body: remove response x-w", "2", "0"),
         ],
@@ -178,6 +179,10 @@ DIFFERENCES = [
         "can be added",
         "a filter can give trailers to a response that has none",
         [
+            ("headers: writing to trailer maps everywhere (h2)", "response trailer x", None, ["1", "1"]),
+            ("headers: writing to trailer maps everywhere (h2)", "callbacks", ANY, ANY),
+            ("headers: writing to trailer maps everywhere (h2)", "a response-trailers is told", None, "counted"),
+            ("headers: writing to trailer maps everywhere (h2)", "a response-body is told", ANY, ANY),
             ("headers: writing to trailer maps everywhere (h2)", "a response-*: add response-trailers *", "2", "0"),
             (
                 "headers: removing from trailer maps everywhere (h2)",

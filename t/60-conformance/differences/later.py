@@ -16,41 +16,6 @@ DIFFERENCES = [
     ),
     Difference(
         LATER,
-        "Response trailers, when a filter looks at them",
-        "shown to filters, and passed on",
-        "the stream is reset behind the body",
-        "to be mended",
-        [
-            *(
-                ("*", aspect, envoy, None)
-                for aspect, envoy in (
-                    ("? response-trailers*", ANY),
-                    ("response trailer x-up-trailer", ["up"]),
-                    ("response trailer x-up-trailer-old", ["old"]),
-                    ("response trailer x-up-trailer-old", ["new"]),
-                    ("response trailer x-new", ["1"]),
-                )
-            ),
-            ("*", "end", None, "reset"),
-            ("waiting: response trailers*", "a tick*", ANY, None),
-            ("headers: from response trailers on*", "a log: get response-trailers x-new", "0 1", "1"),
-            ("headers: writing to trailer maps everywhere (h2)", "*body*", ANY, ANY),
-            *(
-                (case, "callbacks", ANY, ANY)
-                for case in (
-                    "headers: from response trailers on*",
-                    "headers: removed response trailers*",
-                    "bodies: gRPC*",
-                    "protocols: gRPC (h2)",
-                    "properties: gRPC*",
-                    "chains: order with trailers*",
-                    "waiting: response trailers*",
-                )
-            ),
-        ],
-    ),
-    Difference(
-        LATER,
         "`proxy_get_status`",
         "Ok",
         "Unimplemented",

@@ -5,14 +5,13 @@ from differences.entry import ANY, PROPERTIES, Difference
 DIFFERENCES = [
     Difference(
         PROPERTIES,
-        "Own properties",
-        "any path, shared by the filters of a stream",
-        "`ngx.VARIABLE` and `wasmx.NAME`",
-        "one-segment names are nginx variables",
+        "Own properties of several segments",
+        "set, but not found",
+        "found, by all filters of the request",
+        "what was set can be read",
         [
-            ("*", "*: set-property own*", "0", ANY),
-            ("*", "*: property own*", ANY, "1"),
-            ("*", "*: *property shared*", ANY, "1"),
+            ("properties: own ones between callbacks*", "a re*: property own|key", "1", "0 value"),
+            ("properties: own ones between callbacks*", "a log: property own|key", "1", "0"),
         ],
     ),
     Difference(
