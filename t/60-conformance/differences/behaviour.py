@@ -121,18 +121,6 @@ DIFFERENCES = [
         ],
     ),
     Difference(
-        ANSWERS,
-        "Filters behind the one that answered",
-        "do not see the answer",
-        "see it",
-        "they see all that the client gets",
-        [
-            (f"chains: {case}*", aspect, ANY, ANY)
-            for case in ("the first answers", "the middle one answers")
-            for aspect in ("callbacks", "* response-headers *", "* response-body *")
-        ],
-    ),
-    Difference(
         WAITING,
         "Streams of TCP (2 and 3) in an HTTP stream",
         "continue: Ok or Unimplemented; close: Ok",
