@@ -424,7 +424,7 @@ get request host -> 0 localhost(?::\d+)?
 get request :path -> 0 /t\?a=1
 get request :method -> 0 GET
 get request :scheme -> 0 http
-property request\|protocol -> 0 HTTP/2\.0$
+property request\|protocol -> 0 HTTP/2$
 
 
 
