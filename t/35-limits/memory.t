@@ -58,7 +58,8 @@ $nginx->configure(
         }",
 );
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
-my ($worker) = $nginx->workers;
+my $worker;
+$nginx->wait_for('the worker', sub { ($worker) = $nginx->workers });
 
 # Kilobytes.
 sub memory {
