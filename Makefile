@@ -28,7 +28,8 @@ build:
 guests:
 	@tools/guests/build.sh
 
-demo: build guests
+demo: build
+	@tools/guests/build.sh rust-headers go-headers
 	@demo/run '$(NGINX)'
 
 demo-stop:
