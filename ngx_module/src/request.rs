@@ -77,6 +77,8 @@ pub struct Request {
     pub stopped: Option<Stop>,
     /// What nginx would call for the next bytes of the body, while the request waits for a filter.
     pub parked: ngx_http_event_handler_pt,
+    /// Parts of a request body that is streamed, which cannot go through the filters now.
+    pub request_input: *mut ngx_chain_t,
     /// Parts of the response that cannot go through the filters now.
     pub input: *mut ngx_chain_t,
     /// Nginx has the headers of the response.
@@ -156,6 +158,7 @@ impl Request {
             is_entered: false,
             stopped: None,
             parked: None,
+            request_input: std::ptr::null_mut(),
             input: std::ptr::null_mut(),
             response_gone: false,
             no_response_body: false,

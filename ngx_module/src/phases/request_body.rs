@@ -5,8 +5,8 @@
 //! upstream is being served.
 
 use nginx_sys::{
-    NGX_LOG_ERR, ngx_chain_t, ngx_event_t, ngx_http_block_reading, ngx_http_core_run_phases, ngx_http_finalize_request,
-    ngx_http_read_client_request_body, ngx_http_request_body_filter_pt, ngx_http_request_t,
+    NGX_LOG_ERR, ngx_chain_add_copy, ngx_chain_t, ngx_event_t, ngx_http_block_reading, ngx_http_core_run_phases,
+    ngx_http_finalize_request, ngx_http_read_client_request_body, ngx_http_request_body_filter_pt, ngx_http_request_t,
     ngx_http_run_posted_requests, ngx_http_top_request_body_filter, ngx_int_t,
 };
 
@@ -20,6 +20,9 @@ use crate::request::{Progress, Request};
 use crate::{headers, log, rc};
 
 static mut NEXT: ngx_http_request_body_filter_pt = None;
+
+/// With so many bytes of our own waiting for a slow upstream, the client has to wait too.
+const MOST_WAITING: usize = 256 << 10;
 
 /// Puts this filter before those that are there. Nginx calls them with what it has decoded of a body.
 ///
@@ -125,21 +128,45 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t)
             return next(r, chain);
         }
         (*request).inbound.output.reclaim();
+        let is_full = (*request).streams_body && (*request).inbound.output.waiting() > MOST_WAITING;
         if chain.is_null() {
+            if !is_full && !(*request).request_input.is_null() {
+                let input = std::mem::replace(&mut (*request).request_input, std::ptr::null_mut());
+                let code = show(request, input);
+                free_links((*r).pool, input);
+                if code != rc::OK {
+                    return code;
+                }
+            }
             return match settle_later(request) {
                 Ok(()) => next(r, chain),
                 Err(CannotWait) => rc::INTERNAL_SERVER_ERROR,
             };
         }
+        if is_full || !(*request).request_input.is_null() {
+            // The upstream is slower than the client. nginx reads no more while a buffer of its own is not used up, and
+            // asks again when the upstream has taken something (src/http/ngx_http_request_body.c,
+            // ngx_http_do_read_client_request_body).
+            let code = ngx_chain_add_copy((*r).pool, &raw mut (*request).request_input, chain);
+            return if code == rc::OK { rc::OK } else { rc::INTERNAL_SERVER_ERROR };
+        }
+        show(request, chain)
+    })
+}
+
+/// Shows a part of the body to the filters. The result is what the body filter returns.
+unsafe fn show(request: *mut Request, chain: *mut ngx_chain_t) -> ngx_int_t {
+    // SAFETY: see `read`.
+    unsafe {
         let (chunk, marks) = Chunk::of(chain);
-        match drive::data(request, LocConf::of(r), Direction::Request, 0, chunk, marks) {
+        match drive::data(request, LocConf::of((*request).r), Direction::Request, 0, chunk, marks) {
             Ok(()) => settle_later(request).map_or(rc::INTERNAL_SERVER_ERROR, |()| rc::OK),
             Err(stop) => {
                 consume(chain);
                 refuse(request, stop)
             }
         }
-    })
+    }
 }
 
 /// A filter has stopped the request while its body is read. The result is what the body filter returns.
