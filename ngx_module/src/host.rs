@@ -31,6 +31,8 @@ pub struct RequestHost<'a> {
     timeout: Duration,
     /// Other requests that the guest chose during the callback.
     others: Vec<*mut Request>,
+    /// Bytes of headers that the guest has written in this callback.
+    written: usize,
 }
 
 /// Filters that Lua runs have no place in the configuration.
@@ -52,12 +54,21 @@ impl<'a> RequestHost<'a> {
     pub unsafe fn new(request: *mut Request, filter: usize, name: &'a [u8], timeout: Duration) -> Self {
         // SAFETY: a request has a connection with a log.
         let log = unsafe { (*(*(*request).r).connection).log };
-        RequestHost { request, own: request, filter, log, name, timeout, others: Vec::new() }
+        RequestHost { request, own: request, filter, log, name, timeout, others: Vec::new(), written: 0 }
     }
 
     /// A host for a callback about no request, from which the guest can choose one: a tick. `log` must outlive it.
     pub fn for_root(filter: usize, log: *mut ngx_log_t, name: &'a [u8], timeout: Duration) -> Self {
-        RequestHost { request: ptr::null_mut(), own: ptr::null_mut(), filter, log, name, timeout, others: Vec::new() }
+        RequestHost {
+            request: ptr::null_mut(),
+            own: ptr::null_mut(),
+            filter,
+            log,
+            name,
+            timeout,
+            others: Vec::new(),
+            written: 0,
+        }
     }
 
     /// The name by which a VM knows the request.
@@ -134,6 +145,24 @@ impl<'a> RequestHost<'a> {
             self.log(LogLevel::Warn, b"the response headers have been sent: a change of them has no effect");
         }
         is_late
+    }
+
+    /// nginx frees what it keeps for a request when that ends, and not before: a guest that writes headers for as long as its
+    /// callback may run would use up the worker's memory.
+    fn is_too_much(&mut self, bytes: usize) -> bool {
+        const MOST: usize = 1 << 20;
+        const LINE: usize = 128;
+        let before = self.written;
+        self.written = before.saturating_add(bytes).saturating_add(LINE);
+        if self.written <= MOST {
+            return false;
+        }
+        if before <= MOST {
+            // SAFETY: `writable` found the request live.
+            unsafe { (*self.request).refused = true };
+            self.log(LogLevel::Error, b"more than 1 MiB of headers written in one callback; the request is refused");
+        }
+        true
     }
 
     /// The direction that a buffer belongs to, and the stage of this filter in it.
@@ -279,7 +308,7 @@ impl Host for RequestHost<'_> {
 
     fn map_add(&mut self, map: MapType, name: &[u8], value: &[u8]) -> Result<(), Status> {
         let r = self.writable(map).ok_or(Status::BadArgument)?;
-        if self.is_too_late(map) {
+        if self.is_too_late(map) || self.is_too_much(name.len() + value.len()) {
             return Ok(());
         }
         // SAFETY: the request is live.
@@ -295,7 +324,7 @@ impl Host for RequestHost<'_> {
 
     fn map_replace(&mut self, map: MapType, name: &[u8], value: &[u8]) -> Result<(), Status> {
         let r = self.writable(map).ok_or(Status::BadArgument)?;
-        if self.is_too_late(map) {
+        if self.is_too_late(map) || self.is_too_much(name.len() + value.len()) {
             return Ok(());
         }
         // SAFETY: the request is live.
@@ -311,7 +340,7 @@ impl Host for RequestHost<'_> {
 
     fn map_remove(&mut self, map: MapType, name: &[u8]) -> Result<(), Status> {
         let r = self.writable(map).ok_or(Status::BadArgument)?;
-        if self.is_too_late(map) {
+        if self.is_too_late(map) || self.is_too_much(name.len()) {
             return Ok(());
         }
         // SAFETY: the request is live.
@@ -327,7 +356,7 @@ impl Host for RequestHost<'_> {
 
     fn map_set(&mut self, map: MapType, pairs: &Pairs) -> Result<(), Status> {
         let r = self.writable(map).ok_or(Status::BadArgument)?;
-        if self.is_too_late(map) {
+        if self.is_too_late(map) || self.is_too_much(pairs.iter().map(|(name, value)| name.len() + value.len()).sum()) {
             return Ok(());
         }
         // SAFETY: the request is live.

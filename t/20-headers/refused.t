@@ -372,3 +372,33 @@ $::Set->('replace', 2, 'x-name', '')
 --- response_body_like: upstream got
 --- error_log
 wasm "set": status 0
+
+
+
+=== TEST 37: a guest that writes headers for ever has its request refused, before it has used up the memory
+--- main_config
+wasm { module set $TEST_NGINX_HTML_DIR/loop.wat; }
+--- user_files
+>>> loop.wat
+(module
+  (import "env" "proxy_replace_header_map_value" (func $set (param i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 16) "x-name")
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 65536))
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+    (local $count i32)
+    (memory.fill (i32.const 1024) (i32.const 97) (i32.const 60000))
+    (loop $again
+      (drop (call $set (i32.const 0) (i32.const 16) (i32.const 6) (i32.const 1024) (i32.const 60000)))
+      (local.set $count (i32.add (local.get $count) (i32.const 1)))
+      (br_if $again (i32.lt_u (local.get $count) (i32.const 1000))))
+    (i32.const 0)))
+--- config
+location /t {
+    proxy_wasm set;
+    return 200;
+}
+--- error_code: 503
+--- error_log
+more than 1 MiB of headers written in one callback; the request is refused
