@@ -1,7 +1,7 @@
 //! Timers of filters: `proxy_on_tick` of the root context, as often as the guest asked. `worker.rs` sets them.
 //!
-//! A timer belongs to the instance of a filter and ends with it. Nginx does not wait for it when a worker shuts down, and a
-//! worker that shuts down does not tick, so a reload leaves no old timers behind.
+//! A timer belongs to the instance of a filter and ends with it. Nginx does not wait for it when a worker shuts down. Such a
+//! worker ticks only as long as the filter has requests, which may wait for a tick; so a reload leaves no old timers behind.
 
 use nginx_sys::{
     ngx_add_timer, ngx_cycle, ngx_del_timer, ngx_event_t, ngx_exiting, ngx_msec_t, ngx_quit, ngx_terminate,
@@ -46,10 +46,10 @@ impl Ticks {
         }
     }
 
-    /// Arms the timer for the next tick.
-    fn again(&mut self) {
+    /// Arms the timer for the next tick. `is_needed`: the filter has requests.
+    fn again(&mut self, is_needed: bool) {
         if self.period > 0 && self.event.timer_set() == 0 {
-            self.arm(self.period);
+            self.arm_for(self.period, is_needed);
         }
     }
 
@@ -62,10 +62,15 @@ impl Ticks {
     }
 
     fn arm(&mut self, delay: ngx_msec_t) {
-        // SAFETY: the event stays in its place until `drop` takes it out of nginx's timers. Nothing is armed any more
-        // while the worker shuts down (src/os/unix/ngx_process_cycle.c).
+        self.arm_for(delay, false);
+    }
+
+    fn arm_for(&mut self, delay: ngx_msec_t, while_exiting: bool) {
+        // SAFETY: the event stays in its place until `drop` takes it out of nginx's timers. A worker that shuts down does not
+        // wait for it, since it can be cancelled (src/os/unix/ngx_process_cycle.c).
         unsafe {
-            if ngx_exiting == 0 && ngx_quit == 0 && ngx_terminate == 0 {
+            let is_exiting = ngx_exiting != 0 || ngx_quit != 0;
+            if ngx_terminate == 0 && (while_exiting || !is_exiting) {
                 ngx_add_timer(&mut self.event, delay);
             }
         }
@@ -113,9 +118,11 @@ unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
         let mut host = RequestHost::for_root(filter, log, &conf.name, conf.timeout);
         match running.vm.on_tick(running.root, &mut host) {
             Ok(()) => {
+                // All contexts but the root are those of requests.
+                let is_needed = running.vm.contexts() > 1;
                 instance.settle(main, filter);
                 if let Some(ticks) = instance.ticks() {
-                    ticks.again();
+                    ticks.again(is_needed);
                 }
             }
             Err(err) => {

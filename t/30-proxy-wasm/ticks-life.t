@@ -4,6 +4,7 @@ use strict;
 use warnings;
 
 use NginxProcess;
+use RawClient;
 use Test::More;
 
 my $root  = $ENV{TEST_WASM_ROOT} or die "run the tests with t/run or 'make test'\n";
@@ -54,5 +55,27 @@ $nginx->wait_for('a trap, and ticks after it', sub {
 });
 pass('a filter whose tick trapped is started again and ticks');
 is($nginx->get('/none')->{status}, 200, 'and the worker serves');
+
+# A request that waits for a tick twice, on its way in and on its way out, in a worker that shuts down meanwhile.
+$nginx->configure(
+    main   => "wasm { module bodies $root/build/guests/rust-bodies.wasm; }",
+    server => "location / { proxy_wasm bodies 'tick 1500; request-headers hold; request-headers at-tick resume; "
+        . "response-headers hold; response-headers at-tick resume'; return 200 waited; }",
+);
+@old = sort $nginx->workers;
+$nginx->signal('HUP');
+$nginx->wait_for('workers with a filter that waits', sub {
+    my @workers = sort $nginx->workers;
+    @workers == 2 && !grep { kill 0, $_ } @old;
+});
+@old = sort $nginx->workers;
+my $client = RawClient->new($nginx->port);
+$client->send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+$nginx->wait_for('the request', sub { $nginx->log =~ /request-headers .*client:/ });
+$nginx->signal('HUP');
+my $answer = $client->response;
+is("$answer->{status} $answer->{body}", '200 waited', 'a request in a worker that shuts down is not left waiting for a tick');
+$nginx->wait_for('the end of that worker', sub { !grep { kill 0, $_ } @old });
+pass('which ends after it');
 
 done_testing();
