@@ -129,9 +129,9 @@ function _M.on_http_response_headers(plugin_ctx)
     return true
 end
 
--- Runs proxy_on_request_body, in rewrite_by_lua* or access_by_lua*, on `body`; `end_of_body` is false when more follows.
--- When the filter has changed the body, the second result is the new one, which has become the request's if it is whole;
--- when the filter waits for more, it is "".
+-- Runs proxy_on_request_body, in rewrite_by_lua* or access_by_lua*, on `body`; `end_of_body` is false when more
+-- follows. When the filter has changed the body, the second result is the new one, which has become the request's if
+-- it is whole; when the filter waits for more, it is "".
 function _M.on_http_request_body(plugin_ctx, body, end_of_body)
     local r, err = current_request(plugin_ctx, REQUEST_PHASES)
     if not r then
@@ -164,8 +164,8 @@ function _M.on_http_request_body(plugin_ctx, body, end_of_body)
     return true
 end
 
--- Runs proxy_on_response_body, in body_filter_by_lua*, on ngx.arg. What the filter changes or holds back is changed or held
--- back there. A filter that changes the length needs `ngx.header.content_length = nil` in header_filter_by_lua*.
+-- Runs proxy_on_response_body, in body_filter_by_lua*, on ngx.arg. What the filter changes or holds back is changed or
+-- held back there. A filter that changes the length needs `ngx.header.content_length = nil` in header_filter_by_lua*.
 function _M.on_http_response_body(plugin_ctx)
     local r, err = current_request(plugin_ctx, BODY_PHASES)
     if not r then
