@@ -2,7 +2,7 @@
 
 use TestWasm 'no_plan';
 
-plan(skip_all => 'this nginx has no Lua module') unless $ENV{TEST_WASM_LUA};
+needs('lua');
 
 # Waits for the end of each body. Puts "<" before it, and answers a request whose body begins with "!"; a response that begins
 # so it wants to answer too.
