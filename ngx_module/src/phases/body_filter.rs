@@ -8,7 +8,7 @@ use nginx_sys::{
 };
 use ngx_wasm::proxy_wasm::LocalResponse;
 
-use super::{header_filter, pause};
+use super::{header_filter, pause, request_body};
 use crate::conf::LocConf;
 use crate::flow::drive::{self, Stop};
 use crate::flow::{Chunk, Direction, Hold, Marks, consume, free_links};
@@ -377,6 +377,7 @@ pub(super) unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
         if (*request).outbound.is_held() {
             let code = if is_timeout { time_out(request) } else { resume(request) };
             if code == rc::ERROR {
+                request_body::end_upstream(r);
                 ngx_http_finalize_request(r, rc::ERROR);
             } else if !(*request).outbound.waits_for_filter()
                 && let Some(handler) = (*r).write_event_handler

@@ -422,8 +422,12 @@ unsafe fn is_upstream_begun(r: *mut ngx_http_request_t) -> bool {
     unsafe { !(*r).upstream.is_null() && !(*(*r).upstream).cleanup.is_null() }
 }
 
-/// Ends what an upstream does for a request that is finalized from here. Otherwise it would do that again.
-unsafe fn end_upstream(r: *mut ngx_http_request_t) {
+/// Ends what an upstream does for a request that is finalized from an event of this module. Otherwise it would finalize the
+/// request too, which would be freed in the middle of that.
+///
+/// # Safety
+/// `r` is a live request.
+pub(super) unsafe fn end_upstream(r: *mut ngx_http_request_t) {
     // SAFETY: see `pass`. The upstream's cleanup gives back the use of the request that it has; another one keeps the
     // request alive (src/http/ngx_http_upstream.c, ngx_http_upstream_cleanup).
     unsafe {
