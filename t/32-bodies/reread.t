@@ -153,3 +153,18 @@ POST /echo HTTP/1.0
 Content-Length: 6
 
 body12
+
+
+
+=== TEST 10: a filter that holds the headers of a request without any body in its chunks is not got round
+--- config
+location /u {
+    proxy_wasm_headers_stop_iteration on;
+    proxy_wasm two 'request-headers hold; request-end respond 403 held';
+    return 200 "not held\n";
+}
+--- raw_request eval
+"POST /t HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+--- error_code: 403
+--- response_body chomp
+held

@@ -212,10 +212,13 @@ pub unsafe fn set_length(r: *mut ngx_http_request_t, length: u64) {
         (*in_).content_length_n = i64::try_from(length).unwrap_or(i64::MAX);
         // A body in chunks had no such line, and what reads the length without it looks at the number.
         let line = (*in_).content_length;
-        if !line.is_null()
-            && let Some(value) = pool::copy((*r).pool, text.as_bytes())
-        {
-            (*line).value = value;
+        if line.is_null() {
+            return;
+        }
+        match pool::copy((*r).pool, text.as_bytes()) {
+            Some(value) => (*line).value = value,
+            // Better no line than one that says something else than the number.
+            None => (*in_).content_length = std::ptr::null_mut(),
         }
     }
 }

@@ -55,8 +55,15 @@ pub(super) unsafe fn read(request: *mut Request, loc: &LocConf) -> ngx_int_t {
             return rc::DECLINED;
         }
         if (*r).discard_body() != 0 {
-            // Somebody has thrown it away.
-            return rc::DECLINED;
+            // Somebody has thrown it away. A filter that holds the headers is waited for nevertheless.
+            if is_passed {
+                return rc::DECLINED;
+            }
+            (*request).progress = Progress::Waiting;
+            return match rewrite::wait(request, loc) {
+                Ok(()) => rc::DONE,
+                Err(CannotWait) => rewrite::finish(request, Stop::Nginx(rc::INTERNAL_SERVER_ERROR)),
+            };
         }
         if !(*r).request_body.is_null() {
             return reread::begin(request, loc);

@@ -25,7 +25,8 @@ pub(super) unsafe fn begin(request: *mut Request, loc: &LocConf) -> ngx_int_t {
         let len = body.len();
         let inbound = &raw mut (*request).inbound;
         let first = (*inbound).body;
-        if len == 0 || first >= (*inbound).stages.len() {
+        // Without any body, a filter that holds the headers is told of the end: it may decide then.
+        if (*inbound).headers_passed() && (len == 0 || first >= (*inbound).stages.len()) {
             return rc::DECLINED;
         }
         // A larger one can be looked at, but not changed.
@@ -36,7 +37,7 @@ pub(super) unsafe fn begin(request: *mut Request, loc: &LocConf) -> ngx_int_t {
         (*inbound).changed = false;
         (*inbound).passed = 0;
         let mut at = 0;
-        while at < len {
+        loop {
             let mut piece = Vec::new();
             let size = PIECE.min(len - at);
             let result = match body.read(at, size, &mut piece) {
@@ -50,6 +51,9 @@ pub(super) unsafe fn begin(request: *mut Request, loc: &LocConf) -> ngx_int_t {
             if let Err(stop) = result {
                 (*request).reread = None;
                 return rewrite::finish(request, stop);
+            }
+            if at == len {
+                break;
             }
         }
         if (*inbound).ended {
