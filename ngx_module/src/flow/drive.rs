@@ -247,7 +247,7 @@ unsafe fn go_on_with_headers(request: *mut Request, loc: &LocConf, direction: Di
         (*flow).headers = n + 1;
         headers(request, loc, direction)?;
         if direction == Direction::Response && (*flow).headers_passed() {
-            phases::response_headers_passed(request, loc)?;
+            phases::response_headers_passed(request)?;
         }
         Ok(())
     }

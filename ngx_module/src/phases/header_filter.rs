@@ -128,7 +128,7 @@ unsafe fn run(request: *mut Request, replaced: Option<*mut ngx_chain_t>) -> Resu
             (*r).set_allow_ranges(0);
         }
         if outbound.headers_passed() {
-            return Ok(match passed(request, loc) {
+            return Ok(match passed(request) {
                 Ok(()) => rc::OK,
                 Err(Stop::Nginx(code)) => code,
                 Err(_) => rc::ERROR,
@@ -148,8 +148,7 @@ unsafe fn run(request: *mut Request, replaced: Option<*mut ngx_chain_t>) -> Resu
 ///
 /// # Safety
 /// `request` belongs to a live request whose response has begun.
-pub unsafe fn passed(request: *mut Request, loc: &LocConf) -> Result<(), Stop> {
-    let _ = loc;
+pub unsafe fn passed(request: *mut Request) -> Result<(), Stop> {
     // SAFETY: see above.
     unsafe {
         let r = (*request).r;
