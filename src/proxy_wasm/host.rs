@@ -142,6 +142,12 @@ pub trait Host {
         let _ = queue;
     }
 
+    /// Whether there is a service of this name that calls can go to, as far as that is known without asking it.
+    fn can_call(&mut self, target: &[u8]) -> bool {
+        let _ = target;
+        false
+    }
+
     /// Ends the stream; takes effect after the callback.
     fn close_stream(&mut self, stream: StreamType) -> Result<(), Status> {
         let _ = stream;

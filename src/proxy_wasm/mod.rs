@@ -6,6 +6,7 @@
 
 mod body;
 mod callbacks;
+mod calls;
 mod context;
 #[cfg(test)]
 mod fake_host;
@@ -22,6 +23,7 @@ mod vm;
 
 pub use body::splice;
 pub use callbacks::Callback;
+pub use calls::{CallCommand, CallFailure, CallId, GrpcCall, HttpAnswer, HttpCall, RedisCall, Scheme};
 pub use context::ContextId;
 pub use filter_state::{FilterState, LifeSpan};
 pub use host::{Host, LocalResponse, StreamToken};

@@ -1,0 +1,132 @@
+//! Calls to other services: what a guest asks for, and what comes of it. Host calls make a [`CallCommand`] of what the
+//! guest passes; the embedder takes the commands after each callback ([`Vm::take_calls`](super::Vm::take_calls)), carries
+//! them out, and brings each result back by one of the `on_…` functions of [`Vm`](super::Vm).
+
+use std::fmt;
+use std::time::Duration;
+
+use http::{HeaderMap, Request};
+
+use super::host::StreamToken;
+use super::pairs::Pairs;
+
+/// The number by which guest and host know a call; unique in a VM, never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallId(pub u32);
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How the other end is to be spoken to, as `:scheme` says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `http`: without TLS.
+    #[default]
+    Http,
+    /// `https`: with TLS; HTTP/2 where the other end wants it.
+    Https,
+    /// `h2c`: HTTP/2 without TLS, from the first byte on.
+    H2c,
+}
+
+/// Something that a guest wants done about calls, in the order in which it asked.
+#[derive(Debug)]
+pub enum CallCommand {
+    /// One request and one answer.
+    Http(HttpCall),
+    /// A gRPC call with one message each way, or a stream.
+    Grpc(GrpcCall),
+    /// One more message of a stream, and whether it is the last.
+    GrpcSend {
+        /// The stream.
+        call: CallId,
+        /// The message; none with `is_end` alone.
+        message: Option<Vec<u8>>,
+        /// Nothing follows.
+        is_end: bool,
+    },
+    /// The call is to end without a result.
+    GrpcCancel(CallId),
+    /// A command for a Redis server.
+    Redis(RedisCall),
+}
+
+/// `proxy_http_call`.
+#[derive(Debug)]
+pub struct HttpCall {
+    /// Its number.
+    pub id: CallId,
+    /// The stream that the guest's callback was about, when the call was made in one.
+    pub stream: Option<StreamToken>,
+    /// Name of the service.
+    pub target: Vec<u8>,
+    /// How to speak to it.
+    pub scheme: Scheme,
+    /// Method, path, headers and body. `host` is among the headers, from `:authority`; so is no other pseudo-header.
+    pub request: Request<Vec<u8>>,
+    /// What comes behind the body.
+    pub trailers: HeaderMap,
+    /// When to give up.
+    pub timeout: Duration,
+}
+
+/// `proxy_grpc_call` and `proxy_grpc_stream`.
+#[derive(Debug)]
+pub struct GrpcCall {
+    /// Its number.
+    pub id: CallId,
+    /// As in [`HttpCall`].
+    pub stream: Option<StreamToken>,
+    /// Name of the service.
+    pub target: Vec<u8>,
+    /// What goes into `:authority` when it is not the target's name.
+    pub authority: Option<Vec<u8>>,
+    /// Method, path (`/service/method`) and headers, `content-type`, `te` and `grpc-timeout` among them.
+    pub request: Request<()>,
+    /// The message of a call that has one; a stream gets its own by [`CallCommand::GrpcSend`].
+    pub message: Option<Vec<u8>>,
+    /// When to give up; a stream has none.
+    pub timeout: Option<Duration>,
+}
+
+/// `proxy_redis_call`, with what `proxy_redis_init` said of the service before.
+#[derive(Debug)]
+pub struct RedisCall {
+    /// Its number.
+    pub id: CallId,
+    /// As in [`HttpCall`].
+    pub stream: Option<StreamToken>,
+    /// Name of the service.
+    pub target: Vec<u8>,
+    /// Who asks; nobody when empty.
+    pub username: Vec<u8>,
+    /// Its password; none when empty.
+    pub password: Vec<u8>,
+    /// The database to choose first.
+    pub database: Option<u32>,
+    /// The command, in Redis' own format.
+    pub query: Vec<u8>,
+    /// When to give up.
+    pub timeout: Duration,
+}
+
+/// The answer to an HTTP call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpAnswer {
+    /// `:status` first.
+    pub headers: Pairs,
+    /// All of it.
+    pub body: Vec<u8>,
+    /// Empty when there are none.
+    pub trailers: Pairs,
+}
+
+/// A call has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallFailure {
+    /// Why, for `proxy_get_status`.
+    pub reason: String,
+}
