@@ -96,7 +96,7 @@ impl FilterConf {
             id: module.name.clone(),
             configuration: module.vm_configuration.clone(),
             limits: self.limits,
-            reuse_context_ids: false,
+            ..VmConfig::default()
         };
         let root =
             RootConfig { name: self.name.clone(), root_id: Vec::new(), configuration: self.configuration.clone() };

@@ -25,6 +25,12 @@ pub enum Callback {
     OnResponseHeaders,
     OnResponseBody,
     OnResponseTrailers,
+    OnHttpCallResponse,
+    OnGrpcReceiveInitialMetadata,
+    OnGrpcReceive,
+    OnGrpcReceiveTrailingMetadata,
+    OnGrpcClose,
+    OnRedisCallResponse,
     OnDone,
     OnLog,
     OnDelete,
@@ -47,7 +53,7 @@ const fn row(callback: Callback, name: &'static str, params: &'static [usize], r
 }
 
 /// All callbacks that this host makes.
-pub(super) const TABLE: [Row; 20] = [
+pub(super) const TABLE: [Row; 26] = [
     row(Callback::Initialize, "_initialize", &[0], false),
     row(Callback::Main, "main", &[2], true),
     row(Callback::MainVoid, "__main_void", &[0], true),
@@ -66,6 +72,14 @@ pub(super) const TABLE: [Row; 20] = [
     row(Callback::OnResponseHeaders, "proxy_on_response_headers", &[2, 3], true),
     row(Callback::OnResponseBody, "proxy_on_response_body", &[3], true),
     row(Callback::OnResponseTrailers, "proxy_on_response_trailers", &[2], true),
+    // (root, call, headers, bytes of the body, trailers).
+    row(Callback::OnHttpCallResponse, "proxy_on_http_call_response", &[5], false),
+    row(Callback::OnGrpcReceiveInitialMetadata, "proxy_on_grpc_receive_initial_metadata", &[3], false),
+    row(Callback::OnGrpcReceive, "proxy_on_grpc_receive", &[3], false),
+    row(Callback::OnGrpcReceiveTrailingMetadata, "proxy_on_grpc_receive_trailing_metadata", &[3], false),
+    row(Callback::OnGrpcClose, "proxy_on_grpc_close", &[3], false),
+    // Higress': (root, call, status, bytes).
+    row(Callback::OnRedisCallResponse, "proxy_on_redis_call_response", &[4], false),
     row(Callback::OnDone, "proxy_on_done", &[1], true),
     row(Callback::OnLog, "proxy_on_log", &[1], false),
     row(Callback::OnDelete, "proxy_on_delete", &[1], false),

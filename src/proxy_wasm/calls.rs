@@ -54,6 +54,19 @@ pub enum CallCommand {
     Redis(RedisCall),
 }
 
+impl CallCommand {
+    /// The call that it is about.
+    pub fn call(&self) -> CallId {
+        match self {
+            CallCommand::Http(call) => call.id,
+            CallCommand::Grpc(call) => call.id,
+            CallCommand::GrpcSend { call, .. } => *call,
+            CallCommand::GrpcCancel(call) => *call,
+            CallCommand::Redis(call) => call.id,
+        }
+    }
+}
+
 /// `proxy_http_call`.
 #[derive(Debug)]
 pub struct HttpCall {
@@ -65,11 +78,12 @@ pub struct HttpCall {
     pub target: Vec<u8>,
     /// How to speak to it.
     pub scheme: Scheme,
-    /// Method, path, headers and body. `host` is among the headers, from `:authority`; so is no other pseudo-header.
+    /// Method, path, headers and body. `host` is among the headers, from `:authority`; so is no other pseudo-header, and
+    /// nothing that says how the message is framed: that is for who sends it.
     pub request: Request<Vec<u8>>,
     /// What comes behind the body.
     pub trailers: HeaderMap,
-    /// When to give up.
+    /// When to give up. Never 0.
     pub timeout: Duration,
 }
 
@@ -124,9 +138,51 @@ pub struct HttpAnswer {
     pub trailers: Pairs,
 }
 
+impl HttpAnswer {
+    /// An answer as the guest is to see it.
+    pub fn new(parts: &http::response::Parts, body: Vec<u8>, trailers: Option<&HeaderMap>) -> Self {
+        let mut headers = Pairs::default();
+        headers.push(b":status", parts.status.as_str().as_bytes());
+        push_all(&mut headers, &parts.headers);
+        let mut pairs = Pairs::default();
+        if let Some(trailers) = trailers {
+            push_all(&mut pairs, trailers);
+        }
+        HttpAnswer { headers, body, trailers: pairs }
+    }
+}
+
+fn push_all(pairs: &mut Pairs, headers: &HeaderMap) {
+    for (name, value) in headers {
+        pairs.push(name.as_str().as_bytes(), value.as_bytes());
+    }
+}
+
 /// A call has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallFailure {
     /// Why, for `proxy_get_status`.
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_its_status_and_all_its_headers() {
+        let answer = http::Response::builder().status(404).header("Set-Cookie", "a").header("x", "y");
+        let answer = answer.header("set-cookie", http::HeaderValue::from_bytes(b"\xff").unwrap()).body(()).unwrap();
+        let mut trailers = HeaderMap::new();
+        trailers.append("grpc-status", http::HeaderValue::from_static("0"));
+        let answer = HttpAnswer::new(&answer.into_parts().0, b"body".to_vec(), Some(&trailers));
+        let pairs: Vec<(&[u8], &[u8])> = answer.headers.iter().collect();
+        assert_eq!(pairs[0], (&b":status"[..], &b"404"[..]));
+        let cookies: Vec<_> =
+            pairs.iter().filter(|(name, _)| *name == b"set-cookie").map(|(_, value)| *value).collect();
+        assert_eq!(cookies, [&b"a"[..], b"\xff"]);
+        assert_eq!(pairs.len(), 4);
+        assert_eq!(answer.trailers.iter().collect::<Vec<_>>(), [(&b"grpc-status"[..], &b"0"[..])]);
+        assert_eq!(answer.body, b"body");
+    }
 }

@@ -92,6 +92,14 @@ impl Contexts {
         }
     }
 
+    /// The embedder's name for the stream of a context, while there is one.
+    pub fn token_of(&self, id: ContextId) -> Option<StreamToken> {
+        match self.get(id) {
+            Some(Context::Stream { token, .. }) => *token,
+            _ => None,
+        }
+    }
+
     /// How many contexts there are.
     pub fn len(&self) -> usize {
         self.map.len()

@@ -83,6 +83,8 @@ pub(crate) struct FakeHost {
     pub stores: Stores,
     /// Queues that got a message, in order.
     pub filled: Vec<u32>,
+    /// Where calls can go.
+    pub services: Vec<&'static [u8]>,
 }
 
 impl Default for FakeHost {
@@ -97,6 +99,7 @@ impl Default for FakeHost {
             selected: None,
             stores: Stores::on_heap(16 << 10),
             filled: Vec::new(),
+            services: vec![b"service"],
         }
     }
 }
@@ -225,6 +228,10 @@ impl Host for FakeHost {
 
     fn queue_filled(&mut self, queue: u32) {
         self.filled.push(queue);
+    }
+
+    fn can_call(&mut self, target: &[u8]) -> bool {
+        self.services.contains(&target)
     }
 
     fn close_stream(&mut self, stream: StreamType) -> Result<(), Status> {

@@ -8,12 +8,14 @@ mod body;
 mod callbacks;
 mod calls;
 mod context;
+mod delivery;
 #[cfg(test)]
 mod fake_host;
 mod filter_state;
 mod foreign;
 mod host;
 mod host_calls;
+mod in_flight;
 mod module;
 mod pairs;
 #[cfg(test)]

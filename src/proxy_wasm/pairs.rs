@@ -10,18 +10,11 @@ pub struct Pairs(Vec<(Vec<u8>, Vec<u8>)>);
 impl Pairs {
     /// Decodes what a guest passed. No bytes, and a count of 0, are the empty list.
     pub fn decode(bytes: &[u8]) -> Result<Pairs, Status> {
-        if bytes.is_empty() {
-            return Ok(Pairs::default());
-        }
-        let mut sizes = Reader(bytes);
-        let count = sizes.u32()?;
-        // A pair takes at least its two sizes and two NULs: a count that does not fit is refused before any allocation.
-        let mut data = Reader(sizes.0);
-        data.skip(u64::from(count) * 8)?;
-        let mut pairs = Vec::with_capacity(count as usize);
-        for _ in 0..count {
-            let (name, value) = (sizes.u32()?, sizes.u32()?);
-            pairs.push((data.text(name)?.to_vec(), data.text(value)?.to_vec()));
+        let encoded = Encoded::new(bytes)?;
+        let mut pairs = Vec::with_capacity(encoded.len());
+        for pair in encoded {
+            let (name, value) = pair?;
+            pairs.push((name.to_vec(), value.to_vec()));
         }
         Ok(Pairs(pairs))
     }
@@ -64,6 +57,48 @@ impl Pairs {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// What a guest passed, pair by pair where it lies. A pair that is not whole ends it.
+pub(super) struct Encoded<'a> {
+    sizes: Reader<'a>,
+    data: Reader<'a>,
+    left: u32,
+}
+
+impl<'a> Encoded<'a> {
+    /// Looks at the count alone.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, Status> {
+        let mut sizes = Reader(bytes);
+        let left = if bytes.is_empty() { 0 } else { sizes.u32()? };
+        // A pair takes at least its two sizes and two NULs: a count that does not fit is refused before any allocation.
+        let mut data = Reader(sizes.0);
+        data.skip(u64::from(left) * 8)?;
+        Ok(Encoded { sizes, data, left })
+    }
+
+    /// How many are still to come, as the guest says.
+    pub fn len(&self) -> usize {
+        self.left as usize
+    }
+
+    fn pair(&mut self) -> Result<(&'a [u8], &'a [u8]), Status> {
+        let (name, value) = (self.sizes.u32()?, self.sizes.u32()?);
+        Ok((self.data.text(name)?, self.data.text(value)?))
+    }
+}
+
+impl<'a> Iterator for Encoded<'a> {
+    type Item = Result<(&'a [u8], &'a [u8]), Status>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let pair = self.pair();
+        if pair.is_err() {
+            self.left = 0;
+        }
+        Some(pair)
     }
 }
 

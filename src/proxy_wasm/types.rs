@@ -78,6 +78,22 @@ numbered! {
     }
 }
 
+impl MapType {
+    /// Whether it belongs to a call that the guest made, and not to its stream.
+    pub fn is_of_call(self) -> bool {
+        match self {
+            MapType::GrpcInitialMetadata
+            | MapType::GrpcTrailingMetadata
+            | MapType::HttpCallHeaders
+            | MapType::HttpCallTrailers => true,
+            MapType::RequestHeaders
+            | MapType::RequestTrailers
+            | MapType::ResponseHeaders
+            | MapType::ResponseTrailers => false,
+        }
+    }
+}
+
 numbered! {
     /// A buffer of bytes that the guest can look into.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +107,7 @@ numbered! {
         VmConfiguration = 6,
         PluginConfiguration = 7,
         ForeignFunctionArguments = 8,
+        RedisReply = 9,
     }
 }
 

@@ -13,13 +13,14 @@ use super::context::{Context, ContextId, Contexts};
 use super::foreign;
 use super::host::{Host, StreamToken};
 use super::host_calls::Dispatch;
+use super::in_flight::Calls;
 use super::module::Module;
 use super::types::{AbiVersion, Action, LogLevel};
 use crate::vm::{Instance, InstanceLimits, Trap};
 use crate::wasi::Output;
 
 /// What all root contexts of a VM share.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct VmConfig {
     /// `plugin_vm_id`.
     pub id: Vec<u8>,
@@ -29,6 +30,20 @@ pub struct VmConfig {
     pub limits: InstanceLimits,
     /// Whether the number of a context that has ended goes to the next new one.
     pub reuse_context_ids: bool,
+    /// How many calls to other services may be in flight.
+    pub max_calls: usize,
+}
+
+impl Default for VmConfig {
+    fn default() -> Self {
+        VmConfig {
+            id: Vec::new(),
+            configuration: Vec::new(),
+            limits: InstanceLimits::default(),
+            reuse_context_ids: false,
+            max_calls: 1024,
+        }
+    }
 }
 
 /// One filter: a root context and its configuration.
@@ -95,7 +110,7 @@ impl std::fmt::Display for Backtrace<'_> {
 pub struct Vm {
     instance: Box<dyn Instance>,
     callbacks: Callbacks,
-    state: State,
+    pub(super) state: State,
     dead: bool,
 }
 
@@ -132,6 +147,7 @@ impl Vm {
         let result = self.start_root(id, vm_size, size, host);
         if result.is_err() {
             self.state.contexts.remove(id);
+            self.state.calls.forget_root(id);
         }
         result.map(|()| id)
     }
@@ -277,6 +293,7 @@ impl Vm {
         self.call(Callback::OnDelete, id, &[id.0], host)?;
         self.state.contexts.remove(id);
         self.state.foreign.forget(id);
+        self.state.calls.forget_root(id);
         Ok(())
     }
 
@@ -318,7 +335,7 @@ impl Vm {
     }
 
     /// Runs a callback if the module has it, and what it left to be done after it.
-    fn call(
+    pub(super) fn call(
         &mut self,
         callback: Callback,
         id: ContextId,
@@ -333,17 +350,9 @@ impl Vm {
             // The stream has gone, and the host of this callback is about another one, or none.
             host.select(None);
             self.delete(finished, host)?;
-            host.select(self.token(id));
+            host.select(self.state.contexts.token_of(id));
         }
         Ok(Some(result))
-    }
-
-    /// The embedder's name for the stream of a context.
-    fn token(&self, id: ContextId) -> Option<StreamToken> {
-        match self.state.contexts.get(id) {
-            Some(Context::Stream { token, .. }) => *token,
-            _ => None,
-        }
     }
 
     fn run(&mut self, callback: Callback, id: ContextId, args: &[u32], host: &mut dyn Host) -> Result<u32, CallError> {
@@ -357,10 +366,12 @@ impl Vm {
         let result = self.instance.call(callback as usize, args, timeout, &mut dispatch);
         self.state.output.flush(host);
         if self.state.effective != id {
-            host.select(self.token(id));
+            host.select(self.state.contexts.token_of(id));
         }
+        self.state.calls.hide();
         result.map_err(|trap| {
             self.dead = true;
+            self.state.calls.forget_all();
             CallError::Trap { callback, context: id, trap }
         })
     }
@@ -373,6 +384,8 @@ pub(crate) struct State {
     pub(crate) output: Output,
     /// What foreign functions keep.
     pub(super) foreign: foreign::Kept,
+    /// Calls to other services.
+    pub(super) calls: Calls,
     config: VmConfig,
     abi: AbiVersion,
     allocator: Callback,
@@ -399,6 +412,7 @@ impl State {
             contexts: Contexts::new(config.reuse_context_ids),
             output: Output::default(),
             foreign: foreign::Kept::default(),
+            calls: Calls::new(config.max_calls, config.limits.memory),
             config,
             abi,
             allocator,

@@ -1,5 +1,5 @@
 //! Buffers of bytes: `proxy_get_buffer_bytes`, `proxy_get_buffer_status`, `proxy_set_buffer_bytes`, and 0.1.0's
-//! `proxy_get_configuration`. The two configurations are the VM's own; every other buffer is the host's.
+//! `proxy_get_configuration`. The two configurations and what calls answer are the VM's own; every other buffer is the host's.
 
 use super::{Failure, HostCall, Row, Run, args};
 use crate::proxy_wasm::callbacks::Callback;
@@ -75,6 +75,9 @@ fn own<'a>(call: &'a HostCall<'_>, buffer: BufferType) -> Result<Option<&'a [u8]
         BufferType::PluginConfiguration => {
             let root = call.state.root().ok_or(Status::NotFound)?;
             Ok(Some(&root.configuration))
+        }
+        BufferType::HttpCallBody | BufferType::GrpcMessage | BufferType::RedisReply => {
+            Ok(Some(call.state.calls.buffer(buffer).ok_or(Status::NotFound)?))
         }
         _ => Ok(None),
     }

@@ -1,8 +1,11 @@
-//! Headers, trailers and metadata: `proxy_get_header_map_value` and its kin.
+//! Headers, trailers and metadata: `proxy_get_header_map_value` and its kin. Those of calls are the VM's own, and can only be
+//! read; those of streams are the host's.
 
 use super::{Failure, HostCall, Row, Run, args};
+use crate::proxy_wasm::host::Host;
 use crate::proxy_wasm::pairs::Pairs;
 use crate::proxy_wasm::types::{AbiVersion, MapType, Status};
+use crate::proxy_wasm::vm::State;
 
 pub(super) const TABLE: &[Row] = &[
     Row { name: "proxy_get_header_map_size", types: &[("ii", "i")], run: Run::Status(size) },
@@ -19,7 +22,7 @@ fn size(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let [map, size_at] = args(raw);
     let map = MapType::try_from(map)?;
     let mut size = 4u64;
-    call.host.map_visit(map, &mut |name, value| size += name.len() as u64 + value.len() as u64 + 10)?;
+    visit(call, map, &mut |name, value| size += name.len() as u64 + value.len() as u64 + 10)?;
     let size = u32::try_from(size).map_err(|_| Status::InternalFailure)?;
     Ok(call.put_u32(size_at, size)?)
 }
@@ -29,14 +32,14 @@ fn get_pairs(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let map = MapType::try_from(map)?;
     call.give_with(ptr_at, len_at, |call, out| {
         let mut pairs = Pairs::default();
-        call.host.map_visit(map, &mut |name, value| pairs.push(name, value))?;
+        visit(call, map, &mut |name, value| pairs.push(name, value))?;
         Ok(Pairs::encode(pairs.iter(), out)?)
     })
 }
 
 fn set_pairs(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let [map, ptr, len] = args(raw);
-    let map = MapType::try_from(map)?;
+    let map = writable(map)?;
     Ok(call.with_bytes(ptr, len, |bytes, _, host| host.map_set(map, &Pairs::decode(bytes)?))??)
 }
 
@@ -44,7 +47,7 @@ fn get_value(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let [map, name, name_len, ptr_at, len_at] = args(raw);
     let map = MapType::try_from(map)?;
     call.give_with(ptr_at, len_at, |call, out| {
-        match call.with_bytes(name, name_len, |name, _, host| host.map_get(map, name, out))? {
+        match call.with_bytes(name, name_len, |name, state, host| find(state, host, map, name, out))? {
             Err(Status::NotFound) if call.state.abi() == AbiVersion::V0_1_0 => Ok(()),
             other => Ok(other?),
         }
@@ -53,18 +56,41 @@ fn get_value(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
 
 fn add_value(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let [map, name, name_len, value, value_len] = args(raw);
-    let map = MapType::try_from(map)?;
+    let map = writable(map)?;
     Ok(call.with_two((name, name_len), (value, value_len), |name, value, host| host.map_add(map, name, value))??)
 }
 
 fn replace_value(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let [map, name, name_len, value, value_len] = args(raw);
-    let map = MapType::try_from(map)?;
+    let map = writable(map)?;
     Ok(call.with_two((name, name_len), (value, value_len), |name, value, host| host.map_replace(map, name, value))??)
 }
 
 fn remove_value(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let [map, name, name_len] = args(raw);
-    let map = MapType::try_from(map)?;
+    let map = writable(map)?;
     Ok(call.with_bytes(name, name_len, |name, _, host| host.map_remove(map, name))??)
+}
+
+fn visit(call: &mut HostCall<'_>, map: MapType, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Status> {
+    if !map.is_of_call() {
+        return call.host.map_visit(map, visit);
+    }
+    call.state.calls.map(map).ok_or(Status::NotFound)?.iter().for_each(|(name, value)| visit(name, value));
+    Ok(())
+}
+
+fn find(state: &State, host: &mut dyn Host, map: MapType, name: &[u8], out: &mut Vec<u8>) -> Result<(), Status> {
+    if !map.is_of_call() {
+        return host.map_get(map, name, out);
+    }
+    let mut pairs = state.calls.map(map).ok_or(Status::NotFound)?.iter();
+    let (_, value) = pairs.find(|(key, _)| key.eq_ignore_ascii_case(name)).ok_or(Status::NotFound)?;
+    out.extend_from_slice(value);
+    Ok(())
+}
+
+fn writable(map: u32) -> Result<MapType, Status> {
+    let map = MapType::try_from(map)?;
+    if map.is_of_call() { Err(Status::BadArgument) } else { Ok(map) }
 }

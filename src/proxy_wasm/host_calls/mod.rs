@@ -5,6 +5,7 @@
 //! `Vm` dispatches calls through it. WASI's functions are in `crate::wasi`.
 
 mod buffers;
+mod calls;
 mod contexts;
 mod foreign_function;
 mod grpc;
@@ -306,6 +307,11 @@ impl HostCall<'_> {
     pub fn context(&self) -> ContextId {
         self.state.effective()
     }
+}
+
+/// A name that a guest gave, for a message: its beginning, when it is long.
+fn shown(name: &[u8]) -> String {
+    String::from_utf8_lossy(&name[..name.len().min(100)]).into_owned()
 }
 
 /// The first `N` arguments as the 32-bit numbers that they are.

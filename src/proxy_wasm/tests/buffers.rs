@@ -53,6 +53,7 @@ fn a_buffer_that_is_not_there_now_is_not_found() {
         BufferType::HttpCallBody,
         BufferType::GrpcMessage,
         BufferType::ForeignFunctionArguments,
+        BufferType::RedisReply,
     ] {
         assert_eq!(bytes(buffer, 0, 10).status, Status::NotFound as u32, "{buffer:?}");
     }
@@ -95,7 +96,8 @@ fn what_is_no_body_or_not_there_is_not_changed() {
         (BufferType::VmConfiguration as u64, Status::BadArgument),
         (BufferType::PluginConfiguration as u64, Status::BadArgument),
         (BufferType::ForeignFunctionArguments as u64, Status::BadArgument),
-        (9, Status::BadArgument),
+        (BufferType::RedisReply as u64, Status::BadArgument),
+        (10, Status::BadArgument),
     ] {
         let answer = probe(stream(), "proxy_set_buffer_bytes", &[buffer, 0, 0, 0x1000, 4], &[]);
         assert_eq!(answer.status, status as u32, "{buffer}");

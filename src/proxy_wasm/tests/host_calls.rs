@@ -21,14 +21,18 @@ use Arg::{Enum, In, Number, Out};
 
 const PAIRS: &[u8] = b"\x01\0\0\0\x01\0\0\0\x02\0\0\0a\0bc\0";
 
+/// `:method: GET`, `:path: /` and `:authority: a`.
+const REQUEST: &[u8] = b"\x03\0\0\0\x07\0\0\0\x03\0\0\0\x05\0\0\0\x01\0\0\0\x0a\0\0\0\x01\0\0\0\
+    :method\0GET\0:path\0/\0:authority\0a\0";
+
 /// The implemented host calls with arguments to which the answer is Ok.
 const TABLE: &[(&str, &[Arg])] = &[
     ("proxy_log", &[Enum(2, 6), In(b"hello")]),
     ("proxy_get_log_level", &[Out(4)]),
     ("proxy_get_current_time_nanoseconds", &[Out(8)]),
     ("proxy_set_tick_period_milliseconds", &[Number(100)]),
-    ("proxy_get_buffer_bytes", &[Enum(0, 9), Number(0), Number(99), Out(4), Out(4)]),
-    ("proxy_get_buffer_status", &[Enum(0, 9), Out(4), Out(4)]),
+    ("proxy_get_buffer_bytes", &[Enum(0, 10), Number(0), Number(99), Out(4), Out(4)]),
+    ("proxy_get_buffer_status", &[Enum(0, 10), Out(4), Out(4)]),
     ("proxy_get_configuration", &[Out(4), Out(4)]),
     ("proxy_get_header_map_size", &[Enum(0, 8), Out(4)]),
     ("proxy_get_header_map_pairs", &[Enum(0, 8), Out(4), Out(4)]),
@@ -37,7 +41,7 @@ const TABLE: &[(&str, &[Arg])] = &[
     ("proxy_add_header_map_value", &[Enum(0, 8), In(b"name"), In(b"value")]),
     ("proxy_replace_header_map_value", &[Enum(0, 8), In(b"name"), In(b"value")]),
     ("proxy_remove_header_map_value", &[Enum(0, 8), In(b"name")]),
-    ("proxy_set_buffer_bytes", &[Enum(0, 9), Number(0), Number(0), In(b"new")]),
+    ("proxy_set_buffer_bytes", &[Enum(0, 10), Number(0), Number(0), In(b"new")]),
     ("proxy_continue_stream", &[Enum(0, 4)]),
     ("proxy_close_stream", &[Enum(0, 4)]),
     ("proxy_continue_request", &[]),
@@ -45,6 +49,9 @@ const TABLE: &[(&str, &[Arg])] = &[
     ("proxy_clear_route_cache", &[]),
     ("proxy_send_local_response", &[Enum(200, 1000), In(b"why"), In(b"body"), In(PAIRS), Number(u32::MAX)]),
     ("proxy_send_http_response", &[Enum(200, 199), In(b"why"), In(b"body"), In(PAIRS), Number(u32::MAX)]),
+    ("proxy_http_call", &[In(b"service"), In(REQUEST), In(b"body"), In(PAIRS), Number(100), Out(4)]),
+    ("proxy_dispatch_http_call", &[In(b"service"), In(REQUEST), In(b"body"), In(PAIRS), Number(0), Out(4)]),
+    ("proxy_get_status", &[Out(4), Out(4), Out(4)]),
     ("proxy_get_property", &[In(b"request\0path"), Out(4), Out(4)]),
     ("proxy_set_property", &[In(b"name"), In(b"value")]),
     ("proxy_call_foreign_function", &[In(b"compress"), In(b"hello"), Out(4), Out(4)]),

@@ -9,6 +9,7 @@ mod contexts;
 mod foreign_function;
 mod header_callbacks;
 mod host_calls;
+mod http_call;
 mod local_response;
 mod log;
 mod maps;

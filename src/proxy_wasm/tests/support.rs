@@ -46,6 +46,11 @@ pub(crate) fn wat_types(letters: &str) -> String {
     letters.chars().map(|letter| if letter == 'I' { " i64" } else { " i32" }).collect()
 }
 
+/// Bytes as a WAT string says them, without the quotes.
+pub(crate) fn wat_bytes(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("\\{byte:02x}")).collect()
+}
+
 /// A module to be.
 #[derive(Clone)]
 pub(crate) struct Guest {
@@ -373,10 +378,9 @@ pub(crate) fn probing(function: &str, args: &[u64], data: &[(u32, &[u8])]) -> Gu
         .collect();
     let call = format!("(call ${function} {args})");
     let call = if results.is_empty() { call } else { format!("(i32.store (i32.const {STATUS}) {call})") };
-    let bytes = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
-    let mut segments = format!("(data (i32.const 0) \"{}\")", bytes(&[FILLED; 0x2000]));
+    let mut segments = format!("(data (i32.const 0) \"{}\")", wat_bytes(&[FILLED; 0x2000]));
     for (at, content) in data {
-        write!(segments, "(data (i32.const {at}) \"{}\")", bytes(content)).unwrap();
+        write!(segments, "(data (i32.const {at}) \"{}\")", wat_bytes(content)).unwrap();
     }
     Guest::on_request(&format!("{call} (drop (call $proxy_log (i32.const 0) (i32.const 0) (i32.const {MEMORY})))"))
         .and(&segments)
