@@ -7,18 +7,24 @@ use std::cell::{OnceCell, RefCell};
 use std::ffi::c_void;
 use std::fmt;
 use std::ptr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
-use nginx_sys::{ngx_conf_t, ngx_cycle_t, ngx_http_request_t, ngx_msec_t, ngx_pcalloc, ngx_uint_t};
+use nginx_sys::{
+    ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_http_request_t,
+    ngx_msec_t, ngx_pcalloc, ngx_uint_t,
+};
 use ngx_wasm::proxy_wasm::{Module, RootConfig, VmConfig};
 use ngx_wasm::vm::InstanceLimits;
 
+use crate::calls::CallConf;
 use crate::engine::Kind;
 use crate::flow::Direction;
 use crate::headers::variables::Followers;
 use crate::module::{ngx_http_wasm_module, ngx_wasm_module};
+use crate::net::settings::Settings as CallSettings;
 use crate::shared_memory::{Settings, Shared};
 use crate::worker::FilterInstance;
 use crate::{pool, queue_ready};
@@ -87,6 +93,9 @@ pub struct FilterConf {
     pub limits: InstanceLimits,
     /// How long its start-up may take.
     pub timeout: Duration,
+    /// How it calls other services; there once all levels are merged.
+    pub calls: Option<Rc<CallSettings>>,
+    max_calls: usize,
 }
 
 impl FilterConf {
@@ -96,7 +105,8 @@ impl FilterConf {
             id: module.name.clone(),
             configuration: module.vm_configuration.clone(),
             limits: self.limits,
-            ..VmConfig::default()
+            reuse_context_ids: false,
+            max_calls: self.max_calls,
         };
         let root =
             RootConfig { name: self.name.clone(), root_id: Vec::new(), configuration: self.configuration.clone() };
@@ -115,6 +125,8 @@ pub struct MainConf {
     pub chains: Vec<Vec<usize>>,
     /// The level http { }, once nginx has begun it: its limits hold for what Lua loads.
     pub http: *const LocConf,
+    /// How filters that Lua runs call other services: what the level http { } says.
+    pub lua_calls: Option<Rc<CallSettings>>,
     /// What runs in this worker, one for each filter.
     pub instances: Vec<RefCell<FilterInstance>>,
     /// Variables that follow changes of requests, once one has changed.
@@ -134,6 +146,7 @@ impl Default for MainConf {
             filters: Vec::new(),
             chains: Vec::new(),
             http: ptr::null(),
+            lua_calls: None,
             instances: Vec::new(),
             followers: OnceCell::new(),
             settings: Settings::default(),
@@ -171,11 +184,14 @@ impl MainConf {
     }
 
     /// Caps on an instance that Lua makes.
-    pub fn lua_limits(&self) -> (InstanceLimits, Duration) {
+    pub fn lua_limits(&self) -> (InstanceLimits, Duration, usize) {
         // SAFETY: the level's configuration is in the pool of this cycle. Directives write it, but none while Lua runs.
         match unsafe { self.http.as_ref() } {
-            Some(http) => (InstanceLimits { memory: http.memory_limit() }, http.timeout()),
-            None => (InstanceLimits::default(), Duration::from_millis(DEFAULT_TIMEOUT as u64)),
+            Some(http) => (InstanceLimits { memory: http.memory_limit() }, http.timeout(), http.calls.max_calls()),
+            None => {
+                let limits = CallConf::default().max_calls();
+                (InstanceLimits::default(), Duration::from_millis(DEFAULT_TIMEOUT as u64), limits)
+            }
         }
     }
 
@@ -209,17 +225,39 @@ impl MainConf {
             module: UNSET,
             limits: InstanceLimits::default(),
             timeout: Duration::ZERO,
+            calls: None,
+            max_calls: 0,
         });
     }
 
-    /// Gives each filter the limits of the level that declares it, once all levels are merged.
-    pub fn settle_limits(&mut self) {
-        for filter in &mut self.filters {
-            // SAFETY: the level's configuration is in the pool of this cycle, and nothing writes it any more.
-            let declared = unsafe { &*filter.declared };
-            filter.limits = InstanceLimits { memory: declared.memory_limit() };
-            filter.timeout = declared.timeout();
+    /// Gives each filter the limits of the level that declares it, and the way in which it calls other services, once all
+    /// levels are merged.
+    ///
+    /// # Safety
+    /// `cf` is nginx's, which reads this configuration.
+    pub unsafe fn settle(&mut self, cf: *mut ngx_conf_t) -> Result<(), String> {
+        // SAFETY: the levels' configuration is in the pool of this cycle, and nothing else writes it any more.
+        unsafe {
+            // All other levels were told when they were merged.
+            if let Some(http) = self.http.cast_mut().as_mut() {
+                http.calls.core = LocConf::core(cf);
+                self.lua_calls = Some(http.calls.settings(cf)?);
+            }
+            let mut known: Vec<(*const LocConf, Rc<CallSettings>)> = Vec::new();
+            for filter in &mut self.filters {
+                let declared = &*filter.declared;
+                filter.limits = InstanceLimits { memory: declared.memory_limit() };
+                filter.timeout = declared.timeout();
+                filter.max_calls = declared.calls.max_calls();
+                let settings = match known.iter().find(|(level, _)| *level == filter.declared) {
+                    Some((_, settings)) => settings.clone(),
+                    None => declared.calls.settings(cf).map_err(|reason| format!("{reason} in {}", filter.place))?,
+                };
+                known.push((filter.declared, settings.clone()));
+                filter.calls = Some(settings);
+            }
         }
+        Ok(())
     }
 }
 
@@ -237,6 +275,7 @@ pub struct LocConf {
     /// 0, 1 or [`UNSET`], as the one below.
     pub stop_iteration: usize,
     pub declared_order: usize,
+    pub calls: CallConf,
 }
 
 impl LocConf {
@@ -259,6 +298,7 @@ impl LocConf {
                     response_body_buffer: UNSET,
                     stop_iteration: UNSET,
                     declared_order: UNSET,
+                    calls: CallConf::default(),
                 });
                 // Nginx makes that of http { } first.
                 if let Some(main) = (*conf).main.as_mut()
@@ -271,8 +311,26 @@ impl LocConf {
         }
     }
 
+    /// Nginx's own configuration of the level that it is busy with.
+    ///
+    /// # Safety
+    /// `cf` is nginx's, while it merges levels.
+    unsafe fn core(cf: *mut ngx_conf_t) -> *mut ngx_http_core_loc_conf_t {
+        // SAFETY: nginx has the arrays of the level in the context (src/http/ngx_http.c, ngx_http_merge_locations).
+        unsafe {
+            let ctx = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
+            (*(*ctx).loc_conf.add(ngx_http_core_module.ctx_index)).cast()
+        }
+    }
+
     /// Takes from the outer level what this one does not say.
-    pub fn inherit(&mut self, outer: &LocConf) {
+    ///
+    /// # Safety
+    /// As [`LocConf::core`].
+    pub unsafe fn inherit(&mut self, outer: &LocConf, cf: *mut ngx_conf_t) {
+        self.calls.inherit(&outer.calls);
+        // SAFETY: see above.
+        self.calls.core = unsafe { LocConf::core(cf) };
         let sizes = [
             (&mut self.chain, outer.chain),
             (&mut self.memory_limit, outer.memory_limit),

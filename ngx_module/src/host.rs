@@ -11,12 +11,12 @@ use ngx_wasm::proxy_wasm::{
 };
 use ngx_wasm::shared::Stores;
 
-use crate::conf::LocConf;
+use crate::conf::{LocConf, MainConf};
 use crate::flow::{Chunk, Direction, Flow, Hold};
 use crate::headers::{self, Refused};
 use crate::lua::LuaBody;
 use crate::request::Request;
-use crate::{filter_state, log, phases, properties, queue_ready, shared_memory};
+use crate::{calls, filter_state, log, phases, properties, queue_ready, shared_memory};
 
 /// A request, seen by one of its filters.
 pub struct RequestHost<'a> {
@@ -485,6 +485,16 @@ impl Host for RequestHost<'_> {
         Ok(())
     }
 
+    fn can_call(&mut self, target: &[u8]) -> bool {
+        // SAFETY: nginx always has a cycle.
+        let main = unsafe { MainConf::of(nginx_sys::ngx_cycle).as_ref() };
+        let settings = main.and_then(|main| match self.filter {
+            LUA => main.lua_calls.as_deref(),
+            filter => main.filters.get(filter)?.calls.as_deref(),
+        });
+        calls::can_call(settings, target)
+    }
+
     fn close_stream(&mut self, stream: StreamType) -> Result<(), Status> {
         let request = self.request().ok_or(Status::BadArgument)?;
         match stream {
@@ -531,5 +541,9 @@ impl Host for RootHost {
 
     fn queue_filled(&mut self, queue: u32) {
         queue_ready::announce(queue);
+    }
+
+    fn can_call(&mut self, target: &[u8]) -> bool {
+        calls::can_call(None, target)
     }
 }

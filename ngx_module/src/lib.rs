@@ -2,7 +2,8 @@
 //!
 //! `module.rs` is what nginx loads; `directives/` fills the configuration that `conf.rs` describes; `startup.rs` checks it
 //! in the master; `worker.rs` holds the running filters of a worker; `phases/` are the entry points of a request, whose
-//! filters reach it through `host.rs`, `headers/` and `properties/`; `lua/` is the way in from Lua.
+//! filters reach it through `host.rs`, `headers/` and `properties/`; `calls/` does what they ask of
+//! other services, by means of `net/`; `lua/` is the way in from Lua.
 //!
 //! All `unsafe` of the project, outside of the engine backends, is in this crate. The rules that make it sound come from
 //! nginx: one thread per process runs everything; a pool's memory lives until the pool is destroyed; configuration lives as
@@ -11,6 +12,7 @@
 #![allow(clippy::missing_safety_doc)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod calls;
 mod conf;
 mod cpu_clock;
 mod directives;
@@ -25,6 +27,7 @@ mod log;
 mod lua;
 mod metrics_page;
 mod module;
+mod net;
 mod phases;
 mod pool;
 mod properties;

@@ -5,13 +5,13 @@ use std::ffi::{c_char, c_void};
 use std::ptr;
 
 use nginx_sys::{
-    NGX_CORE_MODULE, NGX_HTTP_MODULE, ngx_conf_t, ngx_core_module_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t,
+    NGX_CORE_MODULE, NGX_HTTP_MODULE, NGX_LOG_EMERG, ngx_conf_t, ngx_core_module_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t,
     ngx_module_t, ngx_str_t,
 };
 
 use crate::conf::{LocConf, MainConf};
 use crate::guard::guard;
-use crate::{directives, engine, phases, queue_ready, rc, startup, worker};
+use crate::{directives, engine, log, net, phases, queue_ready, rc, startup, worker};
 
 /// What a configuration handler returns for success.
 pub const CONF_OK: *mut c_char = ptr::null_mut();
@@ -97,10 +97,10 @@ unsafe extern "C" fn create_loc_conf(cf: *mut ngx_conf_t) -> *mut c_void {
     guard(ptr::null_mut(), || unsafe { LocConf::create(cf) })
 }
 
-unsafe extern "C" fn merge_loc_conf(_: *mut ngx_conf_t, outer: *mut c_void, inner: *mut c_void) -> *mut c_char {
+unsafe extern "C" fn merge_loc_conf(cf: *mut ngx_conf_t, outer: *mut c_void, inner: *mut c_void) -> *mut c_char {
     guard(CONF_ERROR, || {
         // SAFETY: both come from `create_loc_conf`, and are two places.
-        unsafe { (*inner.cast::<LocConf>()).inherit(&*outer.cast::<LocConf>()) };
+        unsafe { (*inner.cast::<LocConf>()).inherit(&*outer.cast::<LocConf>(), cf) };
         CONF_OK
     })
 }
@@ -112,7 +112,10 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
         if main.is_null() {
             return rc::ERROR;
         }
-        (*main).settle_limits();
+        if let Err(reason) = (*main).settle(cf) {
+            log::write(NGX_LOG_EMERG, (*cf).log, log::printable(&reason));
+            return rc::ERROR;
+        }
         phases::install(cf)
     })
 }
@@ -143,6 +146,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 unsafe extern "C" fn exit_process(_: *mut ngx_cycle_t) {
     guard((), || {
         queue_ready::leave();
+        net::leave();
         engine::leave_worker();
     });
 }

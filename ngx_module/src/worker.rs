@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use nginx_sys::{NGX_LOG_CRIT, NGX_LOG_EMERG, NGX_LOG_NOTICE, ngx_cycle_t, ngx_log_t, ngx_msec_t};
 use ngx_wasm::proxy_wasm::{Callback, ContextId, Vm};
 
+use crate::calls::{Calls, Owner, Who};
 use crate::conf::MainConf;
 use crate::host::RootHost;
 use crate::ticks::Ticks;
@@ -23,6 +24,7 @@ pub struct FilterInstance {
     failed: Option<Instant>,
     /// There once the filter has asked for a timer.
     ticks: Option<Box<Ticks>>,
+    calls: Calls,
 }
 
 /// A VM with the root context of the filter.
@@ -65,6 +67,18 @@ impl FilterInstance {
                 self.ticks.get_or_insert_with(|| Ticks::new(main, filter)).set_period(period as ngx_msec_t);
             }
         }
+        let commands = running.vm.take_calls();
+        let conf = &main.filters[filter];
+        if let (false, Some(settings)) = (commands.is_empty(), &conf.calls) {
+            let who = Who::Filter { main, filter, generation: self.generation };
+            let owner = Owner { who, name: conf.name.as_slice().into(), settings: settings.clone() };
+            self.calls.start(&owner, commands);
+        }
+    }
+
+    /// The calls of the VM that run.
+    pub fn calls(&mut self) -> &mut Calls {
+        &mut self.calls
     }
 
     /// The timer of the filter, if it ever asked for one.
@@ -76,6 +90,7 @@ impl FilterInstance {
     pub fn discard(&mut self) {
         self.running = None;
         self.generation += 1;
+        self.calls = Calls::default();
         if let Some(ticks) = &mut self.ticks {
             ticks.restart();
         }

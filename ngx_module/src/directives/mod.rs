@@ -1,6 +1,7 @@
 //! The directives: a file for each, or each family. `module.rs` gives the tables to nginx.
 
 mod bodies;
+mod calls;
 mod limits;
 mod metrics_page;
 mod proxy_wasm;
@@ -12,7 +13,7 @@ mod wasm_vm;
 use std::ffi::{c_char, c_void};
 
 use nginx_sys::{
-    NGX_CONF_BLOCK, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE2, NGX_CONF_TAKE12, NGX_CONF_TAKE23, NGX_DIRECT_CONF,
+    NGX_CONF_1MORE, NGX_CONF_BLOCK, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE2, NGX_CONF_TAKE12, NGX_CONF_TAKE23, NGX_DIRECT_CONF,
     NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_LOG_EMERG, NGX_MAIN_CONF,
     ngx_command_t, ngx_conf_t, ngx_str_t, ngx_uint_t,
 };
@@ -57,7 +58,7 @@ pub static mut CORE: [ngx_command_t; 8] = [
 ];
 
 /// Directives of the HTTP module.
-pub static mut HTTP: [ngx_command_t; 11] = [
+pub static mut HTTP: [ngx_command_t; 25] = [
     http(c"wasm_vm", NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, wasm_vm::set),
     http(c"proxy_wasm", ANY_HTTP | NGX_CONF_TAKE12, proxy_wasm::set),
     http(c"wasm_memory_limit", ANY_HTTP | NGX_CONF_TAKE1, limits::memory),
@@ -68,6 +69,20 @@ pub static mut HTTP: [ngx_command_t; 11] = [
     http(c"proxy_wasm_response_body_buffer", ANY_HTTP | NGX_CONF_TAKE1, bodies::response),
     http(c"proxy_wasm_headers_stop_iteration", ANY_HTTP | NGX_CONF_TAKE1, streams::headers_stop_iteration),
     http(c"proxy_wasm_response_order", ANY_HTTP | NGX_CONF_TAKE1, streams::response_order),
+    http(c"wasm_max_calls", ANY_HTTP | NGX_CONF_TAKE1, calls::max_calls),
+    http(c"wasm_call_connect_timeout", ANY_HTTP | NGX_CONF_TAKE1, calls::connect_timeout),
+    http(c"wasm_call_response_buffer", ANY_HTTP | NGX_CONF_TAKE1, calls::response_buffer),
+    http(c"wasm_call_keepalive", ANY_HTTP | NGX_CONF_TAKE1, calls::keepalive),
+    http(c"wasm_call_keepalive_timeout", ANY_HTTP | NGX_CONF_TAKE1, calls::keepalive_timeout),
+    http(c"wasm_call_keepalive_requests", ANY_HTTP | NGX_CONF_TAKE1, calls::keepalive_requests),
+    http(c"wasm_call_http_version", ANY_HTTP | NGX_CONF_TAKE1, calls::http_version),
+    http(c"wasm_ssl_verify", ANY_HTTP | NGX_CONF_TAKE1, calls::ssl_verify),
+    http(c"wasm_ssl_verify_depth", ANY_HTTP | NGX_CONF_TAKE1, calls::ssl_verify_depth),
+    http(c"wasm_ssl_protocols", ANY_HTTP | NGX_CONF_1MORE, calls::ssl_protocols),
+    http(c"wasm_ssl_ciphers", ANY_HTTP | NGX_CONF_TAKE1, calls::ssl_ciphers),
+    http(c"wasm_ssl_trusted_certificate", ANY_HTTP | NGX_CONF_TAKE1, calls::ssl_trusted_certificate),
+    http(c"wasm_ssl_certificate", ANY_HTTP | NGX_CONF_TAKE1, calls::ssl_certificate),
+    http(c"wasm_ssl_certificate_key", ANY_HTTP | NGX_CONF_TAKE1, calls::ssl_certificate_key),
     ngx_command_t::empty(),
 ];
 

@@ -30,6 +30,7 @@ pub struct Plugin {
     module: Arc<Module>,
     limits: InstanceLimits,
     timeout: Duration,
+    max_calls: usize,
     vm: RefCell<Option<Vm>>,
     /// The process whose VM it is.
     pid: Cell<ngx_pid_t>,
@@ -76,7 +77,7 @@ impl Plugin {
         let engine = kind.engine().map_err(failed).ok()?;
         write(NGX_LOG_NOTICE, format!("init wasm vm: {}", engine.name()));
         let module = Module::new(engine.as_ref(), code).map_err(|err| failed(err.to_string())).ok()?;
-        let (limits, timeout) = main.lua_limits();
+        let (limits, timeout, max_calls) = main.lua_limits();
         let plugin = Plugin {
             name: name.to_vec(),
             kind,
@@ -84,6 +85,7 @@ impl Plugin {
             module: Arc::new(module),
             limits,
             timeout,
+            max_calls,
             vm: RefCell::new(None),
             pid: Cell::new(pid()),
             generation: Cell::new(0),
@@ -111,8 +113,13 @@ impl Plugin {
             return Ok(());
         }
         *vm = None;
-        let config =
-            VmConfig { id: self.name.clone(), limits: self.limits, reuse_context_ids: true, ..VmConfig::default() };
+        let config = VmConfig {
+            id: self.name.clone(),
+            limits: self.limits,
+            reuse_context_ids: true,
+            max_calls: self.max_calls,
+            ..VmConfig::default()
+        };
         let mut host = self.root_host();
         let started = self.clocked(|| Vm::start(&self.module, config, &mut host)).map_err(|err| err.to_string())?;
         *vm = Some(started);

@@ -1,0 +1,205 @@
+//! Calls of filters to other services. A VM collects what its guest asks for; `worker.rs` and `lua/plugin.rs` hand that to
+//! [`Calls`] after each callback, which runs it as futures of `net/`. Results come back through the [`Owner`], in callbacks
+//! that are about no request, from which the guest chooses its own.
+
+mod conf;
+mod http;
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use async_task::Task;
+use nginx_sys::{NGX_LOG_ERR, ngx_cycle};
+use ngx_wasm::net::target::{Target, istio_host, split_scheme};
+use ngx_wasm::proxy_wasm::{CallCommand, CallError, CallFailure, CallId, Host, StreamToken, Vm};
+
+pub use self::conf::{CallConf, VERSIONS};
+use crate::conf::MainConf;
+use crate::host::RequestHost;
+use crate::log;
+use crate::net::balancer::{Subject, Upstream};
+use crate::net::http::{Feed, Place, Service};
+use crate::net::settings::Settings;
+use crate::net::timer::AtExit;
+use crate::request::Request;
+
+/// The calls of a VM that run.
+#[derive(Default)]
+pub struct Calls(HashMap<CallId, Running>);
+
+/// A call that runs; it ends when this is dropped.
+struct Running {
+    task: Task<()>,
+    /// Where the messages of a gRPC stream go.
+    feed: Option<Feed>,
+}
+
+/// Whose calls they are, and who gets the results.
+#[derive(Clone)]
+pub struct Owner {
+    pub who: Who,
+    pub name: Rc<[u8]>,
+    pub settings: Rc<Settings>,
+}
+
+/// A VM, as long as it is the one that made the calls.
+#[derive(Clone)]
+pub enum Who {
+    /// A filter of the configuration, by its place in [`MainConf::filters`].
+    Filter { main: *const MainConf, filter: usize, generation: u64 },
+}
+
+impl Calls {
+    /// Does what a guest asked for.
+    pub fn start(&mut self, owner: &Owner, commands: Vec<CallCommand>) {
+        for command in commands {
+            match command {
+                CallCommand::Http(call) => {
+                    let id = call.id;
+                    self.run(id, None, http::run(owner.clone(), call));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn run(&mut self, id: CallId, feed: Option<Feed>, call: impl Future<Output = ()> + 'static) {
+        self.0.insert(id, Running { task: crate::net::executor::spawn(call), feed });
+    }
+
+    /// A call has had its last callback.
+    pub fn forget(&mut self, id: CallId) {
+        if let Some(running) = self.0.remove(&id) {
+            // It is the one that says so.
+            running.task.detach();
+        }
+    }
+}
+
+impl Owner {
+    /// Runs a callback about a call. Without the VM that made it, there is nobody to be told.
+    fn deliver(&self, run: impl FnOnce(&mut Vm, &mut dyn Host) -> Result<(), CallError>) {
+        match self.who {
+            Who::Filter { main, filter, generation } => {
+                // SAFETY: the configuration outlives its instances, whose calls end with them.
+                let main = unsafe { &*main };
+                let Some(Ok(mut instance)) = main.instances.get(filter).map(|instance| instance.try_borrow_mut())
+                else {
+                    return;
+                };
+                let Some(running) = instance.get(generation) else { return };
+                let conf = &main.filters[filter];
+                // SAFETY: nginx always has a cycle with a log.
+                let log = unsafe { (*ngx_cycle).log };
+                let mut host = RequestHost::for_root(filter, log, &conf.name, conf.timeout);
+                match run(&mut running.vm, &mut host) {
+                    Ok(()) => {
+                        drop(host);
+                        instance.settle(main, filter);
+                    }
+                    Err(err) => {
+                        host.complain(&err);
+                        drop(host);
+                        instance.discard();
+                    }
+                }
+            }
+        }
+    }
+
+    /// A call has had its last callback.
+    fn forget(&self, id: CallId) {
+        match self.who {
+            Who::Filter { main, filter, generation } => {
+                // SAFETY: as in `deliver`.
+                let main = unsafe { &*main };
+                if let Some(Ok(mut instance)) = main.instances.get(filter).map(|instance| instance.try_borrow_mut())
+                    && instance.generation() == generation
+                {
+                    instance.calls().forget(id);
+                }
+            }
+        }
+    }
+
+    /// Says in the log why a call has no answer.
+    fn complain(&self, id: CallId, target: &[u8], failure: &CallFailure) {
+        let line = format!(
+            "wasm filter \"{}\": call {id} to \"{}\" failed: {}",
+            String::from_utf8_lossy(&self.name),
+            String::from_utf8_lossy(target),
+            failure.reason
+        );
+        // SAFETY: nginx always has a cycle with a log.
+        unsafe { log::write(NGX_LOG_ERR, (*ngx_cycle).log, log::printable(&line)) };
+    }
+
+    /// The service that a call names. `host` is the one that it speaks of, perhaps with a port.
+    fn service(&self, target: &[u8], host: &[u8], is_tls: bool, only_http2: bool) -> Result<Service, String> {
+        let (prefix, name) = split_scheme(target);
+        let place = place(name)?;
+        let tls = prefix.unwrap_or(is_tls).then(|| {
+            let named = host_of(host);
+            match (&place, named) {
+                (Place::Target(Target::Host { host, .. }), "") => host.clone(),
+                (_, named) => named.to_owned(),
+            }
+        });
+        Ok(Service { settings: self.settings.clone(), place, tls, only_http2 })
+    }
+}
+
+/// Whether a worker that shuts down waits for a call: it does when a request waits for it, as far as one can know.
+fn at_exit(stream: Option<StreamToken>) -> AtExit {
+    if stream.is_some() { AtExit::Wait } else { AtExit::Leave }
+}
+
+/// The client of the request that a call was made for.
+fn client(stream: Option<StreamToken>) -> Option<(Vec<u8>, Vec<u8>)> {
+    let request = stream?.0 as *const Request;
+    // SAFETY: commands are taken right after the callback, in which the guest had the request.
+    unsafe {
+        let c = (*(*request).r).connection;
+        let address = std::slice::from_raw_parts((*c).sockaddr.cast::<u8>(), (*c).socklen as usize);
+        Some((address.to_vec(), (*c).addr_text.as_bytes().to_vec()))
+    }
+}
+
+/// What a balancer can look at.
+fn subject(stream: Option<StreamToken>, path: &str, headers: &hyper::HeaderMap) -> Subject {
+    Subject {
+        path: path.into(),
+        headers: headers.iter().map(|(name, value)| (name.as_str().into(), value.as_bytes().to_vec())).collect(),
+        client: client(stream),
+    }
+}
+
+/// Without the port, and the brackets of IPv6.
+fn host_of(host: &[u8]) -> &str {
+    let host = std::str::from_utf8(host).unwrap_or_default();
+    match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    }
+}
+
+/// An `upstream { }` of this name, or what the name says itself. Clusters of Istio are looked for by the name of their host
+/// too.
+fn place(name: &[u8]) -> Result<Place, String> {
+    let upstream = Upstream::find(name).or_else(|| Upstream::find(istio_host(name)?.0));
+    if let Some(upstream) = upstream {
+        return Ok(Place::Upstream(upstream));
+    }
+    Target::parse(name).map(Place::Target).map_err(|err| err.to_string())
+}
+
+/// Whether calls can go to `target`: an `upstream { }`, an address, or a name that a resolver may know.
+pub fn can_call(settings: Option<&Settings>, target: &[u8]) -> bool {
+    match place(split_scheme(target).1) {
+        Ok(Place::Upstream(_) | Place::Target(Target::Unix(_))) => true,
+        Ok(Place::Target(Target::Host { host, .. })) => {
+            settings.is_none_or(|settings| crate::net::resolve::can_resolve(settings.core, &host))
+        }
+        Err(_) => false,
+    }
+}

@@ -1,0 +1,113 @@
+//! Bodies of requests to other services: all of it at once, or a stream that is fed while the call runs.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use hyper::HeaderMap;
+use hyper::body::{Body, Bytes, Frame, SizeHint};
+
+/// What follows the headers of a request.
+pub enum Outgoing {
+    /// A body, and the trailers behind it.
+    Whole(Bytes, Option<HeaderMap>),
+    /// Whatever its other end puts in.
+    Stream(Rc<RefCell<Queue>>),
+}
+
+/// The queue of a stream.
+#[derive(Default)]
+pub struct Queue {
+    pieces: VecDeque<Bytes>,
+    is_ended: bool,
+    waker: Option<Waker>,
+    /// Bytes that have left the queue since somebody looked.
+    taken: usize,
+}
+
+impl Queue {
+    /// Puts a piece at the end.
+    pub fn push(&mut self, piece: Bytes) {
+        self.pieces.push_back(piece);
+        self.wake();
+    }
+
+    /// Nothing follows.
+    pub fn end(&mut self) {
+        self.is_ended = true;
+        self.wake();
+    }
+
+    /// How many bytes have been sent since the last time.
+    pub fn take_sent(&mut self) -> usize {
+        std::mem::take(&mut self.taken)
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Outgoing {
+    /// The same again, for another attempt; a stream has only one.
+    pub fn again(&self) -> Option<Outgoing> {
+        match self {
+            Outgoing::Whole(bytes, trailers) => Some(Outgoing::Whole(bytes.clone(), trailers.clone())),
+            Outgoing::Stream(_) => None,
+        }
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut *self {
+            Outgoing::Whole(bytes, _) if !bytes.is_empty() => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
+            }
+            Outgoing::Whole(_, trailers) => Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers)))),
+            Outgoing::Stream(queue) => {
+                let mut queue = queue.borrow_mut();
+                match queue.pieces.pop_front() {
+                    Some(piece) => {
+                        queue.taken += piece.len();
+                        Poll::Ready(Some(Ok(Frame::data(piece))))
+                    }
+                    None if queue.is_ended => Poll::Ready(None),
+                    None => {
+                        queue.waker = Some(cx.waker().clone());
+                        Poll::Pending
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Outgoing::Whole(bytes, trailers) => bytes.is_empty() && trailers.is_none(),
+            Outgoing::Stream(queue) => {
+                let queue = queue.borrow();
+                queue.is_ended && queue.pieces.is_empty()
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            // With trailers the length stays open, so that HTTP/1.1 sends chunks, behind which they can stand.
+            Outgoing::Whole(bytes, None) => SizeHint::with_exact(bytes.len() as u64),
+            _ => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! A connection of nginx as `hyper` wants one: bytes in and out, pending when there are none. `connect.rs` makes them,
+//! `tls.rs` has them encrypted.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use nginx_sys::{
+    ngx_close_connection, ngx_connection_t, ngx_destroy_pool, ngx_event_t, ngx_handle_read_event,
+    ngx_handle_write_event,
+};
+
+use super::words::Words;
+use super::{executor, tls};
+use crate::guard::guard;
+use crate::rc;
+
+/// An open connection; closed when it is dropped.
+pub struct Connection(pub(super) Rc<Shared>);
+
+/// What the handlers of nginx and the owner of a connection both know.
+pub(super) struct Shared {
+    /// Null once it is closed.
+    pub c: Cell<*mut ngx_connection_t>,
+    reader: RefCell<Option<Waker>>,
+    writer: RefCell<Option<Waker>>,
+    /// Nginx wants idle connections closed, because the worker shuts down.
+    is_unwanted: Cell<bool>,
+    /// The log of the connection: why something failed.
+    pub words: Box<Words>,
+}
+
+/// A look at a connection that somebody else owns.
+#[derive(Clone)]
+pub struct Handle(Weak<Shared>);
+
+thread_local! {
+    /// All open connections, for the end of the process.
+    static OPEN: RefCell<Vec<Weak<Shared>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Closes all connections: the worker ends.
+pub fn close_all() {
+    let open = OPEN.with_borrow_mut(std::mem::take);
+    for shared in open.iter().filter_map(Weak::upgrade) {
+        shared.close();
+    }
+}
+
+fn register(shared: &Rc<Shared>) {
+    OPEN.with_borrow_mut(|open| {
+        // Those that have been closed are dropped each time the list would grow.
+        if open.len() == open.capacity() {
+            open.retain(|shared| shared.strong_count() > 0);
+        }
+        open.push(Rc::downgrade(shared));
+    });
+}
+
+impl Connection {
+    /// Takes a connection over.
+    ///
+    /// # Safety
+    /// `c` is open, nobody else uses it, and `words` is its log.
+    pub(super) unsafe fn new(c: *mut ngx_connection_t, words: Box<Words>) -> Connection {
+        let shared = Rc::new(Shared {
+            c: Cell::new(c),
+            reader: RefCell::new(None),
+            writer: RefCell::new(None),
+            is_unwanted: Cell::new(false),
+            words,
+        });
+        register(&shared);
+        // SAFETY: the data of the connection is there until `close` has taken the connection from nginx.
+        unsafe {
+            (*c).data = Rc::as_ptr(&shared).cast_mut().cast();
+            shared.take_events();
+        }
+        Connection(shared)
+    }
+
+    /// For those that want to say whether it is idle.
+    pub fn handle(&self) -> Handle {
+        Handle(Rc::downgrade(&self.0))
+    }
+
+    /// Whether the other end has said nothing, and not gone either.
+    pub fn is_quiet(&self) -> bool {
+        let c = self.0.c.get();
+        // SAFETY: an open connection has its events.
+        !c.is_null() && !self.0.is_unwanted.get() && unsafe { (*(*c).read).ready() == 0 && (*(*c).read).eof() == 0 }
+    }
+
+    /// Ready once there is room to write, or the connection attempt has ended.
+    pub(super) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let c = self.0.c.get();
+        // SAFETY: an open connection has its events.
+        if c.is_null() || unsafe { (*(*c).write).ready() != 0 } {
+            return Poll::Ready(());
+        }
+        remember(&self.0.writer, cx);
+        Poll::Pending
+    }
+}
+
+impl Handle {
+    /// Says whether the connection waits for its next use. A worker that shuts down closes those
+    /// (src/core/ngx_connection.c, ngx_close_idle_connections).
+    pub fn set_idle(&self, is_idle: bool) {
+        if let Some(shared) = self.0.upgrade() {
+            let c = shared.c.get();
+            if !c.is_null() {
+                // SAFETY: the connection is open.
+                unsafe { (*c).set_idle(is_idle.into()) };
+            }
+        }
+    }
+
+    /// Ends the connection, however its owner likes that.
+    pub fn close(&self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.is_unwanted.set(true);
+            shared.wake();
+        }
+    }
+}
+
+fn remember(place: &RefCell<Option<Waker>>, cx: &Context<'_>) {
+    let mut place = place.borrow_mut();
+    if !place.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        *place = Some(cx.waker().clone());
+    }
+}
+
+impl Shared {
+    /// Has nginx call the handlers below.
+    pub unsafe fn take_events(&self) {
+        let c = self.c.get();
+        // SAFETY: the connection is open, and has its two events.
+        unsafe {
+            (*(*c).read).handler = Some(on_read);
+            (*(*c).write).handler = Some(on_write);
+        }
+    }
+
+    pub fn wake(&self) {
+        for place in [&self.reader, &self.writer] {
+            let waker = place.borrow_mut().take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Has `cx` woken by the next event, whichever it is.
+    pub fn remember(&self, cx: &Context<'_>) {
+        remember(&self.reader, cx);
+        remember(&self.writer, cx);
+    }
+
+    fn close(&self) {
+        let c = self.c.replace(std::ptr::null_mut());
+        if c.is_null() || executor::is_over() {
+            return;
+        }
+        // SAFETY: nobody else has the connection. Its pool is our own, and outlives it, as its log says.
+        unsafe {
+            if !(*c).ssl.is_null() {
+                tls::shut_down(c);
+            }
+            let pool = (*c).pool;
+            ngx_close_connection(c);
+            if !pool.is_null() {
+                ngx_destroy_pool(pool);
+            }
+        }
+        self.wake();
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+unsafe extern "C" fn on_read(event: *mut ngx_event_t) {
+    // SAFETY: nginx calls the handler of an open connection, whose data is ours.
+    guard((), || unsafe {
+        let c = (*event).data.cast::<ngx_connection_t>();
+        let shared = &*(*c).data.cast::<Shared>();
+        if (*c).close() != 0 {
+            shared.is_unwanted.set(true);
+        }
+        let waker = shared.reader.borrow_mut().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    });
+}
+
+unsafe extern "C" fn on_write(event: *mut ngx_event_t) {
+    // SAFETY: as above.
+    guard((), || unsafe {
+        let c = (*event).data.cast::<ngx_connection_t>();
+        let shared = &*(*c).data.cast::<Shared>();
+        let waker = shared.writer.borrow_mut().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    });
+}
+
+impl Shared {
+    /// Why reading or writing failed, in nginx's words.
+    pub fn failure(&self) -> io::Error {
+        match self.words.take() {
+            Some(words) => io::Error::other(words),
+            None => io::Error::new(io::ErrorKind::ConnectionAborted, "the connection broke"),
+        }
+    }
+}
+
+impl Read for Connection {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let c = self.0.c.get();
+        if c.is_null() || self.0.is_unwanted.get() {
+            // The end of the stream.
+            return Poll::Ready(Ok(()));
+        }
+        // SAFETY: the connection is open; nginx writes at most as many bytes as there is room for, and says how many.
+        unsafe {
+            let room = buf.as_mut();
+            if room.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let Some(recv) = (*c).recv else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
+            let n = recv(c, room.as_mut_ptr().cast(), room.len());
+            if n >= 0 {
+                buf.advance(n as usize);
+                return Poll::Ready(Ok(()));
+            }
+            if n != rc::AGAIN {
+                return Poll::Ready(Err(self.0.failure()));
+            }
+            remember(&self.0.reader, cx);
+            if ngx_handle_read_event((*c).read, 0) != rc::OK {
+                return Poll::Ready(Err(self.0.failure()));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Write for Connection {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let c = self.0.c.get();
+        if c.is_null() {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        }
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        // SAFETY: the connection is open; nginx only reads the bytes.
+        unsafe {
+            let Some(send) = (*c).send else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
+            let n = send(c, buf.as_ptr().cast_mut(), buf.len());
+            if n >= 0 {
+                return Poll::Ready(Ok(n as usize));
+            }
+            if n != rc::AGAIN {
+                return Poll::Ready(Err(self.0.failure()));
+            }
+            remember(&self.0.writer, cx);
+            if ngx_handle_write_event((*c).write, 0) != rc::OK {
+                return Poll::Ready(Err(self.0.failure()));
+            }
+        }
+        Poll::Pending
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Nginx hands bytes to the system at once.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Dropping closes.
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,372 @@
+//! Requests to other services over HTTP: finds a server, takes or makes a connection to it, and goes to the next one when
+//! that fails. `hyper` does the framing.
+
+use std::cell::RefCell;
+use std::error::Error as _;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::{http1, http2};
+use hyper::http::uri::{Authority, Uri};
+use hyper::http::{HeaderMap, Request, Response, Version as HttpVersion, header, response::Parts};
+use hyper::rt::Executor;
+use ngx_wasm::net::target::Target;
+
+use super::address::Address;
+use super::balancer::{Peers, Subject, Upstream};
+use super::body::Outgoing;
+use super::connect::connect;
+use super::connection::Connection;
+use super::pool::{self, Key, Kind, Single, Use};
+use super::settings::{Settings, Version};
+use super::timer::{AtExit, timeout};
+use super::{executor, resolve};
+
+/// Headers and trailers of an answer may have this many bytes.
+const HEADERS: usize = 64 << 10;
+/// And be this many.
+const HEADER_LINES: usize = 1000;
+
+/// Who is to be called, and how.
+pub struct Service {
+    pub settings: Rc<Settings>,
+    pub place: Place,
+    /// Whether TLS is wanted, and for which host.
+    pub tls: Option<String>,
+    /// HTTP/2 from the first byte on, or as the only choice of TLS.
+    pub only_http2: bool,
+}
+
+/// Where a service is.
+#[derive(Clone)]
+pub enum Place {
+    Upstream(Upstream),
+    Target(Target),
+}
+
+/// The servers of a service, one after the other.
+pub enum Servers {
+    Upstream(Peers),
+    List(std::vec::IntoIter<Address>),
+}
+
+impl Servers {
+    /// Begins with a service.
+    pub async fn find(service: &Service, subject: &Subject) -> Result<Servers, String> {
+        match &service.place {
+            Place::Upstream(upstream) => Ok(Servers::Upstream(Peers::new(*upstream, subject)?)),
+            Place::Target(Target::Unix(path)) => {
+                let address = Address::unix(path).ok_or("the path of the socket is too long")?;
+                Ok(Servers::List(vec![address].into_iter()))
+            }
+            Place::Target(Target::Host { host, port }) => {
+                let port = port.unwrap_or(if service.tls.is_some() { 443 } else { 80 });
+                // SAFETY: the settings belong to the configuration that runs.
+                let addresses = unsafe { resolve::resolve(service.settings.core, host, port) }.await?;
+                Ok(Servers::List(addresses.into_iter()))
+            }
+        }
+    }
+
+    /// The next one to be tried. `None`: there is none left.
+    pub fn next(&mut self) -> Result<Option<Address>, String> {
+        match self {
+            Servers::Upstream(peers) if peers.tries() == 0 => Ok(None),
+            Servers::Upstream(peers) => peers.next().map(Some),
+            Servers::List(addresses) => Ok(addresses.next()),
+        }
+    }
+
+    /// How it went with the last one.
+    pub fn report(&mut self, is_failed: bool) {
+        if let Servers::Upstream(peers) = self {
+            peers.report(is_failed);
+        }
+    }
+}
+
+/// A connection for one request.
+pub enum Link {
+    Single(Single),
+    Shared(Use),
+}
+
+impl Link {
+    fn is_reused(&self) -> bool {
+        match self {
+            Link::Single(single) => single.uses > 0,
+            Link::Shared(shared) => shared.is_reused,
+        }
+    }
+}
+
+/// Runs the futures that `hyper` makes for a connection of HTTP/2.
+#[derive(Clone)]
+struct Local;
+
+impl<F: Future<Output: 'static> + 'static> Executor<F> for Local {
+    fn execute(&self, future: F) {
+        executor::spawn(future).detach();
+    }
+}
+
+/// An error with all of its causes.
+pub fn describe(err: &hyper::Error) -> String {
+    let mut text = err.to_string();
+    let mut source = err.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+impl Service {
+    pub fn key(&self, address: &Address) -> Key {
+        Key {
+            address: address.clone(),
+            tls: self.tls.as_ref().map(|host| (Rc::as_ptr(&self.settings), host.clone())),
+            kind: if self.only_http2 { Kind::Http2 } else { Kind::Http },
+        }
+    }
+
+    /// A new connection, with TLS if the service wants it, and whether HTTP/2 was agreed upon.
+    pub async fn open(&self, address: &Address, offer_http2: bool) -> Result<(Connection, bool), String> {
+        let settings = &self.settings;
+        let opening = async {
+            let connection = connect(address).await.map_err(|err| format!("connect to {address}: {err}"))?;
+            let Some(host) = &self.tls else { return Ok((connection, false)) };
+            let agreed = settings.tls.handshake(&connection, host, offer_http2).await;
+            let is_http2 = agreed.map_err(|err| format!("TLS with {address}: {err}"))?;
+            Ok((connection, is_http2))
+        };
+        // The call's own time-out holds up a worker that shuts down, if anything does.
+        timeout(settings.connect_timeout, AtExit::Leave, opening).await.unwrap_or_else(|_| {
+            Err(format!(
+                "connect to {address}: no connection within {} ms (wasm_call_connect_timeout)",
+                settings.connect_timeout.as_millis()
+            ))
+        })
+    }
+
+    /// A connection to `address`, used before or new.
+    async fn link(&self, address: &Address, may_reuse: bool) -> Result<Link, String> {
+        let settings = &self.settings;
+        let key = self.key(address);
+        if may_reuse {
+            if let Some(shared) = pool::share(&key, settings) {
+                return Ok(Link::Shared(shared));
+            }
+            if let Some(single) = pool::take_single(&key) {
+                return Ok(Link::Single(single));
+            }
+        }
+        let offer_http2 = self.only_http2 || settings.version != Version::Http1;
+        let (connection, is_http2) = self.open(address, offer_http2).await?;
+        if self.only_http2 && self.tls.is_some() && !is_http2 {
+            return Err(format!("TLS with {address}: the other end does not speak HTTP/2"));
+        }
+        let handle = connection.handle();
+        if is_http2 || self.only_http2 {
+            let handshake = http2::Builder::new(Local).max_header_list_size(HEADERS as u32).handshake(connection);
+            let (sender, driver) = handshake.await.map_err(|err| format!("HTTP/2 with {address}: {}", describe(&err)))?;
+            let shared = pool::put_shared(key.clone(), sender, handle, settings);
+            executor::spawn(async move {
+                // The calls on it get the error too.
+                let _ = driver.await;
+                pool::forget_closed(&key);
+            })
+            .detach();
+            return Ok(Link::Shared(shared));
+        }
+        let handshake = http1::Builder::new().max_buf_size(HEADERS).max_headers(HEADER_LINES).handshake(connection);
+        let (sender, driver) = handshake.await.map_err(|err| format!("HTTP with {address}: {}", describe(&err)))?;
+        executor::spawn(async move {
+            let _ = driver.await;
+            pool::forget_closed(&key);
+        })
+        .detach();
+        Ok(Link::Single(Single { sender, handle, uses: 0 }))
+    }
+
+    /// Sends a request, and answers with the headers of the response. The connection comes with it, for
+    /// [`Service::finish`].
+    pub async fn send(
+        &self,
+        request: Request<Outgoing>,
+        servers: &mut Servers,
+    ) -> Result<(Response<Incoming>, Link, Address), String> {
+        let mut request = Some(request);
+        let mut reason = "the service has no address".to_owned();
+        while let Some(address) = servers.next()? {
+            let mut may_reuse = true;
+            loop {
+                let mut link = match self.link(&address, may_reuse).await {
+                    Ok(link) => link,
+                    Err(why) => {
+                        reason = why;
+                        break;
+                    }
+                };
+                let Some(outgoing) = request.take() else { return Err(reason) };
+                // Of a connection that was idle nobody knows whether the other end is about to close it.
+                let spare = if link.is_reused() && outgoing.method().is_idempotent() { again(&outgoing) } else { None };
+                match link.send(outgoing, self.tls.is_some()).await {
+                    Ok(response) => return Ok((response, link, address)),
+                    Err((why, unsent)) => {
+                        reason = format!("{address}: {why}");
+                        request = unsent.or(spare);
+                        if !link.is_reused() || request.is_none() {
+                            break;
+                        }
+                        may_reuse = false;
+                    }
+                }
+            }
+            servers.report(true);
+            if request.is_none() {
+                break;
+            }
+        }
+        Err(reason)
+    }
+
+    /// Reads the body of a response, and its trailers.
+    pub async fn read(&self, body: Incoming) -> Result<(Vec<u8>, Option<HeaderMap>), String> {
+        let limit = self.settings.response_buffer;
+        let too_large = || format!("the answer is larger than wasm_call_response_buffer ({limit} bytes)");
+        if body.size_hint().lower() > limit as u64 {
+            return Err(too_large());
+        }
+        let mut body = body;
+        let mut bytes = Vec::new();
+        let mut trailers = None;
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            let frame = frame.map_err(|err| describe(&err))?;
+            match frame.into_data() {
+                Ok(data) => {
+                    if data.len() > limit - bytes.len() {
+                        return Err(too_large());
+                    }
+                    bytes.extend_from_slice(&data);
+                }
+                Err(frame) => trailers = frame.into_trailers().ok(),
+            }
+        }
+        Ok((bytes, trailers))
+    }
+
+    /// The response has been read: the connection may serve somebody else.
+    pub fn finish(self: &Rc<Self>, link: Link, address: &Address) {
+        let Link::Single(mut single) = link else { return };
+        let key = self.key(address);
+        single.uses += 1;
+        if single.sender.is_ready() {
+            return pool::put_single(key, single, &self.settings);
+        }
+        let service = self.clone();
+        executor::spawn(async move {
+            // One that closes after its response never gets ready.
+            if single.sender.ready().await.is_ok() {
+                pool::put_single(key, single, &service.settings);
+            }
+        })
+        .detach();
+    }
+
+    /// One request, and all of its answer.
+    pub async fn exchange(
+        self: &Rc<Self>,
+        request: Request<Outgoing>,
+        subject: &Subject,
+    ) -> Result<(Parts, Vec<u8>, Option<HeaderMap>), String> {
+        let mut servers = Servers::find(self, subject).await?;
+        let (response, link, address) = self.send(request, &mut servers).await?;
+        let (parts, body) = response.into_parts();
+        match self.read(body).await {
+            Ok((body, trailers)) => {
+                servers.report(false);
+                self.finish(link, &address);
+                Ok((parts, body, trailers))
+            }
+            Err(reason) => {
+                servers.report(true);
+                Err(format!("{address}: {reason}"))
+            }
+        }
+    }
+}
+
+fn again(request: &Request<Outgoing>) -> Option<Request<Outgoing>> {
+    let body = request.body().again()?;
+    let mut copy = Request::new(body);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
+}
+
+type Unsent = Option<Request<Outgoing>>;
+
+impl Link {
+    /// Sends a request, whose URI is a path and which has a `host`.
+    async fn send(&mut self, request: Request<Outgoing>, is_tls: bool) -> Result<Response<Incoming>, (String, Unsent)> {
+        let sent = match self {
+            Link::Single(single) => single.sender.try_send_request(for_http1(request)).await,
+            Link::Shared(shared) => {
+                let request = for_http2(request, is_tls).map_err(|reason| (reason, None))?;
+                let mut sender = shared.shared.sender.clone();
+                sender.try_send_request(request).await
+            }
+        };
+        sent.map_err(|mut err| {
+            let unsent = err.take_message().map(back);
+            (describe(err.error()), unsent)
+        })
+    }
+}
+
+fn for_http1(mut request: Request<Outgoing>) -> Request<Outgoing> {
+    if let Outgoing::Whole(_, Some(trailers)) = request.body() {
+        // Without this line `hyper` sends no trailers; RFC 9110, section 6.6.2, asks for it anyway.
+        let names: Vec<_> = trailers.keys().map(header::HeaderName::as_str).collect();
+        if let Ok(names) = header::HeaderValue::from_str(&names.join(", ")) {
+            request.headers_mut().insert(header::TRAILER, names);
+        }
+    }
+    request
+}
+
+/// HTTP/2 has the host in the URI.
+fn for_http2(mut request: Request<Outgoing>, is_tls: bool) -> Result<Request<Outgoing>, String> {
+    let Some(host) = request.headers_mut().remove(header::HOST) else { return Ok(request) };
+    let authority = Authority::try_from(host.as_bytes())
+        .map_err(|_| format!("\"{}\" is no name of a host", String::from_utf8_lossy(host.as_bytes())))?;
+    let mut parts = request.uri().clone().into_parts();
+    parts.authority = Some(authority);
+    parts.scheme = Some(if is_tls { hyper::http::uri::Scheme::HTTPS } else { hyper::http::uri::Scheme::HTTP });
+    *request.uri_mut() = Uri::from_parts(parts).map_err(|err| err.to_string())?;
+    *request.version_mut() = HttpVersion::HTTP_2;
+    Ok(request)
+}
+
+/// A request that was not sent, as it was before.
+fn back(mut request: Request<Outgoing>) -> Request<Outgoing> {
+    if let Some(authority) = request.uri().authority().cloned() {
+        if let Ok(host) = header::HeaderValue::from_str(authority.as_str()) {
+            request.headers_mut().insert(header::HOST, host);
+        }
+        let path = request.uri().path_and_query().cloned();
+        *request.uri_mut() = path.map(Uri::from).unwrap_or_default();
+    }
+    *request.version_mut() = HttpVersion::HTTP_11;
+    request
+}
+
+/// For bodies that are fed while the call runs.
+pub type Feed = Rc<RefCell<super::body::Queue>>;

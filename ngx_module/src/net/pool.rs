@@ -1,0 +1,285 @@
+//! Connections that have been made and can be used again, for each worker. HTTP/1.1 has one use at a time, and an idle
+//! connection waits here; HTTP/2 is shared by all that want it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use hyper::client::conn::{http1, http2};
+
+use super::address::Address;
+use super::body::Outgoing;
+use super::connection::Handle;
+use super::executor;
+use super::settings::Settings;
+use super::timer::{AtExit, sleep};
+
+/// Connections with the same key serve each other's calls.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    pub address: Address,
+    /// Whose TLS, and for which host: a certificate that has been checked for one says nothing about another.
+    pub tls: Option<(*const Settings, String)>,
+    pub kind: Kind,
+}
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// HTTP, whichever version was agreed upon.
+    Http,
+    /// HTTP/2, and nothing else.
+    Http2,
+    /// Redis, after a log-in with this hash of name, password and database.
+    Redis(u64),
+}
+
+/// An idle connection.
+struct Idle<T> {
+    what: T,
+    handle: Handle,
+    uses: usize,
+    expires: Instant,
+}
+
+/// A connection of HTTP/2.
+#[derive(Clone)]
+pub struct Shared {
+    pub sender: http2::SendRequest<Outgoing>,
+    handle: Handle,
+    /// Calls on it now, and calls at all.
+    active: Rc<Cell<usize>>,
+    uses: Rc<Cell<usize>>,
+    idle_since: Rc<Cell<Instant>>,
+    timeout: Duration,
+}
+
+/// A connection of HTTP/1.1, for one call at a time.
+pub struct Single {
+    pub sender: http1::SendRequest<Outgoing>,
+    pub handle: Handle,
+    /// How often it has been used.
+    pub uses: usize,
+}
+
+/// A use of a shared connection, until it is dropped.
+pub struct Use {
+    pub shared: Shared,
+    /// Somebody has used it before.
+    pub is_reused: bool,
+}
+
+#[derive(Default)]
+struct Slot {
+    singles: Vec<Idle<http1::SendRequest<Outgoing>>>,
+    shared: Vec<Shared>,
+    raw: Vec<Idle<super::connection::Connection>>,
+}
+
+impl Slot {
+    fn is_empty(&self) -> bool {
+        self.singles.is_empty() && self.shared.is_empty() && self.raw.is_empty()
+    }
+}
+
+#[derive(Default)]
+struct Pool {
+    slots: RefCell<HashMap<Key, Slot>>,
+    /// Something looks for connections that have been idle for too long.
+    is_swept: Cell<bool>,
+}
+
+thread_local! {
+    /// Never dropped; see `executor.rs`.
+    static POOL: &'static Pool = Box::leak(Box::default());
+}
+
+/// Whether connections are worth keeping: a worker that shuts down keeps none.
+fn is_exiting() -> bool {
+    // SAFETY: nginx sets the variable in its signal handling, in this thread.
+    unsafe { nginx_sys::ngx_exiting != 0 || nginx_sys::ngx_quit != 0 || nginx_sys::ngx_terminate != 0 }
+}
+
+/// An idle connection of HTTP/1.1.
+pub fn take_single(key: &Key) -> Option<Single> {
+    POOL.with(|pool| {
+        let mut slots = pool.slots.borrow_mut();
+        let slot = slots.get_mut(key)?;
+        while let Some(idle) = slot.singles.pop() {
+            if idle.what.is_ready() && !idle.what.is_closed() {
+                idle.handle.set_idle(false);
+                return Some(Single { sender: idle.what, handle: idle.handle, uses: idle.uses });
+            }
+        }
+        None
+    })
+}
+
+/// Keeps a connection of HTTP/1.1 that is ready for its next use, if that is wanted.
+pub fn put_single(key: Key, single: Single, settings: &Settings) {
+    if !keeps(settings, single.uses) || single.sender.is_closed() {
+        return;
+    }
+    single.handle.set_idle(true);
+    let idle = Idle {
+        what: single.sender,
+        handle: single.handle,
+        uses: single.uses,
+        expires: Instant::now() + settings.keepalive_timeout,
+    };
+    put(key, settings, |slot| &mut slot.singles, idle);
+}
+
+/// An idle connection of another protocol, and how often it has been used.
+pub fn take_raw(key: &Key) -> Option<(super::connection::Connection, usize)> {
+    POOL.with(|pool| {
+        let mut slots = pool.slots.borrow_mut();
+        let slot = slots.get_mut(key)?;
+        while let Some(idle) = slot.raw.pop() {
+            // What has something to say while nobody asks is at its end, or broken.
+            if idle.what.is_quiet() {
+                idle.handle.set_idle(false);
+                return Some((idle.what, idle.uses));
+            }
+        }
+        None
+    })
+}
+
+/// Keeps a connection of another protocol.
+pub fn put_raw(key: Key, connection: super::connection::Connection, uses: usize, settings: &Settings) {
+    if !keeps(settings, uses) {
+        return;
+    }
+    let handle = connection.handle();
+    handle.set_idle(true);
+    let expires = Instant::now() + settings.keepalive_timeout;
+    put(key, settings, |slot| &mut slot.raw, Idle { what: connection, handle, uses, expires });
+}
+
+fn keeps(settings: &Settings, uses: usize) -> bool {
+    settings.keepalive > 0 && uses < settings.keepalive_requests && !is_exiting()
+}
+
+fn put<T>(key: Key, settings: &Settings, list: impl FnOnce(&mut Slot) -> &mut Vec<Idle<T>>, idle: Idle<T>) {
+    POOL.with(|pool| {
+        let mut slots = pool.slots.borrow_mut();
+        let list = list(slots.entry(key).or_default());
+        // The one that has waited longest makes room. It is closed once nothing is borrowed.
+        let oldest = (list.len() >= settings.keepalive).then(|| list.remove(0));
+        list.push(idle);
+        drop(slots);
+        drop(oldest);
+        pool.sweep_later();
+    });
+}
+
+/// A connection of HTTP/2 that has room for one more call.
+pub fn share(key: &Key, settings: &Settings) -> Option<Use> {
+    POOL.with(|pool| {
+        let mut slots = pool.slots.borrow_mut();
+        let slot = slots.get_mut(key)?;
+        slot.shared.retain(|shared| !shared.sender.is_closed());
+        let shared = slot.shared.iter().find(|shared| shared.uses.get() < settings.keepalive_requests)?;
+        Some(Use::of(shared.clone(), true))
+    })
+}
+
+/// Offers a connection of HTTP/2 to all calls with this key, and uses it.
+pub fn put_shared(key: Key, sender: http2::SendRequest<Outgoing>, handle: Handle, settings: &Settings) -> Use {
+    let shared = Shared {
+        sender,
+        handle,
+        active: Rc::default(),
+        uses: Rc::default(),
+        idle_since: Rc::new(Cell::new(Instant::now())),
+        timeout: settings.keepalive_timeout,
+    };
+    if keeps(settings, 0) {
+        POOL.with(|pool| {
+            pool.slots.borrow_mut().entry(key).or_default().shared.push(shared.clone());
+            pool.sweep_later();
+        });
+    }
+    Use::of(shared, false)
+}
+
+/// A connection of this key has ended.
+pub fn forget_closed(key: &Key) {
+    POOL.with(|pool| {
+        let mut slots = pool.slots.borrow_mut();
+        let Some(slot) = slots.get_mut(key) else { return };
+        slot.singles.retain(|idle| !idle.what.is_closed());
+        slot.shared.retain(|shared| !shared.sender.is_closed());
+        if slot.is_empty() {
+            slots.remove(key);
+        }
+    });
+}
+
+impl Use {
+    fn of(shared: Shared, is_reused: bool) -> Use {
+        shared.active.set(shared.active.get() + 1);
+        shared.uses.set(shared.uses.get() + 1);
+        shared.handle.set_idle(false);
+        Use { shared, is_reused }
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        let active = self.shared.active.get() - 1;
+        self.shared.active.set(active);
+        if active == 0 && !executor::is_over() {
+            self.shared.idle_since.set(Instant::now());
+            self.shared.handle.set_idle(true);
+            if is_exiting() {
+                self.shared.handle.close();
+            }
+        }
+    }
+}
+
+impl Pool {
+    /// Closes what has been idle for too long, when the first is due, and so on until nothing is left.
+    fn sweep_later(&'static self) {
+        if self.is_swept.replace(true) {
+            return;
+        }
+        executor::spawn(async move {
+            // Times are in whole milliseconds; one more, and what is due is due.
+            while let Some(wait) = self.sweep() {
+                sleep(wait + Duration::from_millis(1), AtExit::Leave).await;
+            }
+            self.is_swept.set(false);
+        })
+        .detach();
+    }
+
+    /// Closes what is due, and says when the next will be. What others share and use now is looked at again after its time-out.
+    fn sweep(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let mut next: Option<Instant> = None;
+        let mut closed = (Vec::new(), Vec::new(), Vec::new());
+        let mut slots = self.slots.borrow_mut();
+        for slot in slots.values_mut() {
+            closed.0.extend(slot.singles.extract_if(.., |idle| idle.expires <= now || idle.what.is_closed()));
+            closed.1.extend(slot.raw.extract_if(.., |idle| idle.expires <= now));
+            closed.2.extend(slot.shared.extract_if(.., |shared| {
+                let is_due = shared.active.get() == 0 && shared.idle_since.get() + shared.timeout <= now;
+                is_due || shared.sender.is_closed()
+            }));
+            let due = slot.singles.iter().map(|idle| idle.expires).chain(slot.raw.iter().map(|idle| idle.expires));
+            let due = due.chain(slot.shared.iter().map(|shared| match shared.active.get() {
+                0 => shared.idle_since.get() + shared.timeout,
+                _ => now + shared.timeout,
+            }));
+            next = due.chain(next).min();
+        }
+        slots.retain(|_, slot| !slot.is_empty());
+        drop(slots);
+        drop(closed);
+        next.map(|next| next.saturating_duration_since(now))
+    }
+}

@@ -1,0 +1,108 @@
+//! Time for futures: nginx's timers.
+
+use std::cell::UnsafeCell;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use nginx_sys::{ngx_add_timer, ngx_cycle, ngx_del_timer, ngx_event_t, ngx_msec_t};
+
+use super::executor;
+use crate::guard::guard;
+
+/// Whether a worker that shuts down waits for a timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtExit {
+    Wait,
+    Leave,
+}
+
+/// A future that is ready after some time.
+pub struct Sleep(Box<Inner>);
+
+struct Inner {
+    /// Nginx changes it while the timer is set.
+    event: UnsafeCell<ngx_event_t>,
+    delay: ngx_msec_t,
+    is_armed: bool,
+    has_fired: bool,
+    waker: Option<Waker>,
+}
+
+/// Ready after `duration`, counted from the first poll.
+pub fn sleep(duration: Duration, at_exit: AtExit) -> Sleep {
+    // Nginx compares times by their difference, so half of the range is the longest; a month is long enough.
+    const LONGEST: u128 = 30 * 24 * 3600 * 1000;
+    // SAFETY: an event of zeros is one that nobody has armed.
+    let mut event = unsafe { std::mem::zeroed::<ngx_event_t>() };
+    event.set_cancelable((at_exit == AtExit::Leave).into());
+    let delay = duration.as_millis().min(LONGEST) as ngx_msec_t;
+    Sleep(Box::new(Inner { event: UnsafeCell::new(event), delay, is_armed: false, has_fired: false, waker: None }))
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let inner = self.0.as_mut();
+        if inner.has_fired {
+            return Poll::Ready(());
+        }
+        if !inner.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            inner.waker = Some(cx.waker().clone());
+        }
+        if !inner.is_armed && !executor::is_over() {
+            inner.is_armed = true;
+            let data = std::ptr::from_mut(inner);
+            // SAFETY: the box keeps the event in its place until `drop` disarms it.
+            unsafe {
+                let event = (*data).event.get();
+                (*event).handler = Some(on_event);
+                (*event).data = data.cast();
+                (*event).log = (*ngx_cycle).log;
+                ngx_add_timer(event, (*data).delay);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        // SAFETY: the event belongs to this future, and nginx is there.
+        unsafe {
+            let event = self.0.event.get();
+            if (*event).timer_set() != 0 && !executor::is_over() {
+                ngx_del_timer(event);
+            }
+        }
+    }
+}
+
+unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
+    // SAFETY: nginx calls the handler of an armed timer, whose future is there.
+    guard((), || unsafe {
+        let inner = (*event).data.cast::<Inner>();
+        (*inner).has_fired = true;
+        if let Some(waker) = (*inner).waker.take() {
+            waker.wake();
+        }
+    });
+}
+
+/// The time was up.
+pub struct Elapsed;
+
+/// Runs `future` for `duration` at most, and drops it then.
+pub async fn timeout<F: Future>(duration: Duration, at_exit: AtExit, future: F) -> Result<F::Output, Elapsed> {
+    let mut future = pin!(future);
+    let mut sleep = sleep(duration, at_exit);
+    std::future::poll_fn(move |cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        Pin::new(&mut sleep).poll(cx).map(|()| Err(Elapsed))
+    })
+    .await
+}

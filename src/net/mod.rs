@@ -1,0 +1,3 @@
+//! What calls to other services need that knows nothing of nginx.
+
+pub mod target;
