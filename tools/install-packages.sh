@@ -6,7 +6,8 @@
 #
 #   build   C compiler, libclang, the libraries that nginx is built with, Rust (checked)
 #   nginx   the distribution's nginx and its headers, unless an nginx is installed
-#   test    the Lua modules of that nginx, and the Perl modules under Test::Nginx
+#   test    the Lua modules of that nginx, the Perl modules under Test::Nginx, and what the tests call
+#   calls   what the tests call: a Redis server, Python, certificates
 #   check   linters
 #   bench   load generator
 #   conformance  what gets and runs Envoy and the other end of it
@@ -53,6 +54,11 @@ group() {
         if distribution_nginx || ! command -v nginx >/dev/null; then
             want libnginx-mod-http-ndk libnginx-mod-http-lua lua-resty-core lua-resty-lrucache
         fi
+        group calls
+        ;;
+    calls)
+        command -v redis-server >/dev/null || want redis-server
+        group conformance
         ;;
     check) want lua-check shellcheck ;;
     bench) want wrk curl ;;
@@ -62,7 +68,7 @@ group() {
         # Any Python that has pip will do.
         python3 -m pip --version >/dev/null 2>&1 || want python3 python3-pip
         ;;
-    *) die "no group '$1'; there are build, nginx, test, check, bench, curl, conformance" ;;
+    *) die "no group '$1'; there are build, nginx, test, calls, check, bench, curl, conformance" ;;
     esac
 }
 

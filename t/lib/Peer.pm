@@ -166,7 +166,7 @@ sub certificates {
         open my $out, '>', "$folder/$name.cnf" or die "$name.cnf: $!";
         print $out "subjectAltName=$names{$name}\nbasicConstraints=CA:FALSE\n";
         close $out;
-        # `openssl ca` alone sets dates freely in all versions; an end before the beginning has passed too.
+        # Nothing but its end has to be in the past.
         my $days = $name eq 'expired' ? '-1' : '9';
         $run->("openssl req $key -keyout $name.key -out $name.csr -subj /CN=$name");
         $run->("openssl x509 -req -in $name.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out $name.crt -days $days -extfile $name.cnf");
