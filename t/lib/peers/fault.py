@@ -22,6 +22,7 @@ Paths:
     /until-close/TEXT  a body without length, which the end of the connection ends; /half-closed/TEXT: the server then
                        goes on reading
     /http10            an answer of HTTP/1.0
+    /together/N/PATH   PATH, when N such requests are here
     /last              says Connection: close; /closing closes without a word
     /extra             more bytes than the answer has
     /slow/MS/N         N pieces, MS apart
@@ -61,6 +62,8 @@ class Counters:
 
 
 COUNTERS = Counters()
+TOGETHER = threading.Condition()
+HERE = collections.Counter()
 
 
 def reset(connection):
@@ -193,6 +196,13 @@ class Connection:
         elif kind == "delay":
             delay, _, path = rest.partition("/")
             time.sleep(int(delay) / 1000)
+            self.answer(method, "/" + path)
+        elif kind == "together":
+            count, _, path = rest.partition("/")
+            with TOGETHER:
+                HERE[path] += 1
+                TOGETHER.notify_all()
+                TOGETHER.wait_for(lambda: HERE[path] % int(count) == 0)
             self.answer(method, "/" + path)
         elif kind == "body":
             self.plain(b"b" * int(rest))
