@@ -140,7 +140,6 @@ my @unknown = (
     ['broken.test', '/resolver', qr/broken\.test|Server failure|resolve/i,                                     'a server that cannot tell'],
     ['empty.test',  '/resolver', qr/empty\.test|Host not found|resolve|no addresses/i,                         'a name without addresses'],
     ['silent.test', '/short',    qr/timed out/i,                                                               'no answer from the resolver'],
-    ['v4.test',     '/t',        qr/no resolver/i,                                                             'no resolver'],
 );
 for my $unknown (@unknown) {
     my ($name, $path, $cause, $what) = @$unknown;
@@ -148,6 +147,8 @@ for my $unknown (@unknown) {
     is_deeply([$came->{a}{counts}, $came->{b}{status}], [[0, 0, 0], 200], "$what: the callback has nothing");
     like($calls->failure("$name:$port"), $cause, 'the log says why');
 }
+is($calls->ask("call a v4.test:$port GET /; answer 200")->{a}{status}, 'BadArgument', 'without a resolver no such target');
+is($calls->ask("call a localhost:$port GET /echo; answer 200")->{a}{status}, 200, 'but localhost needs none');
 $came = $calls->ask("call a silent.test:$port GET /echo timeout:200; answer 200", path => '/resolver');
 is_deeply($came->{a}{counts}, [0, 0, 0], 'the time of the call counts for the resolver, too');
 

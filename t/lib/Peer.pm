@@ -144,7 +144,7 @@ sub stop {
 }
 
 # Certificates, each NAME.crt and NAME.key in the folder: ca (an authority), server (for localhost, service.test, 127.0.0.1
-# and ::1), other (for other.test), expired, self (signed by itself), client, and stranger (an authority that
+# and ::1), chained (the same, by an authority between it and ca), other (for other.test), expired, self (signed by itself), client, and stranger (an authority that
 # nobody trusts).
 sub certificates {
     my ($class, $folder) = @_;
@@ -171,9 +171,19 @@ sub certificates {
         $run->("openssl req $key -keyout $name.key -out $name.csr -subj /CN=$name");
         $run->("openssl x509 -req -in $name.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out $name.crt -days $days -extfile $name.cnf");
     }
+    # Signed by an authority that ca has signed, which comes with it.
+    for my $name (qw( middle chained )) {
+        my ($authority, $lines) = $name eq 'middle' ? ('ca', "basicConstraints=CA:TRUE\n") : ('middle', "subjectAltName=DNS:localhost\n");
+        open my $out, '>', "$folder/$name.cnf" or die "$name.cnf: $!";
+        print $out $lines;
+        close $out;
+        $run->("openssl req $key -keyout $name.key -out $name.csr -subj /CN=$name");
+        $run->("openssl x509 -req -in $name.csr -CA $authority.crt -CAkey $authority.key -CAcreateserial -out $name.crt -days 9 -extfile $name.cnf");
+    }
+    $run->('cat middle.crt >>chained.crt');
     $run->("openssl req -x509 $key -keyout self.key -out self.crt -subj /CN=self -days 9 -addext subjectAltName=DNS:localhost,DNS:service.test,IP:127.0.0.1");
     chmod 0644, glob "$folder/*";
-    return map { $_ => "$folder/$_" } qw( ca stranger self ), keys %names;
+    return map { $_ => "$folder/$_" } qw( ca stranger self chained ), keys %names;
 }
 
 END {
