@@ -10,7 +10,7 @@ use std::rc::Rc;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper::http::uri::{Authority, Uri};
-use hyper::http::{HeaderMap, Request, Response, Version as HttpVersion, header, response::Parts};
+use hyper::http::{HeaderMap, Request, Response, StatusCode, Version as HttpVersion, header, response::Parts};
 use hyper::rt::Executor;
 use ngx_wasm::net::target::Target;
 
@@ -48,7 +48,8 @@ pub enum Place {
 
 /// The servers of a service, one after the other.
 pub enum Servers {
-    Upstream(Peers),
+    /// With whether one has been tried.
+    Upstream(Peers, bool),
     List(std::vec::IntoIter<Address>),
 }
 
@@ -56,7 +57,7 @@ impl Servers {
     /// Begins with a service.
     pub async fn find(service: &Service, subject: &Subject) -> Result<Servers, String> {
         match &service.place {
-            Place::Upstream(upstream) => Ok(Servers::Upstream(Peers::new(*upstream, subject)?)),
+            Place::Upstream(upstream) => Ok(Servers::Upstream(Peers::new(*upstream, subject)?, false)),
             Place::Target(Target::Unix(path)) => {
                 let address = Address::unix(path).ok_or("the path of the socket is too long")?;
                 Ok(Servers::List(vec![address].into_iter()))
@@ -73,15 +74,19 @@ impl Servers {
     /// The next one to be tried. `None`: there is none left.
     pub fn next(&mut self) -> Result<Option<Address>, String> {
         match self {
-            Servers::Upstream(peers) if peers.tries() == 0 => Ok(None),
-            Servers::Upstream(peers) => peers.next().map(Some),
+            // Asked for the first time, the balancer says itself that there is none.
+            Servers::Upstream(peers, true) if peers.tries() == 0 => Ok(None),
+            Servers::Upstream(peers, is_begun) => {
+                *is_begun = true;
+                peers.next().map(Some)
+            }
             Servers::List(addresses) => Ok(addresses.next()),
         }
     }
 
     /// How it went with the last one.
     pub fn report(&mut self, is_failed: bool) {
-        if let Servers::Upstream(peers) = self {
+        if let Servers::Upstream(peers, _) = self {
             peers.report(is_failed);
         }
     }
@@ -138,20 +143,19 @@ impl Service {
     /// A new connection, with TLS if the service wants it, and whether HTTP/2 was agreed upon.
     pub async fn open(&self, address: &Address, offer_http2: bool) -> Result<(Connection, bool), String> {
         let settings = &self.settings;
-        let opening = async {
-            let connection = connect(address).await.map_err(|err| format!("connect to {address}: {err}"))?;
-            let Some(host) = &self.tls else { return Ok((connection, false)) };
-            let agreed = settings.tls.handshake(&connection, host, offer_http2).await;
-            let is_http2 = agreed.map_err(|err| format!("TLS with {address}: {err}"))?;
-            Ok((connection, is_http2))
-        };
+        let within = format!("within {} ms (wasm_call_connect_timeout)", settings.connect_timeout.as_millis());
         // The call's own time-out holds up a worker that shuts down, if anything does.
-        timeout(settings.connect_timeout, AtExit::Leave, opening).await.unwrap_or_else(|_| {
-            Err(format!(
-                "connect to {address}: no connection within {} ms (wasm_call_connect_timeout)",
-                settings.connect_timeout.as_millis()
-            ))
-        })
+        let connection = timeout(settings.connect_timeout, AtExit::Leave, connect(address))
+            .await
+            .map_err(|_| format!("connect to {address}: no connection {within}"))?
+            .map_err(|err| format!("connect to {address}: {err}"))?;
+        let Some(host) = &self.tls else { return Ok((connection, false)) };
+        let handshake = settings.tls.handshake(&connection, host, offer_http2);
+        let is_http2 = timeout(settings.connect_timeout, AtExit::Leave, handshake)
+            .await
+            .map_err(|_| format!("TLS with {address}: no handshake {within}"))?
+            .map_err(|err| format!("TLS with {address}: {err}"))?;
+        Ok((connection, is_http2))
     }
 
     /// A connection to `address`, used before or new.
@@ -288,6 +292,9 @@ impl Service {
         let mut servers = Servers::find(self, subject).await?;
         let (response, link, address) = self.send(request, &mut servers).await?;
         let (parts, body) = response.into_parts();
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(format!("{address}: the other end switches to another protocol"));
+        }
         match self.read(body).await {
             Ok((body, trailers)) => {
                 servers.report(false);

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use async_task::Task;
 use hyper::client::conn::{http1, http2};
 
 use super::address::Address;
@@ -86,8 +87,8 @@ impl Slot {
 #[derive(Default)]
 struct Pool {
     slots: RefCell<HashMap<Key, Slot>>,
-    /// Something looks for connections that have been idle for too long.
-    is_swept: Cell<bool>,
+    /// When something will look for connections that have been idle for too long, and what that is.
+    sweep: RefCell<Option<(Instant, Task<()>)>>,
 }
 
 thread_local! {
@@ -168,10 +169,11 @@ fn put<T>(key: Key, settings: &Settings, list: impl FnOnce(&mut Slot) -> &mut Ve
         let list = list(slots.entry(key).or_default());
         // The one that has waited longest makes room. It is closed once nothing is borrowed.
         let oldest = (list.len() >= settings.keepalive).then(|| list.remove(0));
+        let due = idle.expires;
         list.push(idle);
         drop(slots);
         drop(oldest);
-        pool.sweep_later();
+        pool.sweep_at(due);
     });
 }
 
@@ -199,7 +201,7 @@ pub fn put_shared(key: Key, sender: http2::SendRequest<Outgoing>, handle: Handle
     if keeps(settings, 0) {
         POOL.with(|pool| {
             pool.slots.borrow_mut().entry(key).or_default().shared.push(shared.clone());
-            pool.sweep_later();
+            pool.sweep_at(Instant::now() + settings.keepalive_timeout);
         });
     }
     Use::of(shared, false)
@@ -242,23 +244,31 @@ impl Drop for Use {
 }
 
 impl Pool {
-    /// Closes what has been idle for too long, when the first is due, and so on until nothing is left.
-    fn sweep_later(&'static self) {
-        if self.is_swept.replace(true) {
+    /// Closes what has been idle for too long, at `due` or before, and so on until nothing is left.
+    fn sweep_at(&'static self, due: Instant) {
+        let mut planned = self.sweep.borrow_mut();
+        if planned.as_ref().is_some_and(|(planned, _)| *planned <= due) {
             return;
         }
-        executor::spawn(async move {
+        // The one that was planned for later ends.
+        let task = executor::spawn(async move {
             // Times are in whole milliseconds; one more, and what is due is due.
-            while let Some(wait) = self.sweep() {
-                sleep(wait + Duration::from_millis(1), AtExit::Leave).await;
+            let wait = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            sleep(wait, AtExit::Leave).await;
+            let next = self.sweep();
+            if let Some((_, task)) = self.sweep.take() {
+                // It is this one.
+                task.detach();
             }
-            self.is_swept.set(false);
-        })
-        .detach();
+            if let Some(next) = next {
+                self.sweep_at(next);
+            }
+        });
+        *planned = Some((due, task));
     }
 
     /// Closes what is due, and says when the next will be. What others share and use now is looked at again after its time-out.
-    fn sweep(&self) -> Option<Duration> {
+    fn sweep(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut next: Option<Instant> = None;
         let mut closed = (Vec::new(), Vec::new(), Vec::new());
@@ -280,6 +290,6 @@ impl Pool {
         slots.retain(|_, slot| !slot.is_empty());
         drop(slots);
         drop(closed);
-        next.map(|next| next.saturating_duration_since(now))
+        next
     }
 }
