@@ -406,7 +406,8 @@ pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[u
                 }
                 Err(err) => {
                     host.complain(&err);
-                    instance.discard();
+                    drop(host);
+                    instance.discard(*filter, request);
                     return Err(Failed);
                 }
             }
@@ -441,7 +442,8 @@ pub unsafe fn call<R>(
             }
             Err(err) => {
                 host.complain(&err);
-                instance.discard();
+                drop(host);
+                instance.discard(run.filter, request);
                 Err(Failed)
             }
         }

@@ -127,7 +127,7 @@ unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
             }
             Err(err) => {
                 host.complain(&err);
-                instance.discard();
+                instance.discard(filter, std::ptr::null_mut());
             }
         }
     });

@@ -10,7 +10,8 @@ use crate::calls::{Calls, Owner, Who};
 use crate::conf::MainConf;
 use crate::host::RootHost;
 use crate::ticks::Ticks;
-use crate::{engine, log, queue_ready, startup};
+use crate::request::Request;
+use crate::{engine, log, phases, queue_ready, startup};
 
 /// A filter that does not start is tried again after this time, not for every request.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -86,9 +87,21 @@ impl FilterInstance {
         self.ticks.as_deref_mut()
     }
 
-    /// Drops a VM that has trapped.
-    pub fn discard(&mut self) {
-        self.running = None;
+    /// Drops a VM that has trapped, in a callback about `own` or about no request. Others that wait for the filter would wait in
+    /// vain: they fail.
+    ///
+    /// # Safety
+    /// The VM is the one that requests of this filter have their contexts in; nothing of them is borrowed.
+    pub unsafe fn discard(&mut self, filter: usize, own: *mut Request) {
+        if let Some(running) = self.running.take() {
+            for stream in running.vm.streams() {
+                let request = stream.0 as *mut Request;
+                if request != own {
+                    // SAFETY: a VM keeps the token of a context only until the stream ends, so it leads to a live request.
+                    unsafe { phases::fail_waiting(request, filter) };
+                }
+            }
+        }
         self.generation += 1;
         self.calls = Calls::default();
         if let Some(ticks) = &mut self.ticks {

@@ -100,6 +100,14 @@ impl Contexts {
         }
     }
 
+    /// The streams of all contexts that have one.
+    pub fn streams(&self) -> impl Iterator<Item = StreamToken> + '_ {
+        self.map.values().filter_map(|context| match context {
+            Context::Stream { token, .. } => *token,
+            Context::Root(_) => None,
+        })
+    }
+
     /// How many contexts there are.
     pub fn len(&self) -> usize {
         self.map.len()

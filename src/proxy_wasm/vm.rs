@@ -302,6 +302,11 @@ impl Vm {
         self.dead
     }
 
+    /// The streams that have a context.
+    pub fn streams(&self) -> impl Iterator<Item = StreamToken> + '_ {
+        self.state.contexts.streams()
+    }
+
     /// How many contexts there are, roots included.
     pub fn contexts(&self) -> usize {
         self.state.contexts.len()

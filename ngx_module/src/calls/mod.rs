@@ -100,7 +100,8 @@ impl Owner {
                     Err(err) => {
                         host.complain(&err);
                         drop(host);
-                        instance.discard();
+                        // SAFETY: the callback was about no request, and it is over.
+                        unsafe { instance.discard(filter, std::ptr::null_mut()) };
                     }
                 }
             }

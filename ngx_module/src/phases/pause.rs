@@ -6,7 +6,7 @@
 use nginx_sys::{NGX_LOG_ERR, ngx_add_timer, ngx_del_timer, ngx_event_t, ngx_post_event, ngx_posted_events};
 
 use crate::conf::LocConf;
-use crate::flow::Direction;
+use crate::flow::{Direction, Hold};
 use crate::log;
 use crate::request::{Progress, Request, event};
 
@@ -66,6 +66,25 @@ pub unsafe fn wake(request: *mut Request) {
         }
         if (*request).outbound.is_resumed() || (is_decided && !waits && (*request).outbound.is_held()) {
             let _ = post(request, Direction::Response);
+        }
+    }
+}
+
+/// The instance of a filter has gone: a request that it holds fails.
+///
+/// # Safety
+/// As [`begin`].
+pub unsafe fn fail_waiting(request: *mut Request, filter: usize) {
+    // SAFETY: see `begin`.
+    unsafe {
+        let Some(run) = (*request).run_of(filter) else { return };
+        let holds = [Direction::Request, Direction::Response].into_iter().any(|direction| {
+            let flow = &*(*request).flow(direction);
+            flow.stage_of(run).is_some_and(|n| flow.stages[n].hold != Hold::Open)
+        });
+        if holds {
+            (*request).refused = true;
+            wake(request);
         }
     }
 }

@@ -279,7 +279,8 @@ fn run_filter(registration: Registration, number: usize, queues: &Queues) -> boo
             Err(err) => {
                 host.complain(&err);
                 drop(host);
-                instance.discard();
+                // SAFETY: the callback was about no request, and it is over.
+                unsafe { instance.discard(filter, std::ptr::null_mut()) };
             }
         }
     }
