@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod grpc;
 pub mod net;
 pub mod proxy_wasm;
 pub mod shared;

@@ -96,6 +96,8 @@ pub struct GrpcCall {
     pub stream: Option<StreamToken>,
     /// Name of the service.
     pub target: Vec<u8>,
+    /// How to speak to it: `h2c` or `https`.
+    pub scheme: Scheme,
     /// What goes into `:authority` when it is not the target's name.
     pub authority: Option<Vec<u8>>,
     /// Method, path (`/service/method`) and headers, `content-type`, `te` and `grpc-timeout` among them.
@@ -141,20 +143,31 @@ pub struct HttpAnswer {
 impl HttpAnswer {
     /// An answer as the guest is to see it.
     pub fn new(parts: &http::response::Parts, body: Vec<u8>, trailers: Option<&HeaderMap>) -> Self {
-        let mut headers = Pairs::default();
-        headers.push(b":status", parts.status.as_str().as_bytes());
-        push_all(&mut headers, &parts.headers);
-        let mut pairs = Pairs::default();
-        if let Some(trailers) = trailers {
-            push_all(&mut pairs, trailers);
-        }
-        HttpAnswer { headers, body, trailers: pairs }
+        HttpAnswer { headers: Pairs::of_response(parts), body, trailers: trailers.map(Pairs::from).unwrap_or_default() }
     }
 }
 
-fn push_all(pairs: &mut Pairs, headers: &HeaderMap) {
-    for (name, value) in headers {
-        pairs.push(name.as_str().as_bytes(), value.as_bytes());
+impl Pairs {
+    /// The head of an answer, `:status` first: the headers of an HTTP call, the initial metadata of a gRPC stream.
+    pub fn of_response(parts: &http::response::Parts) -> Self {
+        let mut pairs = Pairs::default();
+        pairs.push(b":status", parts.status.as_str().as_bytes());
+        pairs.push_all(&parts.headers);
+        pairs
+    }
+
+    fn push_all(&mut self, headers: &HeaderMap) {
+        for (name, value) in headers {
+            self.push(name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+}
+
+impl From<&HeaderMap> for Pairs {
+    fn from(headers: &HeaderMap) -> Self {
+        let mut pairs = Pairs::default();
+        pairs.push_all(headers);
+        pairs
     }
 }
 

@@ -5,7 +5,8 @@ use super::callbacks::Callback;
 use super::calls::{CallCommand, CallFailure, CallId, HttpAnswer};
 use super::context::ContextId;
 use super::host::Host;
-use super::in_flight::{Kind, Shown};
+use super::in_flight::{InFlight, Kind, Shown};
+use super::pairs::Pairs;
 use super::vm::{CallError, Vm};
 
 impl Vm {
@@ -35,6 +36,81 @@ impl Vm {
         };
         let args = [call.root.0, id.0, headers, body, trailers];
         self.tell(Callback::OnHttpCallResponse, call.root, &args, Shown::http(result), host)
+    }
+
+    /// What a gRPC stream answers first: runs on_grpc_receive_initial_metadata. Guests are not told of that of a call.
+    pub fn on_grpc_initial_metadata(
+        &mut self,
+        id: CallId,
+        metadata: Pairs,
+        host: &mut dyn Host,
+    ) -> Result<(), CallError> {
+        self.metadata(Callback::OnGrpcReceiveInitialMetadata, id, metadata, Shown::initial_metadata, host)
+    }
+
+    /// A message of a gRPC stream, or the answer of a call, which ends it: runs on_grpc_receive.
+    pub fn on_grpc_message(&mut self, id: CallId, message: Vec<u8>, host: &mut dyn Host) -> Result<(), CallError> {
+        let calls = &mut self.state.calls;
+        let root = match calls.get(id) {
+            Some(InFlight { kind: Kind::GrpcCall, root, .. }) => {
+                calls.remove(id);
+                root
+            }
+            Some(InFlight { kind: Kind::GrpcStream { .. }, root, .. }) => root,
+            _ => return Ok(()),
+        };
+        let args = [root.0, id.0, number(message.len())];
+        self.tell(Callback::OnGrpcReceive, root, &args, Shown::message(message), host)
+    }
+
+    /// What a gRPC stream answers last: runs on_grpc_receive_trailing_metadata. Guests are not told of that of a call.
+    pub fn on_grpc_trailing_metadata(
+        &mut self,
+        id: CallId,
+        metadata: Pairs,
+        host: &mut dyn Host,
+    ) -> Result<(), CallError> {
+        self.metadata(Callback::OnGrpcReceiveTrailingMetadata, id, metadata, Shown::trailing_metadata, host)
+    }
+
+    /// Ends a gRPC stream, or a call that has no answer: runs on_grpc_close.
+    pub fn on_grpc_close(
+        &mut self,
+        id: CallId,
+        status: u32,
+        message: Vec<u8>,
+        host: &mut dyn Host,
+    ) -> Result<(), CallError> {
+        let calls = &mut self.state.calls;
+        let root = match calls.get(id) {
+            Some(InFlight { kind: Kind::GrpcCall | Kind::GrpcStream { .. }, root, .. }) => root,
+            _ => return Ok(()),
+        };
+        calls.remove(id);
+        let args = [root.0, id.0, status];
+        self.tell(Callback::OnGrpcClose, root, &args, Shown::closed(status, message), host)
+    }
+
+    /// A message of a stream, of so many bytes, has left the host or will never do so: what a stream has queued counts
+    /// towards what the calls of a VM may hold.
+    pub fn grpc_sent(&mut self, id: CallId, len: usize) {
+        self.state.calls.sent(id, len);
+    }
+
+    fn metadata(
+        &mut self,
+        callback: Callback,
+        id: CallId,
+        metadata: Pairs,
+        shown: fn(Pairs) -> Shown,
+        host: &mut dyn Host,
+    ) -> Result<(), CallError> {
+        let root = match self.state.calls.get(id) {
+            Some(InFlight { kind: Kind::GrpcStream { .. }, root, .. }) => root,
+            _ => return Ok(()),
+        };
+        let args = [root.0, id.0, number(metadata.len())];
+        self.tell(callback, root, &args, shown(metadata), host)
     }
 
     /// Runs a callback of a root context, in which the guest can read `shown`.

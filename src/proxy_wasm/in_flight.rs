@@ -15,7 +15,17 @@ use super::types::{BufferType, MapType};
 pub(super) enum Kind {
     /// `proxy_http_call`.
     Http,
+    /// `proxy_grpc_call`.
+    GrpcCall,
+    /// `proxy_grpc_stream`.
+    GrpcStream {
+        /// The guest has said all.
+        half_closed: bool,
+    },
 }
+
+/// What the host keeps for a message of a stream beside its bytes: messages may be empty, and as many as the guest likes.
+const MESSAGE_OVERHEAD: usize = size_of::<CallCommand>();
 
 /// A call that has not ended.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +113,49 @@ impl Calls {
         self.remove(id)
     }
 
+    /// Whether one more message of this size fits; if not, what all calls together may hold.
+    pub fn fits_message(&self, len: usize) -> Result<(), usize> {
+        let free = self.max_bytes.saturating_sub(self.bytes);
+        if len.saturating_add(MESSAGE_OVERHEAD) > free { Err(self.max_bytes) } else { Ok(()) }
+    }
+
+    /// Sends a message in a stream, or says that there are no more.
+    pub fn send(&mut self, id: CallId, message: Option<Vec<u8>>, is_end: bool) {
+        let Some(call) = self.map.get_mut(&id.0) else { return };
+        if let Some(message) = &message {
+            let bytes = message.len() + MESSAGE_OVERHEAD;
+            call.bytes += bytes;
+            self.bytes += bytes;
+        }
+        if is_end {
+            call.kind = Kind::GrpcStream { half_closed: true };
+        }
+        self.commands.push(CallCommand::GrpcSend { call: id, message, is_end });
+    }
+
+    /// A message of so many bytes is not held any more.
+    pub fn sent(&mut self, id: CallId, len: usize) {
+        let Some(call) = self.map.get_mut(&id.0) else { return };
+        let bytes = len.saturating_add(MESSAGE_OVERHEAD).min(call.bytes);
+        call.bytes -= bytes;
+        self.bytes -= bytes;
+    }
+
+    /// Ends a call without a result. What the embedder has not heard of yet it will never hear of.
+    pub fn cancel(&mut self, id: CallId) {
+        if self.remove(id).is_none() {
+            return;
+        }
+        let mut begun = true;
+        self.commands.retain(|command| {
+            begun &= !matches!(command, CallCommand::Grpc(call) if call.id == id);
+            command.call() != id
+        });
+        if begun {
+            self.commands.push(CallCommand::GrpcCancel(id));
+        }
+    }
+
     /// Ends the calls of a root context, those that have not begun too.
     pub fn forget_root(&mut self, root: ContextId) {
         let bytes = &mut self.bytes;
@@ -113,7 +166,8 @@ impl Calls {
             call.root != root
         });
         let map = &self.map;
-        self.commands.retain(|command| map.contains_key(&command.call().0));
+        self.commands
+            .retain(|command| matches!(command, CallCommand::GrpcCancel(_)) || map.contains_key(&command.call().0));
     }
 
     /// Ends all calls.
@@ -171,6 +225,26 @@ pub(super) struct Shown {
 const BROKEN_CONNECTION: u32 = 11;
 
 impl Shown {
+    /// What begins the answer in a gRPC stream.
+    pub fn initial_metadata(pairs: Pairs) -> Self {
+        Shown { maps: [Some((MapType::GrpcInitialMetadata, pairs)), None], ..Shown::default() }
+    }
+
+    /// A message of a gRPC call or stream.
+    pub fn message(message: Vec<u8>) -> Self {
+        Shown { buffer: Some((BufferType::GrpcMessage, message)), ..Shown::default() }
+    }
+
+    /// What ends the answer in a gRPC stream.
+    pub fn trailing_metadata(pairs: Pairs) -> Self {
+        Shown { maps: [Some((MapType::GrpcTrailingMetadata, pairs)), None], ..Shown::default() }
+    }
+
+    /// The end of a gRPC call or stream.
+    pub fn closed(status: u32, message: Vec<u8>) -> Self {
+        Shown { status, message, ..Shown::default() }
+    }
+
     /// The result of an HTTP call. A failed one has empty maps and an empty body: SDKs end a guest that finds none.
     pub fn http(result: Result<HttpAnswer, CallFailure>) -> Self {
         let (answer, status, message) = match result {

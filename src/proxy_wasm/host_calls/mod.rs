@@ -9,6 +9,7 @@ mod calls;
 mod contexts;
 mod foreign_function;
 mod grpc;
+mod grpc_service;
 mod header_maps;
 mod http_call;
 mod local_response;

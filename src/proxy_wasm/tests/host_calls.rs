@@ -52,6 +52,11 @@ const TABLE: &[(&str, &[Arg])] = &[
     ("proxy_http_call", &[In(b"service"), In(REQUEST), In(b"body"), In(PAIRS), Number(100), Out(4)]),
     ("proxy_dispatch_http_call", &[In(b"service"), In(REQUEST), In(b"body"), In(PAIRS), Number(0), Out(4)]),
     ("proxy_get_status", &[Out(4), Out(4), Out(4)]),
+    (
+        "proxy_grpc_call",
+        &[In(b"service"), In(b"pkg.Service"), In(b"Method"), In(PAIRS), In(b"message"), Number(100), Out(4)],
+    ),
+    ("proxy_grpc_stream", &[In(b"service"), In(b"pkg.Service"), In(b"Method"), In(PAIRS), Out(4)]),
     ("proxy_get_property", &[In(b"request\0path"), Out(4), Out(4)]),
     ("proxy_set_property", &[In(b"name"), In(b"value")]),
     ("proxy_call_foreign_function", &[In(b"compress"), In(b"hello"), Out(4), Out(4)]),
@@ -69,7 +74,7 @@ const TABLE: &[(&str, &[Arg])] = &[
 ];
 
 /// Those that answer something else, or need more than a stream; other files of this folder have them.
-const ELSEWHERE: &[&str] = &["proxy_done"];
+const ELSEWHERE: &[&str] = &["proxy_done", "proxy_grpc_send", "proxy_grpc_cancel", "proxy_grpc_close"];
 
 const READ_AT: u32 = 0x1000;
 const WRITE_AT: u32 = 0x100;

@@ -7,6 +7,7 @@ mod body_callbacks;
 mod buffers;
 mod contexts;
 mod foreign_function;
+mod grpc;
 mod header_callbacks;
 mod host_calls;
 mod http_call;
