@@ -126,7 +126,7 @@ $came = $calls->ask("stream s $to test.Echo Bidi; send s one; \@s:message cancel
 is_deeply(events($came), ['initial', 'message one', 'cancelled'], 'a stream that is cancelled has no more callbacks');
 $grpc->wait_for('all', 'cancelled', $cancelled + 1);
 pass('and the server hears of it');
-$came = $calls->ask("stream s $to test.Echo Bidi; send s one end; \@s:close send s two; answer 200");
+$came = $calls->ask("stream s $to test.Echo Bidi; send s one end; \@s:close call b 127.0.0.1:@{[ $peer->port ]} GET /status/200; \@b send s two; answer 200");
 is((grep { $_->{kind} eq 'not-sent' } @{ $came->{events} })[0]{body}, 'NotFound', 'to a stream that has ended nothing can be sent');
 $came = $calls->ask("grpc a $to test.Echo Unary body:x h:x-delay=100; send a more; answer 200");
 is_deeply([map { $_->{kind} } @{ $came->{events} }], [qw( not-sent grpc )], 'nor to a call');

@@ -12,9 +12,9 @@ set -euo pipefail
 rust=(bodies calls conformance headers lifecycle probe shared ticker)
 go=(bodies calls headers ticker)
 # The examples of the SDKs, written anew: t/guests/LANGUAGE/examples.
-rust_examples=(envoy_filter_metadata hello_world http_body http_config http_headers)
-go_examples=(foreign_call_on_tick helloworld http_body http_body_chunk http_headers http_routing json_validation metrics
-    postpone_requests properties shared_data shared_queue_receiver shared_queue_sender vm_plugin_configuration)
+rust_examples=(envoy_filter_metadata grpc_auth_random hello_world http_auth_random http_body http_config http_headers)
+go_examples=(dispatch_call_on_tick foreign_call_on_tick helloworld http_auth_random http_body http_body_chunk http_headers
+    http_routing json_validation metrics multiple_dispatches postpone_requests properties shared_data shared_queue_receiver shared_queue_sender vm_plugin_configuration)
 assemblyscript=(bodies calls headers)
 
 # Pinned: what is fetched, and what the module taken from it must be.

@@ -13,12 +13,14 @@ Methods of the service test.Echo:
     Bidi        answers each message with itself, "end" at the end of the client's
     Collect     answers with all messages joined by "+"
     Silent      never answers
+    Count       answers the calls to it with status 0, 1, 2 and so on
 
 Metadata of the request that begin with `x-echo-` come back as `x-initial-` and as `x-trailing-`.
 """
 
 import collections
 import concurrent.futures
+import itertools
 import json
 import os
 import sys
@@ -30,6 +32,7 @@ import grpc
 
 COUNTS = collections.defaultdict(collections.Counter)
 LOCK = threading.Lock()
+NUMBERS = itertools.count()
 
 
 def count(counter):
@@ -119,6 +122,14 @@ def silent(message, context):
     return b""
 
 
+def counting(message, context):
+    begin(context)
+    number = next(NUMBERS) % 17
+    if number:
+        context.abort(next(code for code in grpc.StatusCode if code.value[0] == number), f"number {number}")
+    return b""
+
+
 def main():
     server = grpc.server(
         concurrent.futures.ThreadPoolExecutor(32),
@@ -129,6 +140,7 @@ def main():
         "Stream": grpc.unary_stream_rpc_method_handler(stream),
         "Bidi": grpc.stream_stream_rpc_method_handler(bidi),
         "Collect": grpc.stream_unary_rpc_method_handler(collect),
+        "Count": grpc.unary_unary_rpc_method_handler(counting),
         "Silent": grpc.unary_unary_rpc_method_handler(silent),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", handlers),))
