@@ -108,7 +108,7 @@ my ($initial, $trailing) = map { my $kind = $_; grep { $_->{kind} eq $kind } @{ 
 is_deeply([map { $initial->{headers}{"x-initial-$_"} } qw( a b )], [1, 2], 'with initial metadata');
 is_deeply([map { $trailing->{trailers}{"x-trailing-$_"} } qw( a b )], [1, 2], 'and trailing ones');
 is($initial->{counts}[0], scalar @{ $initial->{raw_headers} }, 'as many as the callback says');
-$came = $calls->ask("stream s $to test.Echo Bidi; send s one; \@s:message send s two; \@s:message close s; answer 200");
+$came = $calls->ask("stream s $to test.Echo Bidi; send s one; \@s:message#1 send s two; \@s:message#1 close s; answer 200");
 is_deeply([grep {/^message/} @{ events($came) }], ['message one', 'message two', 'message end'], 'messages from the callback of a message; close ends our side')
     or diag(explain(events($came)));
 $came = $calls->ask("stream s $to test.Echo Collect; " . CORE::join('', map {"send s m$_; "} 1 .. 50) . 'finish s; answer 200');
@@ -122,7 +122,7 @@ is_deeply(events($came)->[-1], 'close 12', 'an unknown method');
 $came = $calls->ask("stream s dead test.Echo Bidi; send s one; answer 200");
 is_deeply(events($came), ['close 14'], 'a service that is not there');
 my $cancelled = $grpc->stats('all')->{cancelled};
-$came = $calls->ask("stream s $to test.Echo Bidi; send s one; \@s:message cancel s; answer 200");
+$came = $calls->ask("stream s $to test.Echo Bidi; send s one; \@s:message#1 cancel s; answer 200");
 is_deeply(events($came), ['initial', 'message one', 'cancelled'], 'a stream that is cancelled has no more callbacks');
 $grpc->wait_for('all', 'cancelled', $cancelled + 1);
 pass('and the server hears of it');

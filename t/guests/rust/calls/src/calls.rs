@@ -30,6 +30,8 @@ pub struct Calls {
     /// The numbers of all, by name: also of those that have ended.
     tokens: HashMap<String, u32>,
     events: Vec<Event>,
+    /// How often each callback has run.
+    runs: HashMap<String, u32>,
     pub wait: Option<Wait>,
     pub fails: bool,
 }
@@ -84,7 +86,10 @@ impl Calls {
     /// Runs the statements for a callback. `direction`: what `wait` is about there.
     pub fn run(&mut self, place: &str, direction: Wait) {
         let statements = self.statements.clone();
-        for statement in statements.iter().filter(|statement| statement.place == place) {
+        let runs = self.runs.entry(place.to_owned()).or_default();
+        *runs += 1;
+        let numbered = format!("{place}#{runs}");
+        for statement in statements.iter().filter(|statement| statement.place == place || statement.place == numbered) {
             self.run_one(statement, direction);
         }
     }
