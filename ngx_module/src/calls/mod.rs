@@ -3,6 +3,7 @@
 //! that are about no request, from which the guest chooses its own.
 
 mod conf;
+mod grpc;
 mod http;
 
 use std::collections::HashMap;
@@ -58,6 +59,17 @@ impl Calls {
                     let id = call.id;
                     self.run(id, None, http::run(owner.clone(), call));
                 }
+                CallCommand::Grpc(call) => {
+                    let id = call.id;
+                    let feed = grpc::feed(&call);
+                    self.run(id, feed.clone(), grpc::run(owner.clone(), call, feed));
+                }
+                CallCommand::GrpcSend { call, message, is_end } => {
+                    if let Some(feed) = self.0.get(&call).and_then(|running| running.feed.as_ref()) {
+                        grpc::send(feed, message, is_end);
+                    }
+                }
+                CallCommand::GrpcCancel(call) => drop(self.0.remove(&call)),
                 _ => {}
             }
         }

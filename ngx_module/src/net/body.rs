@@ -24,8 +24,9 @@ pub struct Queue {
     pieces: VecDeque<Bytes>,
     is_ended: bool,
     waker: Option<Waker>,
-    /// Bytes that have left the queue since somebody looked.
-    taken: usize,
+    /// Sizes of the pieces that have left the queue since somebody looked, who is woken when there are some.
+    taken: Vec<usize>,
+    watcher: Option<Waker>,
 }
 
 impl Queue {
@@ -41,8 +42,11 @@ impl Queue {
         self.wake();
     }
 
-    /// How many bytes have been sent since the last time.
-    pub fn take_sent(&mut self) -> usize {
+    /// The sizes of what has been sent since the last time. The waker hears of the next ones.
+    pub fn take_sent(&mut self, watcher: &Waker) -> Vec<usize> {
+        if !self.watcher.as_ref().is_some_and(|known| known.will_wake(watcher)) {
+            self.watcher = Some(watcher.clone());
+        }
         std::mem::take(&mut self.taken)
     }
 
@@ -80,7 +84,10 @@ impl Body for Outgoing {
                 let mut queue = queue.borrow_mut();
                 match queue.pieces.pop_front() {
                     Some(piece) => {
-                        queue.taken += piece.len();
+                        queue.taken.push(piece.len());
+                        if let Some(watcher) = queue.watcher.take() {
+                            watcher.wake();
+                        }
                         Poll::Ready(Some(Ok(Frame::data(piece))))
                     }
                     None if queue.is_ended => Poll::Ready(None),
