@@ -123,8 +123,10 @@ pub struct RedisCall {
     pub password: Vec<u8>,
     /// The database to choose first.
     pub database: Option<u32>,
-    /// The command, in Redis' own format.
+    /// The command, in Redis' own format: one, with one reply.
     pub query: Vec<u8>,
+    /// It wants a connection for itself, that nobody uses afterwards. See [`crate::redis::Usage`].
+    pub exclusive: bool,
     /// When to give up.
     pub timeout: Duration,
 }

@@ -97,6 +97,24 @@ impl Vm {
         self.state.calls.sent(id, len);
     }
 
+    /// Ends a Redis command with its reply, in Redis' own format: runs on_redis_call_response.
+    pub fn on_redis_reply(
+        &mut self,
+        id: CallId,
+        result: Result<Vec<u8>, CallFailure>,
+        host: &mut dyn Host,
+    ) -> Result<(), CallError> {
+        /// Higress' `RedisStatus`.
+        const NETWORK_ERROR: u32 = 1;
+        let Some(call) = self.state.calls.remove_kind(id, Kind::Redis) else { return Ok(()) };
+        let (status, size) = match &result {
+            Ok(reply) => (0, number(reply.len())),
+            Err(_) => (NETWORK_ERROR, 0),
+        };
+        let args = [call.root.0, id.0, status, size];
+        self.tell(Callback::OnRedisCallResponse, call.root, &args, Shown::redis(result), host)
+    }
+
     fn metadata(
         &mut self,
         callback: Callback,

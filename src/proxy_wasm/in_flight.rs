@@ -22,6 +22,8 @@ pub(super) enum Kind {
         /// The guest has said all.
         half_closed: bool,
     },
+    /// `proxy_redis_call`.
+    Redis,
 }
 
 /// What the host keeps for a message of a stream beside its bytes: messages may be empty, and as many as the guest likes.
@@ -243,6 +245,15 @@ impl Shown {
     /// The end of a gRPC call or stream.
     pub fn closed(status: u32, message: Vec<u8>) -> Self {
         Shown { status, message, ..Shown::default() }
+    }
+
+    /// The result of a Redis command.
+    pub fn redis(result: Result<Vec<u8>, CallFailure>) -> Self {
+        let (reply, status, message) = match result {
+            Ok(reply) => (reply, 0, Vec::new()),
+            Err(failure) => (Vec::new(), BROKEN_CONNECTION, failure.reason.into_bytes()),
+        };
+        Shown { buffer: Some((BufferType::RedisReply, reply)), status, message, ..Shown::default() }
     }
 
     /// The result of an HTTP call. A failed one has empty maps and an empty body: SDKs end a guest that finds none.

@@ -18,6 +18,7 @@ mod host_calls;
 mod in_flight;
 mod module;
 mod pairs;
+mod redis_services;
 #[cfg(test)]
 pub(crate) mod tests;
 mod types;

@@ -15,6 +15,7 @@ use super::host::{Host, StreamToken};
 use super::host_calls::Dispatch;
 use super::in_flight::Calls;
 use super::module::Module;
+use super::redis_services::RedisServices;
 use super::types::{AbiVersion, Action, LogLevel};
 use crate::vm::{Instance, InstanceLimits, Trap};
 use crate::wasi::Output;
@@ -146,8 +147,7 @@ impl Vm {
         let id = self.state.contexts.insert(Context::Root(config));
         let result = self.start_root(id, vm_size, size, host);
         if result.is_err() {
-            self.state.contexts.remove(id);
-            self.state.calls.forget_root(id);
+            self.forget_root(id);
         }
         result.map(|()| id)
     }
@@ -291,10 +291,15 @@ impl Vm {
     pub fn end_root(&mut self, id: ContextId, host: &mut dyn Host) -> Result<(), CallError> {
         self.call(Callback::OnDone, id, &[id.0], host)?;
         self.call(Callback::OnDelete, id, &[id.0], host)?;
+        self.forget_root(id);
+        Ok(())
+    }
+
+    fn forget_root(&mut self, id: ContextId) {
         self.state.contexts.remove(id);
         self.state.foreign.forget(id);
         self.state.calls.forget_root(id);
-        Ok(())
+        self.state.redis.forget(id);
     }
 
     /// Whether a callback has trapped, so that the VM must be replaced.
@@ -391,6 +396,8 @@ pub(crate) struct State {
     pub(super) foreign: foreign::Kept,
     /// Calls to other services.
     pub(super) calls: Calls,
+    /// Redis services, as guests have set them up.
+    pub(super) redis: RedisServices,
     config: VmConfig,
     abi: AbiVersion,
     allocator: Callback,
@@ -418,6 +425,7 @@ impl State {
             output: Output::default(),
             foreign: foreign::Kept::default(),
             calls: Calls::new(config.max_calls, config.limits.memory),
+            redis: RedisServices::default(),
             config,
             abi,
             allocator,

@@ -199,7 +199,7 @@ fn cancel(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let [id] = args(raw);
     match kind(call, CallId(id))? {
         Kind::GrpcCall | Kind::GrpcStream { .. } => call.state.calls.cancel(CallId(id)),
-        Kind::Http => return Err(Status::BadArgument.into()),
+        Kind::Http | Kind::Redis => return Err(Status::BadArgument.into()),
     }
     Ok(())
 }
@@ -211,7 +211,7 @@ fn close(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
         Kind::GrpcCall => call.state.calls.cancel(CallId(id)),
         Kind::GrpcStream { half_closed: false } => call.state.calls.send(CallId(id), None, true),
         Kind::GrpcStream { half_closed: true } => {}
-        Kind::Http => return Err(Status::BadArgument.into()),
+        Kind::Http | Kind::Redis => return Err(Status::BadArgument.into()),
     }
     Ok(())
 }

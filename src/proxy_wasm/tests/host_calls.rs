@@ -57,6 +57,8 @@ const TABLE: &[(&str, &[Arg])] = &[
         &[In(b"service"), In(b"pkg.Service"), In(b"Method"), In(PAIRS), In(b"message"), Number(100), Out(4)],
     ),
     ("proxy_grpc_stream", &[In(b"service"), In(b"pkg.Service"), In(b"Method"), In(PAIRS), Out(4)]),
+    ("proxy_redis_init", &[In(b"service?db=1"), In(b"user"), In(b"password"), Number(100)]),
+    ("proxy_redis_call", &[In(b"service"), In(b"*1\r\n$4\r\nPING\r\n"), Out(4)]),
     ("proxy_get_property", &[In(b"request\0path"), Out(4), Out(4)]),
     ("proxy_set_property", &[In(b"name"), In(b"value")]),
     ("proxy_call_foreign_function", &[In(b"compress"), In(b"hello"), Out(4), Out(4)]),

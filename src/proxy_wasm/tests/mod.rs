@@ -17,6 +17,7 @@ mod maps;
 mod metrics;
 mod module_checks;
 mod properties;
+mod redis;
 mod runtime;
 mod shared_data;
 mod shared_queue;
