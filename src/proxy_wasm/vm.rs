@@ -3,7 +3,7 @@
 //! `ngx_module` owns one [`Vm`] for each filter and worker, and one for each module that Lua loaded. A callback that
 //! traps ends the VM: guest memory may be half-written then, so nothing runs in it any more.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -407,7 +407,6 @@ pub(crate) struct State {
     tick_periods: Vec<(ContextId, u32)>,
     registered_queues: Vec<(ContextId, u32)>,
     scratch: Vec<u8>,
-    said: HashSet<&'static str>,
     /// When it was complained about what last, in nanoseconds.
     complaints: HashMap<&'static str, u64>,
 }
@@ -435,7 +434,6 @@ impl State {
             tick_periods: Vec::new(),
             registered_queues: Vec::new(),
             scratch: Vec::new(),
-            said: HashSet::new(),
             complaints: HashMap::new(),
         }
     }
@@ -507,11 +505,6 @@ impl State {
             self.complaints.insert(subject, now);
         }
         is_due
-    }
-
-    /// Whether `what` has not been said yet.
-    pub(super) fn first_time(&mut self, what: &'static str) -> bool {
-        self.said.insert(what)
     }
 
     /// An empty buffer for a value on its way to the guest.

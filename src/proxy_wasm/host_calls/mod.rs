@@ -52,8 +52,6 @@ pub(crate) enum Run {
     Wasi(fn(&mut HostCall<'_>, &[u64]) -> Result<(), wasi::Errno>),
     /// Answers a plain value, or nothing.
     Value(fn(&mut HostCall<'_>, &[u64]) -> Result<u64, Trap>),
-    /// Part of the ABI, not of this host yet: answers Unimplemented, and is named in the log once.
-    Unimplemented,
 }
 
 /// Why a host function does not answer Ok.
@@ -187,14 +185,6 @@ impl HostFunctions for Dispatch<'_> {
                 Err(errno) => Ok(errno as u64),
             },
             Run::Value(run) => run(&mut call, args),
-            Run::Unimplemented => {
-                if call.state.first_time(row.name) {
-                    let message =
-                        format!("host call {} is not implemented and answers Unimplemented; said once", row.name);
-                    call.host.log(LogLevel::Warn, message.as_bytes());
-                }
-                Ok(Status::Unimplemented as u64)
-            }
         }
     }
 }

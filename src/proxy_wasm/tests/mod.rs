@@ -25,4 +25,3 @@ mod start;
 mod streams;
 mod time;
 mod traps;
-mod unimplemented;
