@@ -32,11 +32,11 @@ sub hold {
     my ($path, %option) = @_;
     $held++;
     my $client = RawClient->new($nginx->port);
-    my $words = $option{words} // "call a $target GET /together/2/held$held; answer 200";
+    my $words = $option{words} // "call a $target GET /together/2/body/$held; answer 200";
     $client->send("GET $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\nx-calls: $words\r\n\r\n");
     return $client;
 }
-sub release { HTTP::Tiny->new->get("http://$target/together/2/held$held") }
+sub release { HTTP::Tiny->new->get("http://$target/together/2/body/$held") }
 sub arrived {
     my $before = shift;
     $nginx->wait_for('the call', sub { ($peer->stats('plain')->{requests} // 0) > $before });
@@ -45,7 +45,7 @@ sub requests { return $peer->stats('plain')->{requests} // 0 }
 
 # The client leaves.
 my $before = requests();
-my $client = hold('/as', words => "$target GET /together/2/held1");
+my $client = hold('/as', words => "$target GET /together/2/body/1");
 arrived($before);
 $client->close;
 $nginx->wait_for('the end of the request', sub { $nginx->read('logs/access.log') =~ m{"GET /as HTTP/1\.1" 499} });
@@ -104,12 +104,12 @@ $nginx->wait_for('its end', sub { !kill 0, $worker });
 
 # Calls at the start: of the workers, not of who only looks whether the filter starts.
 $before = requests();
-$calls->configure(%part, server => "location /start { proxy_wasm calls '\@configure call a $target GET /status/200'; return 200 ok; }");
+$calls->configure(%part, server => "location /start { proxy_wasm calls '\@configure call a $target GET /status/207'; return 200 ok; }");
 my ($ok) = $nginx->test;
 ok($ok, 'a filter that calls when it starts');
 $nginx->signal('HUP');
 ($worker) = $nginx->workers;
-$nginx->wait_for('the answer', sub { $nginx->log =~ /a response: \d+\/10\/0 200/ });
+$nginx->wait_for('the answer', sub { $nginx->log =~ /a response: \d+\/10\/0 207/ });
 is(requests() - $before, 1, 'does so in the worker alone');
 
 # The end.

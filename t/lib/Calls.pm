@@ -134,7 +134,7 @@ sub fails {
 
 sub metric {
     my ($self, $name) = @_;
-    my ($value) = $self->{nginx}->get('/metrics')->{content} =~ /^\w+\{name="$name"\} (\d+)$/m;
+    my ($value) = $self->{nginx}->get('/metrics')->{content} =~ /^$name (\d+)$/m;
     return $value // 0;
 }
 

@@ -232,8 +232,8 @@ class Connection:
             self.plain(b"closing")
             raise Ended
         elif kind == "extra":
-            self.plain(b"enough")
-            self.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ntoo much\n")
+            more = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ntoo much\n"
+            self.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nenough" + more)
         elif kind == "slow":
             pause, _, count = rest.partition("/")
 

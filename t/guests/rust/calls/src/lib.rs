@@ -177,7 +177,9 @@ impl Context for Stream {
     call_callbacks!();
 
     fn on_done(&mut self) -> bool {
-        matches!(self.callback("done", Wait::Done), Action::Continue)
+        self.callback("done", Wait::Done);
+        // Streams that have ended before their calls do not wait for them, unless told to.
+        !matches!(self.calls.borrow().wait, Some(Wait::Done))
     }
 }
 
