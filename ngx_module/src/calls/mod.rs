@@ -5,6 +5,7 @@
 mod conf;
 mod grpc;
 mod http;
+mod redis;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -70,7 +71,10 @@ impl Calls {
                     }
                 }
                 CallCommand::GrpcCancel(call) => drop(self.0.remove(&call)),
-                _ => {}
+                CallCommand::Redis(call) => {
+                    let id = call.id;
+                    self.run(id, None, redis::run(owner.clone(), call));
+                }
             }
         }
     }

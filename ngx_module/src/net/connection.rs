@@ -2,12 +2,13 @@
 //! `tls.rs` has them encrypted.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use nginx_sys::{
     ngx_close_connection, ngx_connection_t, ngx_destroy_pool, ngx_event_t, ngx_handle_read_event,
     ngx_handle_write_event,
@@ -80,6 +81,24 @@ impl Connection {
             shared.take_events();
         }
         Connection(shared)
+    }
+
+    /// Sends all of `bytes`.
+    pub async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let sent = poll_fn(|cx| Pin::new(&mut *self).poll_write(cx, bytes)).await?;
+            bytes = &bytes[sent..];
+        }
+        Ok(())
+    }
+
+    /// Appends what has come to `bytes`, and says how much that is; 0 is the end.
+    pub async fn read_some(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        let mut room = [0; 4096];
+        let mut buffer = ReadBuf::new(&mut room);
+        poll_fn(|cx| Pin::new(&mut *self).poll_read(cx, buffer.unfilled())).await?;
+        bytes.extend_from_slice(buffer.filled());
+        Ok(buffer.filled().len())
     }
 
     /// For those that want to say whether it is idle.

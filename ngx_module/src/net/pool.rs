@@ -26,14 +26,14 @@ pub struct Key {
 }
 
 /// What a connection speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// HTTP, whichever version was agreed upon.
     Http,
     /// HTTP/2, and nothing else.
     Http2,
-    /// Redis, after a log-in with this hash of name, password and database.
-    Redis(u64),
+    /// Redis, after this log-in.
+    Redis { username: Vec<u8>, password: Vec<u8>, database: Option<u32> },
 }
 
 /// An idle connection.

@@ -1,0 +1,118 @@
+//! `proxy_redis_call`: one command, and its reply as it came. `ngx_wasm::redis` knows where a reply ends.
+
+use std::rc::Rc;
+
+use ngx_wasm::net::target::Target;
+use ngx_wasm::proxy_wasm::{CallFailure, RedisCall};
+use ngx_wasm::redis::{Scanner, auth, error_of, select};
+
+use super::{Owner, at_exit, subject};
+use crate::net::balancer::Subject;
+use crate::net::connection::Connection;
+use crate::net::http::{Place, Servers, Service};
+use crate::net::pool::{self, Key, Kind};
+use crate::net::timer;
+
+const PORT: u16 = 6379;
+
+/// Runs a call to its end.
+pub fn run(owner: Owner, call: RedisCall) -> impl Future<Output = ()> + 'static {
+    // The request that the call was made for is there now, and perhaps not later.
+    let subject = subject(call.stream, "", &hyper::HeaderMap::new());
+    async move {
+        let (id, time, exit) = (call.id, call.timeout, at_exit(call.stream));
+        let outcome = match timer::timeout(time, exit, reply(&owner, &call, &subject)).await {
+            Ok(outcome) => outcome,
+            Err(timer::Elapsed) => Err(format!("no answer within {} ms", time.as_millis())),
+        };
+        let outcome = outcome.map_err(|reason| CallFailure { reason });
+        if let Err(failure) = &outcome {
+            owner.complain(id, &call.target, failure);
+        }
+        owner.deliver(|vm, host| vm.on_redis_reply(id, outcome, host));
+        owner.forget(id);
+    }
+}
+
+async fn reply(owner: &Owner, call: &RedisCall, subject: &Subject) -> Result<Vec<u8>, String> {
+    let mut service = owner.service(&call.target, b"", false, false)?;
+    if let Place::Target(Target::Host { port, .. }) = &mut service.place {
+        port.get_or_insert(PORT);
+    }
+    let service = Rc::new(service);
+    let mut servers = Servers::find(&service, subject).await?;
+    let mut reason = "the service has no address".to_owned();
+    while let Some(address) = servers.next()? {
+        let key = Key {
+            kind: Kind::Redis {
+                username: call.username.clone(),
+                password: call.password.clone(),
+                database: call.database,
+            },
+            ..service.key(&address)
+        };
+        let kept = if call.exclusive { None } else { pool::take_raw(&key) };
+        let opened = match kept {
+            Some(kept) => Ok(kept),
+            None => enter(&service, &address, call).await.map(|connection| (connection, 0)),
+        };
+        let (mut connection, uses) = match opened {
+            Ok(opened) => opened,
+            Err(why) => {
+                servers.report(true);
+                reason = why;
+                continue;
+            }
+        };
+        // A command that may have been carried out is not sent again.
+        return match exchange(&mut connection, &call.query, service.settings.response_buffer).await {
+            Ok((reply, is_over)) => {
+                servers.report(false);
+                if is_over && !call.exclusive {
+                    pool::put_raw(key, connection, uses + 1, &service.settings);
+                }
+                Ok(reply)
+            }
+            Err(why) => {
+                servers.report(true);
+                Err(format!("{address}: {why}"))
+            }
+        };
+    }
+    Err(reason)
+}
+
+/// A new connection, as the user and in the database that the call wants.
+async fn enter(service: &Service, address: &crate::net::address::Address, call: &RedisCall) -> Result<Connection, String> {
+    let (mut connection, _) = service.open(address, false).await?;
+    let commands = [
+        ("AUTH", auth(&call.username, &call.password)),
+        ("SELECT", call.database.map(select)),
+    ];
+    for (name, command) in commands {
+        let Some(command) = command else { continue };
+        let answered = exchange(&mut connection, &command, service.settings.response_buffer).await;
+        let (reply, _) = answered.map_err(|why| format!("{address}: {name}: {why}"))?;
+        if let Some(error) = error_of(&reply) {
+            return Err(format!("{address}: {name}: {}", String::from_utf8_lossy(error)));
+        }
+    }
+    Ok(connection)
+}
+
+/// Sends a command and reads its reply, and whether nothing came behind it.
+async fn exchange(connection: &mut Connection, command: &[u8], limit: usize) -> Result<(Vec<u8>, bool), String> {
+    connection.write_all(command).await.map_err(|err| err.to_string())?;
+    let mut scanner = Scanner::new(limit);
+    let mut bytes = Vec::new();
+    loop {
+        if connection.read_some(&mut bytes).await.map_err(|err| err.to_string())? == 0 {
+            return Err("the connection was closed before the reply".into());
+        }
+        if let Some(len) = scanner.scan(&bytes).map_err(|err| err.to_string())? {
+            let is_over = bytes.len() == len;
+            bytes.truncate(len);
+            return Ok((bytes, is_over));
+        }
+    }
+}
