@@ -90,6 +90,14 @@ impl<'a> RequestHost<'a> {
         (!self.request.is_null()).then_some(self.request)
     }
 
+    /// A request that has ended, or was never there, is no failure of the guest's; see [`Host::send_local_response`].
+    fn request_or_warn(&mut self, what: &str) -> Option<*mut Request> {
+        if self.request.is_null() {
+            self.log(LogLevel::Warn, format!("{what} has no effect: there is no request, or it has ended").as_bytes());
+        }
+        self.request()
+    }
+
     fn r(&self) -> Option<*mut ngx_http_request_t> {
         // SAFETY: `select` accepts only live requests.
         self.request().map(|request| unsafe { (*request).r })
@@ -452,7 +460,7 @@ impl Host for RequestHost<'_> {
     }
 
     fn send_local_response(&mut self, response: LocalResponse) -> Result<(), Status> {
-        let request = self.request().ok_or(Status::BadArgument)?;
+        let Some(request) = self.request_or_warn("a local response") else { return Ok(()) };
         // SAFETY: the request is live.
         unsafe {
             if (*request).answered || (*request).local_response.is_some() || (*request).logging {
@@ -465,12 +473,12 @@ impl Host for RequestHost<'_> {
     }
 
     fn continue_stream(&mut self, stream: StreamType) -> Result<(), Status> {
-        let request = self.request().ok_or(Status::BadArgument)?;
         let direction = match stream {
             StreamType::Request => Direction::Request,
             StreamType::Response => Direction::Response,
             StreamType::Downstream | StreamType::Upstream => return Err(Status::BadArgument),
         };
+        let Some(request) = self.request_or_warn("continue_stream") else { return Ok(()) };
         // SAFETY: the request is live.
         unsafe {
             if self.filter == LUA {
@@ -496,11 +504,12 @@ impl Host for RequestHost<'_> {
     }
 
     fn close_stream(&mut self, stream: StreamType) -> Result<(), Status> {
-        let request = self.request().ok_or(Status::BadArgument)?;
-        match stream {
+        if matches!(stream, StreamType::Downstream | StreamType::Upstream) {
+            return Err(Status::BadArgument);
+        }
+        if let Some(request) = self.request_or_warn("close_stream") {
             // SAFETY: the request is live.
-            StreamType::Request | StreamType::Response => unsafe { (*request).closed = true },
-            StreamType::Downstream | StreamType::Upstream => return Err(Status::BadArgument),
+            unsafe { (*request).closed = true };
         }
         Ok(())
     }

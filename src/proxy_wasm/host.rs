@@ -119,16 +119,17 @@ pub trait Host {
         Err(Status::NotFound)
     }
 
-    /// Answers the request; takes effect after the callback. A second one is ignored.
+    /// Answers the request; takes effect after the callback. A second one is ignored. So is one without a stream, as in Envoy:
+    /// the stream may end while the guest waits for something, and any status but Ok would end Rust guests.
     fn send_local_response(&mut self, response: LocalResponse) -> Result<(), Status> {
         let _ = response;
-        Err(Status::BadArgument)
+        Ok(())
     }
 
-    /// Resumes a paused direction; takes effect after the callback.
+    /// Resumes a paused direction; takes effect after the callback. Without a stream there is nothing to resume, see above.
     fn continue_stream(&mut self, stream: StreamType) -> Result<(), Status> {
         let _ = stream;
-        Err(Status::BadArgument)
+        Ok(())
     }
 
     /// What filters share across workers. A host without it answers Unimplemented to the calls that want it.
@@ -148,10 +149,10 @@ pub trait Host {
         false
     }
 
-    /// Ends the stream; takes effect after the callback.
+    /// Ends the stream, if there is one; takes effect after the callback.
     fn close_stream(&mut self, stream: StreamType) -> Result<(), Status> {
         let _ = stream;
-        Err(Status::BadArgument)
+        Ok(())
     }
 
     /// The location is to be chosen again, from the request as filters have left it. Without a request, or when it is too

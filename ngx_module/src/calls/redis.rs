@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use ngx_wasm::net::target::Target;
 use ngx_wasm::proxy_wasm::{CallFailure, RedisCall};
-use ngx_wasm::redis::{Scanner, auth, error_of, select};
+use ngx_wasm::redis::{ReplyError, Scanner, auth, error_of, select};
 
 use super::{Owner, at_exit, subject};
 use crate::net::balancer::Subject;
@@ -109,7 +109,11 @@ async fn exchange(connection: &mut Connection, command: &[u8], limit: usize) -> 
         if connection.read_some(&mut bytes).await.map_err(|err| err.to_string())? == 0 {
             return Err("the connection was closed before the reply".into());
         }
-        if let Some(len) = scanner.scan(&bytes).map_err(|err| err.to_string())? {
+        let scanned = scanner.scan(&bytes).map_err(|err| match err {
+            ReplyError::TooLarge(limit) => format!("the reply is larger than wasm_call_response_buffer ({limit} bytes)"),
+            other => other.to_string(),
+        })?;
+        if let Some(len) = scanned {
             let is_over = bytes.len() == len;
             bytes.truncate(len);
             return Ok((bytes, is_over));

@@ -38,14 +38,6 @@ DIFFERENCES = [
     ),
     Difference(
         CONTEXTS,
-        "`proxy_continue_stream`, `proxy_close_stream`, `proxy_send_local_response` of a root context without a stream",
-        "Ok",
-        "BadArgument",
-        "there is nothing to continue, to close or to answer",
-        [("starts: no stream", f"*: {verb} *", "0", "2") for verb in ("continue", "close", "answer")],
-    ),
-    Difference(
-        CONTEXTS,
         "A request that is refused before any filter runs",
         "makes contexts, and ends them",
         "makes none",
