@@ -94,14 +94,17 @@ def stream(message, context):
 
 def bidi(messages, context):
     metadata = begin(context)
+    whole = False
     try:
         for message in messages:
             count("messages")
             yield message
-    except grpc.RpcError:
-        count("cancelled")
-        raise
-    yield b"end"
+        yield b"end"
+        whole = True
+    finally:
+        # Whichever way the library stops a call whose client has gone.
+        if not whole:
+            count("cancelled")
     end(context, metadata)
 
 
