@@ -5,8 +5,8 @@ use std::ffi::{c_char, c_void};
 use std::ptr;
 
 use nginx_sys::{
-    NGX_CORE_MODULE, NGX_HTTP_MODULE, NGX_LOG_EMERG, ngx_conf_t, ngx_core_module_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t,
-    ngx_module_t, ngx_str_t,
+    NGX_CORE_MODULE, NGX_HTTP_MODULE, NGX_LOG_EMERG, ngx_conf_t, ngx_core_module_t, ngx_cycle_t, ngx_http_module_t,
+    ngx_int_t, ngx_module_t, ngx_str_t,
 };
 
 use crate::conf::{LocConf, MainConf};

@@ -9,8 +9,8 @@ use ngx_wasm::proxy_wasm::{Callback, ContextId, Vm};
 use crate::calls::{Calls, Owner, Who};
 use crate::conf::MainConf;
 use crate::host::RootHost;
-use crate::ticks::Ticks;
 use crate::request::Request;
+use crate::ticks::Ticks;
 use crate::{engine, log, phases, queue_ready, startup};
 
 /// A filter that does not start is tried again after this time, not for every request.

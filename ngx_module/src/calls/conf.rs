@@ -41,8 +41,7 @@ pub struct CallConf {
 }
 
 /// The words of `wasm_call_http_version`.
-pub const VERSIONS: [(&str, Version); 3] =
-    [("auto", Version::Auto), ("1.1", Version::Http1), ("2", Version::Http2)];
+pub const VERSIONS: [(&str, Version); 3] = [("auto", Version::Auto), ("1.1", Version::Http1), ("2", Version::Http2)];
 
 impl Default for CallConf {
     fn default() -> Self {

@@ -38,12 +38,27 @@ pub fn send(feed: &Feed, message: Option<Vec<u8>>, is_end: bool) {
     }
 }
 
+/// Gives up what is left of a stream's request when the call ends, by itself or because it is cancelled. Otherwise `hyper`
+/// would keep the request open for ever, waiting for more.
+struct Open(Option<Feed>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(feed) = &self.0 {
+            feed.borrow_mut().give_up();
+        }
+    }
+}
+
 /// Runs a call to its end.
 pub fn run(owner: Owner, call: GrpcCall, feed: Option<Feed>) -> impl Future<Output = ()> + 'static {
     // The request that the call was made for is there now, and perhaps not later.
     let path = call.request.uri().path_and_query().map_or("/", |path| path.as_str());
     let subject = subject(call.stream, path, call.request.headers());
+    // Before the call runs, so that one which never does is given up too.
+    let open = Open(feed.clone());
     async move {
+        let _open = open;
         let (id, target, timeout, exit) = (call.id, call.target.clone(), call.timeout, at_exit(call.stream));
         let sent = feed.clone();
         let mut running = pin!(attempt(&owner, call, feed, &subject));
@@ -103,7 +118,8 @@ async fn attempt(owner: &Owner, call: GrpcCall, feed: Option<Feed>, subject: &Su
     let service = owner.service(&call.target, authority, call.scheme == Scheme::Https, true).map_err(unavailable)?;
     let (mut parts, ()) = call.request.into_parts();
     // A name that no URI can have is one of a cluster; the other end hears nothing of those.
-    let host = HeaderValue::from_bytes(authority).ok().filter(|_| hyper::http::uri::Authority::try_from(authority).is_ok());
+    let host =
+        HeaderValue::from_bytes(authority).ok().filter(|_| hyper::http::uri::Authority::try_from(authority).is_ok());
     parts.headers.insert(header::HOST, host.unwrap_or(HeaderValue::from_static("localhost")));
     let is_stream = feed.is_some();
     let body = match (feed, call.message) {

@@ -83,12 +83,13 @@ async fn reply(owner: &Owner, call: &RedisCall, subject: &Subject) -> Result<Vec
 }
 
 /// A new connection, as the user and in the database that the call wants.
-async fn enter(service: &Service, address: &crate::net::address::Address, call: &RedisCall) -> Result<Connection, String> {
+async fn enter(
+    service: &Service,
+    address: &crate::net::address::Address,
+    call: &RedisCall,
+) -> Result<Connection, String> {
     let (mut connection, _) = service.open(address, false).await?;
-    let commands = [
-        ("AUTH", auth(&call.username, &call.password)),
-        ("SELECT", call.database.map(select)),
-    ];
+    let commands = [("AUTH", auth(&call.username, &call.password)), ("SELECT", call.database.map(select))];
     for (name, command) in commands {
         let Some(command) = command else { continue };
         let answered = exchange(&mut connection, &command, service.settings.response_buffer).await;

@@ -69,11 +69,7 @@ directive!(ssl_protocols, |directive, conf| {
     Ok(())
 });
 
-fn number(
-    directive: &Directive,
-    place: &mut usize,
-    range: std::ops::RangeInclusive<usize>,
-) -> Result<(), String> {
+fn number(directive: &Directive, place: &mut usize, range: std::ops::RangeInclusive<usize>) -> Result<(), String> {
     if *place != UNSET {
         return Err(directive.duplicate());
     }

@@ -10,10 +10,9 @@ use std::ptr;
 use nginx_sys::{
     NGX_HTTP_MODULE, NGX_PEER_FAILED, ngx_connection_t, ngx_create_pool, ngx_current_msec, ngx_cycle, ngx_destroy_pool,
     ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_max_module, ngx_http_module,
-    ngx_http_request_t, ngx_http_upstream_init_peer_pt,
-    ngx_http_upstream_main_conf_t, ngx_http_upstream_module, ngx_http_upstream_srv_conf_t, ngx_http_upstream_t,
-    ngx_http_variable_value_t, ngx_list_push, ngx_log_t, ngx_module_t, ngx_pcalloc, ngx_peer_connection_t,
-    ngx_pool_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
+    ngx_http_request_t, ngx_http_upstream_init_peer_pt, ngx_http_upstream_main_conf_t, ngx_http_upstream_module,
+    ngx_http_upstream_srv_conf_t, ngx_http_upstream_t, ngx_http_variable_value_t, ngx_list_push, ngx_log_t,
+    ngx_module_t, ngx_pcalloc, ngx_peer_connection_t, ngx_pool_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
 };
 
 use super::address::Address;

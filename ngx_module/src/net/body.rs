@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -23,6 +23,7 @@ pub enum Outgoing {
 pub struct Queue {
     pieces: VecDeque<Bytes>,
     is_ended: bool,
+    is_given_up: bool,
     waker: Option<Waker>,
     /// Sizes of the pieces that have left the queue since somebody looked, who is woken when there are some.
     taken: Vec<usize>,
@@ -39,6 +40,13 @@ impl Queue {
     /// Nothing follows.
     pub fn end(&mut self) {
         self.is_ended = true;
+        self.wake();
+    }
+
+    /// The call has ended before its request: what is left of that is not sent, and the other end hears of it.
+    pub fn give_up(&mut self) {
+        self.is_given_up = true;
+        self.pieces.clear();
         self.wake();
     }
 
@@ -67,18 +75,25 @@ impl Outgoing {
     }
 }
 
+/// A request whose call has ended before it.
+#[derive(Debug)]
+pub struct GivenUp;
+
+impl fmt::Display for GivenUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the call has ended before its request")
+    }
+}
+
+impl std::error::Error for GivenUp {}
+
 impl Body for Outgoing {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = GivenUp;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, GivenUp>>> {
         match &mut *self {
-            Outgoing::Whole(bytes, _) if !bytes.is_empty() => {
-                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
-            }
+            Outgoing::Whole(bytes, _) if !bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Outgoing::Whole(_, trailers) => Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers)))),
             Outgoing::Stream(queue) => {
                 let mut queue = queue.borrow_mut();
@@ -91,6 +106,7 @@ impl Body for Outgoing {
                         Poll::Ready(Some(Ok(Frame::data(piece))))
                     }
                     None if queue.is_ended => Poll::Ready(None),
+                    None if queue.is_given_up => Poll::Ready(Some(Err(GivenUp))),
                     None => {
                         queue.waker = Some(cx.waker().clone());
                         Poll::Pending

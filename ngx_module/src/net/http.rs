@@ -178,7 +178,8 @@ impl Service {
         let handle = connection.handle();
         if is_http2 || self.only_http2 {
             let handshake = http2::Builder::new(Local).max_header_list_size(HEADERS as u32).handshake(connection);
-            let (sender, driver) = handshake.await.map_err(|err| format!("HTTP/2 with {address}: {}", describe(&err)))?;
+            let (sender, driver) =
+                handshake.await.map_err(|err| format!("HTTP/2 with {address}: {}", describe(&err)))?;
             let shared = pool::put_shared(key.clone(), sender, handle, settings);
             executor::spawn(async move {
                 // The calls on it get the error too.

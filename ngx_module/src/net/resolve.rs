@@ -127,10 +127,7 @@ unsafe extern "C" fn on_answer(ctx: *mut ngx_resolver_ctx_t) {
         let Data(question, port) = *Box::from_raw((*ctx).data.cast::<Data>());
         let answer = if (*ctx).state == rc::OK && (*ctx).naddrs > 0 {
             let addresses = std::slice::from_raw_parts((*ctx).addrs, (*ctx).naddrs);
-            Ok(addresses
-                .iter()
-                .map(|found| Address::of(found.sockaddr, found.socklen).with_port(port))
-                .collect())
+            Ok(addresses.iter().map(|found| Address::of(found.sockaddr, found.socklen).with_port(port)).collect())
         } else {
             let reason = CStr::from_ptr(ngx_resolver_strerror((*ctx).state).cast()).to_string_lossy();
             let name = String::from_utf8_lossy((*ctx).name.as_bytes());

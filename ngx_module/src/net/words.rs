@@ -43,7 +43,8 @@ unsafe extern "C" fn keep(log: *mut ngx_log_t, _: ngx_uint_t, line: *mut u_char,
         let words = &*(*log).wdata.cast::<Words>();
         let line = String::from_utf8_lossy(std::slice::from_raw_parts(line, len));
         // "2026/01/31 12:00:00 [info] 17#17: message"
-        let message = line.split_once("] ").and_then(|(_, rest)| rest.split_once(": ")).map_or(&*line, |(_, rest)| rest);
+        let message =
+            line.split_once("] ").and_then(|(_, rest)| rest.split_once(": ")).map_or(&*line, |(_, rest)| rest);
         words.last.replace(Some(message.trim_end().to_owned()));
     });
 }

@@ -104,7 +104,13 @@ impl Functions {
     ///
     /// # Safety
     /// `c` is a connection with the handshake behind it, and `ssl` the library's structure of it.
-    pub unsafe fn verify(&self, c: *mut ngx_connection_t, ssl: *mut c_void, host: &str, is_ip: bool) -> Result<(), String> {
+    pub unsafe fn verify(
+        &self,
+        c: *mut ngx_connection_t,
+        ssl: *mut c_void,
+        host: &str,
+        is_ip: bool,
+    ) -> Result<(), String> {
         // SAFETY: see above. The library answers with constants; the certificate is a reference that must be given back.
         unsafe {
             let result = (self.SSL_get_verify_result)(ssl);
