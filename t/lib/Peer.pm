@@ -48,7 +48,7 @@ sub grpc {
     my $script = root() . '/tools/install-grpc.sh';
     chomp(my $folder = qx($script));
     return if $? != 0;
-    return $class->python({ PYTHONPATH => $folder }, 'grpc_service.py', @listeners);
+    return $class->python({ PYTHONPATH => $folder, GRPC_VERBOSITY => 'NONE' }, 'grpc_service.py', @listeners);
 }
 
 sub python {
