@@ -111,7 +111,9 @@ async fn exchange(connection: &mut Connection, command: &[u8], limit: usize) -> 
             return Err("the connection was closed before the reply".into());
         }
         let scanned = scanner.scan(&bytes).map_err(|err| match err {
-            ReplyError::TooLarge(limit) => format!("the reply is larger than wasm_call_response_buffer ({limit} bytes)"),
+            ReplyError::TooLarge(limit) => {
+                format!("the reply is larger than wasm_call_response_buffer ({limit} bytes)")
+            }
             other => other.to_string(),
         })?;
         if let Some(len) = scanned {
