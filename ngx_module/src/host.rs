@@ -91,9 +91,9 @@ impl<'a> RequestHost<'a> {
     }
 
     /// A request that has ended, or was never there, is no failure of the guest's; see [`Host::send_local_response`].
-    fn request_or_warn(&mut self, what: &str) -> Option<*mut Request> {
+    fn request_or_say(&mut self, what: &str) -> Option<*mut Request> {
         if self.request.is_null() {
-            self.log(LogLevel::Warn, format!("{what} has no effect: there is no request, or it has ended").as_bytes());
+            self.log(LogLevel::Info, format!("{what} has no effect: there is no request, or it has ended").as_bytes());
         }
         self.request()
     }
@@ -460,7 +460,7 @@ impl Host for RequestHost<'_> {
     }
 
     fn send_local_response(&mut self, response: LocalResponse) -> Result<(), Status> {
-        let Some(request) = self.request_or_warn("a local response") else { return Ok(()) };
+        let Some(request) = self.request_or_say("a local response") else { return Ok(()) };
         // SAFETY: the request is live.
         unsafe {
             if (*request).answered || (*request).local_response.is_some() || (*request).logging {
@@ -478,7 +478,7 @@ impl Host for RequestHost<'_> {
             StreamType::Response => Direction::Response,
             StreamType::Downstream | StreamType::Upstream => return Err(Status::BadArgument),
         };
-        let Some(request) = self.request_or_warn("continue_stream") else { return Ok(()) };
+        let Some(request) = self.request_or_say("continue_stream") else { return Ok(()) };
         // SAFETY: the request is live.
         unsafe {
             if self.filter == LUA {
@@ -507,7 +507,7 @@ impl Host for RequestHost<'_> {
         if matches!(stream, StreamType::Downstream | StreamType::Upstream) {
             return Err(Status::BadArgument);
         }
-        if let Some(request) = self.request_or_warn("close_stream") {
+        if let Some(request) = self.request_or_say("close_stream") {
             // SAFETY: the request is live.
             unsafe { (*request).closed = true };
         }

@@ -1,0 +1,150 @@
+"""bench/calls: CPU per request with one call to another service, measured by turns."""
+
+import argparse
+import http.client
+import os
+import statistics
+import sys
+
+from servers import LUA_MODULES, MODULE, ROOT, Case, Nginx, Wrk, cpu_ns, free_ports, memory_kib
+
+CONNECTIONS = 50
+# The first byte is an even number, as the Rust example wants it.
+ANSWER = "2 ok\\n"
+
+LUA = """
+    access_by_lua_block {
+        local service = ngx.socket.tcp()
+        service:settimeout(5000)
+        assert(service:connect("127.0.0.1", %d))
+        assert(service:send("GET /call HTTP/1.1\\r\\nHost: service\\r\\n\\r\\n"))
+        local line = assert(service:receive())
+        local status = line:match("^HTTP/1%%.1 (%%d+) ")
+        local headers = {}
+        while true do
+            line = assert(service:receive())
+            if line == "" then
+                break
+            end
+            local name, value = line:match("^([^:]+):%%s*(.-)%%s*$")
+            headers[name:lower()] = value
+        end
+        local body = assert(service:receive(tonumber(headers["content-length"])))
+        assert(service:setkeepalive(60000, 64))
+        if status ~= "200" or body == "" then
+            return ngx.exit(503)
+        end
+    }
+"""
+
+
+def cases(service_port):
+    """Plain nginx, which the others are compared with, and everything that calls."""
+    return [
+        Case("plain", "nginx alone, no call"),
+        Case("lua", "a cosocket in access_by_lua_block", modules=LUA_MODULES, http=LUA % service_port),
+        Case(
+            "wat",
+            "a filter written by hand",
+            modules=[MODULE],
+            guests=[("call", os.path.join(ROOT, "bench/guests/call.wat"))],
+            filters=["call"],
+        ),
+        Case(
+            "rust",
+            "a filter with the Rust SDK (example http_auth_random)",
+            modules=[MODULE],
+            guests=[("auth", os.path.join(ROOT, "build/guests/rust-example-http_auth_random.wasm"))],
+            filters=["auth 'service /call'"],
+        ),
+    ]
+
+
+def configure(nginx, case, service_port):
+    main = "".join(f"load_module {path};\n" for path in case.modules)
+    if case.guests:
+        main += "wasm {\n" + "".join(f"    module {name} {path};\n" for name, path in case.guests) + "}\n"
+    upstream = f"    upstream service {{ server 127.0.0.1:{service_port}; }}\n"
+    filters = "".join(f"        proxy_wasm {arguments};\n" for arguments in case.filters)
+    keep = "    wasm_call_keepalive 64;\n    wasm_call_keepalive_requests 1000000000;\n" if case.guests else ""
+    nginx.write(
+        main, upstream + keep, f'        location / {{\n{filters}{case.http}            empty_gif;\n        }}\n'
+    )
+
+
+def check(nginx):
+    connection = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=60)
+    connection.request("GET", "/")
+    response = connection.getresponse()
+    body = response.read()
+    connection.close()
+    if response.status != 200 or not body.startswith(b"GIF"):
+        sys.exit(f"{nginx.name}: not the response expected: {response.status} {body!r}")
+
+
+def slice_cost(nginx, seconds):
+    """Microseconds of the worker's CPU per request."""
+    before = cpu_ns(nginx.pid)
+    wrk = Wrk(nginx.url(""), CONNECTIONS, seconds)
+    used = cpu_ns(nginx.pid) - before
+    if wrk.problems or not wrk.requests:
+        sys.exit(f"{nginx.name}: {wrk.problems or 'no answers'}\n{wrk.output}")
+    return used / 1000 / wrk.requests
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--seconds", type=int, default=1)
+    parser.add_argument("--cases", default="")
+    arguments = parser.parse_args()
+
+    ports = free_ports(10)
+    service = Nginx("service", ports[-1])
+    service.write("", "", f'        location / {{ return 200 "{ANSWER}"; }}\n')
+    chosen = cases(service.port)
+    if arguments.cases:
+        names = arguments.cases.split(",")
+        chosen = [case for case in chosen if case.name in names]
+    servers = []
+    try:
+        service.start()
+        for case, port in zip(chosen, ports):
+            if case.missing():
+                sys.exit(f"case {case.name} cannot run here, there is no {' '.join(case.missing())}")
+            nginx = Nginx(case.name, port)
+            configure(nginx, case, service.port)
+            nginx.start()
+            check(nginx)
+            servers.append(nginx)
+        for nginx in servers:  # warm-up, not counted
+            slice_cost(nginx, arguments.seconds)
+        costs = {nginx.name: [] for nginx in servers}
+        for number in range(arguments.rounds):
+            for place in range(len(servers)):
+                nginx = servers[(place + number) % len(servers)]
+                costs[nginx.name].append(slice_cost(nginx, arguments.seconds))
+            print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
+        memory = {nginx.name: memory_kib(nginx.pid) for nginx in servers}
+        complaints = [(nginx.name, line) for nginx in servers for line in nginx.errors()]
+    finally:
+        for nginx in [*servers, service]:
+            nginx.stop()
+
+    base = costs[servers[0].name]
+    print(f"{os.environ['BENCH_NGINX_TITLE']}; one worker per case, {CONNECTIONS} kept-alive connections, "
+          f"median of {arguments.rounds} rounds of {arguments.seconds} s; microseconds of CPU per request")
+    print(f"  {'case':<8}{'median':>9}{'least':>9}{'added':>9}{'least added':>13}{'RSS, MiB':>10}")
+    for case in chosen:
+        own = costs[case.name]
+        added = statistics.median(one - two for one, two in zip(own, base))
+        print(f"  {case.name:<8}{statistics.median(own):>9.2f}{min(own):>9.2f}{added:>9.2f}{min(own) - min(base):>13.2f}"
+              f"{memory[case.name][0] / 1024:>10.1f}   {case.explanation}")
+    if complaints:
+        print("\nthe error logs have:")
+        for name, line in complaints[:20]:
+            print(f"  {name}: {line}")
+        sys.exit(1)
+
+
+main()
