@@ -75,6 +75,7 @@ $came = $calls->ask("grpc a 127.0.0.1:@{[ $peer->port('silent') ]} test.Echo Una
 is($came->{a}{status}, 4, 'so is one that says nothing');
 $came = $calls->ask("grpc a $to test.Echo Unary h:x-size=4097; grpc b $to test.Echo Unary h:x-size=4000; answer 200", path => '/small');
 cmp_ok($came->{a}{status}, '>', 0, 'wasm_call_response_buffer is for answers of gRPC, too');
+like($calls->failure($to), qr/wasm_call_response_buffer/, 'the log names it');
 is($came->{b}{counts}[1], 4000, 'and leaves the others alone');
 $came = $calls->ask("grpc a $to test.Echo Unary body:x times:20; answer 200");
 is_deeply([map { $came->{"a$_"}{body} } 1 .. 20], [('x') x 20], '20 at the same time');

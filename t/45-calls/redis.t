@@ -64,7 +64,9 @@ like(ask("call $to NONE")->[0], qr/^0 -ERR unknown command/, 'an error of Redis 
 is_deeply(ask("call $to DEL list; call $to RPUSH list a bb ccc; call $to LRANGE list 0 -1"),
     ['0 :0\r\n', '0 :3\r\n', '0 *3\r\n$1\r\na\r\n$2\r\nbb\r\n$3\r\nccc\r\n'], 'a list');
 is_deeply(ask("call $to EVAL return%20{1,{2,{3,'x'}},'y'} 0"), ['0 *3\r\n:1\r\n*2\r\n:2\r\n*2\r\n:3\r\n$1\r\nx\r\n$1\r\ny\r\n'], 'lists in lists');
-is_deeply(ask("raw $to PING%0d%0a"), ['0 +PONG\r\n'], 'a command in one line');
+is_deeply(ask("raw $to *1%0d%0a\$4%0d%0aPING%0d%0a"), ['0 +PONG\r\n'], 'a command as it goes over the wire');
+is_deeply([map { @{ ask("raw $to $_") } } 'PING%0d%0a', '*1%0d%0a', '*2%0d%0a$4%0d%0aPING%0d%0a$1%0d%0a', '*1%0d%0a$4%0d%0aPING%0d%0a' x 2],
+    [('refused 2') x 4], 'one command and no more, in the form with lengths');
 is(length ask("call $to SETRANGE large 99999 x; call $to GET large")->[1], 4 * 99_999 + length('0 $100000\r\n') + length('x\r\n'), 'a large reply');
 is_deeply(ask(join ';', map {"call $to INCR count"} 1 .. 50), [map {"0 :$_\\r\\n"} 1 .. 50], 'fifty at once');
 is_deeply(ask("call $to GET count; then; call $to SET count 7; then; call $to GET count"), ['0 $2\r\n50\r\n', '0 +OK\r\n', '0 $1\r\n7\r\n'], 'one after the other');

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use hyper::HeaderMap;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::http::{HeaderValue, Request, header};
-use ngx_wasm::grpc::{Decoder, Outcome, code, frame, of_head, of_trailers};
+use ngx_wasm::grpc::{Decoder, FrameError, Outcome, code, frame, of_head, of_trailers};
 use ngx_wasm::net::target::split_scheme;
 use ngx_wasm::proxy_wasm::{CallFailure, CallId, GrpcCall, Pairs, Scheme};
 
@@ -141,6 +141,15 @@ async fn attempt(owner: &Owner, call: GrpcCall, feed: Option<Feed>, subject: &Su
     end.map_err(|failure| Failure { reason: format!("{address}: {}", failure.reason), ..failure })
 }
 
+fn no_message(err: FrameError) -> String {
+    match err {
+        FrameError::TooLarge { size, limit } => {
+            format!("a message of {size} bytes is larger than wasm_call_response_buffer ({limit} bytes)")
+        }
+        err => err.to_string(),
+    }
+}
+
 /// An answer on its way to the guest.
 struct Answer<'a> {
     owner: &'a Owner,
@@ -174,7 +183,7 @@ impl Answer<'_> {
             match piece.into_data() {
                 Ok(data) => {
                     let mut bytes = &data[..];
-                    while let Some(message) = decoder.next(&mut bytes).map_err(|err| broken(err.to_string()))? {
+                    while let Some(message) = decoder.next(&mut bytes).map_err(|err| broken(no_message(err)))? {
                         if self.is_stream {
                             self.owner.deliver(|vm, host| vm.on_grpc_message(self.id, message, host));
                         } else if only.replace(message).is_some() {
