@@ -177,7 +177,7 @@ sub wait_for {
     my ($self, $what, $condition) = @_;
     my $end = time + 30;
     until ($condition->()) {
-        die "$self->{name}: waited in vain for $what; the error log:\n" . $self->log if time > $end;
+        die "$self->{name}: waited in vain for $what; the end of the error log:\n" . substr($self->log, -20_000) if time > $end;
         sleep 0.02;
     }
     return;

@@ -7,10 +7,11 @@ package Peer;
 #     my $stats = $peer->stats('plain');                   # {connections}, {open}, {requests}, {answers}, {left} ...
 #     $peer->wait_for('plain', 'open', 0);                 # until that counter has that value
 #
+#     my $http2 = Peer->http2('plain=127.0.0.1', ...);     # undef where the Python library h2 cannot be had; the same functions
 #     my $grpc  = Peer->grpc('plain=127.0.0.1', ...);      # undef where grpcio cannot be had; port() and stats() as above
 #     my $redis = Peer->redis(dir => $path);               # undef where there is no redis-server; port()
 #
-# What the services do is in peers/fault.py and peers/grpc_service.py. Certificates for tests:
+# What the services do is in peers/fault.py, peers/http2_fault.py and peers/grpc_service.py. Certificates for tests:
 #
 #     my %file = Peer->certificates($folder);              # ca, server, ... => path without .crt and .key
 
@@ -41,6 +42,15 @@ sub needs {
 sub fault {
     my ($class, @listeners) = @_;
     return $class->python({}, 'fault.py', @listeners);
+}
+
+# undef where the library cannot be had.
+sub http2 {
+    my ($class, @listeners) = @_;
+    my $script = root() . '/tools/install-h2.sh';
+    chomp(my $folder = qx($script));
+    return if $? != 0;
+    return $class->python({ PYTHONPATH => $folder }, 'http2_fault.py', @listeners);
 }
 
 sub grpc {

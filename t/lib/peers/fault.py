@@ -78,7 +78,9 @@ class Ended(Exception):
 
 
 class Connection:
-    def __init__(self, listener, stream, number):
+    """What serves a connection."""
+
+    def __init__(self, listener, stream, number, options):
         self.listener = listener
         self.stream = stream
         self.number = number
@@ -291,7 +293,8 @@ class Connection:
 
 
 class Listener:
-    def __init__(self, name, address, options):
+    def __init__(self, name, address, options, connection):
+        self.connection = connection
         self.name = name
         self.address = address
         self.options = options
@@ -354,7 +357,7 @@ class Listener:
             if self.context:
                 connection = self.context.wrap_socket(connection, server_side=True)
                 COUNTERS.add(self.name, "handshakes")
-            Connection(self.name, connection, number).serve()
+            self.connection(self.name, connection, number, self.options).serve()
         except ssl.SSLError:
             COUNTERS.add(self.name, "tls_errors")
         except (Ended, OSError, ValueError):
@@ -398,17 +401,18 @@ class Listener:
             self.socket.sendto(head + question + records, client)
 
 
-def main():
+def main(connection=Connection):
     listeners = []
     for argument in sys.argv[1:]:
         name, _, rest = argument.partition("=")
         address, *options = rest.split(",")
         options = dict(option.partition("=")[::2] for option in options)
-        listeners.append(Listener(name, address, options))
+        listeners.append(Listener(name, address, options, connection))
     print(json.dumps({listener.name: listener.port for listener in listeners}), flush=True)
     for line in sys.stdin:
         print(json.dumps(COUNTERS.all() if line.strip() == "stats" else {}), flush=True)
     os._exit(0)
 
 
-main()
+if __name__ == "__main__":
+    main()
