@@ -88,7 +88,6 @@ is_deeply($came->{a}{counts}, [0, 0, 0], 'wasm_call_http_version 2 insists on it
 like($calls->failure($both), qr{HTTP/2}, 'and the log says so');
 like(told($both, '', '/two'), qr/^0$/, 'HTTP/2 to who speaks TLS');
 $calls->fails($behind, 'GET /echo scheme:h2c', qr/./, 'HTTP/2 to a service of HTTP/1.1');
-$calls->fails($clear, 'GET /told', qr/./, 'HTTP/1.1 to a service of HTTP/2') if ($ENV{TEST_NGINX_VERSION_NUM} // 0) < 1_025_001;
 
 # A connection that the service ends after some requests.
 my @connections = map { (split / /, told($few, 'scheme:h2c', '/t'))[-1] // 'none' } 1 .. 7;
