@@ -4,6 +4,7 @@
 
 local base = require "resty.core.base"
 local ffi = require "ffi"
+local semaphore = require "ngx.semaphore"
 
 local C = ffi.C
 local get_phase = ngx.get_phase
@@ -20,6 +21,11 @@ intptr_t ngx_http_wasm_on_http(void *plugin_ctx, ngx_http_request_t *r, int kind
 intptr_t ngx_http_wasm_on_body(void *plugin_ctx, ngx_http_request_t *r, int is_response, const unsigned char *body,
                                size_t size, int is_end, ngx_str_t *changed);
 intptr_t ngx_http_wasm_fetch_local_body(ngx_http_request_t *r, ngx_str_t *body);
+void *ngx_http_wasm_pause(void *plugin_ctx, ngx_http_request_t *r, void *semaphore, int (*post)(void *, int),
+                          uint32_t *timeout);
+void ngx_http_wasm_unpause(void *pause);
+intptr_t ngx_http_wasm_go_on(void *plugin_ctx, ngx_http_request_t *r, int is_timeout, ngx_str_t *changed,
+                             ngx_str_t *failed);
 ]]
 
 local REQUEST_HEADERS = 1
@@ -28,6 +34,11 @@ local OK = 0
 local ANSWER = 1
 local CHANGED = 2
 local HELD = 3
+local PAUSED = 4
+local ERROR = -1
+
+-- The module ends waits with it.
+local post = ffi.cast("int (*)(void *, int)", C.ngx_http_lua_ffi_sema_post)
 
 local _M = { _VERSION = "0.1.0" }
 
@@ -101,18 +112,58 @@ local function answer(r)
     return ngx.exit(ngx.status)
 end
 
--- Runs proxy_on_request_headers, in rewrite_by_lua* or access_by_lua*.
+-- Waits until the filter goes on with the request that it has paused, while other requests and timers have their turn. The
+-- result is what the callback would have given without the pause; or ERROR, and the reason if it is known.
+local function wait(plugin_ctx, r, changed)
+    local sem, err = semaphore.new()
+    if not sem then
+        return ERROR, err
+    end
+    local timeout = ffi.new("uint32_t[1]")
+    local pause = C.ngx_http_wasm_pause(plugin_ctx, r, sem.sem, post, timeout)
+    if pause == nil then
+        return ERROR
+    end
+    -- The module posts to the semaphore as long as there is the pause, which keeps it from being collected: also when the
+    -- request, and this coroutine with it, ends before the wait does.
+    pause = ffi.gc(pause, function(dead)
+        C.ngx_http_wasm_unpause(dead)
+        sem = nil
+    end)
+
+    local failed = ffi.new("ngx_str_t[1]")
+    local rc
+    repeat
+        local ok, why = sem:wait(timeout[0] / 1000)
+        if not ok and why ~= "timeout" then
+            err = why
+            break
+        end
+        rc = C.ngx_http_wasm_go_on(plugin_ctx, r, ok and 0 or 1, changed, failed)
+    until rc ~= PAUSED
+    C.ngx_http_wasm_unpause(ffi.gc(pause, nil))
+
+    if failed[0].len > 0 then
+        err = "failed to run " .. ffi.string(failed[0].data, failed[0].len)
+    end
+    return rc or ERROR, err
+end
+
+-- Runs proxy_on_request_headers, in rewrite_by_lua* or access_by_lua*. A filter that pauses is waited for, here and below.
 function _M.on_http_request_headers(plugin_ctx)
     local r, err = current_request(plugin_ctx, REQUEST_PHASES)
     if not r then
         return nil, err
     end
     local rc = C.ngx_http_wasm_on_http(plugin_ctx, r, REQUEST_HEADERS)
+    if rc == PAUSED then
+        rc, err = wait(plugin_ctx, r, ffi.new("ngx_str_t[1]"))
+    end
     if rc == ANSWER then
         return answer(r)
     end
     if rc ~= OK then
-        return nil, "failed to run proxy_on_http_request_headers"
+        return nil, err or "failed to run proxy_on_http_request_headers"
     end
     return true
 end
@@ -144,6 +195,9 @@ function _M.on_http_request_body(plugin_ctx, body, end_of_body)
     local is_end = end_of_body ~= false and end_of_body ~= 0
     local changed = ffi.new("ngx_str_t[1]")
     local rc = C.ngx_http_wasm_on_body(plugin_ctx, r, 0, body, #body, is_end and 1 or 0, changed)
+    if rc == PAUSED then
+        rc, err = wait(plugin_ctx, r, changed)
+    end
     if rc == ANSWER then
         return answer(r)
     end
@@ -159,7 +213,7 @@ function _M.on_http_request_body(plugin_ctx, body, end_of_body)
         return true, ""
     end
     if rc ~= OK then
-        return nil, "failed to run proxy_on_http_request_body"
+        return nil, err or "failed to run proxy_on_http_request_body"
     end
     return true
 end

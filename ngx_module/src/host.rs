@@ -14,7 +14,7 @@ use ngx_wasm::shared::Stores;
 use crate::conf::{LocConf, MainConf};
 use crate::flow::{Chunk, Direction, Flow, Hold};
 use crate::headers::{self, Refused};
-use crate::lua::LuaBody;
+use crate::lua::{self, LuaBody, Plugin};
 use crate::request::Request;
 use crate::{calls, filter_state, log, phases, properties, queue_ready, shared_memory};
 
@@ -26,6 +26,8 @@ pub struct RequestHost<'a> {
     own: *mut Request,
     /// The filter whose callback runs, by its place in `MainConf::filters`; [`LUA`] is one that Lua runs.
     filter: usize,
+    /// That one.
+    plugin: Option<&'a Plugin>,
     log: *mut ngx_log_t,
     name: &'a [u8],
     timeout: Duration,
@@ -36,14 +38,17 @@ pub struct RequestHost<'a> {
 }
 
 /// Filters that Lua runs have no place in the configuration.
-pub const LUA: usize = usize::MAX;
+const LUA: usize = usize::MAX;
 
 impl Drop for RequestHost<'_> {
     /// The callback is over: other requests go on with what it decided for them.
     fn drop(&mut self) {
         for request in &self.others {
             // SAFETY: no request ends during a callback.
-            unsafe { phases::wake(*request) };
+            unsafe {
+                phases::wake(*request);
+                lua::wake(*request);
+            }
         }
     }
 }
@@ -54,21 +59,34 @@ impl<'a> RequestHost<'a> {
     pub unsafe fn new(request: *mut Request, filter: usize, name: &'a [u8], timeout: Duration) -> Self {
         // SAFETY: a request has a connection with a log.
         let log = unsafe { (*(*(*request).r).connection).log };
-        RequestHost { request, own: request, filter, log, name, timeout, others: Vec::new(), written: 0 }
+        Self::with(request, filter, None, log, name, timeout)
+    }
+
+    /// A host for a filter that Lua runs. `request`: what the callback is about, or null.
+    ///
+    /// # Safety
+    /// As [`RequestHost::new`], if there is a request.
+    pub unsafe fn for_plugin(request: *mut Request, plugin: &'a Plugin, timeout: Duration) -> Self {
+        // SAFETY: nginx always has a cycle with a log, and a request a connection with one.
+        let log =
+            unsafe { if request.is_null() { (*nginx_sys::ngx_cycle).log } else { (*(*(*request).r).connection).log } };
+        Self::with(request, LUA, Some(plugin), log, plugin.name(), timeout)
     }
 
     /// A host for a callback about no request, from which the guest can choose one: a tick. `log` must outlive it.
     pub fn for_root(filter: usize, log: *mut ngx_log_t, name: &'a [u8], timeout: Duration) -> Self {
-        RequestHost {
-            request: ptr::null_mut(),
-            own: ptr::null_mut(),
-            filter,
-            log,
-            name,
-            timeout,
-            others: Vec::new(),
-            written: 0,
-        }
+        Self::with(ptr::null_mut(), filter, None, log, name, timeout)
+    }
+
+    fn with(
+        request: *mut Request,
+        filter: usize,
+        plugin: Option<&'a Plugin>,
+        log: *mut ngx_log_t,
+        name: &'a [u8],
+        timeout: Duration,
+    ) -> Self {
+        RequestHost { request, own: request, filter, plugin, log, name, timeout, others: Vec::new(), written: 0 }
     }
 
     /// The name by which a VM knows the request.
@@ -194,7 +212,7 @@ impl<'a> RequestHost<'a> {
     unsafe fn lua_body(&self, buffer: BufferType) -> Option<&mut LuaBody> {
         let request = self.request()?;
         // SAFETY: the request is live, and one borrow at a time is short.
-        let body = unsafe { (*request).lua_body.as_mut() }?;
+        let body = unsafe { lua::body_of(request, self.plugin?) }?;
         (body.buffer == buffer).then_some(body)
     }
 
@@ -481,8 +499,8 @@ impl Host for RequestHost<'_> {
         let Some(request) = self.request_or_say("continue_stream") else { return Ok(()) };
         // SAFETY: the request is live.
         unsafe {
-            if self.filter == LUA {
-                (*request).lua_resumed = true;
+            if let Some(plugin) = self.plugin {
+                lua::resume(request, plugin, direction);
             } else if let Some(run) = (*request).run_of(self.filter) {
                 let flow = (*request).flow(direction);
                 if let Some(n) = (*flow).stage_of(run) {

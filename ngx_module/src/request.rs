@@ -9,7 +9,7 @@ use crate::conf::{LocConf, MainConf};
 use crate::flow::drive::Stop;
 use crate::flow::{Direction, Flow, Stage};
 use crate::host::RequestHost;
-use crate::lua::{LuaBody, LuaRun};
+use crate::lua::LuaRun;
 use crate::module::ngx_http_wasm_module;
 use crate::{log, pool};
 
@@ -91,10 +91,6 @@ pub struct Request {
     pub local_response: Option<Box<LocalResponse>>,
     /// It has been sent; another one is ignored.
     pub answered: bool,
-    /// A filter that Lua runs asked to go on, in the callback that is running.
-    pub lua_resumed: bool,
-    /// The body that a callback of such a filter is about.
-    pub lua_body: Option<LuaBody>,
     /// The client asked with HEAD, whatever filters made of the method.
     pub is_head: bool,
     /// A filter did something that must not go on the wire; the request fails.
@@ -165,8 +161,6 @@ impl Request {
             is_delayed: false,
             local_response: None,
             answered: false,
-            lua_resumed: false,
-            lua_body: None,
             // SAFETY: the request is live.
             is_head: unsafe { (*r).method } == nginx_sys::NGX_HTTP_HEAD as usize,
             refused: false,

@@ -8,7 +8,7 @@ mod http;
 mod redis;
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use async_task::Task;
 use nginx_sys::{NGX_LOG_ERR, ngx_cycle};
@@ -19,6 +19,7 @@ pub use self::conf::{CallConf, VERSIONS};
 use crate::conf::MainConf;
 use crate::host::RequestHost;
 use crate::log;
+use crate::lua::Plugin;
 use crate::net::balancer::{Subject, Upstream};
 use crate::net::http::{Feed, Place, Service};
 use crate::net::settings::Settings;
@@ -49,6 +50,8 @@ pub struct Owner {
 pub enum Who {
     /// A filter of the configuration, by its place in [`MainConf::filters`].
     Filter { main: *const MainConf, filter: usize, generation: u64 },
+    /// What Lua loaded, as long as something refers to it.
+    Plugin { plugin: Weak<Plugin>, generation: u64 },
 }
 
 impl Calls {
@@ -83,6 +86,11 @@ impl Calls {
         self.0.insert(id, Running { task: crate::net::executor::spawn(call), feed });
     }
 
+    /// Ends those that nobody waits for any more.
+    pub fn retain(&mut self, is_wanted: impl Fn(CallId) -> bool) {
+        self.0.retain(|id, _| is_wanted(*id));
+    }
+
     /// A call has had its last callback.
     pub fn forget(&mut self, id: CallId) {
         if let Some(running) = self.0.remove(&id) {
@@ -95,8 +103,8 @@ impl Calls {
 impl Owner {
     /// Runs a callback about a call. Without the VM that made it, there is nobody to be told.
     fn deliver(&self, run: impl FnOnce(&mut Vm, &mut dyn Host) -> Result<(), CallError>) {
-        match self.who {
-            Who::Filter { main, filter, generation } => {
+        match &self.who {
+            &Who::Filter { main, filter, generation } => {
                 // SAFETY: the configuration outlives its instances, whose calls end with them.
                 let main = unsafe { &*main };
                 let Some(Ok(mut instance)) = main.instances.get(filter).map(|instance| instance.try_borrow_mut())
@@ -121,19 +129,29 @@ impl Owner {
                     }
                 }
             }
+            Who::Plugin { plugin, generation } => {
+                if let Some(plugin) = plugin.upgrade() {
+                    plugin.deliver(*generation, run);
+                }
+            }
         }
     }
 
     /// A call has had its last callback.
     fn forget(&self, id: CallId) {
-        match self.who {
-            Who::Filter { main, filter, generation } => {
+        match &self.who {
+            &Who::Filter { main, filter, generation } => {
                 // SAFETY: as in `deliver`.
                 let main = unsafe { &*main };
                 if let Some(Ok(mut instance)) = main.instances.get(filter).map(|instance| instance.try_borrow_mut())
                     && instance.generation() == generation
                 {
                     instance.calls().forget(id);
+                }
+            }
+            Who::Plugin { plugin, generation } => {
+                if let Some(plugin) = plugin.upgrade() {
+                    plugin.forget_call(*generation, id);
                 }
             }
         }

@@ -8,7 +8,7 @@ use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_str_t, u_char};
 use ngx_wasm::proxy_wasm::{Action, BufferType, Callback};
 
 use super::plugin::PluginContext;
-use super::{ANSWER, Outcome, bytes, call};
+use super::{ANSWER, Outcome, PAUSED, bytes, call};
 use crate::conf::LocConf;
 use crate::flow::Direction;
 use crate::guard::guard;
@@ -25,12 +25,14 @@ pub struct LuaBody {
     pub buffer: BufferType,
     pub bytes: Vec<u8>,
     pub is_changed: bool,
+    /// Lua has not all of it any more: the filter held a part.
+    was_held: bool,
     /// A filter made it larger than the configuration allows.
     pub is_too_large: bool,
 }
 
 /// Runs on_request_body, or on_response_body when `is_response`: 0, [`ANSWER`], [`CHANGED`] with the bytes in `changed`,
-/// [`HELD`], or NGX_ERROR with the reason in the log.
+/// [`HELD`], [`PAUSED`], or NGX_ERROR with the reason in the log.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ngx_http_wasm_on_body(
     context: *mut c_void,
@@ -73,7 +75,7 @@ unsafe fn run(
             return None;
         }
         let len = u32::try_from(all.len()).ok()?;
-        let shown = LuaBody { buffer, bytes: all, is_changed: false, is_too_large: false };
+        let shown = LuaBody { buffer, bytes: all, is_changed: false, was_held, is_too_large: false };
         let (request, outcome) = call(plugin, r, is_response, Some(shown), |context, vm, host| {
             if !vm.has(callback) {
                 return Ok(Action::Continue);
@@ -83,10 +85,9 @@ unsafe fn run(
                 false => vm.on_request_body(context, len, is_end, host),
             }
         })?;
-        let body = (*request).lua_body.take()?;
+        let body = (*request).lua_run(plugin)?.body.take()?;
         if body.is_too_large {
-            plugin.complain(r, "made a body larger than its buffer may be");
-            return None;
+            return too_large(r, plugin);
         }
         match outcome {
             Outcome::Answered if is_response => {
@@ -95,19 +96,16 @@ unsafe fn run(
                 None
             }
             Outcome::Answered => Some(ANSWER),
-            Outcome::Done(Action::Continue | Action::EndStream) => {
-                if !body.is_changed && !was_held {
-                    return Some(rc::OK);
-                }
-                // Lua copies it at once; the next piece takes its place.
-                let run = (*request).lua.iter_mut().find(|run| Rc::ptr_eq(&run.plugin, plugin))?;
-                run.changed = body.bytes;
-                *changed = ngx_str_t { len: run.changed.len(), data: run.changed.as_mut_ptr() };
-                Some(CHANGED)
-            }
-            Outcome::Done(_) if is_end => {
-                plugin.complain(r, "paused at the end of a body, and nothing can resume it");
+            Outcome::Done(Action::Continue | Action::EndStream) => show(request, plugin, body, changed),
+            Outcome::Done(_) if is_end && is_response => {
+                plugin.complain(r, "paused at the end of a response body, for which Lua cannot wait");
                 None
+            }
+            Outcome::Done(action) if is_end => {
+                let dropped = action == Action::PauseAndDrop;
+                let kept = if dropped { LuaBody { bytes: Vec::new(), is_changed: true, ..body } } else { body };
+                (*request).lua_run(plugin)?.body = Some(kept);
+                Some(PAUSED)
             }
             Outcome::Done(action) => {
                 let held = if action == Action::PauseAndDrop { Vec::new() } else { body.bytes };
@@ -115,12 +113,43 @@ unsafe fn run(
                     plugin.complain(r, "holds more of a body than its buffer may have");
                     return None;
                 }
-                let run = (*request).lua.iter_mut().find(|run| Rc::ptr_eq(&run.plugin, plugin))?;
-                run.held = held;
+                (*request).lua_run(plugin)?.held = held;
                 Some(HELD)
             }
         }
     }
+}
+
+/// Gives Lua what the filter has made of a body.
+///
+/// # Safety
+/// `request` belongs to a live request, and `changed` to Lua, which copies the string at once.
+pub unsafe fn show(
+    request: *mut Request,
+    plugin: &Rc<PluginContext>,
+    body: LuaBody,
+    changed: *mut ngx_str_t,
+) -> Option<ngx_int_t> {
+    // SAFETY: see above.
+    unsafe {
+        if body.is_too_large {
+            return too_large((*request).r, plugin);
+        }
+        if !body.is_changed && !body.was_held {
+            return Some(rc::OK);
+        }
+        // The next piece takes its place.
+        let run = (*request).lua_run(plugin)?;
+        run.changed = body.bytes;
+        *changed = ngx_str_t { len: run.changed.len(), data: run.changed.as_mut_ptr() };
+        Some(CHANGED)
+    }
+}
+
+unsafe fn too_large(r: *mut ngx_http_request_t, plugin: &PluginContext) -> Option<ngx_int_t> {
+    // SAFETY: the callers pass a live request.
+    unsafe { plugin.complain(r, "made a body larger than its buffer may be") };
+    None
 }
 
 /// What the filter holds of a body in this request.
@@ -128,7 +157,6 @@ unsafe fn take_held(r: *mut ngx_http_request_t, plugin: &Rc<PluginContext>) -> V
     // SAFETY: see `ngx_http_wasm_on_body`.
     unsafe {
         let Some(request) = Request::of(r).as_mut() else { return Vec::new() };
-        let run = request.lua.iter_mut().find(|run| Rc::ptr_eq(&run.plugin, plugin));
-        run.map(|run| std::mem::take(&mut run.held)).unwrap_or_default()
+        request.lua_run(plugin).map(|run| std::mem::take(&mut run.held)).unwrap_or_default()
     }
 }

@@ -1,9 +1,11 @@
 //! The way in from Lua: the C functions that `lua/resty/proxy-wasm.lua` calls through LuaJIT's FFI. They have the names that
-//! Apache APISIX's module for nginx gave them. `plugin.rs` has what stands behind the pointers.
+//! Apache APISIX's module for nginx gave them. `plugin.rs` has what stands behind the pointers; `pause.rs` is for requests that
+//! wait for a filter.
 //!
 //! The Lua module of nginx need not be there: nothing here uses it.
 
 mod body;
+mod pause;
 mod plugin;
 
 use std::ffi::{c_int, c_void};
@@ -19,7 +21,10 @@ use crate::host::RequestHost;
 use crate::request::Request;
 use crate::{headers, local_response, pool, rc};
 pub use body::LuaBody;
-use plugin::{Plugin, PluginContext};
+use pause::{PAUSED, Paused};
+pub use pause::{body_of, resume, wake};
+pub use plugin::Plugin;
+use plugin::PluginContext;
 
 /// `ngx_http_wasm_on_http`: headers of the request.
 const REQUEST_HEADERS: c_int = 1;
@@ -35,7 +40,14 @@ pub struct LuaRun {
     context: ContextId,
     generation: u64,
     ended: bool,
-    /// What it holds of the response body.
+    /// Whether its last callback was about the response.
+    is_response: bool,
+    /// It asked to go on.
+    resumed: bool,
+    paused: Paused,
+    /// The body that its callback is about, or that waits for it.
+    body: Option<LuaBody>,
+    /// What it holds until the next piece of a body.
     held: Vec<u8>,
     /// What it made of the last piece.
     changed: Vec<u8>,
@@ -96,7 +108,7 @@ pub unsafe extern "C" fn ngx_http_wasm_delete_plugin_ctx(context: *mut c_void) {
     guard((), || unsafe { drop(Rc::from_raw(context.cast::<PluginContext>())) });
 }
 
-/// Runs the callback `kind` of a filter in a request: 0, [`ANSWER`], or NGX_ERROR with the reason in the log.
+/// Runs the callback `kind` of a filter in a request: 0, [`ANSWER`], [`PAUSED`], or NGX_ERROR with the reason in the log.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ngx_http_wasm_on_http(
     context: *mut c_void,
@@ -162,8 +174,11 @@ unsafe fn call(
         let (context, generation) = context_in(request, plugin)?;
         (*request).response_started |= is_response;
         (*request).refused = false;
-        (*request).lua_resumed = false;
-        (*request).lua_body = body;
+        if let Some(run) = (*request).lua_run(plugin) {
+            run.is_response = is_response;
+            run.resumed = false;
+            run.body = body;
+        }
         let action = plugin.call(request, generation, |vm, host| callback(context, vm, host))?;
         if std::mem::take(&mut (*request).closed) {
             plugin.complain(r, "closed the stream");
@@ -175,7 +190,7 @@ unsafe fn call(
         if (*request).local_response.is_some() {
             return Some((request, Outcome::Answered));
         }
-        let is_resumed = std::mem::take(&mut (*request).lua_resumed);
+        let is_resumed = (*request).lua_run(plugin).is_some_and(|run| std::mem::take(&mut run.resumed));
         Some((request, Outcome::Done(if is_resumed { Action::Continue } else { action })))
     }
 }
@@ -200,8 +215,9 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
                 local_response::replace_later(request, *response).ok().map(|()| rc::OK)
             }
             Outcome::Done(Action::Continue | Action::EndStream) => Some(rc::OK),
+            Outcome::Done(_) if !is_response => Some(PAUSED),
             Outcome::Done(_) => {
-                plugin.complain(r, "paused a request, and nothing can resume it");
+                plugin.complain(r, "paused a response, for which Lua cannot wait");
                 None
             }
         }
@@ -228,6 +244,10 @@ unsafe fn context_in(request: *mut Request, plugin: &Rc<PluginContext>) -> Optio
             context,
             generation,
             ended: false,
+            is_response: false,
+            resumed: false,
+            paused: Paused::default(),
+            body: None,
             held: Vec::new(),
             changed: Vec::new(),
         });
@@ -246,6 +266,13 @@ pub unsafe fn end_streams(request: *mut Request) {
             run.ended = true;
             run.plugin.end_stream(request, run.context, run.generation);
         }
+    }
+}
+
+impl Request {
+    /// The run of a plugin context in the request.
+    fn lua_run(&mut self, plugin: &Rc<PluginContext>) -> Option<&mut LuaRun> {
+        self.lua.iter_mut().find(|run| Rc::ptr_eq(&run.plugin, plugin))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What Lua holds: a loaded module with its VM ([`Plugin`]), and the plugin contexts in it ([`PluginContext`]).
 //!
 //! A VM belongs to the process that made it. A module that init_by_lua loads in the master gets a VM of its own in each
-//! worker, with the same plugin contexts; so it does after a trap.
+//! worker, with the same plugin contexts; so it does after a trap. Calls to other services belong to a VM, and end with it.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -9,16 +9,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nginx_sys::{
-    NGX_LOG_CRIT, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_cycle, ngx_http_request_t, ngx_log_t,
-    ngx_pid, ngx_pid_t,
+    NGX_LOG_CRIT, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER,
+    ngx_cycle, ngx_http_request_t, ngx_log_t, ngx_pid, ngx_pid_t, ngx_process, ngx_uint_t,
 };
-use ngx_wasm::proxy_wasm::{CallError, Callback, ContextId, Module, RootConfig, Vm, VmConfig};
+use ngx_wasm::proxy_wasm::{
+    CallError, CallId, Callback, ContextId, Host, Module, RootConfig, StartError, Vm, VmConfig,
+};
 use ngx_wasm::vm::{Engine, InstanceLimits};
 
+use super::pause;
+use crate::calls::{Calls, Owner, Who};
 use crate::conf::{LocConf, MainConf};
 use crate::cpu_clock::with_cpu_clock;
 use crate::engine::{self, Kind};
-use crate::host::{LUA, RequestHost, RootHost};
+use crate::host::{RequestHost, RootHost};
 use crate::log;
 use crate::request::Request;
 
@@ -34,8 +38,12 @@ pub struct Plugin {
     vm: RefCell<Option<Vm>>,
     /// The process whose VM it is.
     pid: Cell<ngx_pid_t>,
+    /// Whether the VM was made where requests are served, and not while nginx reads its configuration.
+    serves: Cell<bool>,
     /// Counts VMs.
     generation: Cell<u64>,
+    /// The calls of the VM that run.
+    calls: RefCell<Calls>,
 }
 
 /// A configuration of a plugin.
@@ -88,7 +96,9 @@ impl Plugin {
             max_calls,
             vm: RefCell::new(None),
             pid: Cell::new(pid()),
+            serves: Cell::new(false),
             generation: Cell::new(0),
+            calls: RefCell::default(),
         };
         plugin.ensure_vm().map_err(failed).ok()?;
         Some(Rc::new(plugin))
@@ -108,11 +118,14 @@ impl Plugin {
     /// Sees to it that there is a VM of this process that has not trapped.
     fn ensure_vm(&self) -> Result<(), String> {
         let mut vm = self.vm.try_borrow_mut().map_err(|_| "entered while it ran".to_owned())?;
-        let is_usable = vm.as_ref().is_some_and(|vm| !vm.is_dead()) && self.pid.get() == pid();
-        if is_usable {
+        // A process that is its own master reads the configuration and serves requests; calls are made in the latter alone.
+        let serves = serves();
+        let is_own = self.pid.get() == pid() && self.serves.get() == serves;
+        if is_own && vm.as_ref().is_some_and(|vm| !vm.is_dead()) {
             return Ok(());
         }
         *vm = None;
+        self.calls.take();
         let config = VmConfig {
             id: self.name.clone(),
             limits: self.limits,
@@ -124,12 +137,100 @@ impl Plugin {
         let started = self.clocked(|| Vm::start(&self.module, config, &mut host)).map_err(|err| err.to_string())?;
         *vm = Some(started);
         self.pid.set(pid());
+        self.serves.set(serves);
         self.generation.set(self.generation.get() + 1);
         Ok(())
     }
 
     fn root_host(&self) -> RootHost {
         RootHost::new(cycle_log(), self.name.clone(), self.timeout)
+    }
+
+    /// The name that Lua gave it.
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// Runs a callback about a call that the VM number `generation` has made.
+    pub fn deliver(
+        self: &Rc<Self>,
+        generation: u64,
+        run: impl FnOnce(&mut Vm, &mut dyn Host) -> Result<(), CallError>,
+    ) {
+        if self.generation.get() != generation {
+            return;
+        }
+        // Calls go on in events of nginx, in which no guest runs.
+        let Ok(mut vm) = self.vm.try_borrow_mut() else { return };
+        let Some(vm) = vm.as_mut() else { return };
+        // SAFETY: the callback is about no request.
+        let mut host = unsafe { RequestHost::for_plugin(std::ptr::null_mut(), self, self.timeout) };
+        match self.clocked(|| run(vm, &mut host)) {
+            Ok(()) => self.settle(vm),
+            Err(err) => {
+                host.complain(&err);
+                self.fail(vm, &err);
+            }
+        }
+    }
+
+    /// A call has had its last callback.
+    pub fn forget_call(&self, generation: u64, id: CallId) {
+        if self.generation.get() == generation {
+            self.calls.borrow_mut().forget(id);
+        }
+    }
+
+    /// Does what the guest asked for in the callback that has just ended.
+    fn settle(self: &Rc<Self>, vm: &mut Vm) {
+        let name = String::from_utf8_lossy(&self.name);
+        if !vm.take_tick_periods().is_empty() {
+            let what = "asks for a timer, which filters run by Lua do not get";
+            write(NGX_LOG_WARN, format!("wasm plugin \"{name}\" {what}"));
+        }
+        if !vm.take_registered_queues().is_empty() && vm.has(Callback::OnQueueReady) {
+            let what = "registers a shared queue; filters run by Lua are not told of its messages, but can take them";
+            write(NGX_LOG_INFO, format!("wasm plugin \"{name}\" {what}"));
+        }
+        let commands = vm.take_calls();
+        if commands.is_empty() {
+            return;
+        }
+        if !serves() {
+            let what = "calls other services in init_by_lua*, where calls are not made; the workers make theirs";
+            write(NGX_LOG_INFO, format!("wasm plugin \"{name}\" {what}"));
+            return;
+        }
+        // SAFETY: a process that serves requests has a complete cycle.
+        let settings = unsafe { MainConf::of(ngx_cycle).as_ref() }.and_then(|main| main.lua_calls.clone());
+        // Lua runs in http { }, which has them.
+        let Some(settings) = settings else { return };
+        let who = Who::Plugin { plugin: Rc::downgrade(self), generation: self.generation.get() };
+        self.calls.borrow_mut().start(&Owner { who, name: self.name.as_slice().into(), settings }, commands);
+    }
+
+    /// A callback has failed. Requests that wait for a filter of a VM that has trapped would wait in vain: they go on.
+    fn fail(&self, vm: &Vm, err: &CallError) {
+        if let CallError::Trap { callback, .. } = err {
+            for stream in vm.streams() {
+                // SAFETY: a VM that has not trapped before keeps the token of a context only until the stream ends.
+                unsafe { pause::fail(stream.0 as *mut Request, self, *callback) };
+            }
+            self.calls.take();
+        }
+    }
+}
+
+/// Whether this process serves requests now, or is about to: nginx calls init_worker_by_lua* before it tells this module that
+/// it is a worker.
+fn serves() -> bool {
+    // SAFETY: nginx sets the variables; the cycle that it reads the configuration of is not `ngx_cycle` yet.
+    unsafe {
+        let process = ngx_process;
+        let is_read = MainConf::of(ngx_cycle) == MainConf::latest();
+        engine::in_worker()
+            || process == NGX_PROCESS_WORKER as ngx_uint_t
+            || (process == NGX_PROCESS_SINGLE as ngx_uint_t && is_read)
     }
 }
 
@@ -146,6 +247,11 @@ impl PluginContext {
             PluginContext { plugin, configuration: configuration.to_vec(), root: Cell::new((ContextId(0), 0)) };
         context.ensure_root()?;
         Some(Rc::new(context))
+    }
+
+    /// What it is a configuration of.
+    pub fn plugin(&self) -> &Plugin {
+        &self.plugin
     }
 
     /// The VM that calls go to now.
@@ -176,9 +282,17 @@ impl PluginContext {
             configuration: self.configuration.clone(),
         };
         let mut host = self.plugin.root_host();
-        let root =
-            self.plugin.clocked(|| vm.create_root(config, &mut host)).map_err(|err| failed(err.to_string())).ok()?;
-        self.refuse_ticks(vm);
+        let root = match self.plugin.clocked(|| vm.create_root(config, &mut host)) {
+            Ok(root) => root,
+            Err(err) => {
+                failed(err.to_string());
+                if let StartError::Call(err) = &err {
+                    self.plugin.fail(vm, err);
+                }
+                return None;
+            }
+        };
+        self.plugin.settle(vm);
         write(NGX_LOG_INFO, format!("create plugin context {root}"));
         self.root.set((root, current));
         Some(root)
@@ -220,10 +334,18 @@ impl PluginContext {
             };
             let vm = vm.as_mut()?;
             let timeout = LocConf::of((*request).r).timeout();
-            let mut host = RequestHost::new(request, LUA, &self.plugin.name, timeout);
-            let result = self.plugin.clocked(|| callback(vm, &mut host));
-            self.refuse_ticks(vm);
-            result.map_err(|err| host.complain(&err)).ok()
+            let mut host = RequestHost::for_plugin(request, &self.plugin, timeout);
+            match self.plugin.clocked(|| callback(vm, &mut host)) {
+                Ok(result) => {
+                    self.plugin.settle(vm);
+                    Some(result)
+                }
+                Err(err) => {
+                    host.complain(&err);
+                    self.plugin.fail(vm, &err);
+                    None
+                }
+            }
         }
     }
 
@@ -249,22 +371,6 @@ impl PluginContext {
             && let Some(vm) = vm.as_mut()
         {
             vm.forget(context);
-        }
-    }
-
-    /// Filters that Lua runs have no timers yet, and are not told of messages.
-    fn refuse_ticks(&self, vm: &mut Vm) {
-        if !vm.take_tick_periods().is_empty() {
-            let name = String::from_utf8_lossy(&self.plugin.name);
-            write(
-                NGX_LOG_WARN,
-                format!("wasm plugin \"{name}\" asks for a timer, which filters run by Lua do not get"),
-            );
-        }
-        if !vm.take_registered_queues().is_empty() && vm.has(Callback::OnQueueReady) {
-            let name = String::from_utf8_lossy(&self.plugin.name);
-            let what = "registers a shared queue; filters run by Lua are not told of its messages, but can take them";
-            write(NGX_LOG_INFO, format!("wasm plugin \"{name}\" {what}"));
         }
     }
 
@@ -295,9 +401,16 @@ impl Drop for PluginContext {
             && let Some(vm) = vm.as_mut().filter(|vm| !vm.is_dead())
         {
             let mut host = self.plugin.root_host();
-            if let Err(err) = self.plugin.clocked(|| vm.end_root(root, &mut host)) {
-                // Guests built with the AssemblyScript SDK trap here; the VM is replaced when it is needed again.
-                write(NGX_LOG_INFO, format!("plugin context {root} did not end cleanly: {err}"));
+            match self.plugin.clocked(|| vm.end_root(root, &mut host)) {
+                Ok(()) => {
+                    self.plugin.settle(vm);
+                    self.plugin.calls.borrow_mut().retain(|id| vm.has_call(id));
+                }
+                Err(err) => {
+                    // Guests built with the AssemblyScript SDK trap here; the VM is replaced when it is needed again.
+                    write(NGX_LOG_INFO, format!("plugin context {root} did not end cleanly: {err}"));
+                    self.plugin.fail(vm, &err);
+                }
             }
         }
         if root != ContextId(0) {

@@ -1,0 +1,210 @@
+//! Requests that a filter pauses while Lua runs it. The Lua function waits at a semaphore of the Lua module, so other requests
+//! go on; a callback that decides about the request posts to it. `lua/resty/proxy-wasm.lua` calls the functions here.
+//!
+//! Lua owns the semaphore and the [`Pause`], and frees the semaphore after that. The request knows the pause as long as Lua
+//! holds it, so whatever ends first (the request, the coroutine, the Lua VM), nobody posts to what is not there.
+
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::rc::{Rc, Weak};
+
+use nginx_sys::{NGX_LOG_ERR, ngx_http_request_t, ngx_int_t, ngx_str_t};
+use ngx_wasm::proxy_wasm::Callback;
+
+use super::plugin::{Plugin, PluginContext};
+use super::{ANSWER, LuaBody, LuaRun, body};
+use crate::conf::LocConf;
+use crate::flow::Direction;
+use crate::guard::guard;
+use crate::net::executor;
+use crate::request::Request;
+use crate::{log, rc};
+
+/// A filter has paused the request.
+pub const PAUSED: ngx_int_t = 4;
+
+/// `ngx_http_lua_ffi_sema_post`: it adds to the semaphore, and has nginx wake up who waits later.
+type Post = unsafe extern "C" fn(*mut c_void, c_int) -> c_int;
+
+/// A Lua function that waits for a filter.
+pub struct Pause {
+    semaphore: *mut c_void,
+    post: Post,
+}
+
+impl Pause {
+    fn end(&self) {
+        // When the process ends, Lua frees its objects in any order.
+        if !executor::is_over() {
+            // SAFETY: Lua frees the semaphore after the pause.
+            unsafe { (self.post)(self.semaphore, 1) };
+        }
+    }
+}
+
+/// What a run has of its pause.
+#[derive(Default)]
+pub struct Paused {
+    pause: Weak<Pause>,
+    /// The callback in which the VM of the filter has trapped meanwhile.
+    failed: Option<Callback>,
+}
+
+impl Paused {
+    fn wake(&self) {
+        if let Some(pause) = self.pause.upgrade() {
+            pause.end();
+        }
+    }
+}
+
+unsafe fn run_of<'a>(request: *mut Request, context: *const PluginContext) -> Option<&'a mut LuaRun> {
+    // SAFETY: the request is live, or null; borrows of its runs are short.
+    unsafe { request.as_mut()?.lua.iter_mut().find(|run| Rc::as_ptr(&run.plugin) == context) }
+}
+
+/// The filters of a plugin that run in a request: one for each configuration of it.
+unsafe fn runs_of<'a>(request: *mut Request, plugin: &Plugin) -> impl Iterator<Item = &'a mut LuaRun> {
+    // SAFETY: as above.
+    let runs = unsafe { &mut (*request).lua };
+    runs.iter_mut().filter(move |run| ptr::eq(run.plugin.plugin(), plugin))
+}
+
+/// A filter has called proxy_continue_stream. [`wake`] acts on it.
+///
+/// # Safety
+/// `request` belongs to a live request, here and below.
+pub unsafe fn resume(request: *mut Request, plugin: &Plugin, direction: Direction) {
+    // SAFETY: see above.
+    unsafe {
+        runs_of(request, plugin)
+            .filter(|run| run.is_response == (direction == Direction::Response))
+            .for_each(|run| run.resumed = true);
+    }
+}
+
+/// The body that a filter of this plugin looks at, or holds.
+pub unsafe fn body_of<'a>(request: *mut Request, plugin: &Plugin) -> Option<&'a mut LuaBody> {
+    // SAFETY: see `resume`.
+    unsafe { runs_of(request, plugin).find_map(|run| run.body.as_mut()) }
+}
+
+/// Wakes up Lua functions that wait for what has been decided.
+pub unsafe fn wake(request: *mut Request) {
+    // SAFETY: see `resume`.
+    unsafe {
+        let is_decided = (*request).is_decided();
+        (*request).lua.iter().filter(|run| is_decided || run.resumed).for_each(|run| run.paused.wake());
+    }
+}
+
+/// The VM of a plugin has trapped in `callback`.
+pub unsafe fn fail(request: *mut Request, plugin: &Plugin, callback: Callback) {
+    // SAFETY: see `resume`.
+    for run in unsafe { runs_of(request, plugin) } {
+        run.paused.failed = Some(callback);
+        run.paused.wake();
+    }
+}
+
+/// Prepares a wait of at most `timeout` milliseconds for a filter that has paused the request. Null when it does not run in it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ngx_http_wasm_pause(
+    context: *mut c_void,
+    r: *mut ngx_http_request_t,
+    semaphore: *mut c_void,
+    post: Option<Post>,
+    timeout: *mut u32,
+) -> *mut c_void {
+    // SAFETY: Lua passes its current request, a semaphore with its function, and a number to fill.
+    guard(ptr::null_mut(), || unsafe {
+        let (Some(run), Some(post)) = (run_of(Request::of(r), context.cast()), post) else { return ptr::null_mut() };
+        let pause = Rc::new(Pause { semaphore, post });
+        run.paused.pause = Rc::downgrade(&pause);
+        // The semaphore counts milliseconds as int.
+        *timeout = LocConf::of(r).pause_timeout().min(c_int::MAX as usize) as u32;
+        Rc::into_raw(pause).cast_mut().cast()
+    })
+}
+
+/// Lua does not wait any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ngx_http_wasm_unpause(pause: *mut c_void) {
+    // SAFETY: LuaJIT runs the finaliser of the pointer that `pause` gave it once.
+    guard((), || unsafe { drop(Rc::from_raw(pause.cast::<Pause>())) });
+}
+
+/// What has become of a request that was paused: as `ngx_http_wasm_on_http` and `ngx_http_wasm_on_body` say it, or [`PAUSED`]
+/// again, unless the time is up. After a trap in a callback about a call, `failed` is its name.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ngx_http_wasm_go_on(
+    context: *mut c_void,
+    r: *mut ngx_http_request_t,
+    is_timeout: c_int,
+    changed: *mut ngx_str_t,
+    failed: *mut ngx_str_t,
+) -> ngx_int_t {
+    // SAFETY: Lua holds the plugin context, passes its current request, and strings to fill.
+    guard(rc::ERROR, || unsafe {
+        let request = Request::of(r);
+        let is_decided = !request.is_null() && (*request).is_decided();
+        let Some(run) = run_of(request, context.cast()) else { return rc::ERROR };
+        let plugin = run.plugin.clone();
+        let callback = run.paused.failed;
+        if callback.is_none() && !run.resumed && !is_decided && is_timeout == 0 {
+            return PAUSED;
+        }
+        run.paused = Paused::default();
+        let is_resumed = std::mem::take(&mut run.resumed);
+        let body = run.body.take();
+        if let Some(callback) = callback {
+            plugin.complain(r, "was replaced during the request");
+            if is_about_call(callback) {
+                let name = callback.name();
+                *failed = ngx_str_t { len: name.len(), data: name.as_ptr().cast_mut() };
+            }
+            return rc::ERROR;
+        }
+        if std::mem::take(&mut (*request).closed) {
+            plugin.complain(r, "closed the stream");
+            return rc::ERROR;
+        }
+        if std::mem::take(&mut (*request).refused) {
+            return rc::ERROR;
+        }
+        if (*request).local_response.is_some() {
+            return ANSWER;
+        }
+        if !is_resumed {
+            log_timeout(r, plugin.plugin());
+            return rc::ERROR;
+        }
+        match body {
+            Some(body) => body::show(request, &plugin, body, changed).unwrap_or(rc::ERROR),
+            None => rc::OK,
+        }
+    })
+}
+
+unsafe fn log_timeout(r: *mut ngx_http_request_t, plugin: &Plugin) {
+    // SAFETY: the caller passes a live request.
+    unsafe {
+        let waited = LocConf::of(r).pause_timeout();
+        let name = String::from_utf8_lossy(plugin.name());
+        let what = format!("paused the request, and nothing resumed it within {waited} ms (wasm_pause_timeout)");
+        log::write(NGX_LOG_ERR, (*(*r).connection).log, format!("wasm plugin \"{name}\" {what}"));
+    }
+}
+
+/// Whether a callback brings something about a call to another service.
+fn is_about_call(callback: Callback) -> bool {
+    matches!(
+        callback,
+        Callback::OnHttpCallResponse
+            | Callback::OnGrpcReceiveInitialMetadata
+            | Callback::OnGrpcReceive
+            | Callback::OnGrpcReceiveTrailingMetadata
+            | Callback::OnGrpcClose
+            | Callback::OnRedisCallResponse
+    )
+}
