@@ -419,7 +419,11 @@ impl Host for RequestHost<'_> {
         unsafe {
             let len = self.body(buffer)?.len();
             if self.filter == LUA {
-                let limit = LocConf::of((*self.request).r).body_buffer(Direction::Response).max(len);
+                let direction = match buffer {
+                    BufferType::RequestBody => Direction::Request,
+                    _ => Direction::Response,
+                };
+                let limit = LocConf::of((*self.request).r).body_buffer(direction).max(len);
                 let body = self.lua_body(buffer).ok_or(Status::NotFound)?;
                 body.is_changed = true;
                 if len.saturating_add(bytes.len()) > limit {
