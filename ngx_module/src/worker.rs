@@ -1,6 +1,7 @@
 //! The filters that run in a worker: one VM for each `proxy_wasm` of the configuration, made when the worker starts, and
 //! made again after a trap.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nginx_sys::{NGX_LOG_CRIT, NGX_LOG_EMERG, NGX_LOG_NOTICE, ngx_cycle_t, ngx_log_t, ngx_msec_t};
@@ -26,6 +27,8 @@ pub struct FilterInstance {
     /// There once the filter has asked for a timer.
     ticks: Option<Box<Ticks>>,
     calls: Calls,
+    /// Who gets the results of calls, once there has been one.
+    owner: Option<Rc<Owner>>,
 }
 
 /// A VM with the root context of the filter.
@@ -71,9 +74,11 @@ impl FilterInstance {
         let commands = running.vm.take_calls();
         let conf = &main.filters[filter];
         if let (false, Some(settings)) = (commands.is_empty(), &conf.calls) {
-            let who = Who::Filter { main, filter, generation: self.generation };
-            let owner = Owner { who, name: conf.name.as_slice().into(), settings: settings.clone() };
-            self.calls.start(&owner, commands);
+            let owner = self.owner.get_or_insert_with(|| {
+                let who = Who::Filter { main, filter, generation: self.generation };
+                Rc::new(Owner { who, name: conf.name.clone(), settings: settings.clone() })
+            });
+            self.calls.start(owner, commands);
         }
     }
 
@@ -104,6 +109,7 @@ impl FilterInstance {
         }
         self.generation += 1;
         self.calls = Calls::default();
+        self.owner = None;
         if let Some(ticks) = &mut self.ticks {
             ticks.restart();
         }

@@ -1,22 +1,30 @@
 //! The format in which lists of names and values cross the border: a count, the sizes of all pairs, then each name and
 //! value with a NUL behind it, numbers in 32 bits little endian. Source: specification 0.2.1, "Serialized map".
 
+use std::fmt;
+
 use super::types::Status;
 
 /// A list of names and values, all of them bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pairs(Vec<(Vec<u8>, Vec<u8>)>);
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Pairs {
+    /// Names and values, one behind the other: lists are made and dropped in every other host call, so each takes two
+    /// allocations and not two for each pair.
+    bytes: Vec<u8>,
+    /// Where each name ends, and its value.
+    ends: Vec<(usize, usize)>,
+}
 
 impl Pairs {
     /// Decodes what a guest passed. No bytes, and a count of 0, are the empty list.
     pub fn decode(bytes: &[u8]) -> Result<Pairs, Status> {
         let encoded = Encoded::new(bytes)?;
-        let mut pairs = Vec::with_capacity(encoded.len());
+        let mut pairs = Pairs { bytes: Vec::with_capacity(bytes.len()), ends: Vec::with_capacity(encoded.len()) };
         for pair in encoded {
             let (name, value) = pair?;
-            pairs.push((name.to_vec(), value.to_vec()));
+            pairs.push(name, value);
         }
-        Ok(Pairs(pairs))
+        Ok(pairs)
     }
 
     /// Appends the encoded form of `pairs` to `out`. The list is walked twice.
@@ -41,22 +49,26 @@ impl Pairs {
 
     /// Adds a pair at the end.
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
-        self.0.push((name.to_vec(), value.to_vec()));
+        self.bytes.extend_from_slice(name);
+        let name_end = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.ends.push((name_end, self.bytes.len()));
     }
 
     /// The pairs in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
-        self.0.iter().map(|(name, value)| (name.as_slice(), value.as_slice()))
+        let begins = std::iter::once(0).chain(self.ends.iter().map(|(_, end)| *end));
+        begins.zip(&self.ends).map(|(begin, (name, value))| (&self.bytes[begin..*name], &self.bytes[*name..*value]))
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.ends.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ends.is_empty()
     }
 }
 
@@ -99,6 +111,20 @@ impl<'a> Iterator for Encoded<'a> {
             self.left = 0;
         }
         Some(pair)
+    }
+}
+
+impl fmt::Debug for Pairs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(|(name, value)| (Bytes(name), Bytes(value)))).finish()
+    }
+}
+
+struct Bytes<'a>(&'a [u8]);
+
+impl fmt::Debug for Bytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
     }
 }
 

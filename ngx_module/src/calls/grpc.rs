@@ -12,10 +12,10 @@ use ngx_wasm::grpc::{Decoder, FrameError, Outcome, code, frame, of_head, of_trai
 use ngx_wasm::net::target::split_scheme;
 use ngx_wasm::proxy_wasm::{CallFailure, CallId, GrpcCall, Pairs, Scheme};
 
-use super::{Owner, at_exit, subject};
+use super::{Call, Owner, at_exit, subject};
 use crate::net::balancer::Subject;
 use crate::net::body::{Outgoing, Queue};
-use crate::net::http::{Feed, Servers, describe};
+use crate::net::http::{Feed, Servers, Service, describe};
 use crate::net::timer;
 
 /// What a frame adds to its message, in bytes.
@@ -51,17 +51,17 @@ impl Drop for Open {
 }
 
 /// Runs a call to its end.
-pub fn run(owner: Owner, call: GrpcCall, feed: Option<Feed>) -> impl Future<Output = ()> + 'static {
-    // The request that the call was made for is there now, and perhaps not later.
+pub fn run(owner: Rc<Owner>, call: GrpcCall, feed: Option<Feed>) -> Call {
+    let service = owner.service(&call.target, &authority(&call), call.scheme == Scheme::Https, true);
     let path = call.request.uri().path_and_query().map_or("/", |path| path.as_str());
-    let subject = subject(call.stream, path, call.request.headers());
+    let subject = subject(&service, call.stream, path, call.request.headers());
     // Before the call runs, so that one which never does is given up too.
     let open = Open(feed.clone());
-    async move {
+    Box::pin(async move {
         let _open = open;
         let (id, target, timeout, exit) = (call.id, call.target.clone(), call.timeout, at_exit(call.stream));
         let sent = feed.clone();
-        let mut running = pin!(attempt(&owner, call, feed, &subject));
+        let mut running = pin!(attempt(&owner, call, feed, service, &subject));
         // Whatever has left the queue of a stream makes room for more.
         let running = poll_fn(|cx| {
             if let Some(feed) = &sent {
@@ -91,7 +91,14 @@ pub fn run(owner: Owner, call: GrpcCall, feed: Option<Feed>) -> impl Future<Outp
             End::Closed(Outcome { status, message }) => vm.on_grpc_close(id, status, message, host),
         });
         owner.forget(id);
-    }
+    })
+}
+
+/// The host that a call speaks of.
+fn authority(call: &GrpcCall) -> Vec<u8> {
+    let name = split_scheme(&call.target).1;
+    let named = if name.starts_with(b"unix:") { b"localhost" } else { name };
+    call.authority.as_deref().unwrap_or(named).to_vec()
 }
 
 /// The last callback of a call.
@@ -112,10 +119,15 @@ fn unavailable(reason: String) -> Failure {
     Failure { status: code::UNAVAILABLE, reason }
 }
 
-async fn attempt(owner: &Owner, call: GrpcCall, feed: Option<Feed>, subject: &Subject) -> Result<End, Failure> {
-    let name = split_scheme(&call.target).1;
-    let authority = call.authority.as_deref().unwrap_or(if name.starts_with(b"unix:") { b"localhost" } else { name });
-    let service = owner.service(&call.target, authority, call.scheme == Scheme::Https, true).map_err(unavailable)?;
+async fn attempt(
+    owner: &Owner,
+    call: GrpcCall,
+    feed: Option<Feed>,
+    service: Result<Rc<Service>, String>,
+    subject: &Subject,
+) -> Result<End, Failure> {
+    let service = service.map_err(unavailable)?;
+    let authority = &authority(&call)[..];
     let (mut parts, ()) = call.request.into_parts();
     // A name that no URI can have is one of a cluster; the other end hears nothing of those.
     let host =
@@ -130,15 +142,14 @@ async fn attempt(owner: &Owner, call: GrpcCall, feed: Option<Feed>, subject: &Su
             Outgoing::Whole(Bytes::from(framed), None)
         }
     };
-    let service = Rc::new(service);
     let mut servers = Servers::find(&service, subject).await.map_err(unavailable)?;
-    let request = Request::from_parts(parts, body);
-    let (response, link, address) = service.send(request, &mut servers).await.map_err(unavailable)?;
+    let mut request = Some(Request::from_parts(parts, body));
+    let (response, link, key) = service.send(&mut request, &mut servers).await.map_err(unavailable)?;
     let answer = Answer { owner, id: call.id, is_stream, limit: service.settings.response_buffer };
     let end = answer.read(response).await;
     servers.report(end.is_err());
     drop(link);
-    end.map_err(|failure| Failure { reason: format!("{address}: {}", failure.reason), ..failure })
+    end.map_err(|failure| Failure { reason: format!("{}: {}", key.address, failure.reason), ..failure })
 }
 
 fn no_message(err: FrameError) -> String {

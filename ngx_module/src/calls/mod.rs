@@ -7,7 +7,8 @@ mod grpc;
 mod http;
 mod redis;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
 
 use async_task::Task;
@@ -26,9 +27,12 @@ use crate::net::settings::Settings;
 use crate::net::timer::AtExit;
 use crate::request::Request;
 
-/// The calls of a VM that run.
+/// The calls of a VM that run, by their number.
 #[derive(Default)]
-pub struct Calls(HashMap<CallId, Running>);
+pub struct Calls(BTreeMap<u32, Running>);
+
+/// A call on its way. The box keeps it in its place from the beginning: it is large, and goes through many hands.
+type Call = Pin<Box<dyn Future<Output = ()>>>;
 
 /// A call that runs; it ends when this is dropped.
 struct Running {
@@ -38,15 +42,13 @@ struct Running {
 }
 
 /// Whose calls they are, and who gets the results.
-#[derive(Clone)]
 pub struct Owner {
     pub who: Who,
-    pub name: Rc<[u8]>,
+    pub name: Vec<u8>,
     pub settings: Rc<Settings>,
 }
 
 /// A VM, as long as it is the one that made the calls.
-#[derive(Clone)]
 pub enum Who {
     /// A filter of the configuration, by its place in [`MainConf::filters`].
     Filter { main: *const MainConf, filter: usize, generation: u64 },
@@ -56,7 +58,7 @@ pub enum Who {
 
 impl Calls {
     /// Does what a guest asked for.
-    pub fn start(&mut self, owner: &Owner, commands: Vec<CallCommand>) {
+    pub fn start(&mut self, owner: &Rc<Owner>, commands: Vec<CallCommand>) {
         for command in commands {
             match command {
                 CallCommand::Http(call) => {
@@ -69,11 +71,11 @@ impl Calls {
                     self.run(id, feed.clone(), grpc::run(owner.clone(), call, feed));
                 }
                 CallCommand::GrpcSend { call, message, is_end } => {
-                    if let Some(feed) = self.0.get(&call).and_then(|running| running.feed.as_ref()) {
+                    if let Some(feed) = self.0.get(&call.0).and_then(|running| running.feed.as_ref()) {
                         grpc::send(feed, message, is_end);
                     }
                 }
-                CallCommand::GrpcCancel(call) => drop(self.0.remove(&call)),
+                CallCommand::GrpcCancel(call) => drop(self.0.remove(&call.0)),
                 CallCommand::Redis(call) => {
                     let id = call.id;
                     self.run(id, None, redis::run(owner.clone(), call));
@@ -82,18 +84,18 @@ impl Calls {
         }
     }
 
-    fn run(&mut self, id: CallId, feed: Option<Feed>, call: impl Future<Output = ()> + 'static) {
-        self.0.insert(id, Running { task: crate::net::executor::spawn(call), feed });
+    fn run(&mut self, id: CallId, feed: Option<Feed>, call: Call) {
+        self.0.insert(id.0, Running { task: crate::net::executor::spawn(call), feed });
     }
 
     /// Ends those that nobody waits for any more.
     pub fn retain(&mut self, is_wanted: impl Fn(CallId) -> bool) {
-        self.0.retain(|id, _| is_wanted(*id));
+        self.0.retain(|id, _| is_wanted(CallId(*id)));
     }
 
     /// A call has had its last callback.
     pub fn forget(&mut self, id: CallId) {
-        if let Some(running) = self.0.remove(&id) {
+        if let Some(running) = self.0.remove(&id.0) {
             // It is the one that says so.
             running.task.detach();
         }
@@ -170,7 +172,7 @@ impl Owner {
     }
 
     /// The service that a call names. `host` is the one that it speaks of, perhaps with a port.
-    fn service(&self, target: &[u8], host: &[u8], is_tls: bool, only_http2: bool) -> Result<Service, String> {
+    fn service(&self, target: &[u8], host: &[u8], is_tls: bool, only_http2: bool) -> Result<Rc<Service>, String> {
         let (prefix, name) = split_scheme(target);
         let place = place(name)?;
         let tls = prefix.unwrap_or(is_tls).then(|| {
@@ -180,7 +182,7 @@ impl Owner {
                 (_, named) => named.to_owned(),
             }
         });
-        Ok(Service { settings: self.settings.clone(), place, tls, only_http2 })
+        Ok(Rc::new(Service { settings: self.settings.clone(), place, tls, only_http2 }))
     }
 }
 
@@ -200,8 +202,17 @@ fn client(stream: Option<StreamToken>) -> Option<(Vec<u8>, Vec<u8>)> {
     }
 }
 
-/// What a balancer can look at.
-fn subject(stream: Option<StreamToken>, path: &str, headers: &hyper::HeaderMap) -> Subject {
+/// What the balancer of a service can look at, if it looks at all. The request that the call was made for is there now, and
+/// perhaps not later.
+fn subject(
+    service: &Result<Rc<Service>, String>,
+    stream: Option<StreamToken>,
+    path: &str,
+    headers: &hyper::HeaderMap,
+) -> Subject {
+    if !service.as_ref().is_ok_and(|service| service.looks_at_requests()) {
+        return Subject::default();
+    }
     Subject {
         path: path.into(),
         headers: headers.iter().map(|(name, value)| (name.as_str().into(), value.as_bytes().to_vec())).collect(),

@@ -1,12 +1,13 @@
 //! `proxy_redis_call`: one command, and its reply as it came. `ngx_wasm::redis` knows where a reply ends.
 
+use std::pin::pin;
 use std::rc::Rc;
 
 use ngx_wasm::net::target::Target;
 use ngx_wasm::proxy_wasm::{CallFailure, RedisCall};
 use ngx_wasm::redis::{ReplyError, Scanner, auth, error_of, select};
 
-use super::{Owner, at_exit, subject};
+use super::{Call, Owner, at_exit, subject};
 use crate::net::balancer::Subject;
 use crate::net::connection::Connection;
 use crate::net::http::{Place, Servers, Service};
@@ -16,14 +17,16 @@ use crate::net::timer;
 const PORT: u16 = 6379;
 
 /// Runs a call to its end.
-pub fn run(owner: Owner, call: RedisCall) -> impl Future<Output = ()> + 'static {
-    // The request that the call was made for is there now, and perhaps not later.
-    let subject = subject(call.stream, "", &hyper::HeaderMap::new());
-    async move {
+pub fn run(owner: Rc<Owner>, call: RedisCall) -> Call {
+    let service = owner.service(&call.target, b"", false, false).map(at_port);
+    let subject = subject(&service, call.stream, "", &hyper::HeaderMap::new());
+    Box::pin(async move {
         let (id, time, exit) = (call.id, call.timeout, at_exit(call.stream));
-        let outcome = match timer::timeout(time, exit, reply(&owner, &call, &subject)).await {
-            Ok(outcome) => outcome,
-            Err(timer::Elapsed) => Err(format!("no answer within {} ms", time.as_millis())),
+        let outcome = match service {
+            Ok(service) => timer::timeout(time, exit, pin!(reply(&service, &call, &subject)))
+                .await
+                .unwrap_or_else(|timer::Elapsed| Err(format!("no answer within {} ms", time.as_millis()))),
+            Err(reason) => Err(reason),
         };
         let outcome = outcome.map_err(|reason| CallFailure { reason });
         if let Err(failure) = &outcome {
@@ -31,16 +34,24 @@ pub fn run(owner: Owner, call: RedisCall) -> impl Future<Output = ()> + 'static 
         }
         owner.deliver(|vm, host| vm.on_redis_reply(id, outcome, host));
         owner.forget(id);
+    })
+}
+
+/// A host that names no port is asked at Redis' own.
+fn at_port(service: Rc<Service>) -> Rc<Service> {
+    match &service.place {
+        Place::Target(Target::Host { host, port: None }) => Rc::new(Service {
+            settings: service.settings.clone(),
+            place: Place::Target(Target::Host { host: host.clone(), port: Some(PORT) }),
+            tls: service.tls.clone(),
+            only_http2: service.only_http2,
+        }),
+        _ => service,
     }
 }
 
-async fn reply(owner: &Owner, call: &RedisCall, subject: &Subject) -> Result<Vec<u8>, String> {
-    let mut service = owner.service(&call.target, b"", false, false)?;
-    if let Place::Target(Target::Host { port, .. }) = &mut service.place {
-        port.get_or_insert(PORT);
-    }
-    let service = Rc::new(service);
-    let mut servers = Servers::find(&service, subject).await?;
+async fn reply(service: &Rc<Service>, call: &RedisCall, subject: &Subject) -> Result<Vec<u8>, String> {
+    let mut servers = Servers::find(service, subject).await?;
     let mut reason = "the service has no address".to_owned();
     while let Some(address) = servers.next()? {
         let key = Key {
@@ -49,12 +60,13 @@ async fn reply(owner: &Owner, call: &RedisCall, subject: &Subject) -> Result<Vec
                 password: call.password.clone(),
                 database: call.database,
             },
-            ..service.key(&address)
+            ..service.key(address)
         };
+        let address = &key.address;
         let kept = if call.exclusive { None } else { pool::take_raw(&key) };
         let opened = match kept {
             Some(kept) => Ok(kept),
-            None => enter(&service, &address, call).await.map(|connection| (connection, 0)),
+            None => Box::pin(enter(service, address, call)).await.map(|connection| (connection, 0)),
         };
         let (mut connection, uses) = match opened {
             Ok(opened) => opened,

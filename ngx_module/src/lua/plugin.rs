@@ -206,7 +206,7 @@ impl Plugin {
         // Lua runs in http { }, which has them.
         let Some(settings) = settings else { return };
         let who = Who::Plugin { plugin: Rc::downgrade(self), generation: self.generation.get() };
-        self.calls.borrow_mut().start(&Owner { who, name: self.name.as_slice().into(), settings }, commands);
+        self.calls.borrow_mut().start(&Rc::new(Owner { who, name: self.name.clone(), settings }), commands);
     }
 
     /// A callback has failed. Requests that wait for a filter of a VM that has trapped would wait in vain: they go on.

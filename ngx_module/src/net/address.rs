@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use nginx_sys::{ngx_inet_set_port, ngx_sock_ntop, sockaddr, socklen_t};
 
 /// Where to connect.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Address(Vec<u8>);
 
 impl Address {

@@ -4,15 +4,18 @@
 //! Balancers are made for requests, and a call has none: they get one that is made up for them, of which they see the path,
 //! the headers and the client.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::ptr;
 
 use nginx_sys::{
-    NGX_HTTP_MODULE, NGX_PEER_FAILED, ngx_connection_t, ngx_create_pool, ngx_current_msec, ngx_cycle, ngx_destroy_pool,
-    ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_max_module, ngx_http_module,
-    ngx_http_request_t, ngx_http_upstream_init_peer_pt, ngx_http_upstream_main_conf_t, ngx_http_upstream_module,
-    ngx_http_upstream_srv_conf_t, ngx_http_upstream_t, ngx_http_variable_value_t, ngx_list_push, ngx_log_t,
-    ngx_module_t, ngx_pcalloc, ngx_peer_connection_t, ngx_pool_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
+    NGX_HTTP_MODULE, NGX_PEER_FAILED, ngx_connection_t, ngx_create_pool, ngx_current_msec, ngx_cycle, ngx_cycle_t,
+    ngx_destroy_pool, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_max_module,
+    ngx_http_module, ngx_http_request_t, ngx_http_upstream_init_peer_pt, ngx_http_upstream_init_round_robin_peer,
+    ngx_http_upstream_main_conf_t, ngx_http_upstream_module, ngx_http_upstream_srv_conf_t, ngx_http_upstream_t,
+    ngx_http_variable_value_t, ngx_list_push, ngx_log_t, ngx_module_t, ngx_pcalloc, ngx_peer_connection_t, ngx_pool_t,
+    ngx_str_t, ngx_table_elt_t, ngx_uint_t,
 };
 
 use super::address::Address;
@@ -59,9 +62,26 @@ impl Upstream {
 
     /// How this upstream chooses a server. The `keepalive` of nginx would hand out connections of its own, in a state that only
     /// nginx' own clients know; what it stands before is taken in its place.
-    unsafe fn init(self) -> ngx_http_upstream_init_peer_pt {
-        // SAFETY: the upstream is part of the configuration.
-        unsafe { behind_keepalive(self.0).or((*self.0).peer.init) }
+    fn init(self) -> ngx_http_upstream_init_peer_pt {
+        thread_local! {
+            /// What was found in this cycle; there are as many as blocks in the configuration, and no more.
+            static KNOWN: RefCell<Known> = const { RefCell::new((ptr::null_mut(), BTreeMap::new())) };
+        }
+        type Known = (*mut ngx_cycle_t, BTreeMap<usize, ngx_http_upstream_init_peer_pt>);
+        // SAFETY: the upstream is part of the configuration of the cycle.
+        KNOWN.with_borrow_mut(|(cycle, known)| unsafe {
+            if *cycle != ngx_cycle {
+                *cycle = ngx_cycle;
+                known.clear();
+            }
+            *known.entry(self.0 as usize).or_insert_with(|| behind_keepalive(self.0).or((*self.0).peer.init))
+        })
+    }
+
+    /// Whether servers take turns, whatever the request.
+    pub fn is_round_robin(self) -> bool {
+        let function = self.init().map(|init| init as usize);
+        function == Some(ngx_http_upstream_init_round_robin_peer as *const () as usize)
     }
 }
 
@@ -126,7 +146,11 @@ impl Peers {
                 return Err(NO_MEMORY.into());
             }
             let mut peers = Peers { pool, r: ptr::null_mut(), is_chosen: false };
-            peers.r = peers.request(subject, log).ok_or(NO_MEMORY)?;
+            peers.r = match upstream.is_round_robin() {
+                true => peers.bare_request(log).map(|(r, _)| r),
+                false => peers.request(subject, log),
+            }
+            .ok_or(NO_MEMORY)?;
             let peer = peers.peer();
             (*peer).log = log;
             (*peer).start_time = ngx_current_msec;
@@ -186,17 +210,32 @@ impl Peers {
         unsafe { &raw mut (*(*self.r).upstream).peer }
     }
 
-    unsafe fn request(&self, subject: &Subject, log: *mut ngx_log_t) -> Option<*mut ngx_http_request_t> {
+    /// A request without anything that comes from a client: round robin looks at none of that.
+    unsafe fn bare_request(&self, log: *mut ngx_log_t) -> Option<(*mut ngx_http_request_t, *mut ngx_connection_t)> {
         // SAFETY: see `new`.
         unsafe {
             let r = self.zeroed::<ngx_http_request_t>(1)?;
             let c = self.zeroed::<ngx_connection_t>(1)?;
-            let ctx = http_conf()?;
-            let core: *mut ngx_http_core_main_conf_t = (*(*ctx).main_conf.add(ngx_http_core_module.ctx_index)).cast();
             (*c).pool = self.pool;
             (*c).log = log;
             (*c).data = r.cast();
             (*c).fd = -1;
+            (*r).signature = NGX_HTTP_MODULE as _;
+            (*r).connection = c;
+            (*r).pool = self.pool;
+            (*r).main = r;
+            (*r).set_count(1);
+            (*r).upstream = self.zeroed::<ngx_http_upstream_t>(1)?;
+            Some((r, c))
+        }
+    }
+
+    unsafe fn request(&self, subject: &Subject, log: *mut ngx_log_t) -> Option<*mut ngx_http_request_t> {
+        // SAFETY: see `new`.
+        unsafe {
+            let (r, c) = self.bare_request(log)?;
+            let ctx = http_conf()?;
+            let core: *mut ngx_http_core_main_conf_t = (*(*ctx).main_conf.add(ngx_http_core_module.ctx_index)).cast();
             let (address, text) = match &subject.client {
                 Some((address, text)) => (address.clone(), text.as_slice()),
                 None => (vec![0; size_of::<libc::sockaddr_in>()], b"unix:".as_slice()),
@@ -204,17 +243,11 @@ impl Peers {
             (*c).socklen = address.len() as _;
             (*c).sockaddr = pool::copy(self.pool, &address)?.data.cast();
             (*c).addr_text = pool::copy(self.pool, text)?;
-            (*r).signature = NGX_HTTP_MODULE as _;
-            (*r).connection = c;
-            (*r).pool = self.pool;
-            (*r).main = r;
-            (*r).set_count(1);
             (*r).main_conf = (*ctx).main_conf;
             (*r).srv_conf = (*ctx).srv_conf;
             (*r).loc_conf = (*ctx).loc_conf;
             (*r).ctx = self.zeroed::<*mut c_void>(ngx_http_max_module)?;
             (*r).variables = self.zeroed::<ngx_http_variable_value_t>((*core).variables.nelts)?;
-            (*r).upstream = self.zeroed::<ngx_http_upstream_t>(1)?;
             (*r).http_version = nginx_sys::NGX_HTTP_VERSION_11 as _;
             self.describe(r, subject)?;
             Some(r)

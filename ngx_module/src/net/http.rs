@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::error::Error as _;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 
 use hyper::body::{Body, Incoming};
@@ -26,8 +26,6 @@ use super::{executor, resolve};
 
 /// Headers and trailers of an answer may have this many bytes.
 const HEADERS: usize = 64 << 10;
-/// And be this many.
-const HEADER_LINES: usize = 1000;
 
 /// Who is to be called, and how.
 pub struct Service {
@@ -65,7 +63,7 @@ impl Servers {
             Place::Target(Target::Host { host, port }) => {
                 let port = port.unwrap_or(if service.tls.is_some() { 443 } else { 80 });
                 // SAFETY: the settings belong to the configuration that runs.
-                let addresses = unsafe { resolve::resolve(service.settings.core, host, port) }.await?;
+                let addresses = Box::pin(unsafe { resolve::resolve(service.settings.core, host, port) }).await?;
                 Ok(Servers::List(addresses.into_iter()))
             }
         }
@@ -132,9 +130,14 @@ pub fn describe(err: &hyper::Error) -> String {
 }
 
 impl Service {
-    pub fn key(&self, address: &Address) -> Key {
+    /// Whether the choice of a server may depend on the request.
+    pub fn looks_at_requests(&self) -> bool {
+        matches!(self.place, Place::Upstream(upstream) if !upstream.is_round_robin())
+    }
+
+    pub fn key(&self, address: Address) -> Key {
         Key {
-            address: address.clone(),
+            address,
             tls: self.tls.as_ref().map(|host| (Rc::as_ptr(&self.settings), host.clone())),
             kind: if self.only_http2 { Kind::Http2 } else { Kind::Http },
         }
@@ -145,12 +148,12 @@ impl Service {
         let settings = &self.settings;
         let within = format!("within {} ms (wasm_call_connect_timeout)", settings.connect_timeout.as_millis());
         // The call's own time-out holds up a worker that shuts down, if anything does.
-        let connection = timeout(settings.connect_timeout, AtExit::Leave, connect(address))
+        let connection = timeout(settings.connect_timeout, AtExit::Leave, pin!(connect(address)))
             .await
             .map_err(|_| format!("connect to {address}: no connection {within}"))?
             .map_err(|err| format!("connect to {address}: {err}"))?;
         let Some(host) = &self.tls else { return Ok((connection, false)) };
-        let handshake = settings.tls.handshake(&connection, host, offer_http2);
+        let handshake = Box::pin(settings.tls.handshake(&connection, host, offer_http2));
         let is_http2 = timeout(settings.connect_timeout, AtExit::Leave, handshake)
             .await
             .map_err(|_| format!("TLS with {address}: no handshake {within}"))?
@@ -158,24 +161,29 @@ impl Service {
         Ok((connection, is_http2))
     }
 
-    /// A connection to `address`, used before or new.
-    async fn link(&self, address: &Address, may_reuse: bool) -> Result<Link, String> {
-        let settings = &self.settings;
-        let key = self.key(address);
+    /// A connection with this key, used before or new.
+    async fn link(&self, key: &Key, may_reuse: bool) -> Result<Link, String> {
         if may_reuse {
-            if let Some(shared) = pool::share(&key, settings) {
+            if let Some(shared) = pool::share(key, &self.settings) {
                 return Ok(Link::Shared(shared));
             }
-            if let Some(single) = pool::take_single(&key) {
+            if let Some(single) = pool::take_single(key) {
                 return Ok(Link::Single(single));
             }
         }
+        // In a box, so that calls over connections that are there are not as large as this is.
+        Box::pin(self.new_link(key)).await
+    }
+
+    async fn new_link(&self, key: &Key) -> Result<Link, String> {
+        let (settings, address) = (&self.settings, &key.address);
         let offer_http2 = self.only_http2 || settings.version != Version::Http1;
         let (connection, is_http2) = self.open(address, offer_http2).await?;
         if self.only_http2 && self.tls.is_some() && !is_http2 {
             return Err(format!("TLS with {address}: the other end does not speak HTTP/2"));
         }
         let handle = connection.handle();
+        let own_key = key.clone();
         if is_http2 || self.only_http2 {
             let handshake = http2::Builder::new(Local).max_header_list_size(HEADERS as u32).handshake(connection);
             let (sender, driver) =
@@ -184,16 +192,17 @@ impl Service {
             executor::spawn(async move {
                 // The calls on it get the error too.
                 let _ = driver.await;
-                pool::forget_closed(&key);
+                pool::forget_closed(&own_key);
             })
             .detach();
             return Ok(Link::Shared(shared));
         }
-        let handshake = http1::Builder::new().max_buf_size(HEADERS).max_headers(HEADER_LINES).handshake(connection);
+        // An answer may have 100 headers, as in Envoy: more than that `hyper` would not hold without allocating for each answer.
+        let handshake = http1::Builder::new().max_buf_size(HEADERS).handshake(connection);
         let (sender, driver) = handshake.await.map_err(|err| format!("HTTP with {address}: {}", describe(&err)))?;
         executor::spawn(async move {
             let _ = driver.await;
-            pool::forget_closed(&key);
+            pool::forget_closed(&own_key);
         })
         .detach();
         Ok(Link::Single(Single { sender, handle, uses: 0 }))
@@ -203,15 +212,15 @@ impl Service {
     /// [`Service::finish`].
     pub async fn send(
         &self,
-        request: Request<Outgoing>,
+        request: &mut Option<Request<Outgoing>>,
         servers: &mut Servers,
-    ) -> Result<(Response<Incoming>, Link, Address), String> {
-        let mut request = Some(request);
+    ) -> Result<(Response<Incoming>, Link, Key), String> {
         let mut reason = "the service has no address".to_owned();
         while let Some(address) = servers.next()? {
+            let key = self.key(address);
             let mut may_reuse = true;
             loop {
-                let mut link = match self.link(&address, may_reuse).await {
+                let mut link = match self.link(&key, may_reuse).await {
                     Ok(link) => link,
                     Err(why) => {
                         reason = why;
@@ -220,13 +229,14 @@ impl Service {
                 };
                 let Some(outgoing) = request.take() else { return Err(reason) };
                 // Of a connection that was idle nobody knows whether the other end is about to close it.
-                let spare = if link.is_reused() && outgoing.method().is_idempotent() { again(&outgoing) } else { None };
+                let is_reused = link.is_reused();
+                let spare = if is_reused && outgoing.method().is_idempotent() { again(&outgoing) } else { None };
                 match link.send(outgoing, self.tls.is_some()).await {
-                    Ok(response) => return Ok((response, link, address)),
+                    Ok(response) => return Ok((response, link, key)),
                     Err((why, unsent)) => {
-                        reason = format!("{address}: {why}");
-                        request = unsent.or(spare);
-                        if !link.is_reused() || request.is_none() {
+                        reason = format!("{}: {why}", key.address);
+                        *request = unsent.map(|unsent| *unsent).or(spare.map(|spare| *spare));
+                        if !is_reused || request.is_none() {
                             break;
                         }
                         may_reuse = false;
@@ -267,9 +277,8 @@ impl Service {
     }
 
     /// The response has been read: the connection may serve somebody else.
-    pub fn finish(self: &Rc<Self>, link: Link, address: &Address) {
+    pub fn finish(self: &Rc<Self>, link: Link, key: Key) {
         let Link::Single(mut single) = link else { return };
-        let key = self.key(address);
         single.uses += 1;
         if single.sender.is_ready() {
             return pool::put_single(key, single, &self.settings);
@@ -287,39 +296,40 @@ impl Service {
     /// One request, and all of its answer.
     pub async fn exchange(
         self: &Rc<Self>,
-        request: Request<Outgoing>,
+        request: &mut Option<Request<Outgoing>>,
         subject: &Subject,
     ) -> Result<(Parts, Vec<u8>, Option<HeaderMap>), String> {
         let mut servers = Servers::find(self, subject).await?;
-        let (response, link, address) = self.send(request, &mut servers).await?;
+        let (response, link, key) = self.send(request, &mut servers).await?;
         let (parts, body) = response.into_parts();
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(format!("{address}: the other end switches to another protocol"));
+            return Err(format!("{}: the other end switches to another protocol", key.address));
         }
         match self.read(body).await {
             Ok((body, trailers)) => {
                 servers.report(false);
-                self.finish(link, &address);
+                self.finish(link, key);
                 Ok((parts, body, trailers))
             }
             Err(reason) => {
                 servers.report(true);
-                Err(format!("{address}: {reason}"))
+                Err(format!("{}: {reason}", key.address))
             }
         }
     }
 }
 
-fn again(request: &Request<Outgoing>) -> Option<Request<Outgoing>> {
+fn again(request: &Request<Outgoing>) -> Option<Box<Request<Outgoing>>> {
     let body = request.body().again()?;
     let mut copy = Request::new(body);
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
-    Some(copy)
+    Some(Box::new(copy))
 }
 
-type Unsent = Option<Request<Outgoing>>;
+/// Requests are large.
+type Unsent = Option<Box<Request<Outgoing>>>;
 
 impl Link {
     /// Sends a request, whose URI is a path and which has a `host`.
@@ -333,7 +343,7 @@ impl Link {
             }
         };
         sent.map_err(|mut err| {
-            let unsent = err.take_message().map(back);
+            let unsent = err.take_message().map(|request| Box::new(back(request)));
             (describe(err.error()), unsent)
         })
     }

@@ -2,7 +2,7 @@
 //! connection waits here; HTTP/2 is shared by all that want it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use super::settings::Settings;
 use super::timer::{AtExit, sleep};
 
 /// Connections with the same key serve each other's calls.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     pub address: Address,
     /// Whose TLS, and for which host: a certificate that has been checked for one says nothing about another.
@@ -26,7 +26,7 @@ pub struct Key {
 }
 
 /// What a connection speaks.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// HTTP, whichever version was agreed upon.
     Http,
@@ -86,7 +86,7 @@ impl Slot {
 
 #[derive(Default)]
 struct Pool {
-    slots: RefCell<HashMap<Key, Slot>>,
+    slots: RefCell<BTreeMap<Key, Slot>>,
     /// When something will look for connections that have been idle for too long, and what that is.
     sweep: RefCell<Option<(Instant, Task<()>)>>,
 }

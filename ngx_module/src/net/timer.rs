@@ -2,7 +2,7 @@
 
 use std::cell::UnsafeCell;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -94,12 +94,15 @@ unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
 /// The time was up.
 pub struct Elapsed;
 
-/// Runs `future` for `duration` at most, and drops it then.
-pub async fn timeout<F: Future>(duration: Duration, at_exit: AtExit, future: F) -> Result<F::Output, Elapsed> {
-    let mut future = pin!(future);
+/// Runs `future` for `duration` at most. Those who have a large one pin it and keep it in its place.
+pub async fn timeout<F: Future + Unpin>(
+    duration: Duration,
+    at_exit: AtExit,
+    mut future: F,
+) -> Result<F::Output, Elapsed> {
     let mut sleep = sleep(duration, at_exit);
     std::future::poll_fn(move |cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+        if let Poll::Ready(output) = Pin::new(&mut future).poll(cx) {
             return Poll::Ready(Ok(output));
         }
         Pin::new(&mut sleep).poll(cx).map(|()| Err(Elapsed))
