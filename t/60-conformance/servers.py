@@ -286,6 +286,10 @@ class Nginx(Process):
         temp = "".join(
             f"    {kind}_temp_path {kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
+        # For filters that call: the names of Envoy's clusters.
+        blocks = "".join(
+            f"    upstream {name} {{ server 127.0.0.1:{port}; }}\n" for name, port in upstreams.items()
+        )
         servers = "".join(self.server(name, listener, upstreams, certificates) for name, listener in listeners.items())
         with open(os.path.join(self.folder, "nginx.conf"), "w") as out:
             out.write(
@@ -300,7 +304,7 @@ class Nginx(Process):
                 + '    proxy_set_header Host $http_host;\n    proxy_set_header Connection "";\n'
                 + "    grpc_set_header Host $http_host;\n"
                 + "    client_max_body_size 8m;\n    large_client_header_buffers 4 32k;\n"
-                + f"{temp}{servers}}}\n"
+                + f"{temp}{blocks}{servers}}}\n"
             )
 
     def server(self, name, listener, upstreams, certificates):

@@ -11,6 +11,7 @@ import fnmatch
 import importlib
 import json
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ SUBJECTS = (
     "protocols",
     "properties",
     "starts",
+    "calls",
 )
 
 
@@ -125,6 +127,10 @@ class Suite:
         self.listeners = listeners
         self.upstreams = {"h1": Upstream(), "h2": Upstream(Http2Connection)}
         ports = {name: upstream.port for name, upstream in self.upstreams.items()}
+        # Nobody listens there, and nobody else gets the port.
+        self.dead = socket.socket()
+        self.dead.bind(("127.0.0.1", 0))
+        ports["dead"] = self.dead.getsockname()[1]
         self.envoy = Envoy(envoy_binary, FOLDER, listeners, ports, self.certificates)
         self.nginx = Nginx(
             os.environ["TEST_NGINX_BINARY"],

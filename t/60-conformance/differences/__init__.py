@@ -4,12 +4,12 @@ is made of them.
 A difference that no rule covers fails the suite, and so does a rule that covers none any more.
 """
 
-from differences import behaviour, bodies, header_maps, http, later, properties
+from differences import behaviour, bodies, calls, header_maps, http, properties
 from differences.entry import ANY
 
 DIFFERENCES = [
     difference
-    for subject in (header_maps, bodies, http, behaviour, properties, later)
+    for subject in (header_maps, bodies, http, behaviour, properties, calls)
     for difference in subject.DIFFERENCES
 ]
 

@@ -7,7 +7,7 @@ ANY = object()
 
 HEADERS, HTTP, BODIES = "Header maps", "HTTP", "Bodies and trailers"
 CONTEXTS, ANSWERS, WAITING = "Contexts", "Local responses", "Pauses and chains"
-PROPERTIES, LATER = "Properties", "Not there yet"
+PROPERTIES, CALLS = "Properties", "Calls to other services"
 
 
 @dataclass

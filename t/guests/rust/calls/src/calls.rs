@@ -34,6 +34,7 @@ pub struct Calls {
     runs: HashMap<String, u32>,
     pub wait: Option<Wait>,
     pub fails: bool,
+    is_brief: bool,
 }
 
 pub type Shared = Rc<RefCell<Calls>>;
@@ -78,8 +79,11 @@ impl Calls {
         report::json(&self.events, self.open.len())
     }
 
-    fn note(&mut self, event: Event) {
+    fn note(&mut self, mut event: Event) {
         log::info!("{}", event.line());
+        if self.is_brief {
+            event.shorten();
+        }
         self.events.push(event);
     }
 
@@ -124,6 +128,7 @@ impl Calls {
                 std::hint::black_box(());
             },
             "fail" => self.fails = true,
+            "brief" => self.is_brief = true,
             // The root's.
             "tick" | "answer-tick" | "wait-tick" => {}
             verb => panic!("unknown statement {verb}"),

@@ -42,6 +42,16 @@ impl Event {
     }
 }
 
+impl Event {
+    /// Leaves what does not depend on who the host is: no headers but `:status` and those of the service's own (`x-...`), no
+    /// counts, no status of the host.
+    pub fn shorten(&mut self) {
+        self.headers.retain(|(name, _)| name == ":status" || name.starts_with("x-") && !name.starts_with("x-envoy-"));
+        self.counts.clear();
+        self.status = (0, String::new());
+    }
+}
+
 pub fn json(events: &[Event], open: usize) -> String {
     let events: Vec<_> = events.iter().map(Event::json).collect();
     format!("{{\"events\":[{}],\"open\":{open}}}\n", events.join(","))
