@@ -183,8 +183,11 @@ pub fn share(key: &Key, settings: &Settings) -> Option<Use> {
         let mut slots = pool.slots.borrow_mut();
         let slot = slots.get_mut(key)?;
         slot.shared.retain(|shared| !shared.sender.is_closed());
-        let shared = slot.shared.iter().find(|shared| shared.uses.get() < settings.keepalive_requests)?;
-        Some(Use::of(shared.clone(), true))
+        let place = slot.shared.iter().position(|shared| shared.uses.get() < settings.keepalive_requests)?;
+        // After its last use it belongs to its calls alone, and ends with them.
+        let is_last = slot.shared[place].uses.get() + 1 == settings.keepalive_requests;
+        let shared = if is_last { slot.shared.remove(place) } else { slot.shared[place].clone() };
+        Some(Use::of(shared, true))
     })
 }
 
@@ -198,10 +201,16 @@ pub fn put_shared(key: Key, sender: http2::SendRequest<Outgoing>, handle: Handle
         idle_since: Rc::new(Cell::new(Instant::now())),
         timeout: settings.keepalive_timeout,
     };
-    if keeps(settings, 0) {
+    if keeps(settings, 1) {
         POOL.with(|pool| {
-            pool.slots.borrow_mut().entry(key).or_default().shared.push(shared.clone());
-            pool.sweep_at(Instant::now() + settings.keepalive_timeout);
+            let mut slots = pool.slots.borrow_mut();
+            let kept = &mut slots.entry(key).or_default().shared;
+            // Calls that begin at the same time may all have found none.
+            if kept.len() < settings.keepalive {
+                kept.push(shared.clone());
+                drop(slots);
+                pool.sweep_at(Instant::now() + settings.keepalive_timeout);
+            }
         });
     }
     Use::of(shared, false)
