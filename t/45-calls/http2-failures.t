@@ -10,12 +10,13 @@ use Calls;
 use Peer;
 
 Peer->needs('python3');
-my $peer = Peer->http2('plain=127.0.0.1', 'few=127.0.0.1,streams=2', 'silent=127.0.0.1,silent')
+my $peer = Peer->http2('plain=127.0.0.1', 'few=127.0.0.1,streams=2', 'counted=127.0.0.1', 'burst=127.0.0.1', 'silent=127.0.0.1,silent')
     or plan(skip_all => 'the Python library h2 cannot be had (tools/install-h2.sh)');
 my $to    = '127.0.0.1:' . $peer->port;
 my $few   = '127.0.0.1:' . $peer->port('few');
 my $calls = Calls->new('calls-http2-failures', server => <<"CONF");
-location /small { wasm_call_response_buffer 4k; proxy_wasm calls; return 200 "ok\\n"; }
+location /counted { wasm_call_keepalive_requests 5; proxy_wasm calls; return 200 "ok\\n"; }
+location /burst { wasm_call_keepalive 2; proxy_wasm calls; return 200 "ok\\n"; }
 CONF
 
 # What works.
@@ -80,6 +81,18 @@ is_deeply([map { $came->{"a$_"}{body} } 1 .. 20], [('b' x 9) x 20], '20 calls at
 cmp_ok($peer->stats('few')->{most}, '<=', 2, 'which never got more');
 $came = $calls->ask("call s $few GET /silent scheme:h2c times:2 timeout:200; call a $few GET /body/9 scheme:h2c; answer 200");
 is($came->{a}{body}, 'b' x 9, 'one that has to wait for others is answered');
+
+# How many requests a connection has, and how many connections are kept.
+my $counted = '127.0.0.1:' . $peer->port('counted');
+my @used = map { $calls->ask("call a $counted GET /echo scheme:h2c; answer 200", path => '/counted')->{a}{echo}{connection} } 1 .. 10;
+is_deeply(\@used, [(1) x 5, (2) x 5], 'wasm_call_keepalive_requests');
+$peer->wait_for('counted', 'open', 0);
+pass('connections that have had theirs are closed');
+my $burst = '127.0.0.1:' . $peer->port('burst');
+$came = $calls->ask("call a $burst GET /echo scheme:h2c times:6; answer 200", path => '/burst');
+is_deeply([map { $_->{status} } @{ $came->{events} }], [(200) x 6], 'calls that begin together without a connection');
+$peer->wait_for('burst', 'open', $peer->stats('burst')->{connections} < 2 ? 1 : 2);
+pass('wasm_call_keepalive: not all of their connections are kept');
 
 $calls->finish;
 done_testing();
