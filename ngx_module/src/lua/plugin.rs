@@ -196,15 +196,13 @@ impl Plugin {
         if commands.is_empty() {
             return;
         }
-        if !serves() {
-            let what = "calls other services in init_by_lua*, where calls are not made; the workers make theirs";
-            write(NGX_LOG_INFO, format!("wasm plugin \"{name}\" {what}"));
-            return;
-        }
-        // SAFETY: a process that serves requests has a complete cycle.
+        // SAFETY: nginx always has a cycle; that of a process that serves requests is complete.
         let settings = unsafe { MainConf::of(ngx_cycle).as_ref() }.and_then(|main| main.lua_calls.clone());
-        // Lua runs in http { }, which has them.
-        let Some(settings) = settings else { return };
+        let Some(settings) = settings.filter(|_| serves()) else {
+            let what = "calls other services in init_by_lua*, where calls are not made; the workers make theirs";
+            write(NGX_LOG_NOTICE, format!("wasm plugin \"{name}\" {what}"));
+            return;
+        };
         let who = Who::Plugin { plugin: Rc::downgrade(self), generation: self.generation.get() };
         self.calls.borrow_mut().start(&Rc::new(Owner { who, name: self.name.clone(), settings }), commands);
     }
@@ -224,13 +222,12 @@ impl Plugin {
 /// Whether this process serves requests now, or is about to: nginx calls init_worker_by_lua* before it tells this module that
 /// it is a worker.
 fn serves() -> bool {
-    // SAFETY: nginx sets the variables; the cycle that it reads the configuration of is not `ngx_cycle` yet.
+    // SAFETY: nginx sets the variables. A process that is its own master has connections when it has read its configuration.
     unsafe {
         let process = ngx_process;
-        let is_read = MainConf::of(ngx_cycle) == MainConf::latest();
         engine::in_worker()
             || process == NGX_PROCESS_WORKER as ngx_uint_t
-            || (process == NGX_PROCESS_SINGLE as ngx_uint_t && is_read)
+            || (process == NGX_PROCESS_SINGLE as ngx_uint_t && !(*ngx_cycle).connections.is_null())
     }
 }
 
