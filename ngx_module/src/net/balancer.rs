@@ -4,7 +4,7 @@
 //! Balancers are made for requests, and a call has none: they get one that is made up for them, of which they see the path,
 //! the headers and the client.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::ptr;
@@ -24,6 +24,11 @@ use crate::{pool, rc};
 
 /// The made-up request and what balancers put beside it need about so much.
 const POOL: usize = 4096;
+
+thread_local! {
+    /// The pool of the last one, when nothing but its own memory has been taken: most calls need no other.
+    static SPARE: Cell<*mut ngx_pool_t> = const { Cell::new(ptr::null_mut()) };
+}
 
 /// What a call shows to balancers that look at requests.
 #[derive(Default)]
@@ -141,10 +146,12 @@ impl Peers {
         // (src/http/ngx_http_request.c, ngx_http_alloc_request; src/http/ngx_http_upstream.c, ngx_http_upstream_create).
         unsafe {
             let log = (*ngx_cycle).log;
-            let pool = ngx_create_pool(POOL, log);
+            let spare = SPARE.replace(ptr::null_mut());
+            let pool = if spare.is_null() { ngx_create_pool(POOL, log) } else { spare };
             if pool.is_null() {
                 return Err(NO_MEMORY.into());
             }
+            (*pool).log = log;
             let mut peers = Peers { pool, r: ptr::null_mut(), is_chosen: false };
             peers.r = match upstream.is_round_robin() {
                 true => peers.bare_request(log).map(|(r, _)| r),
@@ -306,9 +313,22 @@ impl Drop for Peers {
         if !self.r.is_null() {
             self.report(false);
         }
-        if !executor::is_over() {
-            // SAFETY: the pool is this one's own, and the balancer has been told that it is done.
-            unsafe { ngx_destroy_pool(self.pool) };
+        if executor::is_over() {
+            return;
+        }
+        // SAFETY: the pool is this one's own, and the balancer has been told that it is done.
+        unsafe {
+            let is_plain = (*self.pool).cleanup.is_null() && (*self.pool).large.is_null();
+            if is_plain && (*self.pool).d.next.is_null() && SPARE.get().is_null() {
+                // As ngx_reset_pool does (src/core/ngx_palloc.c).
+                (*self.pool).d.last = self.pool.cast::<u8>().add(size_of::<ngx_pool_t>());
+                (*self.pool).d.failed = 0;
+                (*self.pool).current = self.pool;
+                (*self.pool).chain = ptr::null_mut();
+                SPARE.set(self.pool);
+            } else {
+                ngx_destroy_pool(self.pool);
+            }
         }
     }
 }
