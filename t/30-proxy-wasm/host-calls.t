@@ -248,7 +248,7 @@ get request x-one -> 1
 property plugin_name -> 0 probe
 property request\|path -> 1
 add request x-two 2 -> 2
-respond 200 wrong -> 2
+respond 200 wrong -> 0
 config -> 0 raw set_effective.*
 raw set_effective_context 2 -> 0
 get request x-one -> 0 1$

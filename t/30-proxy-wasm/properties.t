@@ -299,4 +299,4 @@ property request|path -> 1
 property ngx|uri -> 1
 get request x-one -> 1
 add request x-one 1 -> 2
-respond 200 -> 2
+respond 200 -> 0
