@@ -22,6 +22,7 @@ wasm_call_keepalive 0;
 wasm_call_keepalive_timeout 60s;
 wasm_call_keepalive_requests 1000;
 wasm_call_http_version auto;
+wasm_call_ssl auto;
 wasm_ssl_verify on;
 wasm_ssl_verify_depth 3;
 wasm_ssl_protocols TLSv1.2 TLSv1.3;
@@ -34,6 +35,7 @@ wasm_call_keepalive 65536;
 wasm_call_keepalive_timeout 1ms;
 wasm_call_keepalive_requests 1;
 wasm_call_http_version 1.1;
+wasm_call_ssl off;
 wasm_ssl_verify off;
 wasm_ssl_verify_depth 0;
 wasm_ssl_protocols TLSv1 TLSv1.1;
@@ -46,6 +48,7 @@ location /t {
     wasm_call_keepalive_timeout 1h;
     wasm_call_keepalive_requests 1000000000;
     wasm_call_http_version 2;
+    wasm_call_ssl on;
     wasm_ssl_verify on;
     wasm_ssl_verify_depth 1000;
     wasm_ssl_protocols TLSv1.3;
@@ -463,3 +466,24 @@ wasm_ssl_certificate_key a.key;
 --- must_die
 --- error_log eval
 qr/\[emerg\] .*"wasm_ssl_certificate_key" directive is not allowed here in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 44: wasm_call_ssl maybe
+--- http_config
+wasm_call_ssl maybe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "maybe" of "wasm_call_ssl": it takes one of auto, on, off in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 45: wasm_ssl_certificate_key alone
+--- config
+location /t {
+    wasm_ssl_certificate_key some.key;
+    proxy_wasm calls;
+}
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"wasm_ssl_certificate_key" needs "wasm_ssl_certificate" beside it in \S+nginx\.conf:\d+$/

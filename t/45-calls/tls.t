@@ -35,6 +35,8 @@ location /client   { @certificate $call }
 location /old      { wasm_ssl_protocols TLSv1.2; $call }
 location /ciphers  { wasm_ssl_protocols TLSv1.2; wasm_ssl_ciphers ECDHE-ECDSA-AES256-GCM-SHA384; $call }
 location /ten      { wasm_ssl_protocols TLSv1.1; $call }
+location /always   { wasm_call_ssl on; $call }
+location /never    { wasm_call_ssl off; $call }
 location /depth    { wasm_ssl_verify_depth 0; $call }
 location /deeper   { wasm_ssl_verify_depth 1; $call }
 CONF
@@ -107,6 +109,12 @@ is($came->{a}{status}, 'BadArgument', 'a scheme that does not exist');
 # Many at once.
 $came = $calls->ask("call a $at{server} GET /together/15/echo scheme:https authority:localhost times:15; answer 200");
 is_deeply([map { $came->{"a$_"}{status} } 1 .. 15], [(200) x 15], '15 at the same time');
+
+# wasm_call_ssl decides, whatever the filter says: a filter may pass on :scheme of a request that came by TLS.
+is($calls->ask("call a $at{server} GET /echo scheme:http authority:localhost; answer 200", path => '/always')->{a}{status},
+    200, 'wasm_call_ssl on: TLS without https');
+is($calls->ask("call a $at{plain} GET /echo scheme:https; answer 200", path => '/never')->{a}{status},
+    200, 'wasm_call_ssl off: no TLS with https');
 
 $calls->finish;
 

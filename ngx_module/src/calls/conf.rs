@@ -28,6 +28,8 @@ pub struct CallConf {
     pub keepalive_requests: usize,
     /// Place in [`VERSIONS`].
     pub version: usize,
+    /// Place in [`SSL`].
+    pub ssl: usize,
     /// 0 or 1.
     pub ssl_verify: usize,
     pub ssl_verify_depth: usize,
@@ -43,6 +45,9 @@ pub struct CallConf {
 /// The words of `wasm_call_http_version`.
 pub const VERSIONS: [(&str, Version); 3] = [("auto", Version::Auto), ("1.1", Version::Http1), ("2", Version::Http2)];
 
+/// The words of `wasm_call_ssl`, and whether they decide.
+pub const SSL: [(&str, Option<bool>); 3] = [("auto", None), ("on", Some(true)), ("off", Some(false))];
+
 impl Default for CallConf {
     fn default() -> Self {
         CallConf {
@@ -53,6 +58,7 @@ impl Default for CallConf {
             keepalive_timeout: ngx_msec_t::MAX,
             keepalive_requests: UNSET,
             version: UNSET,
+            ssl: UNSET,
             ssl_verify: UNSET,
             ssl_verify_depth: UNSET,
             ssl_protocols: 0,
@@ -82,6 +88,7 @@ impl CallConf {
             (&mut self.keepalive, outer.keepalive),
             (&mut self.keepalive_requests, outer.keepalive_requests),
             (&mut self.version, outer.version),
+            (&mut self.ssl, outer.ssl),
             (&mut self.ssl_verify, outer.ssl_verify),
             (&mut self.ssl_verify_depth, outer.ssl_verify_depth),
         ];
@@ -114,8 +121,10 @@ impl CallConf {
     /// # Safety
     /// `cf` is nginx's, while it reads the configuration, in whose pool this level is.
     pub unsafe fn settings(&self, cf: *mut ngx_conf_t) -> Result<Rc<Settings>, String> {
-        if self.ssl_certificate.len > 0 && self.ssl_key.len == 0 {
-            return Err("\"wasm_ssl_certificate\" needs \"wasm_ssl_certificate_key\" beside it".into());
+        match (self.ssl_certificate.len, self.ssl_key.len) {
+            (1.., 0) => return Err("\"wasm_ssl_certificate\" needs \"wasm_ssl_certificate_key\" beside it".into()),
+            (0, 1..) => return Err("\"wasm_ssl_certificate_key\" needs \"wasm_ssl_certificate\" beside it".into()),
+            _ => {}
         }
         let ssl = tls::Settings {
             verify: or(self.ssl_verify, UNSET, 1) == 1,
@@ -131,6 +140,7 @@ impl CallConf {
             core: self.core,
             // SAFETY: the strings are in the pool of the configuration.
             tls: unsafe { Tls::new(ssl, cf) }?,
+            ssl: SSL.get(self.ssl).and_then(|(_, decided)| *decided),
             connect_timeout: millis(self.connect_timeout, DEFAULT_CONNECT_TIMEOUT),
             response_buffer: or(self.response_buffer, UNSET, DEFAULT_RESPONSE_BUFFER),
             keepalive: or(self.keepalive, UNSET, DEFAULT_KEEPALIVE),

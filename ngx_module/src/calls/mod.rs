@@ -16,7 +16,7 @@ use nginx_sys::{NGX_LOG_ERR, ngx_cycle};
 use ngx_wasm::net::target::{Target, istio_host, split_scheme};
 use ngx_wasm::proxy_wasm::{CallCommand, CallError, CallFailure, CallId, Host, StreamToken, Vm};
 
-pub use self::conf::{CallConf, VERSIONS};
+pub use self::conf::{CallConf, SSL, VERSIONS};
 use crate::conf::MainConf;
 use crate::host::RequestHost;
 use crate::log;
@@ -175,7 +175,7 @@ impl Owner {
     fn service(&self, target: &[u8], host: &[u8], is_tls: bool, only_http2: bool) -> Result<Rc<Service>, String> {
         let (prefix, name) = split_scheme(target);
         let place = place(name)?;
-        let tls = prefix.unwrap_or(is_tls).then(|| {
+        let tls = prefix.or(self.settings.ssl).unwrap_or(is_tls).then(|| {
             let named = host_of(host);
             match (&place, named) {
                 (Place::Target(Target::Host { host, .. }), "") => host.clone(),

@@ -9,7 +9,7 @@ use nginx_sys::{
 };
 
 use super::{Directive, loc, shown};
-use crate::calls::{CallConf, VERSIONS};
+use crate::calls::{CallConf, SSL, VERSIONS};
 use crate::conf::UNSET;
 
 /// The handler of a directive: what it does with the place for its value.
@@ -40,6 +40,10 @@ directive!(keepalive_requests, |directive, conf| number(directive, &mut conf.kee
 directive!(http_version, |directive, conf| {
     let words = VERSIONS.map(|(word, _)| word);
     choose(directive, &mut conf.version, &words)
+});
+directive!(ssl, |directive, conf| {
+    let words = SSL.map(|(word, _)| word);
+    choose(directive, &mut conf.ssl, &words)
 });
 directive!(ssl_verify, |directive, conf| choose(directive, &mut conf.ssl_verify, &["off", "on"]));
 directive!(ssl_verify_depth, |directive, conf| number(directive, &mut conf.ssl_verify_depth, 0..=1000));

@@ -58,7 +58,7 @@ pub static mut CORE: [ngx_command_t; 8] = [
 ];
 
 /// Directives of the HTTP module.
-pub static mut HTTP: [ngx_command_t; 25] = [
+pub static mut HTTP: [ngx_command_t; 26] = [
     http(c"wasm_vm", NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, wasm_vm::set),
     http(c"proxy_wasm", ANY_HTTP | NGX_CONF_TAKE12, proxy_wasm::set),
     http(c"wasm_memory_limit", ANY_HTTP | NGX_CONF_TAKE1, limits::memory),
@@ -76,6 +76,7 @@ pub static mut HTTP: [ngx_command_t; 25] = [
     http(c"wasm_call_keepalive_timeout", ANY_HTTP | NGX_CONF_TAKE1, calls::keepalive_timeout),
     http(c"wasm_call_keepalive_requests", ANY_HTTP | NGX_CONF_TAKE1, calls::keepalive_requests),
     http(c"wasm_call_http_version", ANY_HTTP | NGX_CONF_TAKE1, calls::http_version),
+    http(c"wasm_call_ssl", ANY_HTTP | NGX_CONF_TAKE1, calls::ssl),
     http(c"wasm_ssl_verify", ANY_HTTP | NGX_CONF_TAKE1, calls::ssl_verify),
     http(c"wasm_ssl_verify_depth", ANY_HTTP | NGX_CONF_TAKE1, calls::ssl_verify_depth),
     http(c"wasm_ssl_protocols", ANY_HTTP | NGX_CONF_1MORE, calls::ssl_protocols),

@@ -185,7 +185,11 @@ impl Service {
         let handle = connection.handle();
         let own_key = key.clone();
         if is_http2 || self.only_http2 {
-            let handshake = http2::Builder::new(Local).max_header_list_size(HEADERS as u32).handshake(connection);
+            // Until the other end says how many calls it takes at a time, it gets one.
+            let handshake = http2::Builder::new(Local)
+                .max_header_list_size(HEADERS as u32)
+                .initial_max_send_streams(1)
+                .handshake(connection);
             let (sender, driver) =
                 handshake.await.map_err(|err| format!("HTTP/2 with {address}: {}", describe(&err)))?;
             let shared = pool::put_shared(key.clone(), sender, handle, settings);
@@ -233,9 +237,11 @@ impl Service {
                 let spare = if is_reused && outgoing.method().is_idempotent() { again(&outgoing) } else { None };
                 match link.send(outgoing, self.tls.is_some()).await {
                     Ok(response) => return Ok((response, link, key)),
-                    Err((why, unsent)) => {
+                    Err(NotSent { reason: why, unsent, is_refusal }) => {
                         reason = format!("{}: {why}", key.address);
-                        *request = unsent.map(|unsent| *unsent).or(spare.map(|spare| *spare));
+                        // A stream that the other end reset on purpose is an answer of a kind.
+                        let spare = spare.filter(|_| !is_refusal).map(|spare| *spare);
+                        *request = unsent.map(|unsent| *unsent).or(spare);
                         if !is_reused || request.is_none() {
                             break;
                         }
@@ -328,23 +334,37 @@ fn again(request: &Request<Outgoing>) -> Option<Box<Request<Outgoing>>> {
     Some(Box::new(copy))
 }
 
-/// Requests are large.
-type Unsent = Option<Box<Request<Outgoing>>>;
+/// A request has no response.
+struct NotSent {
+    reason: String,
+    /// The request, when nothing of it has left; in a box, because requests are large.
+    unsent: Option<Box<Request<Outgoing>>>,
+    /// The other end has seen the request, and refused to answer it.
+    is_refusal: bool,
+}
+
+/// Whether the other end has ended this one stream, after it began to look at the request
+/// (RFC 9113, section 8.7: REFUSED_STREAM says that it did not).
+fn is_refusal(err: &hyper::Error) -> bool {
+    let cause = err.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| cause.is_reset() && cause.reason() != Some(h2::Reason::REFUSED_STREAM))
+}
 
 impl Link {
     /// Sends a request, whose URI is a path and which has a `host`.
-    async fn send(&mut self, request: Request<Outgoing>, is_tls: bool) -> Result<Response<Incoming>, (String, Unsent)> {
+    async fn send(&mut self, request: Request<Outgoing>, is_tls: bool) -> Result<Response<Incoming>, NotSent> {
         let sent = match self {
             Link::Single(single) => single.sender.try_send_request(for_http1(request)).await,
             Link::Shared(shared) => {
-                let request = for_http2(request, is_tls).map_err(|reason| (reason, None))?;
+                let request =
+                    for_http2(request, is_tls).map_err(|reason| NotSent { reason, unsent: None, is_refusal: false })?;
                 let mut sender = shared.shared.sender.clone();
                 sender.try_send_request(request).await
             }
         };
         sent.map_err(|mut err| {
             let unsent = err.take_message().map(|request| Box::new(back(request)));
-            (describe(err.error()), unsent)
+            NotSent { reason: describe(err.error()), unsent, is_refusal: is_refusal(err.error()) }
         })
     }
 }

@@ -20,6 +20,8 @@ pub struct Settings {
     /// Where `resolver` stands; part of the cycle's configuration.
     pub core: *mut ngx_http_core_loc_conf_t,
     pub tls: Tls,
+    /// Whether connections have TLS, when calls do not decide that themselves.
+    pub ssl: Option<bool>,
     pub connect_timeout: Duration,
     /// Largest body of an answer.
     pub response_buffer: usize,
