@@ -12,52 +12,67 @@ CONNECTIONS = 50
 # The first byte is an even number, as the Rust example wants it.
 ANSWER = "2 ok\\n"
 
-LUA = """
-    access_by_lua_block {
-        local service = ngx.socket.tcp()
-        service:settimeout(5000)
-        assert(service:connect("127.0.0.1", %d))
-        assert(service:send("GET /call HTTP/1.1\\r\\nHost: service\\r\\n\\r\\n"))
-        local line = assert(service:receive())
-        local status = line:match("^HTTP/1%%.1 (%%d+) ")
-        local headers = {}
-        while true do
-            line = assert(service:receive())
-            if line == "" then
-                break
+LUA_CALL = """
+        local function call()
+            local service = ngx.socket.tcp()
+            service:settimeout(5000)
+            assert(service:connect("127.0.0.1", %d))
+            assert(service:send("GET /call HTTP/1.1\\r\\nHost: service\\r\\n\\r\\n"))
+            local line = assert(service:receive())
+            local status = line:match("^HTTP/1%%.1 (%%d+) ")
+            local headers = {}
+            while true do
+                line = assert(service:receive())
+                if line == "" then
+                    break
+                end
+                local name, value = line:match("^([^:]+):%%s*(.-)%%s*$")
+                headers[name:lower()] = value
             end
-            local name, value = line:match("^([^:]+):%%s*(.-)%%s*$")
-            headers[name:lower()] = value
+            local body = assert(service:receive(tonumber(headers["content-length"])))
+            assert(service:setkeepalive(60000, 256))
+            assert(status == "200" and body ~= "")
         end
-        local body = assert(service:receive(tonumber(headers["content-length"])))
-        assert(service:setkeepalive(60000, 64))
-        if status ~= "200" or body == "" then
-            return ngx.exit(503)
-        end
-    }
 """
+LUA = {
+    0: "",
+    1: LUA_CALL + "        call()\n",
+    3: LUA_CALL
+    + """
+        local one, two = ngx.thread.spawn(call), ngx.thread.spawn(call)
+        call()
+        assert(ngx.thread.wait(one) and ngx.thread.wait(two))
+""",
+}
 
 
 def cases(service_port):
-    """Plain nginx, which the others are compared with, and everything that calls."""
-    return [
-        Case("plain", "nginx alone, no call"),
-        Case("lua", "a cosocket in access_by_lua_block", modules=LUA_MODULES, http=LUA % service_port),
+    """Plain nginx, which the others are compared with, and everything that calls, so many times at once for a request."""
+    found = [Case("plain", "nginx alone")]
+    for count, code in LUA.items():
+        code = code.replace("%%", "%") if "%d" not in code else code % service_port
+        http = f"access_by_lua_block {{\n{code}    }}\n"
+        found.append(Case(f"lua-{count}", f"cosockets in access_by_lua_block, {count} calls", modules=LUA_MODULES, http=http))
+    for count in LUA:
+        found.append(
+            Case(
+                f"wat-{count}",
+                f"a filter written by hand, {count} calls",
+                modules=[MODULE],
+                guests=[("call", os.path.join(ROOT, "bench/guests/call.wat"))],
+                filters=["call" + (f" {'x' * count}" if count else "")],
+            )
+        )
+    found.append(
         Case(
-            "wat",
-            "a filter written by hand",
-            modules=[MODULE],
-            guests=[("call", os.path.join(ROOT, "bench/guests/call.wat"))],
-            filters=["call"],
-        ),
-        Case(
-            "rust",
-            "a filter with the Rust SDK (example http_auth_random)",
+            "rust-1",
+            "a filter with the Rust SDK (example http_auth_random), 1 call",
             modules=[MODULE],
             guests=[("auth", os.path.join(ROOT, "build/guests/rust-example-http_auth_random.wasm"))],
             filters=["auth 'service /call'"],
-        ),
-    ]
+        )
+    )
+    return found
 
 
 def configure(nginx, case, service_port):
@@ -66,7 +81,7 @@ def configure(nginx, case, service_port):
         main += "wasm {\n" + "".join(f"    module {name} {path};\n" for name, path in case.guests) + "}\n"
     upstream = f"    upstream service {{ server 127.0.0.1:{service_port}; }}\n"
     filters = "".join(f"        proxy_wasm {arguments};\n" for arguments in case.filters)
-    keep = "    wasm_call_keepalive 64;\n    wasm_call_keepalive_requests 1000000000;\n" if case.guests else ""
+    keep = "    wasm_call_keepalive 256;\n    wasm_call_keepalive_requests 1000000000;\n" if case.guests else ""
     nginx.write(
         main, upstream + keep, f'        location / {{\n{filters}{case.http}            empty_gif;\n        }}\n'
     )
@@ -92,6 +107,11 @@ def slice_cost(nginx, seconds):
     return used / 1000 / wrk.requests
 
 
+def added(own, base):
+    """The median of what rounds took more than the same rounds of another case."""
+    return statistics.median(one - two for one, two in zip(own, base))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=8)
@@ -99,7 +119,7 @@ def main():
     parser.add_argument("--cases", default="")
     arguments = parser.parse_args()
 
-    ports = free_ports(10)
+    ports = free_ports(12)
     service = Nginx("service", ports[-1])
     service.write("", "", f'        location / {{ return 200 "{ANSWER}"; }}\n')
     chosen = cases(service.port)
@@ -137,9 +157,15 @@ def main():
     print(f"  {'case':<8}{'median':>9}{'least':>9}{'added':>9}{'least added':>13}{'RSS, MiB':>10}")
     for case in chosen:
         own = costs[case.name]
-        added = statistics.median(one - two for one, two in zip(own, base))
-        print(f"  {case.name:<8}{statistics.median(own):>9.2f}{min(own):>9.2f}{added:>9.2f}{min(own) - min(base):>13.2f}"
-              f"{memory[case.name][0] / 1024:>10.1f}   {case.explanation}")
+        print(f"  {case.name:<8}{statistics.median(own):>9.2f}{min(own):>9.2f}{added(own, base):>9.2f}"
+              f"{min(own) - min(base):>13.2f}{memory[case.name][0] / 1024:>10.1f}   {case.explanation}")
+    print("\nmicroseconds of CPU per call: what calls add to the same without them")
+    print(f"  {'case':<8}{'median':>9}{'least':>9}")
+    for kind in ("lua", "wat"):
+        for count in (1, 3):
+            own, without = costs.get(f"{kind}-{count}"), costs.get(f"{kind}-0")
+            if own and without:
+                print(f"  {kind}-{count:<4}{added(own, without) / count:>9.2f}{(min(own) - min(without)) / count:>9.2f}")
     if complaints:
         print("\nthe error logs have:")
         for name, line in complaints[:20]:
