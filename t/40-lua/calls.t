@@ -16,7 +16,6 @@ my $peer   = Peer->fault('plain=127.0.0.1', 'closed=127.0.0.1,closed');
 my $target = '127.0.0.1:' . $peer->port;
 my $closed = '127.0.0.1:' . $peer->port('closed');
 my $grpc   = Peer->grpc('plain=127.0.0.1');
-my $redis;
 
 # Asks the upstream "service" when it has all of a body, and lets the body go on with ">" before it, or with 1 KiB of memory
 # if it begins with "!".
@@ -50,6 +49,7 @@ my $late = <<'WAT';
 WAT
 my $folder = "$root/build/t/lua-calls-guests";
 mkdir $folder;
+my $redis = Peer->redis(dir => $folder);
 open my $out, '>', "$folder/late.wat" or die "cannot write: $!\n";
 print $out $late;
 close $out;
@@ -69,6 +69,9 @@ init_worker_by_lua_block {
     both   = load("both", "rust-calls", "log both")
     go     = load("go", "go-calls", "none")
     as     = load("as", "assemblyscript-calls", "none")
+    redis  = load("redis", "rust-redis", "none")
+    tick   = load("tick", "rust-calls", "tick 20; \@tick call a $target GET /body/4; \@tick call b $target GET /status/202; answer-tick 200")
+    once   = load("once", "rust-calls", "tick 20; \@tick call a $target GET /body/4; wait-tick")
     probe  = load("probe", "rust-probe", "pause")
     late   = assert(wasm.on_configure(assert(wasm.load("late", "$folder/late.wat")), "none"))
     local plugin = assert(wasm.load("twice", "$root/build/guests/rust-calls.wasm"))
@@ -86,6 +89,8 @@ init_worker_by_lua_block {
 CONF
     server => <<"CONF",
 # Each phase of a request that can wait.
+server_rewrite_by_lua_block { if ngx.var.uri == "/server-rewrite" then try(wasm.on_http_request_headers(filter)) end }
+location /server-rewrite { proxy_pass http://$target/echo; }
 location /lua {
     access_by_lua_block { try(wasm.on_http_request_headers(filter)) }
     content_by_lua_block { ngx.print("x-came: ", ngx.var.http_x_came) }
@@ -143,6 +148,9 @@ location /wasm-and-lua {
     access_by_lua_block { try(wasm.on_http_request_headers(second)) }
     content_by_lua_block { ngx.print(ngx.var.http_x_came, " ", ngx.var.http_x_b) }
 }
+location /redis { access_by_lua_block { try(wasm.on_http_request_headers(redis)) } content_by_lua_block { ngx.print("not answered") } }
+location /tick { access_by_lua_block { try(wasm.on_http_request_headers(tick)) } content_by_lua_block { ngx.print("not answered") } }
+location /once { access_by_lua_block { try(wasm.on_http_request_headers(once)) } content_by_lua_block { ngx.print("went on") } }
 location /go { access_by_lua_block { try(wasm.on_http_request_headers(go)) } content_by_lua_block { ngx.print("not answered") } }
 location /as { access_by_lua_block { try(wasm.on_http_request_headers(as)) } content_by_lua_block { ngx.print("not answered") } }
 location /timeout {
@@ -178,11 +186,11 @@ my ($worker) = $nginx->workers;
 sub got { my $response = $calls->ask(@_, raw => 1); return "$response->{status} $response->{content}" }
 
 # An answer, and a request that goes on, in each phase.
-for my $path (qw( /lua /rewrite /content )) {
+for my $path (qw( /lua /server-rewrite /rewrite /content )) {
     my $came = $calls->ask("call a $target GET /delay/30/body/3; answer 200", path => $path);
     is_deeply([@{ $came->{a} }{qw( status body )}, $came->{a}{counts}[1]], [200, 'bbb', 3], "$path: the callback answers the request");
     my $response = $calls->ask("call a $target GET /delay/30/status/201; wait; \@a set request x-came yes", path => $path, raw => 1);
-    like($response->{content}, $path eq '/rewrite' ? qr/"x-came", "yes"/ : qr/x-came: yes/, "$path: the callback lets the request go on");
+    like($response->{content}, $path =~ /rewrite/ ? qr/"x-came", "yes"/ : qr/x-came: yes/, "$path: the callback lets the request go on");
 }
 my $came = $calls->ask("call a service GET /status/204; answer 418", path => '/lua', raw => 1);
 is("$came->{status} $came->{headers}{'content-type'}", '418 application/json', 'status and headers of the answer');
@@ -243,6 +251,11 @@ is(got("call a $target GET /delay/60/status/200; wait; \@a set request x-came fi
 is(got("call a $target GET /delay/30/status/200; wait; \@a set request x-came conf", path => '/wasm-and-lua'), '200 conf second', 'one of nginx.conf, and one of Lua');
 is($calls->ask("call a $target GET /delay/30/body/2; answer 200", path => '/wasm-and-lua')->{a}{body}, 'bb', 'of which the first answers');
 
+# From the root.
+$came = $calls->read(JSON::PP::decode_json($nginx->get('/tick')->{content}));
+is_deeply([$came->{a}{body}, $came->{b}{status}], ['bbbb', 202], 'calls from a tick, whose callbacks answer a request');
+is($nginx->get('/once')->{content}, 'went on', 'and let one go on');
+
 # Other SDKs.
 for my $language (qw( go as )) {
     $response = $nginx->get("/$language", { 'x-calls' => "$target GET /status/201;$target POST /body/3;no_such_thing GET /;$target GET /delay/50/status/404" });
@@ -284,6 +297,14 @@ SKIP: {
     is_deeply([map { $_->{body} } grep { $_->{kind} eq 'message' } @{ $came->{all}{s} }], [qw( one two end )], 'a stream');
     is(got("grpc a $to test.Echo Unary body:x; wait; \@a trap", path => '/result'), '200 nil, failed to run proxy_on_grpc_receive', 'a trap in its callback');
     is(got("grpc a $to test.Echo Unary body:x; wait; \@a set request x-came grpc", path => '/lua'), '200 x-came: grpc', 'and the next request');
+}
+
+# Redis.
+SKIP: {
+    skip('needs redis-server', 1) unless $redis;
+    my $to = '127.0.0.1:' . $redis->port;
+    $response = $nginx->get('/redis', { 'x-redis' => "init $to - - 1000; call $to SET lua waits; then; call $to GET lua" });
+    is($response->{content}, "init 0\n0 +OK\\r\\n\n0 \$5\\r\\nwaits\\r\\n\n", 'commands for Redis');
 }
 
 is(($nginx->workers)[0], $worker, 'all of it in one worker');

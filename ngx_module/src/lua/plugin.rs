@@ -8,9 +8,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_task::Task;
 use nginx_sys::{
-    NGX_LOG_CRIT, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER,
-    ngx_cycle, ngx_http_request_t, ngx_log_t, ngx_pid, ngx_pid_t, ngx_process, ngx_uint_t,
+    NGX_LOG_CRIT, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_cycle,
+    ngx_exiting, ngx_http_request_t, ngx_log_t, ngx_pid, ngx_pid_t, ngx_process, ngx_quit, ngx_uint_t,
 };
 use ngx_wasm::proxy_wasm::{
     CallError, CallId, Callback, ContextId, Host, Module, RootConfig, StartError, Vm, VmConfig,
@@ -24,6 +25,8 @@ use crate::cpu_clock::with_cpu_clock;
 use crate::engine::{self, Kind};
 use crate::host::{RequestHost, RootHost};
 use crate::log;
+use crate::net::executor;
+use crate::net::timer::{self, AtExit};
 use crate::request::Request;
 
 /// A module that Lua loaded.
@@ -44,6 +47,8 @@ pub struct Plugin {
     generation: Cell<u64>,
     /// The calls of the VM that run.
     calls: RefCell<Calls>,
+    /// The timers of its root contexts.
+    ticks: RefCell<Vec<(ContextId, Task<()>)>>,
 }
 
 /// A configuration of a plugin.
@@ -99,6 +104,7 @@ impl Plugin {
             serves: Cell::new(false),
             generation: Cell::new(0),
             calls: RefCell::default(),
+            ticks: RefCell::default(),
         };
         plugin.ensure_vm().map_err(failed).ok()?;
         Some(Rc::new(plugin))
@@ -126,6 +132,7 @@ impl Plugin {
         }
         *vm = None;
         self.calls.take();
+        self.ticks.take();
         let config = VmConfig {
             id: self.name.clone(),
             limits: self.limits,
@@ -151,7 +158,7 @@ impl Plugin {
         &self.name
     }
 
-    /// Runs a callback about a call that the VM number `generation` has made.
+    /// Runs a callback about a call that the VM number `generation` has made, or one of its ticks.
     pub fn deliver(
         self: &Rc<Self>,
         generation: u64,
@@ -184,9 +191,10 @@ impl Plugin {
     /// Does what the guest asked for in the callback that has just ended.
     fn settle(self: &Rc<Self>, vm: &mut Vm) {
         let name = String::from_utf8_lossy(&self.name);
-        if !vm.take_tick_periods().is_empty() {
-            let what = "asks for a timer, which filters run by Lua do not get";
-            write(NGX_LOG_WARN, format!("wasm plugin \"{name}\" {what}"));
+        for (root, period) in vm.take_tick_periods() {
+            if vm.has(Callback::OnTick) && serves() {
+                self.set_tick(root, period);
+            }
         }
         if !vm.take_registered_queues().is_empty() && vm.has(Callback::OnQueueReady) {
             let what = "registers a shared queue; filters run by Lua are not told of its messages, but can take them";
@@ -207,6 +215,33 @@ impl Plugin {
         self.calls.borrow_mut().start(&Rc::new(Owner { who, name: self.name.clone(), settings }), commands);
     }
 
+    /// Has a root context tick every `period` milliseconds from now on; 0 ends it. A worker that shuts down does not wait for
+    /// that.
+    fn set_tick(self: &Rc<Self>, root: ContextId, period: u32) {
+        self.end_tick(root);
+        if period == 0 {
+            return;
+        }
+        let (plugin, generation) = (Rc::downgrade(self), self.generation.get());
+        let task = executor::spawn(async move {
+            loop {
+                timer::sleep(Duration::from_millis(period.into()), AtExit::Leave).await;
+                let Some(plugin) = plugin.upgrade() else { return };
+                plugin.deliver(generation, |vm, host| {
+                    // A reload leaves no old timers behind, unless requests may wait for them.
+                    // SAFETY: nginx sets the variables.
+                    let is_exiting = unsafe { ngx_exiting != 0 || ngx_quit != 0 };
+                    if is_exiting && vm.streams().next().is_none() { Ok(()) } else { vm.on_tick(root, host) }
+                });
+            }
+        });
+        self.ticks.borrow_mut().push((root, task));
+    }
+
+    fn end_tick(&self, root: ContextId) {
+        self.ticks.borrow_mut().retain(|(known, _)| *known != root);
+    }
+
     /// A callback has failed. Requests that wait for a filter of a VM that has trapped would wait in vain: they go on.
     fn fail(&self, vm: &Vm, err: &CallError) {
         if let CallError::Trap { callback, .. } = err {
@@ -215,6 +250,7 @@ impl Plugin {
                 unsafe { pause::fail(stream.0 as *mut Request, self, *callback) };
             }
             self.calls.take();
+            self.ticks.take();
         }
     }
 }
@@ -402,6 +438,7 @@ impl Drop for PluginContext {
                 Ok(()) => {
                     self.plugin.settle(vm);
                     self.plugin.calls.borrow_mut().retain(|id| vm.has_call(id));
+                    self.plugin.end_tick(root);
                 }
                 Err(err) => {
                     // Guests built with the AssemblyScript SDK trap here; the VM is replaced when it is needed again.
