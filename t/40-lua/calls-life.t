@@ -47,6 +47,16 @@ location /plugin { content_by_lua_block {
     local ctx = assert(wasm.on_configure(assert(wasm.load("own", path)), "log own"))
     ngx.print(wasm.on_http_request_headers(ctx))
 } }
+location /tick { content_by_lua_block {
+    local ctx = assert(wasm.on_configure(calls, "tick 1; \@first-tick log ticks"))
+    while not package.loaded.ticked do
+        ngx.sleep(0.01)
+        local log = io.open(ngx.config.prefix() .. "logs/error.log")
+        package.loaded.ticked = log:read("*a"):find(": ticks", 1, true)
+        log:close()
+    end
+    ngx.print("ticked")
+} }
 # The thread that waits ends before its wait does.
 location /killed { content_by_lua_block {
     local thread = ngx.thread.spawn(wasm.on_http_request_headers, filter)
@@ -142,6 +152,13 @@ for my $path (qw( /context /plugin )) {
 $nginx->wait_for('the plugins to go', sub { (() = $nginx->log =~ /unloaded wasm plugin "own"/g) >= 2 });
 serves('contexts and plugins have gone with calls under way');
 is((() = substr($nginx->log, $from) =~ /free plugin context \d/g) >= 2, 1, 'they were freed');
+
+is($nginx->get('/tick')->{content}, 'ticked', 'a plugin context with a timer');
+$from = length $nginx->log;
+collect();
+$nginx->wait_for('the context to go', sub { substr($nginx->log, $from) =~ /free plugin context \d/ });
+serves('it has gone');
+unlike(substr($nginx->log, $from), qr/proxy_on_tick/, 'and its timer with it');
 
 # The VM traps, in the request of somebody else.
 $client = hold('/other', 'wait');
