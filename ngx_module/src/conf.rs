@@ -27,7 +27,7 @@ use crate::module::{ngx_http_wasm_module, ngx_wasm_module};
 use crate::net::settings::Settings as CallSettings;
 use crate::shared_memory::{Settings, Shared};
 use crate::worker::FilterInstance;
-use crate::{pool, queue_ready};
+use crate::{net, pool, queue_ready};
 
 /// Nothing was said at this level.
 pub const UNSET: usize = usize::MAX;
@@ -162,6 +162,7 @@ impl Drop for MainConf {
     fn drop(&mut self) {
         let own = ptr::from_mut(self);
         queue_ready::forget(own);
+        net::pool::clear();
         let _ = LATEST.compare_exchange(own, ptr::null_mut(), Ordering::SeqCst, Ordering::SeqCst);
     }
 }

@@ -216,6 +216,13 @@ pub fn put_shared(key: Key, sender: http2::SendRequest<Outgoing>, handle: Handle
     Use::of(shared, false)
 }
 
+/// Closes what nobody uses now. Settings are known by their address, and a reload in one process may put others there.
+pub fn clear() {
+    if !executor::is_over() {
+        POOL.with(|pool| drop(pool.slots.take()));
+    }
+}
+
 /// A connection of this key has ended.
 pub fn forget_closed(key: &Key) {
     POOL.with(|pool| {

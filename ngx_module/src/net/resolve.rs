@@ -110,6 +110,8 @@ unsafe fn ask(core: *mut ngx_http_core_loc_conf_t, host: &str, port: u16) -> Res
         (*ctx).handler = Some(on_answer);
         (*ctx).data = Box::into_raw(Box::new(Data(question.clone(), port))).cast();
         (*ctx).timeout = (*core).resolver_timeout as ngx_msec_t;
+        // Whether a worker that shuts down waits is the call's to say.
+        (*ctx).set_cancelable(1);
         let data = (*ctx).data.cast::<Data>();
         if ngx_resolve_name(ctx) != rc::OK {
             // The resolver has freed the context, and does not call the handler.
