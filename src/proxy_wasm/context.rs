@@ -48,9 +48,12 @@ impl Contexts {
         Contexts { free: reuse_ids.then(Vec::new), ..Contexts::default() }
     }
 
-    /// Adds a context under the next free number.
-    pub fn insert(&mut self, context: Context) -> ContextId {
-        if let Some(id) = self.free.as_mut().and_then(Vec::pop) {
+    /// Adds a context under the next free number. One that has been used before must be `is_usable` again.
+    pub fn insert(&mut self, context: Context, is_usable: impl Fn(ContextId) -> bool) -> ContextId {
+        if let Some(free) = &mut self.free
+            && let Some(place) = free.iter().rposition(|id| is_usable(ContextId(*id)))
+        {
+            let id = free.remove(place);
             self.map.insert(id, context);
             return ContextId(id);
         }

@@ -36,6 +36,8 @@ pub(super) struct InFlight {
     pub root: ContextId,
     /// What it is.
     pub kind: Kind,
+    /// The contexts that it was made for: that of the callback, and the effective one. Guests know calls by them.
+    made_for: [ContextId; 2],
     /// What the host holds for it.
     bytes: usize,
 }
@@ -90,11 +92,25 @@ impl Calls {
     }
 
     /// Adds a call under the number that [`Calls::next_id`] said, with the command that starts it.
-    pub fn insert(&mut self, id: CallId, root: ContextId, kind: Kind, bytes: usize, command: CallCommand) {
+    pub fn insert(
+        &mut self,
+        id: CallId,
+        root: ContextId,
+        made_for: [ContextId; 2],
+        kind: Kind,
+        bytes: usize,
+        command: CallCommand,
+    ) {
         self.last = id.0;
         self.bytes += bytes;
-        self.map.insert(id.0, InFlight { root, kind, bytes });
+        self.map.insert(id.0, InFlight { root, kind, made_for, bytes });
         self.commands.push(command);
+    }
+
+    /// Whether a call that was made for this context has not ended. Its number must not go to another context then, which the
+    /// guest would take for the one that made the call.
+    pub fn is_waited_for(&self, context: ContextId) -> bool {
+        self.map.values().any(|call| call.made_for.contains(&context))
     }
 
     /// A call, if it has not ended.
@@ -294,7 +310,7 @@ mod tests {
     fn add(calls: &mut Calls, root: u32, bytes: usize) -> Result<CallId, Refused> {
         calls.fits(bytes)?;
         let id = calls.next_id();
-        calls.insert(id, ContextId(root), Kind::Http, bytes, command(id));
+        calls.insert(id, ContextId(root), [ContextId(root); 2], Kind::Http, bytes, command(id));
         Ok(id)
     }
 

@@ -144,7 +144,7 @@ impl Vm {
     pub fn create_root(&mut self, config: RootConfig, host: &mut dyn Host) -> Result<ContextId, StartError> {
         let vm_size = self.state.vm_configuration().len() as u32;
         let size = config.configuration.len() as u32;
-        let id = self.state.contexts.insert(Context::Root(config));
+        let id = self.state.new_context(Context::Root(config));
         let result = self.start_root(id, vm_size, size, host);
         if result.is_err() {
             self.forget_root(id);
@@ -192,7 +192,7 @@ impl Vm {
         token: StreamToken,
         host: &mut dyn Host,
     ) -> Result<ContextId, CallError> {
-        let id = self.state.contexts.insert(Context::Stream { root, token: Some(token), pending_done: false });
+        let id = self.state.new_context(Context::Stream { root, token: Some(token), pending_done: false });
         if let Err(err) = self.call(Callback::OnContextCreate, id, &[id.0, root.0], host) {
             self.state.contexts.remove(id);
             return Err(err);
@@ -370,6 +370,7 @@ impl Vm {
             return Err(CallError::Dead);
         }
         self.state.callback = callback;
+        self.state.own = id;
         self.state.effective = id;
         let timeout = host.timeout();
         let mut dispatch = Dispatch::new(&mut self.state, host);
@@ -402,6 +403,8 @@ pub(crate) struct State {
     abi: AbiVersion,
     allocator: Callback,
     callback: Callback,
+    /// The context of the callback that runs.
+    own: ContextId,
     effective: ContextId,
     finished: Vec<ContextId>,
     tick_periods: Vec<(ContextId, u32)>,
@@ -429,6 +432,7 @@ impl State {
             abi,
             allocator,
             callback: Callback::Initialize,
+            own: ContextId(0),
             effective: ContextId(0),
             finished: Vec::new(),
             tick_periods: Vec::new(),
@@ -505,6 +509,17 @@ impl State {
             self.complaints.insert(subject, now);
         }
         is_due
+    }
+
+    /// Adds a context. Numbers that are given out again are not those that the guest still knows a call by.
+    fn new_context(&mut self, context: Context) -> ContextId {
+        let calls = &self.calls;
+        self.contexts.insert(context, |id| !calls.is_waited_for(id))
+    }
+
+    /// The contexts for which a call is made now.
+    pub(super) fn contexts_of_call(&self) -> [ContextId; 2] {
+        [self.own, self.effective]
     }
 
     /// An empty buffer for a value on its way to the guest.

@@ -17,6 +17,8 @@ my $peer = Peer->fault('plain=127.0.0.1', 'reset=127.0.0.1,reset', 'closed=127.0
 my $target = '127.0.0.1:' . $peer->port;
 
 $calls->fails('127.0.0.1:' . $peer->port('closed'), 'GET /', qr/Connection refused/, 'nobody listens');
+$calls->fails('localhost:' . $peer->port('closed'), 'GET /', qr/127\.0\.0\.1:\d+: .*refused.*; .*\[::1\]:\d+: .*refused/,
+    'nobody listens at any address');
 $calls->fails("unix:$folder/none.sock", 'GET / authority:a', qr/No such file/, 'no such socket');
 $calls->fails('127.0.0.1:' . $peer->port('reset'), 'GET /echo', qr/reset|closed/, 'a reset at once');
 

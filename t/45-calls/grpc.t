@@ -93,6 +93,8 @@ is($came->{a}{body}, 'tick', 'from a tick');
 # TLS.
 my $tls = 'grpcs://localhost:' . $grpc->port('tls');
 is(unary('body:secret', to => $tls)->{body}, 'secret', 'with TLS');
+is(unary('body:secret', to => 'grpcs://outbound|' . $grpc->port('tls') . '||localhost')->{body}, 'secret',
+    'to the host in the name of a cluster');
 $a = unary('body:secret', to => 'grpcs://127.0.0.1:' . $grpc->port('asking'), path => '/client');
 is($a->{body}, 'secret', 'with a certificate of the client');
 $a = unary('body:secret', to => 'grpcs://127.0.0.1:' . $grpc->port('asking'));

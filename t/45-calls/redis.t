@@ -32,6 +32,7 @@ CONF
     server => <<'CONF',
 location /    { proxy_wasm redis; return 500; }
 location /few { wasm_max_calls 2; proxy_wasm redis; return 500; }
+location /tls { wasm_call_ssl on; proxy_wasm redis; return 500; }
 location /small { wasm_call_response_buffer 1k; proxy_wasm redis; return 500; }
 CONF
 );
@@ -57,6 +58,7 @@ sub fails {
 
 is_deeply(ask("init $to - - 1000; call $to PING"), ['init 0', '0 +PONG\r\n'], 'a command and its reply');
 is_deeply(ask("call $to PING"), ['0 +PONG\r\n'], 'init is for all requests');
+is_deeply(ask("init block - - 1000; call block PING", '/tls'), ['init 0', '0 +PONG\r\n'], 'wasm_call_ssl is not for Redis');
 is_deeply(ask("call $to SET key some%20value; call $to GET key; call $to STRLEN key; call $to GET none"),
     ['0 +OK\r\n', '0 $10\r\nsome value\r\n', '0 :10\r\n', '0 $-1\r\n'], 'commands keep their order');
 is_deeply(ask("call $to SET bytes %00%ff%0d%0a; call $to GET bytes"), ['0 +OK\r\n', '0 $4\r\n\x00\xff\r\n\r\n'], 'bytes are bytes');

@@ -34,6 +34,8 @@ upstream all_down    { server $at{one} down; server $at{two} down; }
 upstream kept        { server $at{one}; keepalive 4; }
 upstream busy        { least_conn; server $at{one}; server $at{two}; }
 upstream hashed      { hash \$arg_key consistent; server $at{one}; server $at{two}; server $at{three}; }
+upstream by_agent    { hash \$http_user_agent; server $at{one}; server $at{two}; server $at{three}; }
+upstream by_method   { hash \$request_method\$http_x_key; server $at{one}; server $at{two}; server $at{three}; }
 upstream by_address  { ip_hash; server $at{one}; server $at{two}; server $at{three}; }
 upstream by_chance   { random two; server $at{one}; server $at{two}; }
 upstream a_socket    { server unix:$sockets/service.sock; }
@@ -93,6 +95,11 @@ for my $way (qw( hashed by_address )) {
     is_deeply(statuses($way, 5), [(200) x 5], "$way: a server is chosen");
     my $got = got();
     is_deeply([values %$got], [5], 'the same for the same key');
+}
+for my $way ('by_agent GET', 'by_method PATCH') {
+    my $came = $calls->ask("call a $way /status/200 times:6 h:user-agent=some h:x-key=one; answer 200");
+    is_deeply([map { $came->{"a$_"}{status} } 1 .. 6], [(200) x 6], "$way: a server is chosen");
+    is_deeply([values %{ got() }], [6], 'the same for the same call');
 }
 my $report = $calls->read(JSON::PP::decode_json($calls->{nginx}->get('/root')->{content}));
 is_deeply([map { $report->{$_}{status} } qw( a b )], [200, 200], 'from a tick, where there is no request');

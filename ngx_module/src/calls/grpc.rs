@@ -12,7 +12,7 @@ use ngx_wasm::grpc::{Decoder, FrameError, Outcome, code, frame, of_head, of_trai
 use ngx_wasm::net::target::split_scheme;
 use ngx_wasm::proxy_wasm::{CallFailure, CallId, GrpcCall, Pairs, Scheme};
 
-use super::{Call, Owner, at_exit, subject};
+use super::{Call, Owner, at_exit, host_in, subject};
 use crate::net::balancer::Subject;
 use crate::net::body::{Outgoing, Queue};
 use crate::net::http::{Feed, Servers, Service, describe};
@@ -52,9 +52,11 @@ impl Drop for Open {
 
 /// Runs a call to its end.
 pub fn run(owner: Rc<Owner>, call: GrpcCall, feed: Option<Feed>) -> Call {
-    let service = owner.service(&call.target, &authority(&call), call.scheme == Scheme::Https, true);
-    let path = call.request.uri().path_and_query().map_or("/", |path| path.as_str());
-    let subject = subject(&service, call.stream, path, call.request.headers());
+    let is_tls = owner.has_tls(call.scheme == Scheme::Https);
+    let service = owner.service(&call.target, &authority(&call), is_tls, true);
+    let (parts, ()) = call.request.into_parts();
+    let subject = subject(&service, call.stream, Some(&parts));
+    let call = GrpcCall { request: Request::from_parts(parts, ()), ..call };
     // Before the call runs, so that one which never does is given up too.
     let open = Open(feed.clone());
     Box::pin(async move {
@@ -97,7 +99,7 @@ pub fn run(owner: Rc<Owner>, call: GrpcCall, feed: Option<Feed>) -> Call {
 /// The host that a call speaks of.
 fn authority(call: &GrpcCall) -> Vec<u8> {
     let name = split_scheme(&call.target).1;
-    let named = if name.starts_with(b"unix:") { b"localhost" } else { name };
+    let named = if name.starts_with(b"unix:") { b"localhost" } else { host_in(name) };
     call.authority.as_deref().unwrap_or(named).to_vec()
 }
 

@@ -12,12 +12,14 @@ use std::pin::Pin;
 use std::rc::{Rc, Weak};
 
 use async_task::Task;
+use hyper::http::request::Parts;
 use nginx_sys::{NGX_LOG_ERR, ngx_cycle};
 use ngx_wasm::net::target::{Target, istio_host, split_scheme};
 use ngx_wasm::proxy_wasm::{CallCommand, CallError, CallFailure, CallId, Host, StreamToken, Vm};
 
 pub use self::conf::{CallConf, SSL, VERSIONS};
 use crate::conf::MainConf;
+use crate::engine;
 use crate::host::RequestHost;
 use crate::log;
 use crate::lua::Plugin;
@@ -171,18 +173,23 @@ impl Owner {
         unsafe { log::write(NGX_LOG_ERR, (*ngx_cycle).log, log::printable(&line)) };
     }
 
-    /// The service that a call names. `host` is the one that it speaks of, perhaps with a port.
+    /// The service that a call names. `host` is the one that it speaks of, perhaps with a port; without, it is the service's
+    /// own name. `is_tls` counts where the name does not say it.
     fn service(&self, target: &[u8], host: &[u8], is_tls: bool, only_http2: bool) -> Result<Rc<Service>, String> {
         let (prefix, name) = split_scheme(target);
         let place = place(name)?;
-        let tls = prefix.or(self.settings.ssl).unwrap_or(is_tls).then(|| {
-            let named = host_of(host);
-            match (&place, named) {
-                (Place::Target(Target::Host { host, .. }), "") => host.clone(),
-                (_, named) => named.to_owned(),
-            }
+        let tls = prefix.unwrap_or(is_tls).then(|| match (host_of(host), &place) {
+            ("", Place::Target(Target::Host { host, .. })) => host.clone(),
+            ("", Place::Target(Target::Unix(_))) => "localhost".to_owned(),
+            ("", Place::Upstream(_)) => host_of(host_in(name)).to_owned(),
+            (host, _) => host.to_owned(),
         });
         Ok(Rc::new(Service { settings: self.settings.clone(), place, tls, only_http2 }))
+    }
+
+    /// Whether a call has TLS that wants it or not: `wasm_call_ssl` may have decided.
+    fn has_tls(&self, is_wanted: bool) -> bool {
+        self.settings.ssl.unwrap_or(is_wanted)
     }
 }
 
@@ -204,20 +211,23 @@ fn client(stream: Option<StreamToken>) -> Option<(Vec<u8>, Vec<u8>)> {
 
 /// What the balancer of a service can look at, if it looks at all. The request that the call was made for is there now, and
 /// perhaps not later.
-fn subject(
-    service: &Result<Rc<Service>, String>,
-    stream: Option<StreamToken>,
-    path: &str,
-    headers: &hyper::HeaderMap,
-) -> Subject {
+fn subject(service: &Result<Rc<Service>, String>, stream: Option<StreamToken>, request: Option<&Parts>) -> Subject {
     if !service.as_ref().is_ok_and(|service| service.looks_at_requests()) {
         return Subject::default();
     }
-    Subject {
-        path: path.into(),
-        headers: headers.iter().map(|(name, value)| (name.as_str().into(), value.as_bytes().to_vec())).collect(),
-        client: client(stream),
+    let mut subject = Subject { client: client(stream), ..Subject::default() };
+    if let Some(request) = request {
+        subject.method = request.method.to_string();
+        subject.path = request.uri.path_and_query().map_or("/", |path| path.as_str()).into();
+        let headers = request.headers.iter();
+        subject.headers = headers.map(|(name, value)| (name.as_str().into(), value.as_bytes().to_vec())).collect();
     }
+    subject
+}
+
+/// The part of a service's name that is a host's.
+fn host_in(name: &[u8]) -> &[u8] {
+    istio_host(name).map_or(name, |(host, _)| host)
 }
 
 /// Without the port, and the brackets of IPv6.
@@ -242,6 +252,8 @@ fn place(name: &[u8]) -> Result<Place, String> {
 /// Whether calls can go to `target`: an `upstream { }`, an address, or a name that a resolver may know.
 pub fn can_call(settings: Option<&Settings>, target: &[u8]) -> bool {
     match place(split_scheme(target).1) {
+        // While nginx reads a configuration, nobody knows its upstreams yet, and no call is made.
+        _ if !engine::in_worker() => true,
         Ok(Place::Upstream(_) | Place::Target(Target::Unix(_))) => true,
         Ok(Place::Target(Target::Host { host, .. })) => {
             settings.is_none_or(|settings| crate::net::resolve::can_resolve(settings.core, &host))

@@ -10,7 +10,7 @@ use ngx_wasm::redis::{ReplyError, Scanner, auth, error_of, select};
 use super::{Call, Owner, at_exit, subject};
 use crate::net::balancer::Subject;
 use crate::net::connection::Connection;
-use crate::net::http::{Place, Servers, Service};
+use crate::net::http::{Place, Reasons, Servers, Service, Trouble};
 use crate::net::pool::{self, Key, Kind};
 use crate::net::timer;
 
@@ -19,7 +19,7 @@ const PORT: u16 = 6379;
 /// Runs a call to its end.
 pub fn run(owner: Rc<Owner>, call: RedisCall) -> Call {
     let service = owner.service(&call.target, b"", false, false).map(at_port);
-    let subject = subject(&service, call.stream, "", &hyper::HeaderMap::new());
+    let subject = subject(&service, call.stream, None);
     Box::pin(async move {
         let (id, time, exit) = (call.id, call.timeout, at_exit(call.stream));
         let outcome = match service {
@@ -52,7 +52,7 @@ fn at_port(service: Rc<Service>) -> Rc<Service> {
 
 async fn reply(service: &Rc<Service>, call: &RedisCall, subject: &Subject) -> Result<Vec<u8>, String> {
     let mut servers = Servers::find(service, subject).await?;
-    let mut reason = "the service has no address".to_owned();
+    let mut reasons = Reasons::default();
     while let Some(address) = servers.next()? {
         let key = Key {
             kind: Kind::Redis {
@@ -72,7 +72,7 @@ async fn reply(service: &Rc<Service>, call: &RedisCall, subject: &Subject) -> Re
             Ok(opened) => opened,
             Err(why) => {
                 servers.report(true);
-                reason = why;
+                reasons.add(why);
                 continue;
             }
         };
@@ -86,12 +86,12 @@ async fn reply(service: &Rc<Service>, call: &RedisCall, subject: &Subject) -> Re
                 Ok(reply)
             }
             Err(why) => {
-                servers.report(true);
-                Err(format!("{address}: {why}"))
+                servers.report(!why.is_ours);
+                Err(format!("{address}: {}", why.reason))
             }
         };
     }
-    Err(reason)
+    Err(reasons.into())
 }
 
 /// A new connection, as the user and in the database that the call wants.
@@ -105,7 +105,7 @@ async fn enter(
     for (name, command) in commands {
         let Some(command) = command else { continue };
         let answered = exchange(&mut connection, &command, service.settings.response_buffer).await;
-        let (reply, _) = answered.map_err(|why| format!("{address}: {name}: {why}"))?;
+        let (reply, _) = answered.map_err(|why| format!("{address}: {name}: {}", why.reason))?;
         if let Some(error) = error_of(&reply) {
             return Err(format!("{address}: {name}: {}", String::from_utf8_lossy(error)));
         }
@@ -114,19 +114,21 @@ async fn enter(
 }
 
 /// Sends a command and reads its reply, and whether nothing came behind it.
-async fn exchange(connection: &mut Connection, command: &[u8], limit: usize) -> Result<(Vec<u8>, bool), String> {
-    connection.write_all(command).await.map_err(|err| err.to_string())?;
+async fn exchange(connection: &mut Connection, command: &[u8], limit: usize) -> Result<(Vec<u8>, bool), Trouble> {
+    let broken = |reason: String| Trouble { reason, is_ours: false };
+    connection.write_all(command).await.map_err(|err| broken(err.to_string()))?;
     let mut scanner = Scanner::new(limit);
     let mut bytes = Vec::new();
     loop {
-        if connection.read_some(&mut bytes).await.map_err(|err| err.to_string())? == 0 {
-            return Err("the connection was closed before the reply".into());
+        if connection.read_some(&mut bytes).await.map_err(|err| broken(err.to_string()))? == 0 {
+            return Err(broken("the connection was closed before the reply".into()));
         }
         let scanned = scanner.scan(&bytes).map_err(|err| match err {
-            ReplyError::TooLarge(limit) => {
-                format!("the reply is larger than wasm_call_response_buffer ({limit} bytes)")
-            }
-            other => other.to_string(),
+            ReplyError::TooLarge(limit) => Trouble {
+                reason: format!("the reply is larger than wasm_call_response_buffer ({limit} bytes)"),
+                is_ours: true,
+            },
+            other => broken(other.to_string()),
         })?;
         if let Some(len) = scanned {
             let is_over = bytes.len() == len;

@@ -14,13 +14,13 @@ use nginx_sys::{
     ngx_destroy_pool, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_max_module,
     ngx_http_module, ngx_http_request_t, ngx_http_upstream_init_peer_pt, ngx_http_upstream_init_round_robin_peer,
     ngx_http_upstream_main_conf_t, ngx_http_upstream_module, ngx_http_upstream_srv_conf_t, ngx_http_upstream_t,
-    ngx_http_variable_value_t, ngx_list_push, ngx_log_t, ngx_module_t, ngx_pcalloc, ngx_peer_connection_t, ngx_pool_t,
-    ngx_str_t, ngx_table_elt_t, ngx_uint_t,
+    ngx_http_variable_value_t, ngx_log_t, ngx_module_t, ngx_pcalloc, ngx_peer_connection_t, ngx_pool_t, ngx_str_t,
+    ngx_table_elt_t, ngx_uint_t,
 };
 
 use super::address::Address;
 use super::executor;
-use crate::{pool, rc};
+use crate::{headers, pool, rc};
 
 /// The made-up request and what balancers put beside it need about so much.
 const POOL: usize = 4096;
@@ -33,6 +33,7 @@ thread_local! {
 /// What a call shows to balancers that look at requests.
 #[derive(Default)]
 pub struct Subject {
+    pub method: String,
     /// With its arguments.
     pub path: Vec<u8>,
     /// `host` among them.
@@ -280,21 +281,11 @@ impl Peers {
             if let Some(end) = end {
                 (*r).args = ngx_str_t { len: path.len - end - 1, data: path.data.add(end + 1) };
             }
+            // What nginx cannot hold of them, its own requests would not have either.
             for (name, value) in &subject.headers {
-                let line = ngx_list_push(&raw mut (*r).headers_in.headers).cast::<ngx_table_elt_t>();
-                if line.is_null() {
-                    return None;
-                }
-                line.write(std::mem::zeroed());
-                (*line).hash = 1;
-                (*line).key = pool::copy(self.pool, name)?;
-                (*line).lowcase_key = (*line).key.data;
-                (*line).value = pool::copy(self.pool, value)?;
-                if name == b"host" {
-                    (*r).headers_in.host = line;
-                    (*r).headers_in.server = (*line).value;
-                }
+                let _ = headers::request::add(r, name, value);
             }
+            (*r).method_name = pool::copy(self.pool, subject.method.as_bytes())?;
         }
         Some(())
     }

@@ -115,6 +115,29 @@ impl<F: Future<Output: 'static> + 'static> Executor<F> for Local {
     }
 }
 
+/// An answer that was not read to its end.
+pub struct Trouble {
+    pub reason: String,
+    /// It is more than this end wants, which is no failure of the server.
+    pub is_ours: bool,
+}
+
+/// Why each of several attempts failed.
+#[derive(Default)]
+pub struct Reasons(Vec<String>);
+
+impl Reasons {
+    pub fn add(&mut self, reason: String) {
+        self.0.push(reason);
+    }
+}
+
+impl From<Reasons> for String {
+    fn from(Reasons(reasons): Reasons) -> String {
+        if reasons.is_empty() { "the service has no address".into() } else { reasons.join("; ") }
+    }
+}
+
 /// An error with all of its causes.
 pub fn describe(err: &hyper::Error) -> String {
     let mut text = err.to_string();
@@ -219,26 +242,34 @@ impl Service {
         request: &mut Option<Request<Outgoing>>,
         servers: &mut Servers,
     ) -> Result<(Response<Incoming>, Link, Key), String> {
-        let mut reason = "the service has no address".to_owned();
-        while let Some(address) = servers.next()? {
+        let mut reasons = Reasons::default();
+        loop {
+            let address = match servers.next() {
+                Ok(Some(address)) => address,
+                Ok(None) => break,
+                Err(why) => {
+                    reasons.add(why);
+                    break;
+                }
+            };
             let key = self.key(address);
             let mut may_reuse = true;
             loop {
                 let mut link = match self.link(&key, may_reuse).await {
                     Ok(link) => link,
                     Err(why) => {
-                        reason = why;
+                        reasons.add(why);
                         break;
                     }
                 };
-                let Some(outgoing) = request.take() else { return Err(reason) };
+                let Some(outgoing) = request.take() else { return Err(reasons.into()) };
                 // Of a connection that was idle nobody knows whether the other end is about to close it.
                 let is_reused = link.is_reused();
                 let spare = if is_reused && outgoing.method().is_idempotent() { again(&outgoing) } else { None };
                 match link.send(outgoing, self.tls.is_some()).await {
                     Ok(response) => return Ok((response, link, key)),
                     Err(NotSent { reason: why, unsent, is_refusal }) => {
-                        reason = format!("{}: {why}", key.address);
+                        reasons.add(format!("{}: {why}", key.address));
                         // A stream that the other end reset on purpose is an answer of a kind.
                         let spare = spare.filter(|_| !is_refusal).map(|spare| *spare);
                         *request = unsent.map(|unsent| *unsent).or(spare);
@@ -254,13 +285,16 @@ impl Service {
                 break;
             }
         }
-        Err(reason)
+        Err(reasons.into())
     }
 
     /// Reads the body of a response, and its trailers.
-    pub async fn read(&self, body: Incoming) -> Result<(Vec<u8>, Option<HeaderMap>), String> {
+    async fn read(&self, body: Incoming) -> Result<(Vec<u8>, Option<HeaderMap>), Trouble> {
         let limit = self.settings.response_buffer;
-        let too_large = || format!("the answer is larger than wasm_call_response_buffer ({limit} bytes)");
+        let too_large = || Trouble {
+            reason: format!("the answer is larger than wasm_call_response_buffer ({limit} bytes)"),
+            is_ours: true,
+        };
         if body.size_hint().lower() > limit as u64 {
             return Err(too_large());
         }
@@ -268,7 +302,7 @@ impl Service {
         let mut bytes = Vec::new();
         let mut trailers = None;
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-            let frame = frame.map_err(|err| describe(&err))?;
+            let frame = frame.map_err(|err| Trouble { reason: describe(&err), is_ours: false })?;
             match frame.into_data() {
                 Ok(data) => {
                     if data.len() > limit - bytes.len() {
@@ -317,9 +351,9 @@ impl Service {
                 self.finish(link, key);
                 Ok((parts, body, trailers))
             }
-            Err(reason) => {
-                servers.report(true);
-                Err(format!("{}: {reason}", key.address))
+            Err(trouble) => {
+                servers.report(!trouble.is_ours);
+                Err(format!("{}: {}", key.address, trouble.reason))
             }
         }
     }

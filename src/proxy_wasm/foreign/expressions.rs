@@ -195,7 +195,7 @@ mod tests {
     fn expressions_belong_to_a_root_context_and_end_with_it() {
         let mut fixture = Fixture::default();
         let token = fixture.call("expr_create", b"1").unwrap();
-        let other = fixture.state.contexts.insert(Context::Root(RootConfig::default()));
+        let other = fixture.state.contexts.insert(Context::Root(RootConfig::default()), |_| true);
         let (root, stream) = (fixture.root, fixture.stream);
         fixture.state.set_effective(other);
         assert_eq!(fixture.call("expr_evaluate", &token), Err(Status::NotFound));

@@ -21,9 +21,11 @@ impl Default for Fixture {
         let mut host = FakeHost::default();
         host.streams.insert(1, FakeStream::default());
         host.selected = Some(1);
-        let root = state.contexts.insert(Context::Root(RootConfig { name: b"name".to_vec(), ..RootConfig::default() }));
+        let root = state
+            .contexts
+            .insert(Context::Root(RootConfig { name: b"name".to_vec(), ..RootConfig::default() }), |_| true);
         let token = Some(StreamToken(1));
-        let stream = state.contexts.insert(Context::Stream { root, token, pending_done: false });
+        let stream = state.contexts.insert(Context::Stream { root, token, pending_done: false }, |_| true);
         state.set_effective(stream);
         Fixture { state, host, root, stream }
     }

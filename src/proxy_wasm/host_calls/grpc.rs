@@ -125,7 +125,8 @@ fn begin(call: &mut HostCall<'_>, what: What) -> Result<(), Failure> {
     call.put_u32(what.id_at, id.0)?;
     let stream = call.state.contexts.token_of(call.context());
     let command = GrpcCall { id, stream, target: service.target, scheme, authority, request, message, timeout };
-    call.state.calls.insert(id, root, kind, bytes, CallCommand::Grpc(command));
+    let made_for = call.state.contexts_of_call();
+    call.state.calls.insert(id, root, made_for, kind, bytes, CallCommand::Grpc(command));
     Ok(())
 }
 

@@ -52,7 +52,8 @@ fn http_call(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let stream = call.state.contexts.token_of(call.context());
     let timeout = duration(timeout);
     let http = HttpCall { id, stream, target, scheme: head.scheme, request, trailers, timeout };
-    call.state.calls.insert(id, root, Kind::Http, bytes, CallCommand::Http(http));
+    let made_for = call.state.contexts_of_call();
+    call.state.calls.insert(id, root, made_for, Kind::Http, bytes, CallCommand::Http(http));
     Ok(())
 }
 

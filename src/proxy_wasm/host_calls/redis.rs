@@ -73,7 +73,8 @@ fn redis_call(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
         exclusive: usage == Usage::Exclusive,
         timeout: service.timeout,
     };
-    call.state.calls.insert(id, root, Kind::Redis, bytes, CallCommand::Redis(command));
+    let made_for = call.state.contexts_of_call();
+    call.state.calls.insert(id, root, made_for, Kind::Redis, bytes, CallCommand::Redis(command));
     Ok(())
 }
 

@@ -564,3 +564,17 @@ fn an_answer_can_trap() {
     assert!(err.to_string().starts_with("proxy_on_http_call_response trapped in context 1: "), "{err}");
     assert!(world.vm.is_dead());
 }
+
+#[test]
+fn the_number_of_a_context_is_not_given_out_again_while_a_call_of_it_is_in_flight() {
+    let config = VmConfig { reuse_context_ids: true, ..VmConfig::default() };
+    let mut world =
+        Guest::on_request(&call(PLAIN)).start_with(config, RootConfig::default(), FakeHost::default()).unwrap();
+    let first = world.stream();
+    world.request_headers(first).unwrap();
+    world.end(first).unwrap();
+    let second = world.stream();
+    assert_ne!(second, first, "the guest would take the answer for one to the second");
+    world.vm.on_http_call_response(CallId(1), Ok(HttpAnswer::default()), &mut world.host).unwrap();
+    assert_eq!(world.stream(), first);
+}
