@@ -22,7 +22,7 @@ use Test::More ();
 sub new {
     my ($class, $name, %part) = @_;
     my $root = $ENV{TEST_WASM_ROOT} or die "TEST_WASM_ROOT is not set; run the tests with t/run or 'make test'\n";
-    my $nginx = NginxProcess->new($name, workers => $part{workers} // 1);
+    my $nginx = NginxProcess->new($name, map { defined $part{$_} ? ($_ => $part{$_}) : () } qw( workers connections ));
     my $self = bless { nginx => $nginx, guests => "$root/build/guests" }, $class;
     $self->configure(%part);
     $nginx->start or Test::More::BAIL_OUT("nginx does not start: $nginx->{output}");

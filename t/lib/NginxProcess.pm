@@ -32,7 +32,7 @@ use Time::HiRes qw( sleep time );
 
 my @running;
 
-# Options: binary, modules (a list of .so paths, in load order), port, workers.
+# Options: binary, modules (a list of .so paths, in load order), port, workers, connections (of a worker).
 sub new {
     my ($class, $name, %options) = @_;
     my $root = $ENV{TEST_WASM_ROOT} or die "TEST_WASM_ROOT is not set; run the tests with t/run or 'make test'\n";
@@ -43,6 +43,7 @@ sub new {
         modules => [split ' ', $ENV{TEST_NGINX_LOAD_MODULES} // ''],
         port    => $ENV{TEST_NGINX_PORT},
         workers => 1,
+        connections => 256,
         %options,
     }, $class;
     remove_tree($self->{prefix});
@@ -92,7 +93,7 @@ sub configure {
 $load${user}worker_processes $self->{workers};
 pid nginx.pid;
 error_log logs/error.log info;
-events { worker_connections 256; }
+events { worker_connections $self->{connections}; }
 $part{main}
 http {
     access_log logs/access.log;
