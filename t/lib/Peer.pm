@@ -8,10 +8,11 @@ package Peer;
 #     $peer->wait_for('plain', 'open', 0);                 # until that counter has that value
 #
 #     my $http2 = Peer->http2('plain=127.0.0.1', ...);     # undef where the Python library h2 cannot be had; the same functions
+#     my $flood = Peer->flood('ping=127.0.0.1,kind=ping', ...);
 #     my $grpc  = Peer->grpc('plain=127.0.0.1', ...);      # undef where grpcio cannot be had; port() and stats() as above
 #     my $redis = Peer->redis(dir => $path);               # undef where there is no redis-server; port()
 #
-# What the services do is in peers/fault.py, peers/http2_fault.py and peers/grpc_service.py. Certificates for tests:
+# What the services do is in peers/fault.py, peers/http2_fault.py, peers/flood.py and peers/grpc_service.py. Certificates for tests:
 #
 #     my %file = Peer->certificates($folder);              # ca, server, ... => path without .crt and .key
 
@@ -42,6 +43,11 @@ sub needs {
 sub fault {
     my ($class, @listeners) = @_;
     return $class->python({}, 'fault.py', @listeners);
+}
+
+sub flood {
+    my ($class, @listeners) = @_;
+    return $class->python({}, 'flood.py', @listeners);
 }
 
 # undef where the library cannot be had.

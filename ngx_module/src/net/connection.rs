@@ -19,6 +19,10 @@ use super::{executor, tls};
 use crate::guard::guard;
 use crate::rc;
 
+/// How much a connection may say while nobody asks, in bytes. What was under way when a call was cancelled fits; more is a
+/// peer that keeps the worker busy for nothing, and such a connection is closed.
+const UNASKED: usize = 1 << 20;
+
 /// An open connection; closed when it is dropped.
 pub struct Connection(pub(super) Rc<Shared>);
 
@@ -30,6 +34,8 @@ pub(super) struct Shared {
     writer: RefCell<Option<Waker>>,
     /// Nginx wants idle connections closed, because the worker shuts down.
     is_unwanted: Cell<bool>,
+    /// What has come while it was idle.
+    unasked: Cell<usize>,
     /// The log of the connection: why something failed.
     pub words: Box<Words>,
 }
@@ -72,6 +78,7 @@ impl Connection {
             reader: RefCell::new(None),
             writer: RefCell::new(None),
             is_unwanted: Cell::new(false),
+            unasked: Cell::new(0),
             words,
         });
         register(&shared);
@@ -130,12 +137,18 @@ impl Handle {
     /// (src/core/ngx_connection.c, ngx_close_idle_connections).
     pub fn set_idle(&self, is_idle: bool) {
         if let Some(shared) = self.0.upgrade() {
+            shared.unasked.set(0);
             let c = shared.c.get();
             if !c.is_null() {
                 // SAFETY: the connection is open.
                 unsafe { (*c).set_idle(is_idle.into()) };
             }
         }
+    }
+
+    /// Whether it has not been closed yet.
+    pub fn is_open(&self) -> bool {
+        self.0.upgrade().is_some_and(|shared| !shared.c.get().is_null())
     }
 
     /// Ends the connection, however its owner likes that.
@@ -260,6 +273,13 @@ impl Read for Connection {
             let n = recv(c, room.as_mut_ptr().cast(), room.len());
             if n >= 0 {
                 buf.advance(n as usize);
+                if (*c).idle() != 0 {
+                    let unasked = self.0.unasked.get().saturating_add(n as usize);
+                    self.0.unasked.set(unasked);
+                    if unasked > UNASKED {
+                        self.0.is_unwanted.set(true);
+                    }
+                }
                 return Poll::Ready(Ok(()));
             }
             if n != rc::AGAIN {
@@ -277,7 +297,7 @@ impl Read for Connection {
 impl Write for Connection {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let c = self.0.c.get();
-        if c.is_null() {
+        if c.is_null() || self.0.is_unwanted.get() {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         }
         if buf.is_empty() {

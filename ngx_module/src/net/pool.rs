@@ -49,11 +49,33 @@ struct Idle<T> {
 pub struct Shared {
     pub sender: http2::SendRequest<Outgoing>,
     handle: Handle,
+    _ending: Rc<Ending>,
     /// Calls on it now, and calls at all.
     active: Rc<Cell<usize>>,
     uses: Rc<Cell<usize>>,
     idle_since: Rc<Cell<Instant>>,
     timeout: Duration,
+}
+
+/// Sees to the end of a connection that nobody has any more: `hyper` says goodbye to the other end first, and would wait for
+/// ever for one that does not read.
+struct Ending(Handle);
+
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if executor::is_over() || !self.0.is_open() {
+            return;
+        }
+        let handle = self.0.clone();
+        executor::spawn(async move {
+            sleep(GOODBYE, AtExit::Leave).await;
+            handle.close();
+        })
+        .detach();
+    }
 }
 
 /// A connection of HTTP/1.1, for one call at a time.
@@ -195,6 +217,7 @@ pub fn share(key: &Key, settings: &Settings) -> Option<Use> {
 pub fn put_shared(key: Key, sender: http2::SendRequest<Outgoing>, handle: Handle, settings: &Settings) -> Use {
     let shared = Shared {
         sender,
+        _ending: Rc::new(Ending(handle.clone())),
         handle,
         active: Rc::default(),
         uses: Rc::default(),

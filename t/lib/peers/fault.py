@@ -86,6 +86,7 @@ class Connection:
         self.number = number
         self.requests = 0
         self.read = b""
+        self.options = options
 
     def more(self):
         content = self.stream.recv(65536)
