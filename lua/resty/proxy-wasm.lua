@@ -112,8 +112,8 @@ local function answer(r)
     return ngx.exit(ngx.status)
 end
 
--- Waits until the filter goes on with the request that it has paused, while other requests and timers have their turn. The
--- result is what the callback would have given without the pause; or ERROR, and the reason if it is known.
+-- Waits until the filter goes on with the request that it has paused, while other requests and timers have their
+-- turn. The result is what the callback would have given without the pause; or ERROR, and the reason if it is known.
 local function wait(plugin_ctx, r, changed)
     local sem, err = semaphore.new()
     if not sem then
@@ -124,8 +124,8 @@ local function wait(plugin_ctx, r, changed)
     if pause == nil then
         return ERROR
     end
-    -- The module posts to the semaphore as long as there is the pause, which keeps it from being collected: also when the
-    -- request, and this coroutine with it, ends before the wait does.
+    -- The module posts to the semaphore as long as there is the pause, which keeps it from being collected: also when
+    -- the request, and this coroutine with it, ends before the wait does.
     pause = ffi.gc(pause, function(dead)
         C.ngx_http_wasm_unpause(dead)
         sem = nil
@@ -149,7 +149,8 @@ local function wait(plugin_ctx, r, changed)
     return rc or ERROR, err
 end
 
--- Runs proxy_on_request_headers, in rewrite_by_lua* or access_by_lua*. A filter that pauses is waited for, here and below.
+-- Runs proxy_on_request_headers, in rewrite_by_lua* or access_by_lua*. A filter that pauses is waited for, here and
+-- below.
 function _M.on_http_request_headers(plugin_ctx)
     local r, err = current_request(plugin_ctx, REQUEST_PHASES)
     if not r then

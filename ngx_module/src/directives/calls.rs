@@ -4,10 +4,11 @@
 use std::ffi::{c_char, c_void};
 
 use nginx_sys::{
-    NGX_SSL_TLSv1, NGX_SSL_TLSv1_1, NGX_SSL_TLSv1_2, NGX_SSL_TLSv1_3, ngx_command_t, ngx_conf_t, ngx_msec_t,
-    ngx_parse_size, ngx_parse_time, ngx_str_t, ngx_uint_t,
+    NGX_SSL_TLSv1, NGX_SSL_TLSv1_1, NGX_SSL_TLSv1_2, NGX_SSL_TLSv1_3, ngx_command_t, ngx_conf_t, ngx_parse_size,
+    ngx_str_t, ngx_uint_t,
 };
 
+use super::limits::set_time;
 use super::{Directive, loc, shown};
 use crate::calls::{CallConf, SSL, VERSIONS};
 use crate::conf::UNSET;
@@ -32,10 +33,10 @@ macro_rules! directive {
 }
 
 directive!(max_calls, |directive, conf| number(directive, &mut conf.max_calls, 1..=65_536));
-directive!(connect_timeout, |directive, conf| time(directive, &mut conf.connect_timeout));
+directive!(connect_timeout, |directive, conf| set_time(directive, &mut conf.connect_timeout));
 directive!(response_buffer, |directive, conf| size(directive, &mut conf.response_buffer));
 directive!(keepalive, |directive, conf| number(directive, &mut conf.keepalive, 0..=65_536));
-directive!(keepalive_timeout, |directive, conf| time(directive, &mut conf.keepalive_timeout));
+directive!(keepalive_timeout, |directive, conf| set_time(directive, &mut conf.keepalive_timeout));
 directive!(keepalive_requests, |directive, conf| number(directive, &mut conf.keepalive_requests, 1..=1_000_000_000));
 directive!(http_version, |directive, conf| {
     let words = VERSIONS.map(|(word, _)| word);
@@ -96,19 +97,6 @@ fn size(directive: &Directive, place: &mut usize) -> Result<(), String> {
     match usize::try_from(size) {
         Ok(size) if (1..=LARGEST).contains(&size) => *place = size,
         _ => return Err(directive.invalid("a size from 1 to 1024m, such as 1m")),
-    }
-    Ok(())
-}
-
-fn time(directive: &Directive, place: &mut ngx_msec_t) -> Result<(), String> {
-    if *place != ngx_msec_t::MAX {
-        return Err(directive.duplicate());
-    }
-    // SAFETY: the argument is a string of nginx, which the function only reads.
-    let time = unsafe { ngx_parse_time(directive.argument()?, 0) };
-    match ngx_msec_t::try_from(time) {
-        Ok(time) if time > 0 => *place = time,
-        _ => return Err(directive.invalid("a time above 0, such as 1s or 50ms")),
     }
     Ok(())
 }

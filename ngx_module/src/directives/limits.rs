@@ -45,7 +45,8 @@ pub(super) unsafe extern "C" fn pause_timeout(
     unsafe { Directive::handle(cf, |directive| set_time(directive, &mut loc(conf).pause_timeout)) }
 }
 
-fn set_time(directive: &Directive, place: &mut ngx_msec_t) -> Result<(), String> {
+/// Stores a time above 0.
+pub(super) fn set_time(directive: &Directive, place: &mut ngx_msec_t) -> Result<(), String> {
     if *place != ngx_msec_t::MAX {
         return Err(directive.duplicate());
     }
