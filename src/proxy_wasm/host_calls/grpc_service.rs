@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_text_is_the_name_itself() {
-        for name in [&b"service"[..], b"a:1", b"unix:/tmp/x", b"", b"grpc-auth.example.com:443", b"\n\x07service"] {
+        for name in [&b"service"[..], b"a:1", b"unix:/run/x", b"", b"grpc-auth.example.com:443", b"\n\x07service"] {
             let service = Service::read(name);
             assert_eq!((service.target.as_slice(), service.scheme), (name, Scheme::H2c));
         }
