@@ -3,10 +3,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use nginx_sys::{
-    NGX_SSL_TLSv1, NGX_SSL_TLSv1_1, NGX_SSL_TLSv1_2, NGX_SSL_TLSv1_3, ngx_command_t, ngx_conf_t, ngx_parse_size,
-    ngx_str_t, ngx_uint_t,
-};
+use nginx_sys::{ngx_command_t, ngx_conf_t, ngx_parse_size, ngx_str_t, ngx_uint_t};
 
 use super::limits::set_time;
 use super::{Directive, loc, shown};
@@ -53,12 +50,8 @@ directive!(ssl_trusted_certificate, |directive, conf| text(directive, &mut conf.
 directive!(ssl_certificate, |directive, conf| text(directive, &mut conf.ssl_certificate));
 directive!(ssl_certificate_key, |directive, conf| text(directive, &mut conf.ssl_key));
 directive!(ssl_protocols, |directive, conf| {
-    const KNOWN: [(&str, u32); 4] = [
-        ("TLSv1", NGX_SSL_TLSv1),
-        ("TLSv1.1", NGX_SSL_TLSv1_1),
-        ("TLSv1.2", NGX_SSL_TLSv1_2),
-        ("TLSv1.3", NGX_SSL_TLSv1_3),
-    ];
+    // The bits of src/event/ngx_event_openssl.h, which an nginx without TLS does not know.
+    const KNOWN: [(&str, ngx_uint_t); 4] = [("TLSv1", 0x08), ("TLSv1.1", 0x10), ("TLSv1.2", 0x20), ("TLSv1.3", 0x40)];
     if conf.ssl_protocols != 0 {
         return Err(directive.duplicate());
     }
@@ -69,7 +62,7 @@ directive!(ssl_protocols, |directive, conf| {
             let names: Vec<_> = KNOWN.iter().map(|(name, _)| *name).collect();
             format!("unknown protocol \"{word}\" in \"wasm_ssl_protocols\"; known are {}", names.join(", "))
         })?;
-        conf.ssl_protocols |= *bit as ngx_uint_t;
+        conf.ssl_protocols |= *bit;
     }
     Ok(())
 });

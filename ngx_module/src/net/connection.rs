@@ -187,7 +187,8 @@ impl Shared {
         }
     }
 
-    /// Has `cx` woken by the next event, whichever it is.
+    /// Has `cx` woken by the next event, whichever it is: a handshake of TLS waits for both.
+    #[cfg(ngx_feature = "ssl")]
     pub fn remember(&self, cx: &Context<'_>) {
         remember(&self.reader, cx);
         remember(&self.writer, cx);
