@@ -111,6 +111,7 @@ impl Owner {
             &Who::Filter { main, filter, generation } => {
                 // SAFETY: the configuration outlives its instances, whose calls end with them.
                 let main = unsafe { &*main };
+                // Calls go on in events of nginx, in which no guest runs, so nobody has the instance.
                 let Some(Ok(mut instance)) = main.instances.get(filter).map(|instance| instance.try_borrow_mut())
                 else {
                     return;

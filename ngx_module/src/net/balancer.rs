@@ -249,7 +249,10 @@ impl Peers {
                 None => (vec![0; size_of::<libc::sockaddr_in>()], b"unix:".as_slice()),
             };
             (*c).socklen = address.len() as _;
-            (*c).sockaddr = pool::copy(self.pool, &address)?.data.cast();
+            let place = self.zeroed::<libc::sockaddr_storage>(1)?.cast::<u8>();
+            let len = address.len().min(size_of::<libc::sockaddr_storage>());
+            ptr::copy_nonoverlapping(address.as_ptr(), place, len);
+            (*c).sockaddr = place.cast();
             (*c).addr_text = pool::copy(self.pool, text)?;
             (*r).main_conf = (*ctx).main_conf;
             (*r).srv_conf = (*ctx).srv_conf;

@@ -228,6 +228,7 @@ impl Service {
         let handshake = http1::Builder::new().max_buf_size(HEADERS).handshake(connection);
         let (sender, driver) = handshake.await.map_err(|err| format!("HTTP with {address}: {}", describe(&err)))?;
         executor::spawn(async move {
+            // The call on it, if there is one, gets the error too.
             let _ = driver.await;
             pool::forget_closed(&own_key);
         })
