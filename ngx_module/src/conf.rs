@@ -25,6 +25,7 @@ use crate::flow::Direction;
 use crate::headers::variables::Followers;
 use crate::module::{ngx_http_wasm_module, ngx_wasm_module};
 use crate::net::settings::Settings as CallSettings;
+use crate::rules::{Isolation, OnError, Recycle, RestartDelay, Rules, Setting, Without};
 use crate::shared_memory::{Settings, Shared};
 use crate::worker::FilterInstance;
 use crate::{net, pool, queue_ready};
@@ -38,6 +39,7 @@ const DEFAULT_MEMORY_LIMIT: usize = 128 << 20;
 const DEFAULT_TIMEOUT: ngx_msec_t = 1000;
 const DEFAULT_PAUSE_TIMEOUT: ngx_msec_t = 60_000;
 const DEFAULT_BODY_BUFFER: usize = 1 << 20;
+const DEFAULT_LOG_RATE: u32 = 1000;
 
 /// Where in the configuration something was said.
 #[derive(Clone, Debug)]
@@ -96,9 +98,43 @@ pub struct FilterConf {
     /// How it calls other services; there once all levels are merged.
     pub calls: Option<Rc<CallSettings>>,
     max_calls: usize,
+    pub on_error: OnError,
+    pub isolation: Isolation,
+    pub recycle: Recycle,
+    pub restart_delay: RestartDelay,
+    /// Lines that it may log in a second; `None` is any number.
+    pub log_rate: Option<u32>,
+    /// What all callbacks about a request may use up together, if that is limited.
+    pub fuel: Option<u64>,
 }
 
 impl FilterConf {
+    /// Takes what the rules say about this filter.
+    ///
+    /// # Safety
+    /// All levels are merged.
+    unsafe fn obey(&mut self, rules: &Rules) {
+        macro_rules! take {
+            ($place:expr, $kind:path) => {
+                // SAFETY: see above; levels live as long as this configuration.
+                if let Some(value) = unsafe {
+                    rules.find(self.declared, &self.name, |rule| match &rule.setting {
+                        $kind(value) => Some(value.clone()),
+                        _ => None,
+                    })
+                } {
+                    $place = value;
+                }
+            };
+        }
+        take!(self.on_error, Setting::OnError);
+        take!(self.isolation, Setting::Isolation);
+        take!(self.recycle, Setting::Recycle);
+        take!(self.restart_delay, Setting::RestartDelay);
+        take!(self.log_rate, Setting::LogRate);
+        take!(self.fuel, Setting::Fuel);
+    }
+
     /// The parts of the configuration that the VM wants.
     pub fn configs(&self, module: &ModuleConf) -> (VmConfig, RootConfig) {
         let vm = VmConfig {
@@ -123,6 +159,8 @@ pub struct MainConf {
     pub filters: Vec<FilterConf>,
     /// Filters of each level that declares any, in order.
     pub chains: Vec<Vec<usize>>,
+    /// What is said about filters one by one.
+    pub rules: Rules,
     /// The level http { }, once nginx has begun it: its limits hold for what Lua loads.
     pub http: *const LocConf,
     /// How filters that Lua runs call other services: what the level http { } says.
@@ -145,6 +183,7 @@ impl Default for MainConf {
             modules: Vec::new(),
             filters: Vec::new(),
             chains: Vec::new(),
+            rules: Rules::default(),
             http: ptr::null(),
             lua_calls: None,
             instances: Vec::new(),
@@ -228,6 +267,12 @@ impl MainConf {
             timeout: Duration::ZERO,
             calls: None,
             max_calls: 0,
+            on_error: OnError::Reload(Without::Closed),
+            isolation: Isolation::Worker,
+            recycle: Recycle::AtLimit,
+            restart_delay: RestartDelay::default(),
+            log_rate: Some(DEFAULT_LOG_RATE),
+            fuel: None,
         });
     }
 
@@ -256,6 +301,12 @@ impl MainConf {
                 };
                 known.push((filter.declared, settings.clone()));
                 filter.calls = Some(settings);
+                filter.obey(&self.rules);
+            }
+            let is_known = |name: &[u8]| self.filters.iter().any(|filter| filter.name == name);
+            if let Some((name, place)) = self.rules.unknown_filter(is_known) {
+                let name = String::from_utf8_lossy(name);
+                return Err(format!("no \"proxy_wasm {name}\" for what is said of \"filter={name}\" in {place}"));
             }
         }
         Ok(())
@@ -266,6 +317,8 @@ impl MainConf {
 #[repr(C)]
 pub struct LocConf {
     main: *mut MainConf,
+    /// The level that this one is in, once they are merged; null for http { }.
+    pub outer: *const LocConf,
     /// Place in [`MainConf::chains`].
     pub chain: usize,
     pub memory_limit: usize,
@@ -291,6 +344,7 @@ impl LocConf {
             if !conf.is_null() {
                 conf.write(LocConf {
                     main: MainConf::of((*cf).cycle),
+                    outer: ptr::null(),
                     chain: UNSET,
                     memory_limit: UNSET,
                     timeout: ngx_msec_t::MAX,
@@ -329,6 +383,7 @@ impl LocConf {
     /// # Safety
     /// As [`LocConf::core`].
     pub unsafe fn inherit(&mut self, outer: &LocConf, cf: *mut ngx_conf_t) {
+        self.outer = outer;
         self.calls.inherit(&outer.calls);
         // SAFETY: see above.
         self.calls.core = unsafe { LocConf::core(cf) };

@@ -5,6 +5,7 @@ mod calls;
 mod limits;
 mod metrics_page;
 mod proxy_wasm;
+mod rules;
 mod shared_memory;
 mod streams;
 mod wasm;
@@ -58,7 +59,7 @@ pub static mut CORE: [ngx_command_t; 8] = [
 ];
 
 /// Directives of the HTTP module.
-pub static mut HTTP: [ngx_command_t; 26] = [
+pub static mut HTTP: [ngx_command_t; 33] = [
     http(c"wasm_vm", NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, wasm_vm::set),
     http(c"proxy_wasm", ANY_HTTP | NGX_CONF_TAKE12, proxy_wasm::set),
     http(c"wasm_memory_limit", ANY_HTTP | NGX_CONF_TAKE1, limits::memory),
@@ -69,6 +70,13 @@ pub static mut HTTP: [ngx_command_t; 26] = [
     http(c"proxy_wasm_response_body_buffer", ANY_HTTP | NGX_CONF_TAKE1, bodies::response),
     http(c"proxy_wasm_headers_stop_iteration", ANY_HTTP | NGX_CONF_TAKE1, streams::headers_stop_iteration),
     http(c"proxy_wasm_response_order", ANY_HTTP | NGX_CONF_TAKE1, streams::response_order),
+    http(c"proxy_wasm_on_error", ANY_HTTP | NGX_CONF_1MORE, rules::on_error),
+    http(c"proxy_wasm_isolation", ANY_HTTP | NGX_CONF_1MORE, rules::isolation),
+    http(c"proxy_wasm_recycle", ANY_HTTP | NGX_CONF_1MORE, rules::recycle),
+    http(c"proxy_wasm_restart_delay", ANY_HTTP | NGX_CONF_1MORE, rules::restart_delay),
+    http(c"proxy_wasm_log_rate", ANY_HTTP | NGX_CONF_1MORE, rules::log_rate),
+    http(c"proxy_wasm_allow", ANY_HTTP | NGX_CONF_1MORE, rules::allow),
+    http(c"wasm_fuel", ANY_HTTP | NGX_CONF_1MORE, rules::fuel),
     http(c"wasm_max_calls", ANY_HTTP | NGX_CONF_TAKE1, calls::max_calls),
     http(c"wasm_call_connect_timeout", ANY_HTTP | NGX_CONF_TAKE1, calls::connect_timeout),
     http(c"wasm_call_response_buffer", ANY_HTTP | NGX_CONF_TAKE1, calls::response_buffer),
