@@ -11,6 +11,7 @@ pub mod grpc;
 pub mod net;
 pub mod proxy_wasm;
 pub mod redis;
+pub mod restarts;
 pub mod shared;
 pub mod vm;
 mod wasi;

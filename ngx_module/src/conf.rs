@@ -23,11 +23,11 @@ use crate::calls::CallConf;
 use crate::engine::Kind;
 use crate::flow::Direction;
 use crate::headers::variables::Followers;
+use crate::instances::Instances;
 use crate::module::{ngx_http_wasm_module, ngx_wasm_module};
 use crate::net::settings::Settings as CallSettings;
 use crate::rules::{Isolation, OnError, Recycle, RestartDelay, Rules, Setting, Without};
 use crate::shared_memory::{Settings, Shared};
-use crate::worker::FilterInstance;
 use crate::{net, pool, queue_ready};
 
 /// Nothing was said at this level.
@@ -166,7 +166,7 @@ pub struct MainConf {
     /// How filters that Lua runs call other services: what the level http { } says.
     pub lua_calls: Option<Rc<CallSettings>>,
     /// What runs in this worker, one for each filter.
-    pub instances: Vec<RefCell<FilterInstance>>,
+    pub instances: Vec<RefCell<Instances>>,
     /// Variables that follow changes of requests, once one has changed.
     pub followers: OnceCell<Followers>,
     /// What is said about shared memory.

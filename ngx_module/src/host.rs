@@ -94,12 +94,14 @@ impl<'a> RequestHost<'a> {
         StreamToken(self.own as usize)
     }
 
-    /// Logs a callback that failed.
-    pub fn complain(&self, err: &CallError) {
+    /// Logs a callback that failed, and what follows from that.
+    pub fn complain(&self, err: &CallError, policy: &str) {
         // SAFETY: the request is live.
         unsafe {
-            let message =
-                format!("wasm filter \"{}\": failed to call function: {err}", String::from_utf8_lossy(self.name));
+            let message = format!(
+                "wasm filter \"{}\": failed to call function: {err}; {policy}",
+                String::from_utf8_lossy(self.name)
+            );
             log::write(log::nginx_level(err.level()), self.log, log::printable(&message));
         }
     }

@@ -1,7 +1,7 @@
 //! The nginx module: everything that knows nginx, and nothing that needs no nginx to be tested.
 //!
 //! `module.rs` is what nginx loads; `directives/` fills the configuration that `conf.rs` describes; `startup.rs` checks it
-//! in the master; `worker.rs` holds the running filters of a worker; `phases/` are the entry points of a request, whose
+//! in the master; `worker.rs` starts a worker, `instances/` has its running filters; `phases/` are the entry points of a request, whose
 //! filters reach it through `host.rs`, `headers/` and `properties/`; `calls/` does what they ask of
 //! other services, by means of `net/`; `lua/` is the way in from Lua.
 //!
@@ -22,6 +22,7 @@ mod flow;
 mod guard;
 mod headers;
 mod host;
+mod instances;
 mod local_response;
 mod log;
 mod lua;

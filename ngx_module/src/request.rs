@@ -7,11 +7,13 @@ use smallvec::SmallVec;
 
 use crate::conf::{LocConf, MainConf};
 use crate::flow::drive::Stop;
-use crate::flow::{Direction, Flow, Stage};
+use crate::flow::{Direction, Flow, Hold, Stage};
 use crate::host::RequestHost;
 use crate::lua::LuaRun;
 use crate::module::ngx_http_wasm_module;
-use crate::{log, pool};
+use crate::rules::Without;
+use crate::status::{Event, FilterStatus};
+use crate::{log, phases, pool};
 
 /// Where a request is on its way to the handler of the location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,6 +261,24 @@ impl Request {
         }
     }
 
+    /// Does without a filter from now on. What its stages hold goes on.
+    pub fn skip(&mut self, run: usize) {
+        for flow in [&mut self.inbound, &mut self.outbound] {
+            for stage in flow.stages.iter_mut().filter(|stage| stage.run == run) {
+                stage.is_skipped = true;
+                stage.wants_body = false;
+                stage.wants_trailers = false;
+                stage.resumed |= stage.hold != Hold::Open;
+            }
+        }
+    }
+
+    /// Whether the request does without a filter.
+    fn is_skipped(&self, filter: usize) -> bool {
+        let Some(run) = self.run_of(filter) else { return false };
+        self.outbound.stages.iter().any(|stage| stage.run == run && stage.is_skipped)
+    }
+
     /// Adds the stages of both directions, of filters that have these callbacks.
     fn make_stages(&mut self, wants: &[Wants], declared_order: bool) {
         let before = self.inbound.stages.len();
@@ -361,48 +381,69 @@ struct Wants {
 
 /// Tells the VM of a filter that a stream is no more, without running the guest.
 fn forget(main: &MainConf, run: &Run) {
-    if let Some(Ok(mut instance)) = main.instances.get(run.filter).map(|instance| instance.try_borrow_mut())
-        && let Some(running) = instance.get(run.generation)
+    if let Some(Ok(mut instances)) = main.instances.get(run.filter).map(|instances| instances.try_borrow_mut())
+        && let Some(instance) = instances.get(run.generation)
     {
-        running.vm.forget(run.context);
+        instance.vm.forget(run.context);
+        instances.leave(run.generation, false);
     }
 }
 
-/// A callback could not run, or ended in a trap; the log has the reason.
-pub struct Failed;
+/// Why a filter cannot have its say; the log has the reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// Its callback has failed, and the request with it.
+    Closed,
+    /// It does not work now, and the request goes on without it.
+    Open,
+    /// Its instance, which knew the request, has gone.
+    Gone,
+}
 
 /// Makes the contexts of all filters of the chain.
 ///
 /// # Safety
 /// `request` belongs to a live request.
-pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[usize]) -> Result<(), Failed> {
+pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[usize]) -> Result<(), Lost> {
     // SAFETY: the request is live; short borrows of its data end before the guest runs, which reaches it through the host.
     unsafe {
         let main = (*request).main;
         let log = (*(*(*request).r).connection).log;
         let mut wants = SmallVec::<[Wants; 4]>::new();
         for filter in filters {
-            let mut instance = main.instances[*filter].try_borrow_mut().map_err(|_| reentered(request, *filter))?;
-            let generation = instance.generation();
-            let Some(running) = instance.ensure(main, *filter, log) else { return Err(Failed) };
-            wants.push(Wants {
-                request_body: running.vm.has(Callback::OnRequestBody),
-                request_trailers: running.vm.has(Callback::OnRequestTrailers),
-                response_body: running.vm.has(Callback::OnResponseBody),
-                response_trailers: running.vm.has(Callback::OnResponseTrailers),
-            });
+            let mut instances = main.instances[*filter].try_borrow_mut().map_err(|_| reentered(request, *filter))?;
+            let instance = match instances.enter(main, log) {
+                Ok(instance) => instance,
+                Err(without) => match lose(&instances.status, without) {
+                    Lost::Open => continue,
+                    lost => return Err(lost),
+                },
+            };
+            let generation = instance.generation;
+            let wanted = Wants {
+                request_body: instance.vm.has(Callback::OnRequestBody),
+                request_trailers: instance.vm.has(Callback::OnRequestTrailers),
+                response_body: instance.vm.has(Callback::OnResponseBody),
+                response_trailers: instance.vm.has(Callback::OnResponseTrailers),
+            };
             let mut host = RequestHost::new(request, *filter, (*request).filter_name(*filter), loc.timeout());
-            match running.vm.create_stream(running.root, host.token(), &mut host) {
+            match instance.vm.create_stream(instance.root, host.token(), &mut host) {
                 Ok(context) => {
+                    wants.push(wanted);
                     (*request).runs.push(Run { filter: *filter, context, generation });
                     drop(host);
-                    instance.settle(main, *filter);
+                    instances.status.count(Event::Request);
+                    instances.settle(main, generation);
                 }
                 Err(err) => {
-                    host.complain(&err);
+                    let verdict = instances.judge(main, generation, &err, true);
+                    host.complain(&err, &verdict.text);
                     drop(host);
-                    instance.discard(*filter, request);
-                    return Err(Failed);
+                    instances.discard(main, &verdict, request);
+                    match lose(&instances.status, verdict.own) {
+                        Lost::Open => continue,
+                        lost => return Err(lost),
+                    }
                 }
             }
         }
@@ -411,7 +452,21 @@ pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[u
     Ok(())
 }
 
-/// Runs a callback of one filter. `None`: the filter's VM is another one by now, and knows nothing of this request.
+/// Counts a request that a filter cannot serve.
+fn lose(status: &FilterStatus, without: Without) -> Lost {
+    match without {
+        Without::Closed => {
+            status.count(Event::Closed);
+            Lost::Closed
+        }
+        Without::Open => {
+            status.count(Event::Open);
+            Lost::Open
+        }
+    }
+}
+
+/// Runs a callback of one filter. A filter that the request is to do without is not asked any more after that.
 ///
 /// # Safety
 /// As [`create_contexts`].
@@ -420,37 +475,71 @@ pub unsafe fn call<R>(
     loc: &LocConf,
     run: Run,
     callback: impl FnOnce(&mut ngx_wasm::proxy_wasm::Vm, &mut RequestHost) -> Result<R, ngx_wasm::proxy_wasm::CallError>,
-) -> Result<Option<R>, Failed> {
+) -> Result<R, Lost> {
     // SAFETY: as above.
     unsafe {
         let main = (*request).main;
-        let Some(instance) = main.instances.get(run.filter) else { return Ok(None) };
-        let mut instance = instance.try_borrow_mut().map_err(|_| reentered(request, run.filter))?;
-        let Some(running) = instance.get(run.generation) else { return Ok(None) };
-        let mut host = RequestHost::new(request, run.filter, (*request).filter_name(run.filter), loc.timeout());
-        match callback(&mut running.vm, &mut host) {
-            Ok(result) => {
-                drop(host);
-                instance.settle(main, run.filter);
-                Ok(Some(result))
+        let Some(instances) = main.instances.get(run.filter) else { return Err(Lost::Gone) };
+        let mut instances = instances.try_borrow_mut().map_err(|_| reentered(request, run.filter))?;
+        let lost = match instances.get(run.generation) {
+            None => match instances.without(main) {
+                // The log phase comes round here again.
+                Without::Open if (*request).is_skipped(run.filter) => Lost::Open,
+                Without::Open => lose(&instances.status, Without::Open),
+                Without::Closed => Lost::Gone,
+            },
+            Some(instance) => {
+                let mut host = RequestHost::new(request, run.filter, (*request).filter_name(run.filter), loc.timeout());
+                match callback(&mut instance.vm, &mut host) {
+                    Ok(result) => {
+                        drop(host);
+                        instances.settle(main, run.generation);
+                        return Ok(result);
+                    }
+                    Err(err) => {
+                        let verdict = instances.judge(main, run.generation, &err, true);
+                        host.complain(&err, &verdict.text);
+                        drop(host);
+                        instances.discard(main, &verdict, request);
+                        lose(&instances.status, verdict.own)
+                    }
+                }
             }
-            Err(err) => {
-                host.complain(&err);
-                drop(host);
-                instance.discard(run.filter, request);
-                Err(Failed)
-            }
+        };
+        if lost == Lost::Open
+            && let Some(run) = (*request).run_of(run.filter)
+        {
+            (*request).skip(run);
+            // The other direction may wait for the filter.
+            phases::wake(request);
+        }
+        Err(lost)
+    }
+}
+
+/// Ends the context of one filter: on_done, on_log, on_delete. A failure is in the log, and there is no response left that it
+/// could change.
+///
+/// # Safety
+/// As [`create_contexts`].
+pub unsafe fn end(request: *mut Request, loc: &LocConf, run: Run) {
+    // SAFETY: as above.
+    unsafe {
+        let is_served = call(request, loc, run, |vm, host| vm.end_stream(run.context, host)).is_ok();
+        let main = (*request).main;
+        if let Some(Ok(mut instances)) = main.instances.get(run.filter).map(|instances| instances.try_borrow_mut()) {
+            instances.leave(run.generation, is_served);
         }
     }
 }
 
 /// A filter's host call made nginx run the same filter again. Nothing in this module does, so another module must have.
-unsafe fn reentered(request: *mut Request, filter: usize) -> Failed {
+unsafe fn reentered(request: *mut Request, filter: usize) -> Lost {
     // SAFETY: as above.
     unsafe {
         let name = String::from_utf8_lossy((*request).filter_name(filter));
         let log = (*(*(*request).r).connection).log;
         log::write(nginx_sys::NGX_LOG_ALERT, log, format!("wasm filter \"{name}\" was entered while it ran"));
     }
-    Failed
+    Lost::Closed
 }

@@ -51,11 +51,13 @@ pub enum Recycle {
 pub struct RestartDelay {
     pub first: Duration,
     pub longest: Duration,
+    /// So many failures in a row cost no wait.
+    pub at_once: u32,
 }
 
 impl Default for RestartDelay {
     fn default() -> Self {
-        RestartDelay { first: Duration::from_secs(1), longest: Duration::from_secs(60) }
+        RestartDelay { first: Duration::from_secs(1), longest: Duration::from_secs(60), at_once: 10 }
     }
 }
 

@@ -14,8 +14,8 @@ use ngx_wasm::vm::Engine;
 use crate::conf::{FilterConf, MainConf, ModuleConf, Place};
 use crate::cpu_clock::with_cpu_clock;
 use crate::host::RootHost;
+use crate::instances::Instances;
 use crate::log;
-use crate::worker::FilterInstance;
 
 /// The error is in the log already.
 pub struct Reported;
@@ -81,7 +81,8 @@ pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), 
             return Err(report(&filter.place, format!("filter \"{name}\" does not start: {reason}")));
         }
     }
-    main.instances = main.filters.iter().map(|_| RefCell::new(FilterInstance::default())).collect();
+    let instances = main.filters.iter().enumerate().map(|(filter, conf)| RefCell::new(Instances::new(filter, conf)));
+    main.instances = instances.collect();
     Ok(())
 }
 

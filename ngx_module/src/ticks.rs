@@ -1,4 +1,4 @@
-//! Timers of filters: `proxy_on_tick` of the root context, as often as the guest asked. `worker.rs` sets them.
+//! Timers of filters: `proxy_on_tick` of the root context, as often as the guest asked. `instances/` sets them.
 //!
 //! A timer belongs to the instance of a filter and ends with it. Nginx does not wait for it when a worker shuts down. Such a
 //! worker ticks only as long as the filter has requests, which may wait for a tick; so a reload leaves no old timers behind.
@@ -11,26 +11,24 @@ use crate::conf::MainConf;
 use crate::guard::guard;
 use crate::host::RequestHost;
 
-/// A filter with a timer that trapped is started again after this time.
-const RESTART_AFTER: ngx_msec_t = 1000;
-
-/// The timer of a filter.
+/// The timer of an instance.
 pub struct Ticks {
     event: ngx_event_t,
     main: *const MainConf,
     filter: usize,
+    generation: u64,
     /// In milliseconds; 0: none.
     period: ngx_msec_t,
 }
 
 impl Ticks {
-    /// The timer of filter number `filter`, not armed. The box keeps its place, where nginx finds it.
-    pub fn new(main: &MainConf, filter: usize) -> Box<Ticks> {
+    /// The timer of an instance of filter number `filter`, not armed. The box keeps its place, where nginx finds it.
+    pub fn new(main: &MainConf, filter: usize, generation: u64) -> Box<Ticks> {
         // SAFETY: an event of zeros is one that nobody has armed.
         let mut event = unsafe { std::mem::zeroed::<ngx_event_t>() };
         event.handler = Some(on_event);
         event.set_cancelable(1);
-        let mut ticks = Box::new(Ticks { event, main, filter, period: 0 });
+        let mut ticks = Box::new(Ticks { event, main, filter, generation, period: 0 });
         ticks.event.data = std::ptr::from_mut(ticks.as_mut()).cast();
         // SAFETY: nginx always has a cycle with a log.
         ticks.event.log = unsafe { (*ngx_cycle).log };
@@ -53,12 +51,9 @@ impl Ticks {
         }
     }
 
-    /// The filter's instance is gone. If it ticked, the timer starts the next one, even when no request comes.
-    pub fn restart(&mut self) {
-        if self.period > 0 {
-            self.set_period(0);
-            self.arm(RESTART_AFTER);
-        }
+    /// Whether the filter wants to tick.
+    pub fn is_running(&self) -> bool {
+        self.period > 0
     }
 
     fn arm(&mut self, delay: ngx_msec_t) {
@@ -93,41 +88,38 @@ impl Drop for Ticks {
 unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
     // SAFETY: nginx calls the handler of an armed timer, whose `Ticks` and configuration are there.
     guard((), || unsafe {
-        let (main, filter) = {
+        let (main, filter, generation) = {
             let ticks = &*(*event).data.cast::<Ticks>();
-            (&*ticks.main, ticks.filter)
+            (&*ticks.main, ticks.filter, ticks.generation)
         };
         let log = (*ngx_cycle).log;
-        let Some(Ok(mut instance)) = main.instances.get(filter).map(|instance| instance.try_borrow_mut()) else {
+        let Some(Ok(mut instances)) = main.instances.get(filter).map(|instances| instances.try_borrow_mut()) else {
             return;
         };
         let conf = &main.filters[filter];
-        if !instance.is_running() {
-            // A new instance asks for its timer itself.
-            if instance.ensure(main, filter, log).is_none()
-                && let Some(ticks) = instance.ticks()
-            {
-                ticks.arm(RESTART_AFTER);
-            }
+        let Some(instance) = instances.get(generation) else { return };
+        if !instance.ticks().is_some_and(|ticks| ticks.is_running()) {
             return;
         }
-        if instance.ticks().is_none_or(|ticks| ticks.period == 0) {
-            return;
-        }
-        let Some(running) = instance.ensure(main, filter, log) else { return };
         let mut host = RequestHost::for_root(filter, log, &conf.name, conf.timeout);
-        match running.vm.on_tick(running.root, &mut host) {
+        match instance.vm.on_tick(instance.root, &mut host) {
             Ok(()) => {
-                // All contexts but the root are those of requests.
-                let is_needed = running.vm.contexts() > 1;
-                instance.settle(main, filter);
-                if let Some(ticks) = instance.ticks() {
-                    ticks.again(is_needed);
+                drop(host);
+                instances.settle(main, generation);
+                if let Some(instance) = instances.get(generation) {
+                    // All contexts but the root are those of requests.
+                    let is_needed = instance.vm.contexts() > 1;
+                    if let Some(ticks) = instance.ticks() {
+                        ticks.again(is_needed);
+                    }
                 }
+                instances.sweep(generation);
             }
             Err(err) => {
-                host.complain(&err);
-                instance.discard(filter, std::ptr::null_mut());
+                let verdict = instances.judge(main, generation, &err, false);
+                host.complain(&err, &verdict.text);
+                drop(host);
+                instances.discard(main, &verdict, std::ptr::null_mut());
             }
         }
     });

@@ -1,4 +1,4 @@
-//! Calls of filters to other services. A VM collects what its guest asks for; `worker.rs` and `lua/plugin.rs` hand that to
+//! Calls of filters to other services. A VM collects what its guest asks for; `instances/` and `lua/plugin.rs` hand that to
 //! [`Calls`] after each callback, which runs it as futures of `net/`. Results come back through the [`Owner`], in callbacks
 //! that are about no request, from which the guest chooses its own.
 
@@ -90,6 +90,11 @@ impl Calls {
         self.0.insert(id.0, Running { task: crate::net::executor::spawn(call), feed });
     }
 
+    /// Whether none runs.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Ends those that nobody waits for any more.
     pub fn retain(&mut self, is_wanted: impl Fn(CallId) -> bool) {
         self.0.retain(|id, _| is_wanted(CallId(*id)));
@@ -112,25 +117,26 @@ impl Owner {
                 // SAFETY: the configuration outlives its instances, whose calls end with them.
                 let main = unsafe { &*main };
                 // Calls go on in events of nginx, in which no guest runs, so nobody has the instance.
-                let Some(Ok(mut instance)) = main.instances.get(filter).map(|instance| instance.try_borrow_mut())
+                let Some(Ok(mut instances)) = main.instances.get(filter).map(|instances| instances.try_borrow_mut())
                 else {
                     return;
                 };
-                let Some(running) = instance.get(generation) else { return };
+                let Some(instance) = instances.get(generation) else { return };
                 let conf = &main.filters[filter];
                 // SAFETY: nginx always has a cycle with a log.
                 let log = unsafe { (*ngx_cycle).log };
                 let mut host = RequestHost::for_root(filter, log, &conf.name, conf.timeout);
-                match run(&mut running.vm, &mut host) {
+                match run(&mut instance.vm, &mut host) {
                     Ok(()) => {
                         drop(host);
-                        instance.settle(main, filter);
+                        instances.settle(main, generation);
                     }
                     Err(err) => {
-                        host.complain(&err);
+                        let verdict = instances.judge(main, generation, &err, false);
+                        host.complain(&err, &verdict.text);
                         drop(host);
                         // SAFETY: the callback was about no request, and it is over.
-                        unsafe { instance.discard(filter, std::ptr::null_mut()) };
+                        unsafe { instances.discard(main, &verdict, std::ptr::null_mut()) };
                     }
                 }
             }
@@ -148,10 +154,11 @@ impl Owner {
             &Who::Filter { main, filter, generation } => {
                 // SAFETY: as in `deliver`.
                 let main = unsafe { &*main };
-                if let Some(Ok(mut instance)) = main.instances.get(filter).map(|instance| instance.try_borrow_mut())
-                    && instance.generation() == generation
+                if let Some(Ok(mut instances)) = main.instances.get(filter).map(|instances| instances.try_borrow_mut())
+                    && let Some(instance) = instances.get(generation)
                 {
-                    instance.calls().forget(id);
+                    instance.calls.forget(id);
+                    instances.sweep(generation);
                 }
             }
             Who::Plugin { plugin, generation } => {

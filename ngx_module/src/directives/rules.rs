@@ -66,17 +66,26 @@ directive!(recycle, "\"on\", \"off\", or a size such as 64m", |values| {
     }))
 });
 
-directive!(restart_delay, "one or two times above 0, the shorter first, such as 1s 60s", |values| {
-    let (first, longest) = match values {
-        [first] => {
-            let first = time(first)?;
-            (first, first.max(RestartDelay::default().longest))
+directive!(
+    restart_delay,
+    "one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10",
+    |values| {
+        let mut delay = RestartDelay::default();
+        let mut times = values;
+        if let Some((last, before)) = values.split_last()
+            && let Some(word) = last.as_bytes().strip_prefix(b"after=")
+        {
+            delay.at_once = number(word)?.try_into().ok()?;
+            times = before;
         }
-        [first, longest] => (time(first)?, time(longest)?),
-        _ => return None,
-    };
-    (first <= longest).then_some(Setting::RestartDelay(RestartDelay { first, longest }))
-});
+        (delay.first, delay.longest) = match times {
+            [first] => (time(first)?, time(first)?.max(delay.longest)),
+            [first, longest] => (time(first)?, time(longest)?),
+            _ => return None,
+        };
+        (delay.first <= delay.longest).then_some(Setting::RestartDelay(delay))
+    }
+);
 
 directive!(log_rate, "\"off\", or a number of lines in a second, such as 1000", |values| {
     let [word] = values else { return None };

@@ -12,7 +12,7 @@ use crate::conf::LocConf;
 use crate::headers;
 use crate::host::RequestHost;
 use crate::phases;
-use crate::request::{self, Failed, Request, Run};
+use crate::request::{self, Lost, Request, Run};
 
 /// Why a direction does not go on.
 #[derive(Debug)]
@@ -405,11 +405,12 @@ unsafe fn call(
             return Err(stop);
         }
         match result {
-            Ok(Some(action)) => Ok(action),
-            // The VM that had the context has trapped in another request meanwhile. When that made this very response,
-            // it goes out without the filter.
-            Ok(None) if (*request).failed => Ok(Action::Continue),
-            Ok(None) | Err(Failed) => Err(Stop::Failed),
+            Ok(action) => Ok(action),
+            Err(Lost::Open) => Ok(Action::Continue),
+            // The VM that had the context has trapped meanwhile. When that made this very response, it goes out without the
+            // filter.
+            Err(Lost::Gone) if (*request).failed => Ok(Action::Continue),
+            Err(Lost::Gone | Lost::Closed) => Err(Stop::Failed),
         }
     }
 }

@@ -29,6 +29,9 @@ use crate::net::executor;
 use crate::net::timer::{self, AtExit};
 use crate::request::Request;
 
+/// What follows from a failed callback.
+const REPLACED: &str = "the next call gets a new VM";
+
 /// A module that Lua loaded.
 pub struct Plugin {
     name: Vec<u8>,
@@ -175,7 +178,7 @@ impl Plugin {
         match self.clocked(|| run(vm, &mut host)) {
             Ok(()) => self.settle(vm),
             Err(err) => {
-                host.complain(&err);
+                host.complain(&err, REPLACED);
                 self.fail(vm, &err);
             }
         }
@@ -374,7 +377,7 @@ impl PluginContext {
                     Some(result)
                 }
                 Err(err) => {
-                    host.complain(&err);
+                    host.complain(&err, REPLACED);
                     self.plugin.fail(vm, &err);
                     None
                 }

@@ -20,8 +20,7 @@ pub(super) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t
         let left = std::mem::take(&mut (*request).left);
         let runs = std::mem::take(&mut (*request).runs);
         for run in left.into_iter().chain(runs) {
-            // A failure is in the log, and there is no response left that it could change.
-            let _ = request::call(request, loc, run, |vm, host| vm.end_stream(run.context, host));
+            request::end(request, loc, run);
         }
         lua::end_streams(request);
         rc::OK

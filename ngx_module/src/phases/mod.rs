@@ -18,7 +18,7 @@ use crate::rc;
 
 pub use body_filter::{next as next_body_filter, pass as pass_response_body};
 pub use header_filter::{next as next_header_filter, passed as response_headers_passed};
-pub use pause::{fail_waiting, wake};
+pub use pause::{release_waiting, wake};
 pub use request_body::pass as pass_request_body;
 
 /// Registers the handlers and filters, while nginx reads the configuration.

@@ -9,6 +9,7 @@ use crate::conf::LocConf;
 use crate::flow::{Direction, Hold};
 use crate::log;
 use crate::request::{Progress, Request, event};
+use crate::rules::Without;
 
 /// The request could not be made to wait.
 pub(super) struct CannotWait;
@@ -70,11 +71,11 @@ pub unsafe fn wake(request: *mut Request) {
     }
 }
 
-/// The instance of a filter has gone: a request that it holds fails.
+/// The instance of a filter has gone: a request that it holds fails, or goes on without it.
 ///
 /// # Safety
 /// As [`begin`].
-pub unsafe fn fail_waiting(request: *mut Request, filter: usize) {
+pub unsafe fn release_waiting(request: *mut Request, filter: usize, without: Without) {
     // SAFETY: see `begin`.
     unsafe {
         let Some(run) = (*request).run_of(filter) else { return };
@@ -83,7 +84,10 @@ pub unsafe fn fail_waiting(request: *mut Request, filter: usize) {
             flow.stage_of(run).is_some_and(|n| flow.stages[n].hold != Hold::Open)
         });
         if holds {
-            (*request).refused = true;
+            match without {
+                Without::Closed => (*request).refused = true,
+                Without::Open => (*request).skip(run),
+            }
             wake(request);
         }
     }

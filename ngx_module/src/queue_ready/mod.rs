@@ -257,30 +257,33 @@ fn run_filter(registration: Registration, number: usize, queues: &Queues) -> boo
     let filter = registration.filter;
     // SAFETY: nginx always has a cycle with a log.
     let log = unsafe { (*ngx_cycle).log };
-    let Some(Ok(mut instance)) = main.instances.get(filter).map(|instance| instance.try_borrow_mut()) else {
+    let Some(Ok(mut instances)) = main.instances.get(filter).map(|instances| instances.try_borrow_mut()) else {
         return false;
     };
     let conf = &main.filters[filter];
     for _ in 0..AT_ONCE {
         // One that has trapped is started again, and registers its queues again if it does so at its start.
-        if instance.ensure(main, filter, log).is_none() || instance.generation() != registration.generation {
+        instances.ensure(main, log);
+        if instances.get(registration.generation).is_none() {
             return false;
         }
         if !queues.tell(registration.queue, number) {
             return true;
         }
-        let Some(running) = instance.get(registration.generation) else { return false };
+        let Some(instance) = instances.get(registration.generation) else { return false };
         let mut host = RequestHost::for_root(filter, log, &conf.name, conf.timeout);
-        match running.vm.on_queue_ready(running.root, registration.queue, &mut host) {
+        match instance.vm.on_queue_ready(instance.root, registration.queue, &mut host) {
             Ok(()) => {
                 drop(host);
-                instance.settle(main, filter);
+                instances.settle(main, registration.generation);
+                instances.sweep(registration.generation);
             }
             Err(err) => {
-                host.complain(&err);
+                let verdict = instances.judge(main, registration.generation, &err, false);
+                host.complain(&err, &verdict.text);
                 drop(host);
                 // SAFETY: the callback was about no request, and it is over.
-                unsafe { instance.discard(filter, std::ptr::null_mut()) };
+                unsafe { instances.discard(main, &verdict, std::ptr::null_mut()) };
             }
         }
     }

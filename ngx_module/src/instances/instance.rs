@@ -1,0 +1,91 @@
+//! One instance of a filter: a VM with the filter's root context, and what goes on in it beside requests.
+
+use std::rc::Rc;
+
+use nginx_sys::ngx_msec_t;
+use ngx_wasm::proxy_wasm::{Callback, ContextId, Vm};
+
+use crate::calls::{Calls, Owner, Who};
+use crate::conf::MainConf;
+use crate::queue_ready;
+use crate::ticks::Ticks;
+
+/// A running filter.
+pub struct Instance {
+    pub vm: Vm,
+    pub root: ContextId,
+    /// Its number among all that the worker has made of the filter.
+    pub generation: u64,
+    /// There once the filter has asked for a timer.
+    ticks: Option<Box<Ticks>>,
+    /// The calls of the VM that run.
+    pub calls: Calls,
+    /// Who gets the results of calls, once there has been one.
+    owner: Option<Rc<Owner>>,
+    /// Bytes of memory when it had started.
+    pub memory_at_start: usize,
+    /// Bytes of memory as they were counted last.
+    pub memory: usize,
+    /// Its request has ended, and it is there only because of what else goes on in it.
+    pub lingers: bool,
+}
+
+impl Instance {
+    pub fn new(mut vm: Vm, root: ContextId, generation: u64) -> Self {
+        let memory = vm.memory_size();
+        Instance {
+            vm,
+            root,
+            generation,
+            ticks: None,
+            calls: Calls::default(),
+            owner: None,
+            memory_at_start: memory,
+            memory,
+            lingers: false,
+        }
+    }
+
+    /// Does what the guest asked for in the callback that has just ended.
+    pub fn settle(&mut self, main: &MainConf, filter: usize) {
+        let generation = self.generation;
+        if self.vm.has(Callback::OnQueueReady) {
+            for (root, queue) in self.vm.take_registered_queues() {
+                if root == self.root {
+                    queue_ready::register(main, filter, generation, queue);
+                }
+            }
+        }
+        for (root, period) in self.vm.take_tick_periods() {
+            if root == self.root {
+                let ticks = self.ticks.get_or_insert_with(|| Ticks::new(main, filter, generation));
+                ticks.set_period(period as ngx_msec_t);
+            }
+        }
+        let commands = self.vm.take_calls();
+        let conf = &main.filters[filter];
+        if let (false, Some(settings)) = (commands.is_empty(), &conf.calls) {
+            let owner = self.owner.get_or_insert_with(|| {
+                let who = Who::Filter { main, filter, generation };
+                Rc::new(Owner { who, name: conf.name.clone(), settings: settings.clone() })
+            });
+            self.calls.start(owner, commands);
+        }
+    }
+
+    /// The timer of the filter, if it ever asked for one.
+    pub fn ticks(&mut self) -> Option<&mut Ticks> {
+        self.ticks.as_deref_mut()
+    }
+
+    /// Whether it has the context of a request that is under way.
+    pub fn has_requests(&self) -> bool {
+        self.vm.streams().next().is_some()
+    }
+
+    /// Whether nothing goes on in it: no request, no context that the guest has to end, no call.
+    pub fn is_idle(&self) -> bool {
+        // The root is a context too.
+        self.vm.contexts() <= 1 && self.calls.is_empty()
+    }
+}
