@@ -85,6 +85,9 @@ unsafe fn run(
                 false => vm.on_request_body(context, len, is_end, host),
             }
         })?;
+        if let Outcome::Skipped = outcome {
+            return Some(rc::OK);
+        }
         let body = (*request).lua_run(plugin)?.body.take()?;
         if body.is_too_large {
             return too_large(r, plugin);
@@ -96,7 +99,9 @@ unsafe fn run(
                 None
             }
             Outcome::Answered => Some(ANSWER),
-            Outcome::Done(Action::Continue | Action::EndStream) => show(request, plugin, body, changed),
+            Outcome::Skipped | Outcome::Done(Action::Continue | Action::EndStream) => {
+                show(request, plugin, body, changed)
+            }
             Outcome::Done(_) if is_end && is_response => {
                 plugin.complain(r, "paused at the end of a response body, for which Lua cannot wait");
                 None

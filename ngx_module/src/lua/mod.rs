@@ -7,6 +7,7 @@
 mod body;
 mod pause;
 mod plugin;
+mod policy;
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -146,6 +147,8 @@ pub unsafe extern "C" fn ngx_http_wasm_fetch_local_body(r: *mut ngx_http_request
 /// What becomes of a callback: a filter that answered, or a result.
 enum Outcome {
     Answered,
+    /// The filter has failed before, and never saw this request; the request does without it.
+    Skipped,
     Done(Action),
 }
 
@@ -171,7 +174,14 @@ unsafe fn call(
         if request.is_null() {
             return None;
         }
-        let (context, generation) = context_in(request, plugin)?;
+        let Some((context, generation)) = context_in(request, plugin) else {
+            if !plugin.plugin().policy.is_open() {
+                return None;
+            }
+            let Some(run) = (*request).lua_run(plugin) else { return Some((request, Outcome::Skipped)) };
+            run.body = body;
+            return Some((request, Outcome::Done(Action::Continue)));
+        };
         (*request).response_started |= is_response;
         (*request).refused = false;
         if let Some(run) = (*request).lua_run(plugin) {
@@ -179,7 +189,11 @@ unsafe fn call(
             run.resumed = false;
             run.body = body;
         }
-        let action = plugin.call(request, generation, |vm, host| callback(context, vm, host))?;
+        let action = match plugin.call(request, generation, |vm, host| callback(context, vm, host)) {
+            Some(action) => action,
+            None if plugin.plugin().policy.is_open_to_failed() => Action::Continue,
+            None => return None,
+        };
         if std::mem::take(&mut (*request).closed) {
             plugin.complain(r, "closed the stream");
             return None;
@@ -214,7 +228,7 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
                 let response = (*request).local_response.take()?;
                 local_response::replace_later(request, *response).ok().map(|()| rc::OK)
             }
-            Outcome::Done(Action::Continue | Action::EndStream) => Some(rc::OK),
+            Outcome::Skipped | Outcome::Done(Action::Continue | Action::EndStream) => Some(rc::OK),
             Outcome::Done(_) if !is_response => Some(PAUSED),
             Outcome::Done(_) => {
                 plugin.complain(r, "paused a response, for which Lua cannot wait");
@@ -235,7 +249,9 @@ unsafe fn context_in(request: *mut Request, plugin: &Rc<PluginContext>) -> Optio
                 return Some((run.context, generation));
             }
             // The VM that had the context has trapped.
-            plugin.complain((*request).r, "was replaced during the request");
+            if !plugin.plugin().policy.is_open() {
+                plugin.complain((*request).r, "was replaced during the request");
+            }
             return None;
         }
         let (context, generation) = plugin.create_stream(request)?;

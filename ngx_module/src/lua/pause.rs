@@ -157,7 +157,8 @@ pub unsafe extern "C" fn ngx_http_wasm_go_on(
         run.paused = Paused::default();
         let is_resumed = std::mem::take(&mut run.resumed);
         let body = run.body.take();
-        if let Some(callback) = callback {
+        let is_open = plugin.plugin().policy.is_open();
+        if let Some(callback) = callback.filter(|_| !is_open) {
             plugin.complain(r, "was replaced during the request");
             if is_about_call(callback) {
                 let name = callback.name();
@@ -175,7 +176,7 @@ pub unsafe extern "C" fn ngx_http_wasm_go_on(
         if (*request).local_response.is_some() {
             return ANSWER;
         }
-        if !is_resumed {
+        if !is_resumed && callback.is_none() {
             log_timeout(r, plugin.plugin());
             return rc::ERROR;
         }

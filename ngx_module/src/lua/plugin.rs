@@ -19,6 +19,7 @@ use ngx_wasm::proxy_wasm::{
 use ngx_wasm::vm::{Engine, InstanceLimits};
 
 use super::pause;
+use super::policy::Policy;
 use crate::calls::{Calls, Owner, Who};
 use crate::conf::{LocConf, MainConf};
 use crate::cpu_clock::with_cpu_clock;
@@ -29,9 +30,6 @@ use crate::net::executor;
 use crate::net::timer::{self, AtExit};
 use crate::request::Request;
 
-/// What follows from a failed callback.
-const REPLACED: &str = "the next call gets a new VM";
-
 /// A module that Lua loaded.
 pub struct Plugin {
     name: Vec<u8>,
@@ -41,6 +39,9 @@ pub struct Plugin {
     limits: InstanceLimits,
     timeout: Duration,
     max_calls: usize,
+    pub policy: Policy,
+    /// Bytes of memory that the VM had at first.
+    memory_at_start: Cell<usize>,
     vm: RefCell<Option<Vm>>,
     /// The process whose VM it is.
     pid: Cell<ngx_pid_t>,
@@ -102,6 +103,8 @@ impl Plugin {
             limits,
             timeout,
             max_calls,
+            policy: Policy::of(main, name),
+            memory_at_start: Cell::new(0),
             vm: RefCell::new(None),
             pid: Cell::new(pid()),
             serves: Cell::new(false),
@@ -109,7 +112,9 @@ impl Plugin {
             calls: RefCell::default(),
             ticks: RefCell::default(),
         };
-        plugin.ensure_vm().map_err(failed).ok()?;
+        if !plugin.ensure_vm(&failed) {
+            return None;
+        }
         Some(Rc::new(plugin))
     }
 
@@ -124,14 +129,21 @@ impl Plugin {
         with_cpu_clock(&self.engine, run)
     }
 
-    /// Sees to it that there is a VM of this process that has not trapped.
-    fn ensure_vm(&self) -> Result<(), String> {
-        let mut vm = self.vm.try_borrow_mut().map_err(|_| "entered while it ran".to_owned())?;
+    /// Sees to it that there is a VM of this process that has not trapped. Answers whether there is; when a start has failed,
+    /// `failed` is told why.
+    fn ensure_vm(&self, failed: &dyn Fn(String)) -> bool {
+        let Ok(mut vm) = self.vm.try_borrow_mut() else {
+            failed("entered while it ran".into());
+            return false;
+        };
         // A process that is its own master reads the configuration and serves requests; calls are made in the latter alone.
         let serves = serves();
         let is_own = self.pid.get() == pid() && self.serves.get() == serves;
-        if is_own && vm.as_ref().is_some_and(|vm| !vm.is_dead()) {
-            return Ok(());
+        if is_own && vm.as_mut().is_some_and(|vm| !vm.is_dead() && !self.is_outgrown(vm)) {
+            return true;
+        }
+        if is_own && !self.policy.may_start() {
+            return false;
         }
         *vm = None;
         self.calls.take();
@@ -144,12 +156,33 @@ impl Plugin {
             ..VmConfig::default()
         };
         let mut host = self.root_host();
-        let started = self.clocked(|| Vm::start(&self.module, config, &mut host)).map_err(|err| err.to_string())?;
+        let mut started = match self.clocked(|| Vm::start(&self.module, config, &mut host)) {
+            Ok(started) => started,
+            Err(err) => {
+                self.policy.start_failed();
+                failed(err.to_string());
+                return false;
+            }
+        };
+        self.memory_at_start.set(started.memory_size());
         *vm = Some(started);
         self.pid.set(pid());
         self.serves.set(serves);
         self.generation.set(self.generation.get() + 1);
-        Ok(())
+        true
+    }
+
+    /// Whether a VM has grown so much that another is to take its place, and nothing goes on in it.
+    fn is_outgrown(&self, vm: &mut Vm) -> bool {
+        let is_idle = vm.streams().next().is_none() && self.calls.try_borrow().is_ok_and(|calls| calls.is_empty());
+        let is_outgrown =
+            is_idle && self.policy.wants_other(self.memory_at_start.get(), vm.memory_size(), self.limits.memory);
+        if is_outgrown {
+            let (name, size) = (String::from_utf8_lossy(&self.name), vm.memory_size());
+            let what = format!("has grown to {size} bytes, a new VM takes its place (proxy_wasm_recycle)");
+            write(NGX_LOG_NOTICE, format!("wasm plugin \"{name}\" {what}"));
+        }
+        is_outgrown
     }
 
     fn root_host(&self) -> RootHost {
@@ -178,7 +211,7 @@ impl Plugin {
         match self.clocked(|| run(vm, &mut host)) {
             Ok(()) => self.settle(vm),
             Err(err) => {
-                host.complain(&err, REPLACED);
+                host.complain(&err, &self.policy.failed());
                 self.fail(vm, &err);
             }
         }
@@ -304,7 +337,9 @@ impl PluginContext {
             let name = String::from_utf8_lossy(&self.plugin.name);
             write(NGX_LOG_ERR, format!("failed to run proxy_on_configure of wasm plugin \"{name}\": {reason}"));
         };
-        self.plugin.ensure_vm().map_err(failed).ok()?;
+        if !self.plugin.ensure_vm(&failed) {
+            return None;
+        }
         let (root, generation) = self.root.get();
         let current = self.plugin.generation.get();
         if generation == current {
@@ -323,6 +358,7 @@ impl PluginContext {
             Err(err) => {
                 failed(err.to_string());
                 if let StartError::Call(err) = &err {
+                    self.plugin.policy.start_failed();
                     self.plugin.fail(vm, err);
                 }
                 return None;
@@ -377,7 +413,7 @@ impl PluginContext {
                     Some(result)
                 }
                 Err(err) => {
-                    host.complain(&err, REPLACED);
+                    host.complain(&err, &self.plugin.policy.failed());
                     self.plugin.fail(vm, &err);
                     None
                 }
@@ -394,7 +430,10 @@ impl PluginContext {
         unsafe {
             let is_dead = self.plugin.vm.try_borrow().is_ok_and(|vm| vm.as_ref().is_none_or(Vm::is_dead));
             if !is_dead {
-                self.call(request, generation, |vm, host| vm.end_stream(context, host));
+                let ended = self.call(request, generation, |vm, host| vm.end_stream(context, host));
+                if ended.is_some() {
+                    self.plugin.policy.served();
+                }
             }
             log::write(NGX_LOG_INFO, connection_log((*request).r), format!("free http context {context}"));
         }
