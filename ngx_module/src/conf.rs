@@ -17,10 +17,10 @@ use nginx_sys::{
     ngx_msec_t, ngx_pcalloc, ngx_uint_t,
 };
 use ngx_wasm::proxy_wasm::{Module, RootConfig, VmConfig};
-use ngx_wasm::vm::InstanceLimits;
+use ngx_wasm::vm::{Engine, InstanceLimits};
 
 use crate::calls::CallConf;
-use crate::engine::Kind;
+use crate::engine::{EngineConf, Form, Kind};
 use crate::flow::Direction;
 use crate::headers::variables::Followers;
 use crate::instances::Instances;
@@ -78,8 +78,15 @@ pub struct ModuleConf {
     pub path: String,
     pub vm_configuration: Vec<u8>,
     pub place: Place,
-    /// Set by start-up.
-    pub module: Option<Arc<Module>>,
+    /// Set by start-up, for each form in which a filter wants it.
+    pub compiled: Vec<(Form, Arc<Module>)>,
+}
+
+impl ModuleConf {
+    /// The module in the form that a filter wants; `None` before start-up has made it.
+    pub fn compiled(&self, form: Form) -> Option<&Arc<Module>> {
+        self.compiled.iter().find(|(known, _)| *known == form).map(|(_, module)| module)
+    }
 }
 
 /// `proxy_wasm NAME ['CONFIG'];`
@@ -135,6 +142,11 @@ impl FilterConf {
         take!(self.fuel, Setting::Fuel);
     }
 
+    /// The form in which it wants its module.
+    pub fn form(&self) -> Form {
+        Form { fuel: self.fuel.is_some(), pooled: self.limits.pooled }
+    }
+
     /// The parts of the configuration that the VM wants.
     pub fn configs(&self, module: &ModuleConf) -> (VmConfig, RootConfig) {
         let vm = VmConfig {
@@ -155,6 +167,10 @@ pub struct MainConf {
     pub wasm_block: Option<Place>,
     /// What `wasm_vm` says.
     pub engine: Option<Kind>,
+    /// What `wasm { }` says about engines.
+    pub engine_conf: EngineConf,
+    /// Set by start-up: those that its filters use.
+    pub engines: Vec<(Form, Arc<dyn Engine>)>,
     pub modules: Vec<ModuleConf>,
     pub filters: Vec<FilterConf>,
     /// Filters of each level that declares any, in order.
@@ -180,6 +196,8 @@ impl Default for MainConf {
         MainConf {
             wasm_block: None,
             engine: None,
+            engine_conf: EngineConf::default(),
+            engines: Vec::new(),
             modules: Vec::new(),
             filters: Vec::new(),
             chains: Vec::new(),
@@ -223,11 +241,23 @@ impl MainConf {
         LATEST.load(Ordering::SeqCst)
     }
 
+    /// The engine for modules in this form, which lives as long as this configuration.
+    pub fn engine(&mut self, form: Form) -> Result<Arc<dyn Engine>, String> {
+        if let Some((_, engine)) = self.engines.iter().find(|(known, _)| *known == form) {
+            return Ok(engine.clone());
+        }
+        let engine = self.engine.unwrap_or_default().engine(&self.engine_conf, form)?;
+        self.engines.push((form, engine.clone()));
+        Ok(engine)
+    }
+
     /// Caps on an instance that Lua makes.
     pub fn lua_limits(&self) -> (InstanceLimits, Duration, usize) {
         // SAFETY: the level's configuration is in the pool of this cycle. Directives write it, but none while Lua runs.
         match unsafe { self.http.as_ref() } {
-            Some(http) => (InstanceLimits { memory: http.memory_limit() }, http.timeout(), http.calls.max_calls()),
+            Some(http) => {
+                (InstanceLimits { memory: http.memory_limit(), pooled: false }, http.timeout(), http.calls.max_calls())
+            }
             None => {
                 let limits = CallConf::default().max_calls();
                 (InstanceLimits::default(), Duration::from_millis(DEFAULT_TIMEOUT as u64), limits)
@@ -292,7 +322,6 @@ impl MainConf {
             let mut known: Vec<(*const LocConf, Rc<CallSettings>)> = Vec::new();
             for filter in &mut self.filters {
                 let declared = &*filter.declared;
-                filter.limits = InstanceLimits { memory: declared.memory_limit() };
                 filter.timeout = declared.timeout();
                 filter.max_calls = declared.calls.max_calls();
                 let settings = match known.iter().find(|(level, _)| *level == filter.declared) {
@@ -302,6 +331,8 @@ impl MainConf {
                 known.push((filter.declared, settings.clone()));
                 filter.calls = Some(settings);
                 filter.obey(&self.rules);
+                let pooled = filter.isolation == Isolation::Request;
+                filter.limits = InstanceLimits { memory: declared.memory_limit(), pooled };
             }
             let is_known = |name: &[u8]| self.filters.iter().any(|filter| filter.name == name);
             if let Some((name, place)) = self.rules.unknown_filter(is_known) {

@@ -1,16 +1,57 @@
 //! The engines of this process, and the clock of their deadlines.
 //!
-//! An engine lives as long as the process and serves all cycles: what depends on a cycle (modules, instances) hangs on
-//! that cycle's configuration. The ticker thread belongs to processes that serve requests; while the master runs guests
+//! A configuration has an engine for each [`Form`] in which its filters want their modules. The next cycle takes over those that
+//! have the options that it wants; an engine goes with the last cycle that uses it. The ticker thread belongs to processes that serve requests; while the master runs guests
 //! (`nginx -t`, start, reload), `cpu_clock.rs` does its work without a thread.
 
 use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use nginx_sys::{NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_process, ngx_uint_t};
-use ngx_wasm::vm::{Engine, Ticker};
+use ngx_wasm::vm::{Activity, Engine, EngineOptions, PoolOptions, Ticker};
+
+/// What makes a difference to the machine code of a module, or to where its instances are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    /// The guest has a budget.
+    pub fuel: bool,
+    /// Instances come and go with requests.
+    pub pooled: bool,
+}
+
+/// What `wasm { }` says about engines.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EngineConf {
+    /// `backtraces on|off;`
+    pub backtraces: Option<bool>,
+    /// `instance_pool NUMBER [memory=SIZE];`
+    pub pool: Option<PoolOptions>,
+}
+
+/// Requests that a worker has at one time. More than that have their instances made on demand. Of the address space of a
+/// process, 128 TiB, it takes a thirtieth.
+pub const DEFAULT_POOL: PoolOptions = PoolOptions { instances: 1024, memory: 4 << 30 };
+
+impl EngineConf {
+    fn options(&self, form: Form) -> EngineOptions {
+        EngineOptions {
+            fuel: form.fuel,
+            backtrace_details: self.backtraces.unwrap_or(false),
+            saves_address_space: is_address_space_limited(),
+            pool: form.pooled.then(|| self.pool.unwrap_or(DEFAULT_POOL)).filter(|pool| pool.instances > 0),
+        }
+    }
+}
+
+/// Whether somebody has set a limit to it, such as `ulimit -v`. Usually there is plenty.
+fn is_address_space_limited() -> bool {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the call fills the structure.
+    unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };
+    limit.rlim_cur != libc::RLIM_INFINITY
+}
 
 /// An engine, by the name that `wasm_vm` gives it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,22 +73,39 @@ impl Kind {
         }
     }
 
-    /// The process' engine of this kind.
-    pub fn engine(self) -> Result<Arc<dyn Engine>, String> {
+    /// The process' engine of this kind, for modules in this form. It lives as long as somebody has it.
+    pub fn engine(self, conf: &EngineConf, form: Form) -> Result<Arc<dyn Engine>, String> {
+        static ENGINES: Mutex<Vec<Known>> = Mutex::new(Vec::new());
+        let options = conf.options(form);
+        let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
+        engines.retain(|known| known.engine.strong_count() > 0);
+        if let Some(known) = engines.iter().find(|known| known.kind == self && known.options == options)
+            && let Some(engine) = known.engine.upgrade()
+        {
+            return Ok(engine);
+        }
+        let engine = self.make(options)?;
+        engines.push(Known { kind: self, options, engine: Arc::downgrade(&engine) });
+        Ok(engine)
+    }
+
+    fn make(self, options: EngineOptions) -> Result<Arc<dyn Engine>, String> {
         match self {
             #[cfg(feature = "wasmtime")]
-            Kind::Wasmtime => {
-                static ENGINE: OnceLock<Result<Arc<dyn Engine>, String>> = OnceLock::new();
-                ENGINE
-                    .get_or_init(|| match ngx_wasm::vm::wasmtime::WasmtimeEngine::new() {
-                        Ok(engine) => Ok(Arc::new(engine)),
-                        Err(err) => Err(err.to_string()),
-                    })
-                    .clone()
-            }
-            other => Err(format!("this build has no engine {other:?}")),
+            Kind::Wasmtime => match ngx_wasm::vm::wasmtime::WasmtimeEngine::new(options) {
+                Ok(engine) => Ok(Arc::new(engine)),
+                Err(err) => Err(err.to_string()),
+            },
+            other => Err(format!("this build has no engine {other:?}, with {options:?} or otherwise")),
         }
     }
+}
+
+/// An engine that somebody has.
+struct Known {
+    kind: Kind,
+    options: EngineOptions,
+    engine: Weak<dyn Engine>,
 }
 
 static TICKER: Mutex<Option<Ticker>> = Mutex::new(None);
@@ -69,13 +127,17 @@ pub fn in_worker() -> bool {
     IN_WORKER.load(Ordering::SeqCst)
 }
 
-/// Starts the ticker of this worker, unless it runs.
-pub fn start_ticker(kind: Kind) -> Result<(), String> {
+/// Starts the ticker of this worker, unless it runs, and has it serve this engine.
+pub fn start_ticker(engine: &Arc<dyn Engine>) -> Result<(), String> {
     let mut ticker = TICKER.lock().unwrap_or_else(PoisonError::into_inner);
-    if ticker.is_none() {
-        let engine = kind.engine()?;
-        *ticker = Some(without_signals(|| Ticker::start(engine)).map_err(|err| err.to_string())?);
-    }
+    let ticker = match &mut *ticker {
+        Some(ticker) => ticker,
+        none => {
+            let started = without_signals(|| Ticker::start(Activity::global())).map_err(|err| err.to_string())?;
+            none.insert(started)
+        }
+    };
+    ticker.serve(engine);
     Ok(())
 }
 

@@ -7,12 +7,13 @@ use std::ffi::CStr;
 use std::fs;
 use std::sync::Arc;
 
-use nginx_sys::{NGX_LOG_EMERG, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_process, ngx_uint_t};
+use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_log_t, ngx_process, ngx_uint_t};
 use ngx_wasm::proxy_wasm::{Module, Vm};
 use ngx_wasm::vm::Engine;
 
 use crate::conf::{FilterConf, MainConf, ModuleConf, Place};
 use crate::cpu_clock::with_cpu_clock;
+use crate::engine::Form;
 use crate::host::RootHost;
 use crate::instances::Instances;
 use crate::log;
@@ -61,22 +62,32 @@ pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), 
         return Ok(());
     }
 
-    let place = main.modules[0].place.clone();
-    let engine = main.engine.unwrap_or_default().engine().map_err(|err| report(&place, err))?;
-    for module in &mut main.modules {
-        match compile(engine.as_ref(), module) {
-            Ok(compiled) => module.module = Some(Arc::new(compiled)),
-            Err(reason) => {
-                let name = String::from_utf8_lossy(&module.name);
-                return Err(report(&module.place, format!("module \"{name}\" ({}): {reason}", module.path)));
+    for n in 0..main.modules.len() {
+        for form in forms(main, n) {
+            let engine = main.engine(form).map_err(|err| report(&main.modules[n].place, err))?;
+            let module = &mut main.modules[n];
+            match compile(engine.as_ref(), module) {
+                Ok(compiled) => {
+                    // SAFETY: see above.
+                    unsafe { warn_of_pool(log, form, engine.as_ref(), module, &compiled) };
+                    module.compiled.push((form, Arc::new(compiled)));
+                }
+                Err(reason) => {
+                    let name = String::from_utf8_lossy(&module.name);
+                    return Err(report(&module.place, format!("module \"{name}\" ({}): {reason}", module.path)));
+                }
             }
         }
     }
     give_memory_back();
     for filter in &main.filters {
         let mut host = RootHost::new(log, filter.name.clone(), filter.timeout);
+        let Some(engine) = main.engines.iter().find(|(form, _)| *form == filter.form()).map(|(_, engine)| engine)
+        else {
+            return Err(report(&filter.place, "its module is not compiled".into()));
+        };
         // The instance ends here. Workers make their own: what a guest keeps, and its random numbers, must not be shared.
-        if let Err(reason) = with_cpu_clock(&engine, || start(filter, &main.modules, &mut host)) {
+        if let Err(reason) = with_cpu_clock(engine, || start(filter, &main.modules, &mut host)) {
             let name = String::from_utf8_lossy(&filter.name);
             return Err(report(&filter.place, format!("filter \"{name}\" does not start: {reason}")));
         }
@@ -84,6 +95,37 @@ pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), 
     let instances = main.filters.iter().enumerate().map(|(filter, conf)| RefCell::new(Instances::new(filter, conf)));
     main.instances = instances.collect();
     Ok(())
+}
+
+/// The forms in which the filters want module number `module`. One that no filter uses is compiled nevertheless, to be checked.
+fn forms(main: &MainConf, module: usize) -> Vec<Form> {
+    let mut forms = Vec::new();
+    for filter in main.filters.iter().filter(|filter| filter.module == module) {
+        if !forms.contains(&filter.form()) {
+            forms.push(filter.form());
+        }
+    }
+    if forms.is_empty() {
+        forms.push(Form::default());
+    }
+    forms
+}
+
+/// Says why instances that are meant to be in a pool will not be. They work all the same, at a higher cost.
+///
+/// # Safety
+/// `log` is a log of nginx.
+unsafe fn warn_of_pool(log: *mut ngx_log_t, form: Form, engine: &dyn Engine, module: &ModuleConf, compiled: &Module) {
+    let reason = engine.pool_failure().or(compiled.pool_refusal());
+    if let (true, Some(reason)) = (form.pooled, reason) {
+        let name = String::from_utf8_lossy(&module.name);
+        let line = format!(
+            "module \"{name}\": its instances are made on demand, because the pool (instance_pool) has no room for them: {}",
+            log::printable(reason)
+        );
+        // SAFETY: see above.
+        unsafe { log::write(NGX_LOG_WARN, log, line) };
+    }
 }
 
 /// Whether anything can run that shares something: filters, or what Lua loads.
@@ -120,7 +162,7 @@ pub fn start(
     host: &mut RootHost,
 ) -> Result<(Vm, ngx_wasm::proxy_wasm::ContextId), String> {
     let module = &modules[filter.module];
-    let Some(compiled) = &module.module else { return Err("its module is not compiled".into()) };
+    let Some(compiled) = module.compiled(filter.form()) else { return Err("its module is not compiled".into()) };
     let (vm, root) = filter.configs(module);
     let mut vm = Vm::start(compiled, vm, host).map_err(|err| err.to_string())?;
     let root = vm.create_root(root, host).map_err(|err| err.to_string())?;

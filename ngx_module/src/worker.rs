@@ -17,8 +17,11 @@ pub unsafe fn start(cycle: *mut ngx_cycle_t) {
         if main.filters.is_empty() {
             return;
         }
-        if let Err(err) = engine::start_ticker(main.engine.unwrap_or_default()) {
-            log::write(NGX_LOG_EMERG, log, format!("wasm: no clock for deadlines, wasm_timeout does not work: {err}"));
+        for (_, engine) in &main.engines {
+            if let Err(err) = engine::start_ticker(engine) {
+                let line = format!("wasm: no clock for deadlines, wasm_timeout does not work: {err}");
+                log::write(NGX_LOG_EMERG, log, line);
+            }
         }
         for instances in &main.instances {
             if let Ok(mut instances) = instances.try_borrow_mut() {

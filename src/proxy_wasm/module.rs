@@ -9,7 +9,7 @@ use super::callbacks::{self, Callback, Callbacks};
 use super::host_calls;
 use super::types::AbiVersion;
 use crate::vm::{
-    CompileError, Engine, Export, ExternType, FuncType, Import, LinkError, LinkedImport, Program, ValType,
+    self, CompileError, Engine, Export, ExternType, FuncType, Import, LinkError, LinkedImport, Program, ValType,
 };
 
 /// A compiled, checked and linked Proxy-Wasm module.
@@ -17,6 +17,7 @@ pub struct Module {
     pub(super) program: Arc<dyn Program>,
     pub(super) abi: AbiVersion,
     pub(super) callbacks: Callbacks,
+    pool_refusal: Option<String>,
 }
 
 /// Why a file is no module that this host can run.
@@ -68,7 +69,11 @@ pub enum ModuleError {
 impl Module {
     /// Compiles, checks and links `bytes`, a binary module or WAT text.
     pub fn new(engine: &dyn Engine, bytes: &[u8]) -> Result<Module, ModuleError> {
-        let compiled = engine.compile(bytes)?;
+        Module::of(engine.compile(bytes)?.as_ref())
+    }
+
+    /// Checks and links a compiled module.
+    pub fn of(compiled: &dyn vm::Module) -> Result<Module, ModuleError> {
         let exports = compiled.exports();
         let abi = abi_version(&exports)?;
         if !exports.iter().any(|export| export.name == "memory" && export.ty == ExternType::Memory) {
@@ -80,12 +85,18 @@ impl Module {
         }
         let imports = resolve(&compiled.imports())?;
         let program = compiled.link(&imports, &callbacks::NAMES)?;
-        Ok(Module { program, abi, callbacks })
+        let pool_refusal = compiled.pool_refusal().map(str::to_owned);
+        Ok(Module { program, abi, callbacks, pool_refusal })
     }
 
     /// Whether it has this callback.
     pub fn has(&self, callback: Callback) -> bool {
         self.callbacks.has(callback)
+    }
+
+    /// Why its instances are not made in the pool of the engine, if there is one and it has no room for such.
+    pub fn pool_refusal(&self) -> Option<&str> {
+        self.pool_refusal.as_deref()
     }
 
     /// The ABI version that the module declares.

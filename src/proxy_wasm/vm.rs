@@ -17,7 +17,7 @@ use super::in_flight::Calls;
 use super::module::Module;
 use super::redis_services::RedisServices;
 use super::types::{AbiVersion, Action, LogLevel};
-use crate::vm::{Instance, InstanceLimits, Trap};
+use crate::vm::{Instance, InstanceLimits, InstanceStats, Trap};
 use crate::wasi::Output;
 
 /// What all root contexts of a VM share.
@@ -123,7 +123,7 @@ impl Vm {
         let mut state = State::new(module, config);
         let mut dispatch = Dispatch::new(&mut state, host);
         let timeout = dispatch.host.timeout();
-        let instance = module.program.instantiate(limits, timeout, &mut dispatch);
+        let instance = module.program.instantiate(limits, None, timeout, &mut dispatch);
         state.output.flush(host);
         let instance = instance.map_err(|trap| StartError::Instantiate { trap })?;
         let mut vm = Vm { instance, callbacks, state, dead: false };
@@ -317,9 +317,9 @@ impl Vm {
         self.state.contexts.len()
     }
 
-    /// Bytes of guest memory.
-    pub fn memory_size(&mut self) -> usize {
-        self.instance.memory_size()
+    /// What is known of its instance.
+    pub fn stats(&mut self) -> InstanceStats {
+        self.instance.stats()
     }
 
     fn headers(

@@ -1,9 +1,9 @@
-//! The clock behind CPU deadlines: a [`Ticker`] thread moves an engine's epoch on while guest code runs, and sleeps
+//! The clock behind CPU deadlines: a [`Ticker`] thread moves the epochs of engines on while guest code runs, and sleeps
 //! when none has run for a while. A worker process starts it; a process that will still fork must not.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -21,17 +21,23 @@ pub struct Activity {
     /// Odd while guest code runs. Only the thread that runs guests writes it.
     calls: AtomicU64,
     parked: AtomicBool,
-    ticker: std::sync::OnceLock<thread::Thread>,
+    ticker: Mutex<Option<thread::Thread>>,
 }
 
 impl Activity {
+    /// The one of this process, which all its engines share: one thread runs all guests.
+    pub fn global() -> &'static Arc<Activity> {
+        static GLOBAL: LazyLock<Arc<Activity>> = LazyLock::new(Arc::default);
+        &GLOBAL
+    }
+
     /// To be called right before guest code runs.
     pub fn enter(&self) {
         self.calls.store(self.calls.load(Ordering::Relaxed) + 1, Ordering::SeqCst);
         // The ticker stores `parked` and then looks at `calls`; the order here is the reverse, so one sees the other.
         if self.parked.load(Ordering::SeqCst) {
             self.parked.store(false, Ordering::SeqCst);
-            if let Some(ticker) = self.ticker.get() {
+            if let Some(ticker) = &*locked(&self.ticker) {
                 ticker.unpark();
             }
         }
@@ -46,25 +52,42 @@ impl Activity {
 
 /// A thread that calls [`Engine::tick`] every [`TICK`] while guest code runs. Dropping it ends the thread.
 pub struct Ticker {
-    stop: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
+struct Shared {
+    stop: AtomicBool,
+    activity: Arc<Activity>,
+    /// Those that have been dropped since are left out.
+    engines: Mutex<Vec<Weak<dyn Engine>>>,
+}
+
 impl Ticker {
-    /// Starts the thread; signals that the calling thread blocks stay blocked in it. One per engine and process.
-    pub fn start(engine: Arc<dyn Engine>) -> io::Result<Ticker> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let activity = engine.activity().clone();
-        let stopped = stop.clone();
-        let thread = thread::Builder::new().name("wasm ticker".into()).spawn(move || run(engine.as_ref(), &stopped))?;
-        let _ = activity.ticker.set(thread.thread().clone());
-        Ok(Ticker { stop, thread: Some(thread) })
+    /// Starts the thread; signals that the calling thread blocks stay blocked in it. One per process.
+    pub fn start(activity: &Arc<Activity>) -> io::Result<Ticker> {
+        let shared =
+            Arc::new(Shared { stop: AtomicBool::new(false), activity: activity.clone(), engines: Mutex::default() });
+        let own = shared.clone();
+        let thread = thread::Builder::new().name("wasm ticker".into()).spawn(move || own.run())?;
+        *locked(&activity.ticker) = Some(thread.thread().clone());
+        Ok(Ticker { shared, thread: Some(thread) })
+    }
+
+    /// Moves the clock of this engine on, too, as long as it lives.
+    pub fn serve(&self, engine: &Arc<dyn Engine>) {
+        let mut engines = locked(&self.shared.engines);
+        engines.retain(|known| known.strong_count() > 0);
+        let engine = Arc::downgrade(engine);
+        if !engines.iter().any(|known| known.ptr_eq(&engine)) {
+            engines.push(engine);
+        }
     }
 }
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
+        self.shared.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
             let _ = thread.join();
@@ -72,32 +95,48 @@ impl Drop for Ticker {
     }
 }
 
-fn run(engine: &dyn Engine, stop: &AtomicBool) {
-    let activity = engine.activity();
-    let mut seen = 0;
-    let mut idle = 0;
-    while !stop.load(Ordering::SeqCst) {
-        thread::park_timeout(TICK);
-        engine.tick();
-        let calls = activity.calls.load(Ordering::SeqCst);
-        if calls != seen || calls % 2 == 1 {
-            seen = calls;
-            idle = 0;
-            continue;
-        }
-        idle += 1;
-        if idle < IDLE_TICKS {
-            continue;
-        }
-        activity.parked.store(true, Ordering::SeqCst);
-        if activity.calls.load(Ordering::SeqCst) != seen {
-            activity.parked.store(false, Ordering::SeqCst);
-        }
-        while activity.parked.load(Ordering::SeqCst) && !stop.load(Ordering::SeqCst) {
-            thread::park();
-        }
-        idle = 0;
+impl Shared {
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
     }
+
+    fn tick(&self) {
+        for engine in locked(&self.engines).iter().filter_map(Weak::upgrade) {
+            engine.tick();
+        }
+    }
+
+    fn run(&self) {
+        let activity = &self.activity;
+        let mut seen = 0;
+        let mut idle = 0;
+        while !self.stopped() {
+            thread::park_timeout(TICK);
+            self.tick();
+            let calls = activity.calls.load(Ordering::SeqCst);
+            if calls != seen || calls % 2 == 1 {
+                seen = calls;
+                idle = 0;
+                continue;
+            }
+            idle += 1;
+            if idle < IDLE_TICKS {
+                continue;
+            }
+            activity.parked.store(true, Ordering::SeqCst);
+            if activity.calls.load(Ordering::SeqCst) != seen {
+                activity.parked.store(false, Ordering::SeqCst);
+            }
+            while activity.parked.load(Ordering::SeqCst) && !self.stopped() {
+                thread::park();
+            }
+            idle = 0;
+        }
+    }
+}
+
+fn locked<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -112,7 +151,6 @@ mod tests {
 
     #[derive(Default)]
     struct CountingEngine {
-        activity: Arc<Activity>,
         ticks: AtomicU64,
     }
 
@@ -125,19 +163,33 @@ mod tests {
             Err(CompileError::NotWasm("not an engine".into()))
         }
 
+        fn fingerprint(&self) -> Vec<u8> {
+            Vec::new()
+        }
+
+        #[allow(unsafe_code)]
+        unsafe fn load(&self, _: &[u8]) -> Result<Arc<dyn Module>, CompileError> {
+            Err(CompileError::NotWasm("not an engine".into()))
+        }
+
         fn tick(&self) {
             self.ticks.fetch_add(1, Ordering::SeqCst);
         }
-
-        fn activity(&self) -> &Arc<Activity> {
-            &self.activity
-        }
     }
 
-    fn started() -> (Arc<CountingEngine>, Ticker) {
+    struct Started {
+        engine: Arc<CountingEngine>,
+        activity: Arc<Activity>,
+        ticker: Ticker,
+    }
+
+    /// With an activity of its own: tests run in threads of one process.
+    fn started() -> Started {
         let engine = Arc::new(CountingEngine::default());
-        let ticker = Ticker::start(engine.clone()).unwrap();
-        (engine, ticker)
+        let activity = Arc::default();
+        let ticker = Ticker::start(&activity).unwrap();
+        ticker.serve(&(engine.clone() as Arc<dyn Engine>));
+        Started { engine, activity, ticker }
     }
 
     fn wait_for(what: &str, condition: impl Fn() -> bool) {
@@ -154,36 +206,36 @@ mod tests {
         wait_for("ticking", || engine.ticks.load(Ordering::SeqCst) >= now + more);
     }
 
-    fn wait_for_rest(engine: &CountingEngine) {
-        wait_for("parking", || engine.activity.parked.load(Ordering::SeqCst));
+    fn wait_for_rest(activity: &Activity) {
+        wait_for("parking", || activity.parked.load(Ordering::SeqCst));
     }
 
     #[test]
     fn it_ticks_while_a_guest_runs() {
-        let (engine, _ticker) = started();
-        engine.activity.enter();
+        let Started { engine, activity, ticker: _ticker } = started();
+        activity.enter();
         // Longer than it would take to go to sleep.
         wait_for_ticks(&engine, u64::from(IDLE_TICKS) + 10);
-        assert!(!engine.activity.parked.load(Ordering::SeqCst));
-        engine.activity.leave();
+        assert!(!activity.parked.load(Ordering::SeqCst));
+        activity.leave();
     }
 
     #[test]
     fn it_parks_when_idle_and_wakes_up_for_the_next_guest_every_time() {
-        let (engine, _ticker) = started();
+        let Started { engine, activity, ticker: _ticker } = started();
         for _ in 0..2 {
-            wait_for_rest(&engine);
-            engine.activity.enter();
-            assert!(!engine.activity.parked.load(Ordering::SeqCst));
+            wait_for_rest(&activity);
+            activity.enter();
+            assert!(!activity.parked.load(Ordering::SeqCst));
             wait_for_ticks(&engine, 3);
-            engine.activity.leave();
+            activity.leave();
         }
     }
 
     #[test]
     fn it_does_not_tick_while_parked() {
-        let (engine, ticker) = started();
-        wait_for_rest(&engine);
+        let Started { engine, activity, ticker } = started();
+        wait_for_rest(&activity);
         let ticks = engine.ticks.load(Ordering::SeqCst);
         // Ends the thread, which must not have ticked again on the way.
         drop(ticker);
@@ -191,17 +243,55 @@ mod tests {
     }
 
     #[test]
+    fn it_serves_several_engines_each_once_and_none_that_has_gone() {
+        let Started { engine, activity, ticker } = started();
+        let second = Arc::new(CountingEngine::default());
+        let known: Arc<dyn Engine> = second.clone();
+        for _ in 0..3 {
+            ticker.serve(&known);
+        }
+        assert_eq!(locked(&ticker.shared.engines).len(), 2);
+        activity.enter();
+        wait_for_ticks(&engine, 3);
+        wait_for_ticks(&second, 3);
+        drop(known);
+        drop(second);
+        let third: Arc<dyn Engine> = Arc::new(CountingEngine::default());
+        // The thread holds the second one only while it ticks.
+        wait_for("forgetting", || {
+            ticker.serve(&third);
+            locked(&ticker.shared.engines).len() == 2
+        });
+        wait_for_ticks(&engine, 3);
+        activity.leave();
+    }
+
+    #[test]
+    fn one_that_follows_another_wakes_up_too() {
+        let activity = Arc::default();
+        drop(Ticker::start(&activity).unwrap());
+        let ticker = Ticker::start(&activity).unwrap();
+        let engine = Arc::new(CountingEngine::default());
+        ticker.serve(&(engine.clone() as Arc<dyn Engine>));
+        wait_for_rest(&activity);
+        activity.enter();
+        wait_for_ticks(&engine, 3);
+        activity.leave();
+    }
+
+    #[test]
     fn dropping_it_ends_the_thread_whatever_it_does() {
         for (wait, busy) in [(false, false), (true, false), (false, true)] {
-            let (engine, ticker) = started();
+            let Started { engine, activity, ticker } = started();
             if busy {
-                engine.activity.enter();
+                activity.enter();
             }
             if wait {
-                wait_for_rest(&engine);
+                wait_for_rest(&activity);
             }
             drop(ticker);
             // The thread had the other one.
+            assert_eq!(Arc::strong_count(&activity), 1);
             assert_eq!(Arc::strong_count(&engine), 1);
         }
     }

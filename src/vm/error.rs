@@ -13,6 +13,9 @@ pub enum CompileError {
     /// Starts as a module and is broken further on.
     #[error("invalid or truncated WebAssembly module: {0}")]
     Invalid(String),
+    /// A compiled module is not, or not any more, what this engine can run; or it could not be put into bytes.
+    #[error("cannot reuse the compiled module: {0}")]
+    Compiled(String),
 }
 
 /// A module could not be joined with its host functions.
@@ -34,6 +37,9 @@ pub enum Trap {
     /// The deadline of the call passed.
     #[error("still running after {} ms (wasm_timeout)", .0.as_millis())]
     Timeout(Duration),
+    /// The guest has used up its budget.
+    #[error("has used up what it may compute for one request (wasm_fuel)")]
+    OutOfFuel,
     /// The guest ended itself.
     #[error("called proc_exit({0})")]
     Exit(u32),
@@ -66,6 +72,7 @@ mod tests {
         for (trap, text) in [
             (Trap::host("a reason"), "a reason"),
             (Trap::Timeout(Duration::from_millis(1500)), "still running after 1500 ms (wasm_timeout)"),
+            (Trap::OutOfFuel, "has used up what it may compute for one request (wasm_fuel)"),
             (Trap::Exit(7), "called proc_exit(7)"),
             (Trap::Instantiate("too large".into()), "cannot instantiate: too large"),
         ] {

@@ -1,6 +1,8 @@
 //! The only place where guest memory is touched. Every pointer and size that a guest passes goes through here, and is
 //! checked in 64 bits, where the sum of two 32-bit numbers cannot wrap.
 
+use std::cell::Cell;
+
 use thiserror::Error;
 
 /// A pointer or a size of the guest leads outside its memory.
@@ -14,32 +16,43 @@ pub struct OutOfBounds {
 }
 
 /// A view of the guest's linear memory, valid until the guest runs again.
-pub struct GuestMemory<'a>(&'a mut [u8]);
+pub struct GuestMemory<'a> {
+    bytes: &'a mut [u8],
+    copied: Option<&'a Cell<u64>>,
+}
 
 impl<'a> GuestMemory<'a> {
     /// Wraps the memory as the engine gives it.
     pub fn new(bytes: &'a mut [u8]) -> Self {
-        GuestMemory(bytes)
+        GuestMemory { bytes, copied: None }
+    }
+
+    /// Wraps the memory, and adds what is read and written to `copied`.
+    pub fn counted(bytes: &'a mut [u8], copied: &'a Cell<u64>) -> Self {
+        GuestMemory { bytes, copied: Some(copied) }
     }
 
     /// `len` bytes at `ptr`. No bytes may be asked for anywhere inside memory, or right behind its end.
     pub fn read(&self, ptr: u32, len: u32) -> Result<&[u8], OutOfBounds> {
         let (start, end) = self.range(ptr, u64::from(len))?;
-        Ok(&self.0[start..end])
+        self.count(u64::from(len));
+        Ok(&self.bytes[start..end])
     }
 
     /// Copies `bytes` to `ptr`.
     pub fn write(&mut self, ptr: u32, bytes: &[u8]) -> Result<(), OutOfBounds> {
         let (start, end) = self.range(ptr, bytes.len() as u64)?;
-        self.0[start..end].copy_from_slice(bytes);
+        self.count(bytes.len() as u64);
+        self.bytes[start..end].copy_from_slice(bytes);
         Ok(())
     }
 
     /// The little-endian 32-bit number at `ptr`.
     pub fn read_u32(&self, ptr: u32) -> Result<u32, OutOfBounds> {
         let (start, _) = self.range(ptr, 4)?;
+        self.count(4);
         let mut bytes = [0; 4];
-        bytes.copy_from_slice(&self.0[start..start + 4]);
+        bytes.copy_from_slice(&self.bytes[start..start + 4]);
         Ok(u32::from_le_bytes(bytes))
     }
 
@@ -61,7 +74,8 @@ impl<'a> GuestMemory<'a> {
         fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
     ) -> Result<Result<(), E>, OutOfBounds> {
         let (start, end) = self.range(ptr, u64::from(len))?;
-        Ok(fill(&mut self.0[start..end]))
+        self.count(u64::from(len));
+        Ok(fill(&mut self.bytes[start..end]))
     }
 
     /// Fails when `len` bytes at `ptr` are not all inside, without touching them.
@@ -69,10 +83,16 @@ impl<'a> GuestMemory<'a> {
         self.range(ptr, len).map(|_| ())
     }
 
+    fn count(&self, bytes: u64) {
+        if let Some(copied) = self.copied {
+            copied.set(copied.get().saturating_add(bytes));
+        }
+    }
+
     fn range(&self, ptr: u32, len: u64) -> Result<(usize, usize), OutOfBounds> {
         let start = u64::from(ptr);
         match start.checked_add(len) {
-            Some(end) if end <= self.0.len() as u64 => Ok((start as usize, end as usize)),
+            Some(end) if end <= self.bytes.len() as u64 => Ok((start as usize, end as usize)),
             _ => Err(OutOfBounds { ptr, len }),
         }
     }
@@ -103,6 +123,25 @@ mod tests {
         assert!(memory.read(u32::MAX, u32::MAX).is_err());
         assert!(memory.read(8, u32::MAX - 4).is_err());
         assert!(memory.check(1, u64::MAX).is_err());
+    }
+
+    #[test]
+    fn what_is_copied_is_counted_and_what_fails_is_not() {
+        let mut bytes = [0u8; 64];
+        let copied = Cell::new(0);
+        let mut memory = GuestMemory::counted(&mut bytes, &copied);
+        memory.read(0, 10).unwrap();
+        memory.write(0, &[1; 20]).unwrap();
+        assert_eq!(copied.get(), 30);
+        memory.read_u32(0).unwrap();
+        memory.write_u32(0, 1).unwrap();
+        memory.write_u64(0, 1).unwrap();
+        assert_eq!(copied.get(), 46);
+        memory.fill_with(0, 5, |_| Ok::<(), ()>(())).unwrap().unwrap();
+        memory.check(0, 64).unwrap();
+        memory.read(60, 5).unwrap_err();
+        memory.write(60, &[0; 5]).unwrap_err();
+        assert_eq!(copied.get(), 51);
     }
 
     #[test]

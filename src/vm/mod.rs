@@ -87,20 +87,61 @@ pub struct LinkedImport {
     pub function: u32,
 }
 
+/// What an engine is made for. Modules that one engine compiled run in another only if both have the same options.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// Guests can be given a budget of instructions; that makes them slower.
+    pub fuel: bool,
+    /// Backtraces have files and lines, where a module has debug information. It takes memory.
+    pub backtrace_details: bool,
+    /// The process may have little address space: memories reserve none beyond what they use, and guest code is slower.
+    pub saves_address_space: bool,
+    /// Room that is kept for instances that come and go.
+    pub pool: Option<PoolOptions>,
+}
+
+/// Room for instances, made once. Each process that is forked afterwards has it to itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// How many instances there is room for.
+    pub instances: u32,
+    /// Address space for the memory of each, in bytes, beyond which it cannot grow. Below 4 GiB guest code is slower.
+    pub memory: u64,
+}
+
 /// Caps that hold for the whole life of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InstanceLimits {
     /// Largest linear memory, in bytes. Growing past it is refused, as `memory.grow` may be.
     pub memory: usize,
+    /// Whether it is to be made in the pool. If that is full, or the engine has none, it is made elsewhere.
+    pub pooled: bool,
 }
 
 impl Default for InstanceLimits {
     fn default() -> Self {
-        InstanceLimits { memory: 128 << 20 }
+        InstanceLimits { memory: 128 << 20, pooled: false }
     }
 }
 
-/// A WebAssembly engine, one per process and kind.
+/// What is known of a running instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InstanceStats {
+    /// Bytes of linear memory.
+    pub memory: usize,
+    /// How often its memory or a table was to grow, and did not.
+    pub refused_growth: u64,
+    /// Whether it has its place in the pool.
+    pub pooled: bool,
+}
+
+/// What each host call takes from a guest that has a budget ([`EngineOptions::fuel`]): about as long as so many
+/// instructions of a guest take.
+pub const HOST_CALL_FUEL: u64 = 100;
+/// What a host call copies out of guest memory or into it takes one unit for so many bytes.
+pub const BYTES_PER_FUEL: u64 = 16;
+
+/// A WebAssembly engine. A process has one for each kind and set of options.
 pub trait Engine: Send + Sync {
     /// The name that `wasm_vm` knows it by.
     fn name(&self) -> &'static str;
@@ -108,11 +149,25 @@ pub trait Engine: Send + Sync {
     /// Compiles a binary module, or text in the WAT format. Starts no thread.
     fn compile(&self, bytes: &[u8]) -> Result<Arc<dyn Module>, CompileError>;
 
+    /// Everything that a module from [`Module::serialize`] depends on besides its source: version and options of the engine,
+    /// the processor. Where it differs, the module must be compiled again.
+    fn fingerprint(&self) -> Vec<u8>;
+
+    /// Takes what [`Module::serialize`] gave.
+    ///
+    /// # Safety
+    /// The bytes are those that an engine with the same fingerprint gave, unchanged. They are machine code, which is not
+    /// checked again.
+    #[allow(unsafe_code)]
+    unsafe fn load(&self, serialized: &[u8]) -> Result<Arc<dyn Module>, CompileError>;
+
+    /// Why there is no pool although the options want one. Instances are made without it then.
+    fn pool_failure(&self) -> Option<&str> {
+        None
+    }
+
     /// Moves the clock of all deadlines on by one [`TICK`]. Callable from any thread and from a signal handler.
     fn tick(&self);
-
-    /// Tells a [`Ticker`] whether guest code is running.
-    fn activity(&self) -> &Arc<Activity>;
 }
 
 /// A compiled module.
@@ -126,14 +181,24 @@ pub trait Module: Send + Sync {
     /// Prepares everything that does not depend on an instance. `exports` are the names of the functions that will be
     /// called; their places in the slice are the numbers that [`Instance::call`] takes.
     fn link(&self, imports: &[LinkedImport], exports: &[&'static str]) -> Result<Arc<dyn Program>, LinkError>;
+
+    /// The compiled module, for [`Engine::load`].
+    fn serialize(&self) -> Result<Vec<u8>, CompileError>;
+
+    /// Why its instances find no room in the pool of the engine, if there is one.
+    fn pool_refusal(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// A compiled and linked module.
 pub trait Program: Send + Sync {
-    /// Starts an instance; `host` serves what a start function of the module may call.
+    /// Starts an instance; `host` serves what a start function of the module may call, and that function has `fuel` if the
+    /// engine counts it; `None` is any amount.
     fn instantiate(
         &self,
         limits: InstanceLimits,
+        fuel: Option<u64>,
         timeout: Duration,
         host: &mut dyn HostFunctions,
     ) -> Result<Box<dyn Instance>, Trap>;
@@ -152,8 +217,14 @@ pub trait Instance {
         host: &mut dyn HostFunctions,
     ) -> Result<u32, Trap>;
 
-    /// Bytes of linear memory in use.
-    fn memory_size(&mut self) -> usize;
+    /// Sizes and counts.
+    fn stats(&mut self) -> InstanceStats;
+
+    /// Sets what the next calls may use up together. Without effect if the engine does not count.
+    fn set_fuel(&mut self, fuel: u64);
+
+    /// What is left of it; `None` if the engine does not count.
+    fn fuel(&mut self) -> Option<u64>;
 }
 
 /// The guest as a host function sees it.
@@ -216,6 +287,6 @@ mod tests {
 
     #[test]
     fn a_guest_has_128_mib_unless_told_otherwise() {
-        assert_eq!(InstanceLimits::default().memory, 128 * 1024 * 1024);
+        assert_eq!(InstanceLimits::default(), InstanceLimits { memory: 128 * 1024 * 1024, pooled: false });
     }
 }

@@ -57,7 +57,7 @@ pub(super) unsafe extern "C" fn module(cf: *mut ngx_conf_t, _: *mut ngx_command_
             }
             let path = full_name(cf, path)?;
             let vm_configuration = directive.word(3).unwrap_or_default().to_vec();
-            main.modules.push(ModuleConf { name: name.to_vec(), path, vm_configuration, place, module: None });
+            main.modules.push(ModuleConf { name: name.to_vec(), path, vm_configuration, place, compiled: Vec::new() });
             Ok(())
         })
     }

@@ -23,7 +23,7 @@ use super::policy::Policy;
 use crate::calls::{Calls, Owner, Who};
 use crate::conf::{LocConf, MainConf};
 use crate::cpu_clock::with_cpu_clock;
-use crate::engine::{self, Kind};
+use crate::engine::{self, Form};
 use crate::host::{RequestHost, RootHost};
 use crate::log;
 use crate::net::executor;
@@ -33,7 +33,6 @@ use crate::request::Request;
 /// A module that Lua loaded.
 pub struct Plugin {
     name: Vec<u8>,
-    kind: Kind,
     engine: Arc<dyn Engine>,
     module: Arc<Module>,
     limits: InstanceLimits,
@@ -91,13 +90,12 @@ impl Plugin {
             return None;
         };
         let kind = main.engine.unwrap_or_default();
-        let engine = kind.engine().map_err(failed).ok()?;
+        let engine = kind.engine(&main.engine_conf, Form::default()).map_err(failed).ok()?;
         write(NGX_LOG_NOTICE, format!("init wasm vm: {}", engine.name()));
         let module = Module::new(engine.as_ref(), code).map_err(|err| failed(err.to_string())).ok()?;
         let (limits, timeout, max_calls) = main.lua_limits();
         let plugin = Plugin {
             name: name.to_vec(),
-            kind,
             engine,
             module: Arc::new(module),
             limits,
@@ -121,7 +119,7 @@ impl Plugin {
     /// Runs guest code with a clock for its deadline.
     fn clocked<R>(&self, run: impl FnOnce() -> R) -> R {
         if engine::in_worker() {
-            if let Err(err) = engine::start_ticker(self.kind) {
+            if let Err(err) = engine::start_ticker(&self.engine) {
                 write(NGX_LOG_ERR, format!("wasm: no clock for deadlines, wasm_timeout does not work: {err}"));
             }
             return run();

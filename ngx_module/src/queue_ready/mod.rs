@@ -64,7 +64,7 @@ fn queues() -> Option<&'static Queues> {
 /// `cycle` is a cycle whose configuration is complete.
 pub unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &MainConf) {
     let is_wanted = main.filters.iter().any(|filter| {
-        let module = main.modules.get(filter.module).and_then(|module| module.module.as_ref());
+        let module = main.modules.get(filter.module).and_then(|module| module.compiled(filter.form()));
         module.is_some_and(|module| module.has(Callback::OnQueueReady))
     });
     if !is_wanted {

@@ -317,7 +317,7 @@ fn small() -> World {
         "(func (export \"proxy_on_tick\") (param i32)
             (note \"send\" (call $proxy_grpc_send (i32.const 1) (i32.const 0) (i32.const 0x10000) (i32.const 0))))",
     );
-    let vm = VmConfig { limits: InstanceLimits { memory: 2 << 16 }, ..VmConfig::default() };
+    let vm = VmConfig { limits: InstanceLimits { memory: 2 << 16, pooled: false }, ..VmConfig::default() };
     let mut world = guest.start_with(vm, RootConfig::default(), FakeHost::default()).unwrap();
     let id = world.stream();
     world.request_headers(id).unwrap();
@@ -371,7 +371,7 @@ fn empty_messages_are_bounded_too() {
                 (i32.eqz (call $proxy_grpc_send (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0))))))",
         stream(b"service", b"")
     );
-    let vm = VmConfig { limits: InstanceLimits { memory: 2 << 16 }, ..VmConfig::default() };
+    let vm = VmConfig { limits: InstanceLimits { memory: 2 << 16, pooled: false }, ..VmConfig::default() };
     let mut world = Guest::on_request(&calls).start_with(vm, RootConfig::default(), FakeHost::default()).unwrap();
     let id = world.stream();
     world.request_headers(id).unwrap();

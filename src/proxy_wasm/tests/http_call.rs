@@ -339,7 +339,7 @@ fn the_bytes_of_calls_in_flight_are_bounded_by_the_guests_memory() {
             (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0x100)))",
         wat_bytes(&headers)
     ));
-    let vm = VmConfig { limits: InstanceLimits { memory: 2 << 16 }, ..VmConfig::default() };
+    let vm = VmConfig { limits: InstanceLimits { memory: 2 << 16, pooled: false }, ..VmConfig::default() };
     let mut world = guest.start_with(vm, RootConfig::default(), FakeHost::default()).unwrap();
     let id = world.stream();
     world.request_headers(id).unwrap();

@@ -15,8 +15,8 @@ use crate::proxy_wasm::host_calls;
 use crate::proxy_wasm::types::{Action, LogLevel, MetricType};
 use crate::proxy_wasm::vm::{CallError, RootConfig, StartError, Vm, VmConfig};
 use crate::proxy_wasm::{Module, ModuleError, Row};
-use crate::vm::Engine;
 use crate::vm::wasmtime::WasmtimeEngine;
+use crate::vm::{Engine, EngineOptions};
 
 /// Size of a guest's memory, unless it says otherwise.
 pub(crate) const MEMORY: u32 = 2 << 16;
@@ -31,7 +31,7 @@ pub(crate) fn engine() -> Arc<dyn Engine> {
 
 /// An engine whose clock only the caller moves.
 pub(crate) fn own_engine() -> Arc<dyn Engine> {
-    Arc::new(WasmtimeEngine::new().unwrap())
+    Arc::new(WasmtimeEngine::new(EngineOptions::default()).unwrap())
 }
 
 /// All host functions, with the module that they are imported from.

@@ -190,7 +190,7 @@ fn each_callback_has_the_whole_time() {
 
 /// Starts a guest that may have `pages` of memory.
 fn limited(guest: &Guest, pages: usize) -> Result<World, StartError> {
-    let vm = VmConfig { limits: InstanceLimits { memory: pages << 16 }, ..VmConfig::default() };
+    let vm = VmConfig { limits: InstanceLimits { memory: pages << 16, pooled: false }, ..VmConfig::default() };
     guest.start_with(vm, RootConfig::default(), FakeHost::default()).map_err(|failed| failed.err)
 }
 
@@ -203,11 +203,11 @@ fn memory_grows_up_to_the_limit_and_not_beyond() {
          (note \"size\" (memory.size))",
     );
     let mut world = limited(&guest, 3).unwrap();
-    assert_eq!(world.vm.memory_size(), 2 << 16);
+    assert_eq!(world.vm.stats().memory, 2 << 16);
     let id = world.stream();
     world.request_headers(id).unwrap();
     assert_eq!(world.notes(), ["grow 2 -1 -1", "size 3"]);
-    assert_eq!(world.vm.memory_size(), 3 << 16);
+    assert_eq!(world.vm.stats().memory, 3 << 16);
 }
 
 #[test]

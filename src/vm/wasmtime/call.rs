@@ -1,0 +1,228 @@
+//! Calls in both directions, raw: that spares the cost of Wasmtime's typed wrappers. Here is the pointer through which a host
+//! function finds the host of the call. Nearly all `unsafe` of this crate is in this file.
+
+#![allow(unsafe_code)]
+
+use std::mem::{self, MaybeUninit};
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use wasmtime as wt;
+
+use super::instance::StoreData;
+use super::trap::into_trap;
+use crate::vm::{
+    Activity, BYTES_PER_FUEL, Caller, FuncType, GuestMemory, HOST_CALL_FUEL, HostFunctions, LinkedImport, TICK, Trap,
+    ValType,
+};
+
+/// No host function has more parameters (`proxy_grpc_call` has 12).
+const MAX_ARGS: usize = 16;
+
+/// No function that the host calls has more parameters (`proxy_on_http_call_response` has 5). At least 1, for a result.
+const MAX_CALLBACK_ARGS: usize = 5;
+
+/// Runs `call` with `host` in place and the deadline set.
+pub(super) fn guest_call<R>(
+    store: &mut wt::Store<StoreData>,
+    activity: &Activity,
+    timeout: Duration,
+    host: &mut dyn HostFunctions,
+    call: impl FnOnce(&mut wt::Store<StoreData>) -> wt::Result<R>,
+) -> wt::Result<R> {
+    // One tick more, because the first may come at once.
+    let ticks = timeout.as_nanos().div_ceil(TICK.as_nanos()) as u64 + 1;
+    store.set_epoch_deadline(ticks);
+    store.data_mut().host = Some(erase(host));
+    activity.enter();
+    let result = call(store);
+    activity.leave();
+    store.data_mut().host = None;
+    result
+}
+
+/// Forgets how long the host lives. Sound only because each user clears the pointer before the borrow ends.
+fn erase(host: &mut dyn HostFunctions) -> NonNull<dyn HostFunctions> {
+    // SAFETY: only the lifetime in the trait object's type changes.
+    unsafe { mem::transmute::<NonNull<dyn HostFunctions + '_>, NonNull<dyn HostFunctions>>(NonNull::from(host)) }
+}
+
+/// An exported function of a module that can be called: all its parameters are i32, and it has at most one result, an i32.
+pub(super) struct Callable {
+    export: wt::ModuleExport,
+    params: usize,
+    has_result: bool,
+}
+
+impl Callable {
+    pub fn of(module: &wt::Module, name: &str) -> Option<Callable> {
+        let ty = module.get_export(name)?;
+        let ty = ty.func()?;
+        let params = ty.params().len();
+        let results = ty.results().len();
+        let fits = params <= MAX_CALLBACK_ARGS && results <= 1 && ty.params().chain(ty.results()).all(|ty| ty.is_i32());
+        let export = module.get_export_index(name)?;
+        fits.then_some(Callable { export, params, has_result: results == 1 })
+    }
+
+    /// The function in an instance of the module.
+    pub fn find_in(&self, instance: &wt::Instance, store: &mut wt::Store<StoreData>) -> Option<Exported> {
+        let func = instance.get_module_export(store, &self.export)?.into_func()?;
+        Some(Exported { func, params: self.params, has_result: self.has_result })
+    }
+}
+
+/// A [`Callable`] in an instance.
+#[derive(Clone, Copy)]
+pub(super) struct Exported {
+    func: wt::Func,
+    params: usize,
+    has_result: bool,
+}
+
+impl Exported {
+    pub fn find(data: &StoreData, export: usize) -> Result<Exported, Trap> {
+        match data.exports.get(export) {
+            Some(Some(exported)) => Ok(*exported),
+            _ => Err(Trap::host(format!("the module has no usable function number {export}"))),
+        }
+    }
+
+    pub fn call(self, mut store: impl wt::AsContextMut, args: &[u32]) -> wt::Result<u32> {
+        if args.len() != self.params {
+            return Err(wt::Error::from(Trap::host("called with a wrong number of arguments")));
+        }
+        let mut slots = [wt::ValRaw::u32(0); MAX_CALLBACK_ARGS];
+        for (slot, arg) in slots.iter_mut().zip(args) {
+            *slot = wt::ValRaw::u32(*arg);
+        }
+        // SAFETY: the slots hold as many i32 as the function takes, and there is room for its result; `Callable::of` looked
+        // at its type.
+        unsafe { self.func.call_unchecked(&mut store, &raw mut slots[..])? };
+        Ok(if self.has_result { slots[0].get_u32() } else { 0 })
+    }
+}
+
+/// The types of a host function, in the form in which its calls need them.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    params: usize,
+    /// Bit n is set when parameter n is an i64.
+    wide: u32,
+    result: Option<ValType>,
+}
+
+impl Shape {
+    pub fn of(ty: &FuncType) -> Option<Shape> {
+        if ty.params.len() > MAX_ARGS || ty.results.len() > 1 {
+            return None;
+        }
+        let mut wide = 0;
+        for (n, param) in ty.params.iter().enumerate() {
+            match param {
+                ValType::I32 => {}
+                ValType::I64 => wide |= 1 << n,
+                _ => return None,
+            }
+        }
+        let result = ty.results.first().copied();
+        matches!(result, None | Some(ValType::I32 | ValType::I64)).then_some(Shape {
+            params: ty.params.len(),
+            wide,
+            result,
+        })
+    }
+}
+
+/// Gives a module one of its imports. `ty` is that of the import, as is `shape`.
+pub(super) fn define(
+    linker: &mut wt::Linker<StoreData>,
+    import: &LinkedImport,
+    ty: wt::FuncType,
+    shape: Shape,
+) -> wt::Result<()> {
+    let function = import.function;
+    // SAFETY: `Func::new_unchecked` wants the closure to read and write the slots as `ty` declares them; `shape` was made from
+    // the same type.
+    unsafe {
+        linker.func_new_unchecked(&import.module, &import.name, ty, move |caller, slots| {
+            host_call(caller, function, shape, slots).map_err(wt::Error::from)
+        })?;
+    }
+    Ok(())
+}
+
+fn host_call(
+    mut caller: wt::Caller<'_, StoreData>,
+    function: u32,
+    shape: Shape,
+    slots: &mut [MaybeUninit<wt::ValRaw>],
+) -> Result<(), Trap> {
+    let Some(mut host) = caller.data().host else {
+        return Err(Trap::host("host call outside of a guest call"));
+    };
+    let mut args = [0u64; MAX_ARGS];
+    for (n, slot) in slots.iter().take(shape.params).enumerate() {
+        // SAFETY: Wasmtime initialises the slots of the parameters.
+        let slot = unsafe { slot.assume_init_ref() };
+        args[n] = if shape.wide & (1 << n) == 0 { u64::from(slot.get_u32()) } else { slot.get_u64() };
+    }
+    let counts_fuel = caller.data().counts_fuel;
+    if counts_fuel {
+        charge(&mut caller, HOST_CALL_FUEL)?;
+    }
+    // SAFETY: `guest_call` or `Caller::call` put the pointer there and holds the exclusive borrow behind it until the
+    // guest returns. While this reference lives, nobody else follows the pointer: guest code runs again only through
+    // `Caller::call`, which replaces it by the borrow that it was given.
+    let host = unsafe { host.as_mut() };
+    let result = host.call(function, &mut WasmtimeCaller(&mut caller), &args[..shape.params])?;
+    if counts_fuel {
+        let copied = caller.data().copied.take();
+        charge(&mut caller, copied / BYTES_PER_FUEL)?;
+    }
+    match shape.result {
+        None => {}
+        Some(ValType::I64) => {
+            slots[0].write(wt::ValRaw::u64(result));
+        }
+        Some(_) => {
+            slots[0].write(wt::ValRaw::u32(result as u32));
+        }
+    }
+    Ok(())
+}
+
+/// Takes from the budget of the guest, or ends it.
+fn charge(caller: &mut wt::Caller<'_, StoreData>, units: u64) -> Result<(), Trap> {
+    let failed = |err: wt::Error| into_trap(err, Duration::ZERO);
+    let left = caller.get_fuel().map_err(failed)?;
+    caller.set_fuel(left.saturating_sub(units)).map_err(failed)?;
+    if left < units { Err(Trap::OutOfFuel) } else { Ok(()) }
+}
+
+struct WasmtimeCaller<'a, 'b>(&'a mut wt::Caller<'b, StoreData>);
+
+impl Caller for WasmtimeCaller<'_, '_> {
+    fn memory(&mut self) -> GuestMemory<'_> {
+        // Before the instance is complete (a start function is running) the memory is not in the store yet.
+        let memory = match self.0.data().memory {
+            Some(memory) => Some(memory),
+            None => self.0.get_export("memory").and_then(wt::Extern::into_memory),
+        };
+        match memory {
+            Some(memory) => {
+                let (bytes, data) = memory.data_and_store_mut(&mut *self.0);
+                GuestMemory::counted(bytes, &data.copied)
+            }
+            None => GuestMemory::new(&mut []),
+        }
+    }
+
+    fn call(&mut self, export: usize, args: &[u32], host: &mut dyn HostFunctions) -> Result<u32, Trap> {
+        let exported = Exported::find(self.0.data(), export)?;
+        let outer = self.0.data_mut().host.replace(erase(host));
+        let result = exported.call(&mut *self.0, args);
+        self.0.data_mut().host = outer;
+        result.map_err(|err| into_trap(err, Duration::ZERO))
+    }
+}

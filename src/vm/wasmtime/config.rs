@@ -1,0 +1,65 @@
+//! How Wasmtime is set up: for instances on demand, and for those in a pool. Both have the same machine code.
+
+use wasmtime as wt;
+
+use crate::vm::{EngineOptions, PoolOptions};
+
+/// Compilers make one table, of the functions that are called through pointers: some ten thousand in large Go programs.
+pub(super) const MAX_TABLES: usize = 8;
+pub(super) const MAX_TABLE_ELEMENTS: usize = 1 << 20;
+
+/// How large a table can be in the pool, where room is kept for each.
+const POOL_TABLE_ELEMENTS: usize = 32 << 10;
+
+/// WebAssembly counts memory in these.
+const PAGE: u64 = 64 << 10;
+
+/// What a slot of the pool keeps when its instance ends, to be filled in again for the next one: that is quicker than to have
+/// the kernel take the pages back and give them again, one by one, as the guest touches them.
+const KEEP_MEMORY: usize = 1 << 20;
+const KEEP_TABLE: usize = 64 << 10;
+
+/// For instances on demand.
+pub(super) fn on_demand(options: &EngineOptions) -> wt::Config {
+    let mut config = wt::Config::new();
+    config.epoch_interruption(true);
+    config.consume_fuel(options.fuel);
+    config.wasm_backtrace_details(match options.backtrace_details {
+        true => wt::WasmBacktraceDetails::Enable,
+        false => wt::WasmBacktraceDetails::Disable,
+    });
+    match options.pool {
+        Some(pool) => {
+            config.memory_reservation(pool.memory.next_multiple_of(PAGE));
+        }
+        None if options.saves_address_space => {
+            config.memory_reservation(0);
+            config.memory_reservation_for_growth(1 << 20);
+        }
+        None => {}
+    }
+    if options.saves_address_space {
+        config.memory_guard_size(PAGE);
+    }
+    config
+}
+
+/// For instances in the pool, if there is one.
+pub(super) fn pool(options: &EngineOptions) -> Option<wt::Config> {
+    let mut config = on_demand(options);
+    config.allocation_strategy(allocation(options.pool?));
+    Some(config)
+}
+
+fn allocation(options: PoolOptions) -> wt::PoolingAllocationConfig {
+    let mut pool = wt::PoolingAllocationConfig::new();
+    let instances = options.instances;
+    pool.total_core_instances(instances).total_memories(instances).total_tables(instances);
+    pool.max_memories_per_module(1).max_tables_per_module(MAX_TABLES as u32).table_elements(POOL_TABLE_ELEMENTS);
+    let memory = options.memory.next_multiple_of(PAGE);
+    pool.max_memory_size(usize::try_from(memory).unwrap_or(usize::MAX));
+    pool.linear_memory_keep_resident(KEEP_MEMORY).table_keep_resident(KEEP_TABLE);
+    // Linux 6.7 and later can say which pages an instance has written to; the others need nothing.
+    pool.pagemap_scan(wt::Enabled::Auto);
+    pool
+}

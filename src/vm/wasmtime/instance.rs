@@ -1,0 +1,197 @@
+//! Instances: made in the pool if it has room, else on demand; with caps on what they may take.
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime as wt;
+
+use super::call::{Callable, Exported, guest_call};
+use super::config::{MAX_TABLE_ELEMENTS, MAX_TABLES};
+use super::trap::into_trap;
+use crate::vm::{Activity, HostFunctions, Instance, InstanceLimits, InstanceStats, Program, Trap};
+
+/// A module with its host functions, in one engine.
+pub(super) struct Linked {
+    pub pre: wt::InstancePre<StoreData>,
+    pub exports: Vec<Option<Callable>>,
+    pub memory: Option<wt::ModuleExport>,
+    pub counts_fuel: bool,
+}
+
+pub(super) struct WasmtimeProgram {
+    pub on_demand: Linked,
+    pub pooled: Option<Linked>,
+    pub activity: Arc<Activity>,
+}
+
+impl Program for WasmtimeProgram {
+    fn instantiate(
+        &self,
+        limits: InstanceLimits,
+        fuel: Option<u64>,
+        timeout: Duration,
+        host: &mut dyn HostFunctions,
+    ) -> Result<Box<dyn Instance>, Trap> {
+        let fuel = fuel.unwrap_or(u64::MAX);
+        if let (true, Some(pooled)) = (limits.pooled, &self.pooled) {
+            match self.instantiate_in(pooled, limits, true, fuel, timeout, host) {
+                // Nothing of the guest has run: there is no room. What else is wrong shows again below.
+                Err(err) if !err.is::<wt::Trap>() && !err.is::<Trap>() => {}
+                made => return finish(made, timeout),
+            }
+        }
+        finish(self.instantiate_in(&self.on_demand, limits, false, fuel, timeout, host), timeout)
+    }
+}
+
+fn finish(made: wt::Result<WasmtimeInstance>, timeout: Duration) -> Result<Box<dyn Instance>, Trap> {
+    match made {
+        Ok(instance) => Ok(Box::new(instance)),
+        Err(err) => Err(match into_trap(err, timeout) {
+            Trap::Guest { reason, .. } => Trap::Instantiate(reason),
+            other => other,
+        }),
+    }
+}
+
+impl WasmtimeProgram {
+    fn instantiate_in(
+        &self,
+        linked: &Linked,
+        limits: InstanceLimits,
+        pooled: bool,
+        fuel: u64,
+        timeout: Duration,
+        host: &mut dyn HostFunctions,
+    ) -> wt::Result<WasmtimeInstance> {
+        let data = StoreData {
+            host: None,
+            memory: None,
+            exports: Box::default(),
+            limiter: Limiter { memory: limits.memory, refused: 0 },
+            counts_fuel: linked.counts_fuel,
+            copied: Cell::new(0),
+        };
+        let mut store = wt::Store::new(linked.pre.module().engine(), data);
+        store.limiter(|data| &mut data.limiter);
+        if linked.counts_fuel {
+            store.set_fuel(fuel)?;
+        }
+        let instance = guest_call(&mut store, &self.activity, timeout, host, |store| linked.pre.instantiate(store))?;
+
+        let mut exports = Vec::with_capacity(linked.exports.len());
+        for export in &linked.exports {
+            exports.push(export.as_ref().and_then(|export| export.find_in(&instance, &mut store)));
+        }
+        let memory = match &linked.memory {
+            Some(export) => instance.get_module_export(&mut store, export).and_then(wt::Extern::into_memory),
+            None => None,
+        };
+        store.data_mut().exports = exports.into();
+        store.data_mut().memory = memory;
+        Ok(WasmtimeInstance { store, activity: self.activity.clone(), pooled })
+    }
+}
+
+struct WasmtimeInstance {
+    store: wt::Store<StoreData>,
+    activity: Arc<Activity>,
+    pooled: bool,
+}
+
+impl Instance for WasmtimeInstance {
+    fn call(
+        &mut self,
+        export: usize,
+        args: &[u32],
+        timeout: Duration,
+        host: &mut dyn HostFunctions,
+    ) -> Result<u32, Trap> {
+        let exported = Exported::find(self.store.data(), export)?;
+        guest_call(&mut self.store, &self.activity, timeout, host, |store| exported.call(store, args))
+            .map_err(|err| into_trap(err, timeout))
+    }
+
+    fn stats(&mut self) -> InstanceStats {
+        let data = self.store.data();
+        InstanceStats {
+            memory: data.memory.map_or(0, |memory| memory.data_size(&self.store)),
+            refused_growth: data.limiter.refused,
+            pooled: self.pooled,
+        }
+    }
+
+    fn set_fuel(&mut self, fuel: u64) {
+        // It fails in an engine that does not count, only.
+        if self.store.data().counts_fuel {
+            let _ = self.store.set_fuel(fuel);
+        }
+    }
+
+    fn fuel(&mut self) -> Option<u64> {
+        self.store.data().counts_fuel.then(|| self.store.get_fuel().ok()).flatten()
+    }
+}
+
+/// What every store carries.
+pub(super) struct StoreData {
+    /// The host of the call that is running, and nothing between calls.
+    pub host: Option<NonNull<dyn HostFunctions>>,
+    pub memory: Option<wt::Memory>,
+    pub exports: Box<[Option<Exported>]>,
+    pub counts_fuel: bool,
+    /// Bytes that host calls have copied and not paid for yet.
+    pub copied: Cell<u64>,
+    limiter: Limiter,
+}
+
+/// Refuses what would be too large, and counts that.
+struct Limiter {
+    memory: usize,
+    refused: u64,
+}
+
+impl Limiter {
+    fn allow(&mut self, desired: usize, limit: usize) -> bool {
+        let allowed = desired <= limit;
+        self.refused += u64::from(!allowed);
+        allowed
+    }
+}
+
+impl wt::ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wt::Result<bool> {
+        let limit = self.memory;
+        Ok(self.allow(desired, limit))
+    }
+
+    /// It was allowed, and did not work: the pool has no room for so much, or the system has none.
+    fn memory_grow_failed(&mut self, _: wt::Error) -> wt::Result<()> {
+        self.refused += 1;
+        Ok(())
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wt::Result<bool> {
+        Ok(self.allow(desired, MAX_TABLE_ELEMENTS))
+    }
+
+    fn table_grow_failed(&mut self, _: wt::Error) -> wt::Result<()> {
+        self.refused += 1;
+        Ok(())
+    }
+
+    // A second memory, and tables, would be ways around the cap on memory.
+    fn instances(&self) -> usize {
+        1
+    }
+
+    fn memories(&self) -> usize {
+        1
+    }
+
+    fn tables(&self) -> usize {
+        MAX_TABLES
+    }
+}

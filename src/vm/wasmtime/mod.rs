@@ -1,0 +1,106 @@
+//! The Wasmtime backend. [`WasmtimeEngine`] compiles, `module.rs` links, `instance.rs` makes instances, in a pool or on
+//! demand, and `call.rs` calls in both directions; `config.rs` says how Wasmtime is set up, `trap.rs` what went wrong.
+//!
+//! Where instances come from is a property of an engine of Wasmtime. So one that has a pool holds two of them, which run the
+//! same machine code: one whose instances are in the pool, and one for those that find no room there.
+
+mod call;
+mod config;
+mod instance;
+mod module;
+mod trap;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use wasmtime as wt;
+
+use super::{Activity, CompileError, Engine, EngineOptions, LinkError, Module};
+use module::WasmtimeModule;
+use trap::one_line;
+
+/// Wasmtime, compiling ahead of time with Cranelift.
+pub struct WasmtimeEngine {
+    on_demand: wt::Engine,
+    pool: Option<wt::Engine>,
+    pool_failure: Option<String>,
+    activity: Arc<Activity>,
+}
+
+impl WasmtimeEngine {
+    /// Makes an engine. It installs Wasmtime's signal handlers and starts no thread. If there is no room for the pool, it has
+    /// none; [`Engine::pool_failure`] says why.
+    pub fn new(options: EngineOptions) -> Result<Self, LinkError> {
+        let on_demand = wt::Engine::new(&config::on_demand(&options)).map_err(|err| LinkError(one_line(&err)))?;
+        let (pool, pool_failure) = match config::pool(&options).map(|config| wt::Engine::new(&config)) {
+            None => (None, None),
+            Some(Ok(pool)) => (Some(pool), None),
+            Some(Err(err)) => (None, Some(one_line(&err))),
+        };
+        Ok(WasmtimeEngine { on_demand, pool, pool_failure, activity: Activity::global().clone() })
+    }
+
+    /// Completes a module that was made for instances on demand.
+    fn complete(&self, module: wt::Module) -> Arc<dyn Module> {
+        Arc::new(WasmtimeModule::new(module, self.pool.as_ref(), self.activity.clone()))
+    }
+}
+
+impl Engine for WasmtimeEngine {
+    fn name(&self) -> &'static str {
+        "wasmtime"
+    }
+
+    fn compile(&self, bytes: &[u8]) -> Result<Arc<dyn Module>, CompileError> {
+        const MAGIC: &[u8] = b"\0asm";
+        if bytes.is_empty() {
+            return Err(CompileError::NotWasm("the file is empty".into()));
+        }
+        match wt::Module::new(&self.on_demand, bytes) {
+            Ok(module) => Ok(self.complete(module)),
+            Err(err) if bytes.starts_with(MAGIC) => Err(CompileError::Invalid(one_line(&err))),
+            Err(err) => Err(CompileError::NotWasm(one_line(&err))),
+        }
+    }
+
+    fn fingerprint(&self) -> Vec<u8> {
+        let mut fingerprint = Fingerprint(self.name().into());
+        self.on_demand.precompile_compatibility_hash().hash(&mut fingerprint);
+        fingerprint.0
+    }
+
+    #[allow(unsafe_code)]
+    unsafe fn load(&self, serialized: &[u8]) -> Result<Arc<dyn Module>, CompileError> {
+        // SAFETY: the caller knows that an engine like this one made the bytes.
+        let module = unsafe { wt::Module::deserialize(&self.on_demand, serialized) };
+        module.map(|module| self.complete(module)).map_err(|err| CompileError::Compiled(one_line(&err)))
+    }
+
+    fn pool_failure(&self) -> Option<&str> {
+        self.pool_failure.as_deref()
+    }
+
+    fn tick(&self) {
+        self.on_demand.increment_epoch();
+        if let Some(pool) = &self.pool {
+            pool.increment_epoch();
+        }
+    }
+}
+
+/// Keeps all that it is given: what is told from each other by it must not collide.
+struct Fingerprint(Vec<u8>);
+
+impl Hasher for Fingerprint {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
+    }
+}
