@@ -1,12 +1,16 @@
 //! What the rest of the host relies on, through the traits of `vm`.
 
+mod fuel;
+mod pool;
+mod reuse;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::WasmtimeEngine;
 use crate::vm::{
     Caller, CompileError, Engine, EngineOptions, ExternType, HostFunctions, Import, Instance, InstanceLimits,
-    LinkError, LinkedImport, Program, Trap,
+    InstanceStats, LinkError, LinkedImport, Program, Trap,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
