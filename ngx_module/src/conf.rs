@@ -4,8 +4,10 @@
 //! configuration, plain data in the cycle's pool.
 
 use std::cell::{OnceCell, RefCell};
-use std::ffi::c_void;
+use std::ffi::{OsStr, c_void};
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use nginx_sys::{
     ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_http_request_t,
     ngx_msec_t, ngx_pcalloc, ngx_uint_t,
 };
-use ngx_wasm::proxy_wasm::{Module, RootConfig, VmConfig};
+use ngx_wasm::proxy_wasm::{Capabilities, Module, RootConfig, VmConfig};
 use ngx_wasm::vm::{Engine, InstanceLimits};
 
 use crate::calls::CallConf;
@@ -113,6 +115,8 @@ pub struct FilterConf {
     pub log_rate: Option<u32>,
     /// What all callbacks about a request may use up together, if that is limited.
     pub fuel: Option<u64>,
+    /// What it may do; `None` is everything but files.
+    capabilities: Option<Arc<Capabilities>>,
 }
 
 impl FilterConf {
@@ -155,6 +159,7 @@ impl FilterConf {
             limits: self.limits,
             reuse_context_ids: false,
             max_calls: self.max_calls,
+            capabilities: self.capabilities.clone(),
         };
         let root =
             RootConfig { name: self.name.clone(), root_id: Vec::new(), configuration: self.configuration.clone() };
@@ -265,6 +270,20 @@ impl MainConf {
         }
     }
 
+    /// What a filter that Lua loads under this name may do: what is said for it in http { }.
+    ///
+    /// # Safety
+    /// `cycle` is the one that this configuration belongs to.
+    pub unsafe fn lua_capabilities(
+        &self,
+        name: &[u8],
+        cycle: *const ngx_cycle_t,
+    ) -> Result<Option<Arc<Capabilities>>, String> {
+        // SAFETY: see above. The level lives as long as the configuration, and has none around it.
+        let found = unsafe { self.rules.capabilities(self.http, name, &conf_prefix(cycle)) }?;
+        Ok(found.map(Arc::new))
+    }
+
     /// The configuration of a cycle, or null before `create_conf`.
     ///
     /// # Safety
@@ -303,6 +322,7 @@ impl MainConf {
             restart_delay: RestartDelay::default(),
             log_rate: Some(DEFAULT_LOG_RATE),
             fuel: None,
+            capabilities: None,
         });
     }
 
@@ -314,6 +334,8 @@ impl MainConf {
     pub unsafe fn settle(&mut self, cf: *mut ngx_conf_t) -> Result<(), String> {
         // SAFETY: the levels' configuration is in the pool of this cycle, and nothing else writes it any more.
         unsafe {
+            let base = conf_prefix((*cf).cycle);
+            self.rules.check_words(&base)?;
             // All other levels were told when they were merged.
             if let Some(http) = self.http.cast_mut().as_mut() {
                 http.calls.core = LocConf::core(cf);
@@ -333,6 +355,7 @@ impl MainConf {
                 filter.obey(&self.rules);
                 let pooled = filter.isolation == Isolation::Request;
                 filter.limits = InstanceLimits { memory: declared.memory_limit(), pooled };
+                filter.capabilities = self.rules.capabilities(filter.declared, &filter.name, &base)?.map(Arc::new);
             }
             let is_known = |name: &[u8]| self.filters.iter().any(|filter| filter.name == name);
             if let Some((name, place)) = self.rules.unknown_filter(is_known) {
@@ -342,6 +365,15 @@ impl MainConf {
         }
         Ok(())
     }
+}
+
+/// The folder of nginx.conf, below which its relative paths are.
+///
+/// # Safety
+/// `cycle` is a cycle of nginx.
+unsafe fn conf_prefix(cycle: *const ngx_cycle_t) -> PathBuf {
+    // SAFETY: nginx sets it before it reads the configuration.
+    PathBuf::from(OsStr::from_bytes(unsafe { (*cycle).conf_prefix.as_bytes() }))
 }
 
 /// What a location says, or inherits.

@@ -5,7 +5,10 @@
 //! first, then what is said for all, then the next level outwards. `directives/rules.rs` fills [`Rules`], `conf.rs` looks
 //! into it once all levels are merged.
 
+use std::path::Path;
 use std::time::Duration;
+
+use ngx_wasm::proxy_wasm::Capabilities;
 
 use crate::conf::{LocConf, Place};
 
@@ -92,6 +95,21 @@ pub struct Rule {
     pub place: Place,
 }
 
+impl Rule {
+    /// Those of `proxy_wasm_allow`.
+    fn words(&self) -> Option<&[Vec<u8>]> {
+        match &self.setting {
+            Setting::Allow(words) => Some(words),
+            _ => None,
+        }
+    }
+}
+
+fn parse(words: &[Vec<u8>], place: &Place, base: &Path) -> Result<Capabilities, String> {
+    let parsed = Capabilities::parse(words.iter().map(Vec::as_slice), base);
+    parsed.map_err(|reason| format!("{reason} in \"proxy_wasm_allow\" in {place}"))
+}
+
 /// All of a configuration.
 #[derive(Default)]
 pub struct Rules(Vec<Rule>);
@@ -132,6 +150,30 @@ impl Rules {
             level = unsafe { (*level).outer };
         }
         None
+    }
+
+    /// What a filter that `declared` declares may do, by the words of `proxy_wasm_allow`; `None` when nothing is said. Host
+    /// paths among them are below `base`.
+    ///
+    /// # Safety
+    /// As [`Rules::find`].
+    pub unsafe fn capabilities(
+        &self,
+        declared: *const LocConf,
+        name: &[u8],
+        base: &Path,
+    ) -> Result<Option<Capabilities>, String> {
+        // SAFETY: see above.
+        let rule = unsafe { self.find(declared, name, |rule| rule.words().map(|words| (words, &rule.place))) };
+        rule.map(|(words, place)| parse(words, place, base)).transpose()
+    }
+
+    /// Finds mistakes in words of `proxy_wasm_allow`, also where they are about no filter.
+    pub fn check_words(&self, base: &Path) -> Result<(), String> {
+        self.0
+            .iter()
+            .filter_map(|rule| Some((rule.words()?, &rule.place)))
+            .try_for_each(|(words, place)| parse(words, place, base).map(|_| ()))
     }
 
     /// A directive that is about a name that no filter has.

@@ -114,6 +114,14 @@ impl Callbacks {
         self.0[callback as usize] = Some(params as u8);
     }
 
+    /// Without those that are not wanted.
+    pub fn filtered(mut self, is_wanted: impl Fn(Callback) -> bool) -> Self {
+        for (slot, row) in self.0.iter_mut().zip(&TABLE) {
+            *slot = slot.filter(|_| is_wanted(row.callback));
+        }
+        self
+    }
+
     /// The number of parameters, when the module has it.
     pub fn params(&self, callback: Callback) -> Option<usize> {
         self.0[callback as usize].map(usize::from)

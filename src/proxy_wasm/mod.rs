@@ -7,6 +7,7 @@
 mod body;
 mod callbacks;
 mod calls;
+mod capabilities;
 mod context;
 mod delivery;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod vm;
 pub use body::splice;
 pub use callbacks::Callback;
 pub use calls::{CallCommand, CallFailure, CallId, GrpcCall, HttpAnswer, HttpCall, RedisCall, Scheme};
+pub use capabilities::Capabilities;
 pub use context::ContextId;
 pub use filter_state::{FilterState, LifeSpan};
 pub use host::{Host, LocalResponse, StreamToken};

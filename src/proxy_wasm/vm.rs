@@ -9,6 +9,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::callbacks::{Callback, Callbacks};
+use super::capabilities::Capabilities;
 use super::context::{Context, ContextId, Contexts};
 use super::foreign;
 use super::host::{Host, StreamToken};
@@ -18,7 +19,7 @@ use super::module::Module;
 use super::redis_services::RedisServices;
 use super::types::{AbiVersion, Action, LogLevel};
 use crate::vm::{Instance, InstanceLimits, InstanceStats, Trap};
-use crate::wasi::Output;
+use crate::wasi::{Descriptors, Output};
 
 /// What all root contexts of a VM share.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct VmConfig {
     pub reuse_context_ids: bool,
     /// How many calls to other services may be in flight.
     pub max_calls: usize,
+    /// What the guest may do; `None` is everything but files.
+    pub capabilities: Option<Arc<Capabilities>>,
 }
 
 impl Default for VmConfig {
@@ -43,6 +46,7 @@ impl Default for VmConfig {
             limits: InstanceLimits::default(),
             reuse_context_ids: false,
             max_calls: 1024,
+            capabilities: None,
         }
     }
 }
@@ -85,6 +89,9 @@ pub enum StartError {
         /// Why.
         trap: Trap,
     },
+    /// What it is granted is not there.
+    #[error("{0} (proxy_wasm_allow)")]
+    Directory(String),
     /// A callback trapped.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -118,9 +125,15 @@ pub struct Vm {
 impl Vm {
     /// Makes an instance and runs its start functions (`_initialize` and `main`, or `_start`).
     pub fn start(module: &Arc<Module>, config: VmConfig, host: &mut dyn Host) -> Result<Vm, StartError> {
-        let callbacks = module.callbacks;
+        let callbacks = match &config.capabilities {
+            Some(capabilities) => module.callbacks.filtered(|callback| capabilities.may_have(callback)),
+            None => module.callbacks,
+        };
         let limits = config.limits;
+        let directories = config.capabilities.as_deref().map_or(&[][..], Capabilities::directories);
+        let files = Descriptors::open(directories).map_err(StartError::Directory)?;
         let mut state = State::new(module, config);
+        state.files = files;
         let mut dispatch = Dispatch::new(&mut state, host);
         let timeout = dispatch.host.timeout();
         let instance = module.program.instantiate(limits, None, timeout, &mut dispatch);
@@ -200,7 +213,7 @@ impl Vm {
         Ok(id)
     }
 
-    /// Whether the module has this callback.
+    /// Whether the module has this callback, and may.
     pub fn has(&self, callback: Callback) -> bool {
         self.callbacks.has(callback)
     }
@@ -322,6 +335,11 @@ impl Vm {
         self.instance.stats()
     }
 
+    /// How often the guest has asked for what it may not do.
+    pub fn denied(&self) -> u64 {
+        self.state.denied
+    }
+
     fn headers(
         &mut self,
         callback: Callback,
@@ -393,6 +411,8 @@ pub(crate) struct State {
     pub(super) contexts: Contexts,
     /// What the guest printed and has not ended a line behind.
     pub(crate) output: Output,
+    /// Files that the guest has open.
+    pub(crate) files: Descriptors,
     /// What foreign functions keep.
     pub(super) foreign: foreign::Kept,
     /// Calls to other services.
@@ -410,6 +430,8 @@ pub(crate) struct State {
     tick_periods: Vec<(ContextId, u32)>,
     registered_queues: Vec<(ContextId, u32)>,
     scratch: Vec<u8>,
+    /// How often the guest has asked for what it may not do.
+    denied: u64,
     /// When it was complained about what last, in nanoseconds.
     complaints: HashMap<&'static str, u64>,
 }
@@ -425,6 +447,7 @@ impl State {
         State {
             contexts: Contexts::new(config.reuse_context_ids),
             output: Output::default(),
+            files: Descriptors::default(),
             foreign: foreign::Kept::default(),
             calls: Calls::new(config.max_calls, config.limits.memory),
             redis: RedisServices::default(),
@@ -438,6 +461,7 @@ impl State {
             tick_periods: Vec::new(),
             registered_queues: Vec::new(),
             scratch: Vec::new(),
+            denied: 0,
             complaints: HashMap::new(),
         }
     }
@@ -481,6 +505,15 @@ impl State {
 
     pub(super) fn vm_id(&self) -> &[u8] {
         &self.config.id
+    }
+
+    /// What the guest may do, when that is not everything.
+    pub(super) fn capabilities(&self) -> Option<&Capabilities> {
+        self.config.capabilities.as_deref()
+    }
+
+    pub(super) fn count_denied(&mut self) {
+        self.denied += 1;
     }
 
     /// A context whose guest has called proxy_done.

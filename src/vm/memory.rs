@@ -66,6 +66,13 @@ impl<'a> GuestMemory<'a> {
         self.write(ptr, &value.to_le_bytes())
     }
 
+    /// `len` bytes at `ptr`, to write to.
+    pub fn bytes(&mut self, ptr: u32, len: u32) -> Result<&mut [u8], OutOfBounds> {
+        let (start, end) = self.range(ptr, u64::from(len))?;
+        self.count(u64::from(len));
+        Ok(&mut self.bytes[start..end])
+    }
+
     /// Fills `len` bytes at `ptr` through `fill`.
     pub fn fill_with<E>(
         &mut self,

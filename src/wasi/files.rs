@@ -1,39 +1,38 @@
-//! Files, of which a filter has none: the three standard streams are character devices, everything else is not open.
+//! Descriptors: the three standard streams, which are character devices, and what is open of the directories that the
+//! configuration grants (`descriptors.rs`). `paths.rs` opens files.
 
-use super::Errno;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+
+use cap_std::fs::Metadata;
+
+use super::descriptors::Descriptor;
+use super::stat::{CHARACTER_DEVICE, FDSTAT, FILESTAT, FLAG_APPEND, RIGHT_FD_READ, RIGHT_FD_WRITE};
+use super::vectors::Vectors;
+use super::{Errno, listing, stat};
 use crate::proxy_wasm::{HostCall, Row, Run, args};
 
 pub(super) const TABLE: &[Row] = &[
-    Row { name: "fd_advise", types: &[("iIIi", "i")], run: Run::Wasi(not_open) },
-    Row { name: "fd_allocate", types: &[("iII", "i")], run: Run::Wasi(not_open) },
+    Row { name: "fd_advise", types: &[("iIIi", "i")], run: Run::Wasi(advise) },
+    Row { name: "fd_allocate", types: &[("iII", "i")], run: Run::Wasi(not_for_guests) },
     Row { name: "fd_close", types: &[("i", "i")], run: Run::Wasi(close) },
-    Row { name: "fd_datasync", types: &[("i", "i")], run: Run::Wasi(not_open) },
+    Row { name: "fd_datasync", types: &[("i", "i")], run: Run::Wasi(not_for_guests) },
     Row { name: "fd_fdstat_get", types: &[("ii", "i")], run: Run::Wasi(fdstat_get) },
     Row { name: "fd_fdstat_set_flags", types: &[("ii", "i")], run: Run::Wasi(fdstat_set_flags) },
-    Row { name: "fd_fdstat_set_rights", types: &[("iII", "i")], run: Run::Wasi(not_open) },
+    Row { name: "fd_fdstat_set_rights", types: &[("iII", "i")], run: Run::Wasi(not_for_guests) },
     Row { name: "fd_filestat_get", types: &[("ii", "i")], run: Run::Wasi(filestat_get) },
-    Row { name: "fd_filestat_set_size", types: &[("iI", "i")], run: Run::Wasi(not_open) },
-    Row { name: "fd_filestat_set_times", types: &[("iIIi", "i")], run: Run::Wasi(not_open) },
-    Row { name: "fd_pread", types: &[("iiiIi", "i")], run: Run::Wasi(not_open) },
-    Row { name: "fd_prestat_get", types: &[("ii", "i")], run: Run::Wasi(not_open) },
-    Row { name: "fd_prestat_dir_name", types: &[("iii", "i")], run: Run::Wasi(not_open) },
-    Row { name: "fd_pwrite", types: &[("iiiIi", "i")], run: Run::Wasi(not_open) },
+    Row { name: "fd_filestat_set_size", types: &[("iI", "i")], run: Run::Wasi(filestat_set_size) },
+    Row { name: "fd_filestat_set_times", types: &[("iIIi", "i")], run: Run::Wasi(not_for_guests) },
+    Row { name: "fd_pread", types: &[("iiiIi", "i")], run: Run::Wasi(pread) },
+    Row { name: "fd_prestat_get", types: &[("ii", "i")], run: Run::Wasi(prestat_get) },
+    Row { name: "fd_prestat_dir_name", types: &[("iii", "i")], run: Run::Wasi(prestat_dir_name) },
+    Row { name: "fd_pwrite", types: &[("iiiIi", "i")], run: Run::Wasi(pwrite) },
     Row { name: "fd_read", types: &[("iiii", "i")], run: Run::Wasi(read) },
-    Row { name: "fd_readdir", types: &[("iiiIi", "i")], run: Run::Wasi(not_open) },
-    Row { name: "fd_renumber", types: &[("ii", "i")], run: Run::Wasi(not_open) },
+    Row { name: "fd_readdir", types: &[("iiiIi", "i")], run: Run::Wasi(listing::readdir) },
+    Row { name: "fd_renumber", types: &[("ii", "i")], run: Run::Wasi(not_for_guests) },
     Row { name: "fd_seek", types: &[("iIii", "i")], run: Run::Wasi(seek) },
-    Row { name: "fd_sync", types: &[("i", "i")], run: Run::Wasi(not_open) },
-    Row { name: "fd_tell", types: &[("ii", "i")], run: Run::Wasi(seek) },
-    Row { name: "path_create_directory", types: &[("iii", "i")], run: Run::Wasi(no_entry) },
-    Row { name: "path_filestat_get", types: &[("iiiii", "i")], run: Run::Wasi(no_entry) },
-    Row { name: "path_filestat_set_times", types: &[("iiiiIIi", "i")], run: Run::Wasi(no_entry) },
-    Row { name: "path_link", types: &[("iiiiiii", "i")], run: Run::Wasi(no_entry) },
-    Row { name: "path_open", types: &[("iiiiiIIii", "i")], run: Run::Wasi(no_entry) },
-    Row { name: "path_readlink", types: &[("iiiiii", "i")], run: Run::Wasi(no_entry) },
-    Row { name: "path_remove_directory", types: &[("iii", "i")], run: Run::Wasi(no_entry) },
-    Row { name: "path_rename", types: &[("iiiiii", "i")], run: Run::Wasi(no_entry) },
-    Row { name: "path_symlink", types: &[("iiiii", "i")], run: Run::Wasi(no_entry) },
-    Row { name: "path_unlink_file", types: &[("iii", "i")], run: Run::Wasi(no_entry) },
+    Row { name: "fd_sync", types: &[("i", "i")], run: Run::Wasi(not_for_guests) },
+    Row { name: "fd_tell", types: &[("ii", "i")], run: Run::Wasi(tell) },
     Row { name: "sock_accept", types: &[("iii", "i")], run: Run::Wasi(not_supported) },
     Row { name: "sock_recv", types: &[("iiiiii", "i")], run: Run::Wasi(not_supported) },
     Row { name: "sock_send", types: &[("iiiii", "i")], run: Run::Wasi(not_supported) },
@@ -42,70 +41,188 @@ pub(super) const TABLE: &[Row] = &[
 
 const STDIN: u32 = 0;
 const STDERR: u32 = 2;
-const CHARACTER_DEVICE: u8 = 2;
 
-fn not_open(_: &mut HostCall<'_>, _: &[u64]) -> Result<(), Errno> {
-    Err(Errno::BadF)
-}
-
-fn no_entry(_: &mut HostCall<'_>, _: &[u64]) -> Result<(), Errno> {
-    Err(Errno::NoEnt)
+/// What no guest may do: to wait for a disk, and what nobody needs.
+fn not_for_guests(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+    let [fd] = args(raw);
+    call.state.files.get(fd)?;
+    Err(Errno::NotSup)
 }
 
 fn not_supported(_: &mut HostCall<'_>, _: &[u64]) -> Result<(), Errno> {
     Err(Errno::NotSup)
 }
 
-fn standard(fd: u32) -> Result<(), Errno> {
-    if fd <= STDERR { Ok(()) } else { Err(Errno::BadF) }
+/// Advice need not be taken.
+fn advise(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+    let [fd] = args(raw);
+    call.state.files.file(fd).map(|_| ())
 }
 
 /// Closing a standard stream is allowed and changes nothing: the log stays open.
-fn close(_: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn close(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd] = args(raw);
-    standard(fd)
+    if fd <= STDERR { Ok(()) } else { call.state.files.close(fd) }
 }
 
 fn fdstat_get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
-    const FDSTAT: usize = 24;
-    const RIGHT_FD_READ: u64 = 1 << 1;
-    const RIGHT_FD_WRITE: u64 = 1 << 6;
     let [fd, fdstat_at] = args(raw);
-    standard(fd)?;
-    let mut fdstat = [0; FDSTAT];
-    fdstat[0] = CHARACTER_DEVICE;
-    let rights = if fd == STDIN { RIGHT_FD_READ } else { RIGHT_FD_WRITE };
-    fdstat[8..16].copy_from_slice(&rights.to_le_bytes());
+    let fdstat = if fd <= STDERR {
+        let mut fdstat = [0; FDSTAT];
+        fdstat[0] = CHARACTER_DEVICE;
+        let rights = if fd == STDIN { RIGHT_FD_READ } else { RIGHT_FD_WRITE };
+        fdstat[8..16].copy_from_slice(&rights.to_le_bytes());
+        fdstat
+    } else {
+        stat::fdstat(call.state.files.get(fd)?)
+    };
     Ok(call.memory().write(fdstat_at, &fdstat)?)
 }
 
-fn fdstat_set_flags(_: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
-    let [fd] = args(raw);
-    standard(fd)
+/// A file waits for nothing as it is; whether it is written at its end is decided when it is opened.
+fn fdstat_set_flags(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+    const NONBLOCK: u16 = 4;
+    let [fd, flags] = args(raw);
+    if fd <= STDERR {
+        return Ok(());
+    }
+    let append = match call.state.files.get(fd)? {
+        Descriptor::File(file) if file.append => FLAG_APPEND,
+        _ => 0,
+    };
+    if flags & !u32::from(NONBLOCK) == u32::from(append) { Ok(()) } else { Err(Errno::NotSup) }
 }
 
 fn filestat_get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
-    const FILESTAT: usize = 64;
     let [fd, filestat_at] = args(raw);
-    standard(fd)?;
-    let mut filestat = [0; FILESTAT];
-    filestat[16] = CHARACTER_DEVICE;
+    let filestat = if fd <= STDERR {
+        let mut filestat = [0; FILESTAT];
+        filestat[16] = CHARACTER_DEVICE;
+        filestat
+    } else {
+        stat::filestat(&match call.state.files.get(fd)? {
+            Descriptor::Folder(folder) => folder.dir.dir_metadata()?,
+            Descriptor::File(file) => Metadata::from_file(&file.file)?,
+        })
+    };
     Ok(call.memory().write(filestat_at, &filestat)?)
+}
+
+fn filestat_set_size(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+    let [fd] = args(raw);
+    let size = raw.get(1).copied().unwrap_or_default();
+    let file = call.state.files.file(fd)?;
+    if !file.writable {
+        return Err(Errno::Inval);
+    }
+    Ok(file.file.set_len(size)?)
+}
+
+/// The directories that are granted have the first numbers: guests ask for each until one is not open.
+fn prestat_get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+    const DIRECTORY: u32 = 0;
+    let [fd, prestat_at] = args(raw);
+    let Descriptor::Folder(folder) = call.state.files.get(fd)? else { return Err(Errno::BadF) };
+    let len = folder.guest.as_ref().ok_or(Errno::BadF)?.len() as u32;
+    let mut memory = call.memory();
+    memory.check(prestat_at, 8)?;
+    memory.write_u32(prestat_at, DIRECTORY)?;
+    // The sum cannot wrap: all 8 bytes are inside.
+    Ok(memory.write_u32(prestat_at + 4, len)?)
+}
+
+fn prestat_dir_name(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+    let [fd, name_at, len] = args(raw);
+    let Descriptor::Folder(folder) = call.state.files.get(fd)? else { return Err(Errno::BadF) };
+    let name = folder.guest.clone().ok_or(Errno::BadF)?;
+    if (len as usize) < name.len() {
+        return Err(Errno::NameTooLong);
+    }
+    Ok(call.memory().write(name_at, &name)?)
 }
 
 /// Standard input is at its end.
 fn read(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
-    let [fd, _iovs, _count, size_at] = args(raw);
-    if fd != STDIN {
-        return Err(Errno::BadF);
+    let [fd, at, count, moved_at] = args(raw);
+    if fd == STDIN {
+        return Ok(call.put_u32(moved_at, 0)?);
     }
-    Ok(call.put_u32(size_at, 0)?)
+    check_readable(call, fd)?;
+    Vectors { at, count, moved_at }.transfer(call, |call, (ptr, len), _| {
+        call.fill(ptr, len, |bytes, state| Ok(state.files.file(fd)?.file.read(bytes)? as u32))?
+    })
 }
 
-fn seek(_: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
-    let [fd] = args(raw);
-    standard(fd)?;
-    Err(Errno::SPipe)
+fn pread(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+    let [fd, at, count, _, moved_at] = args(raw);
+    let offset = offset(raw)?;
+    check_readable(call, fd)?;
+    Vectors { at, count, moved_at }.transfer(call, |call, (ptr, len), moved| {
+        let offset = offset + u64::from(moved);
+        call.fill(ptr, len, |bytes, state| Ok(state.files.file(fd)?.file.read_at(bytes, offset)? as u32))?
+    })
+}
+
+fn pwrite(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+    let [fd, at, count, _, moved_at] = args(raw);
+    let offset = offset(raw)?;
+    check_writable(call, fd)?;
+    Vectors { at, count, moved_at }.transfer(call, |call, (ptr, len), moved| {
+        let offset = offset + u64::from(moved);
+        call.with_bytes(ptr, len, |bytes, state, _| Ok(state.files.file(fd)?.file.write_at(bytes, offset)? as u32))?
+    })
+}
+
+/// `fd_write` to a file.
+pub(super) fn write(call: &mut HostCall<'_>, fd: u32, vectors: Vectors) -> Result<(), Errno> {
+    check_writable(call, fd)?;
+    vectors.transfer(call, |call, (ptr, len), _| {
+        call.with_bytes(ptr, len, |bytes, state, _| Ok(state.files.file(fd)?.file.write(bytes)? as u32))?
+    })
+}
+
+/// The place in a file, which the system counts with a sign.
+fn offset(raw: &[u64]) -> Result<u64, Errno> {
+    // What one call moves must not lead beyond, either.
+    const LARGEST: u64 = i64::MAX as u64 - u32::MAX as u64;
+    raw.get(3).copied().filter(|offset| *offset <= LARGEST).ok_or(Errno::Inval)
+}
+
+fn check_readable(call: &mut HostCall<'_>, fd: u32) -> Result<(), Errno> {
+    if call.state.files.file(fd)?.readable { Ok(()) } else { Err(Errno::BadF) }
+}
+
+fn check_writable(call: &mut HostCall<'_>, fd: u32) -> Result<(), Errno> {
+    if call.state.files.file(fd)?.writable { Ok(()) } else { Err(Errno::BadF) }
+}
+
+fn seek(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+    const START: u32 = 0;
+    const CURRENT: u32 = 1;
+    const END: u32 = 2;
+    let [fd, _, whence, at] = args(raw);
+    let offset = raw.get(1).copied().unwrap_or_default().cast_signed();
+    if fd <= STDERR {
+        return Err(Errno::SPipe);
+    }
+    let file = call.state.files.file(fd)?;
+    let from = match whence {
+        START => SeekFrom::Start(u64::try_from(offset).map_err(|_| Errno::Inval)?),
+        CURRENT => SeekFrom::Current(offset),
+        END => SeekFrom::End(offset),
+        _ => return Err(Errno::Inval),
+    };
+    let position = file.file.seek(from)?;
+    Ok(call.put_u64(at, position)?)
+}
+
+fn tell(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+    let [fd, at] = args(raw);
+    if fd <= STDERR {
+        return Err(Errno::SPipe);
+    }
+    let position = call.state.files.file(fd)?.file.stream_position()?;
+    Ok(call.put_u64(at, position)?)
 }
 
 #[cfg(test)]
@@ -129,11 +246,11 @@ mod tests {
     fn paths_lead_nowhere_and_there_are_no_sockets() {
         for (module, row) in host_functions() {
             let wanted = match row.name {
-                name if module != "env" && name.starts_with("path_") => Errno::NoEnt,
+                name if module != "env" && name.starts_with("path_") => Errno::BadF,
                 name if name.starts_with("sock_") => Errno::NotSup,
                 _ => continue,
             };
-            let answer = call(row.name, &vec![3; row.types[0].0.len()]);
+            let answer = call(row.name, &vec![4; row.types[0].0.len()]);
             assert_eq!(answer.status, wanted as u32, "{}", row.name);
             assert!(answer.untouched(), "{}", row.name);
         }

@@ -1,7 +1,8 @@
 //! What a guest prints: `fd_write` to standard output becomes log entries of level info, to standard error of level
 //! error, a line each. Runtimes print a line in many pieces, so pieces are kept until their line ends or the callback.
 
-use super::Errno;
+use super::vectors::Vectors;
+use super::{Errno, files};
 use crate::proxy_wasm::{Host, HostCall, LogLevel, Row, Run, args};
 
 pub(super) const TABLE: &[Row] = &[Row { name: "fd_write", types: &[("iiii", "i")], run: Run::Wasi(fd_write) }];
@@ -57,33 +58,16 @@ impl Output {
     }
 }
 
-/// What one call writes at most, and how many pieces it takes. Both keep a guest from making the host work for long in one
-/// call; WASI allows to write less than asked.
-const MOST: u32 = 64 << 10;
-const MOST_PIECES: u32 = 1024;
-
 fn fd_write(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
-    const IOVEC: u32 = 8;
-    let [fd, iovs, count, written_at] = args(raw);
+    let [fd, at, count, moved_at] = args(raw);
+    let vectors = Vectors { at, count, moved_at };
     if fd != STDOUT && fd != STDERR {
-        return Err(Errno::BadF);
+        return files::write(call, fd, vectors);
     }
-    call.memory().check(iovs, u64::from(count) * u64::from(IOVEC))?;
-    call.memory().check(written_at, 4)?;
-    let mut written = 0u32;
-    for n in 0..count.min(MOST_PIECES) {
-        if written >= MOST {
-            break;
-        }
-        let at = iovs + n * IOVEC;
-        let memory = call.memory();
-        let (ptr, len) = (memory.read_u32(at)?, memory.read_u32(at + 4)?);
-        call.memory().check(ptr, u64::from(len))?;
-        let len = len.min(MOST - written);
-        written += len;
+    vectors.transfer(call, |call, (ptr, len), _| {
         call.with_bytes(ptr, len, |bytes, state, host| state.output.write(fd, bytes, host))?;
-    }
-    Ok(call.put_u32(written_at, written)?)
+        Ok(len)
+    })
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ directive!(fuel, "\"off\", or a number of units above 0, such as 10000000", |val
     }))
 });
 
-directive!(allow, "one or more words, such as host=auth or call_http", |values| {
+directive!(allow, "one or more words, such as host=auth or http_call", |values| {
     (!values.is_empty()).then(|| Setting::Allow(values.iter().map(|word| word.as_bytes().to_vec()).collect()))
 });
 

@@ -32,7 +32,7 @@ pub struct Instance {
 
 impl Instance {
     pub fn new(mut vm: Vm, root: ContextId, generation: u64) -> Self {
-        let memory = vm.memory_size();
+        let memory = vm.stats().memory;
         Instance {
             vm,
             root,

@@ -147,7 +147,7 @@ impl Instances {
         let filter = self.filter;
         let Some(instance) = self.get(generation) else { return };
         instance.settle(main, filter);
-        let (before, now) = (instance.memory, instance.vm.memory_size());
+        let (before, now) = (instance.memory, instance.vm.stats().memory);
         if before != now {
             instance.memory = now;
             self.memory = self.memory - before + now;

@@ -14,7 +14,7 @@ use nginx_sys::{
     ngx_exiting, ngx_http_request_t, ngx_log_t, ngx_pid, ngx_pid_t, ngx_process, ngx_quit, ngx_uint_t,
 };
 use ngx_wasm::proxy_wasm::{
-    CallError, CallId, Callback, ContextId, Host, Module, RootConfig, StartError, Vm, VmConfig,
+    CallError, CallId, Callback, Capabilities, ContextId, Host, Module, RootConfig, StartError, Vm, VmConfig,
 };
 use ngx_wasm::vm::{Engine, InstanceLimits};
 
@@ -41,6 +41,7 @@ pub struct Plugin {
     pub policy: Policy,
     /// Bytes of memory that the VM had at first.
     memory_at_start: Cell<usize>,
+    capabilities: Option<Arc<Capabilities>>,
     vm: RefCell<Option<Vm>>,
     /// The process whose VM it is.
     pid: Cell<ngx_pid_t>,
@@ -94,6 +95,8 @@ impl Plugin {
         write(NGX_LOG_NOTICE, format!("init wasm vm: {}", engine.name()));
         let module = Module::new(engine.as_ref(), code).map_err(|err| failed(err.to_string())).ok()?;
         let (limits, timeout, max_calls) = main.lua_limits();
+        // SAFETY: all cycles have the same folder of configuration.
+        let capabilities = unsafe { main.lua_capabilities(name, ngx_cycle) }.map_err(failed).ok()?;
         let plugin = Plugin {
             name: name.to_vec(),
             engine,
@@ -103,6 +106,7 @@ impl Plugin {
             max_calls,
             policy: Policy::of(main, name),
             memory_at_start: Cell::new(0),
+            capabilities,
             vm: RefCell::new(None),
             pid: Cell::new(pid()),
             serves: Cell::new(false),
@@ -151,6 +155,7 @@ impl Plugin {
             limits: self.limits,
             reuse_context_ids: true,
             max_calls: self.max_calls,
+            capabilities: self.capabilities.clone(),
             ..VmConfig::default()
         };
         let mut host = self.root_host();
@@ -162,7 +167,7 @@ impl Plugin {
                 return false;
             }
         };
-        self.memory_at_start.set(started.memory_size());
+        self.memory_at_start.set(started.stats().memory);
         *vm = Some(started);
         self.pid.set(pid());
         self.serves.set(serves);
@@ -174,9 +179,9 @@ impl Plugin {
     fn is_outgrown(&self, vm: &mut Vm) -> bool {
         let is_idle = vm.streams().next().is_none() && self.calls.try_borrow().is_ok_and(|calls| calls.is_empty());
         let is_outgrown =
-            is_idle && self.policy.wants_other(self.memory_at_start.get(), vm.memory_size(), self.limits.memory);
+            is_idle && self.policy.wants_other(self.memory_at_start.get(), vm.stats().memory, self.limits.memory);
         if is_outgrown {
-            let (name, size) = (String::from_utf8_lossy(&self.name), vm.memory_size());
+            let (name, size) = (String::from_utf8_lossy(&self.name), vm.stats().memory);
             let what = format!("has grown to {size} bytes, a new VM takes its place (proxy_wasm_recycle)");
             write(NGX_LOG_NOTICE, format!("wasm plugin \"{name}\" {what}"));
         }

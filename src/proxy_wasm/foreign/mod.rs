@@ -51,6 +51,11 @@ impl Call<'_> {
     }
 }
 
+/// The names of all functions.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|(name, _)| *name)
+}
+
 /// The function that guests call `name`.
 pub(super) fn find(name: &[u8]) -> Option<Function> {
     TABLE.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, function)| *function)

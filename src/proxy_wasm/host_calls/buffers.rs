@@ -49,6 +49,13 @@ fn set_buffer_bytes(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure>
     })??)
 }
 
+/// Whether a call asks for a configuration, which every filter may read.
+pub(super) fn is_configuration(function: &str, raw: &[u64]) -> bool {
+    let [buffer] = args(raw);
+    matches!(function, "proxy_get_buffer_bytes" | "proxy_get_buffer_status")
+        && matches!(BufferType::try_from(buffer), Ok(BufferType::VmConfiguration | BufferType::PluginConfiguration))
+}
+
 fn get_configuration(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let [ptr_at, len_at] = args(raw);
     let buffer = match call.state.callback() {

@@ -35,8 +35,15 @@ impl HostCall<'_> {
         root.map(|(root, _)| root).ok_or_else(|| Refusal::argument("no filter has been configured yet"))
     }
 
-    /// Whether the target is known; `unknown` is the status for one that is not.
+    /// Whether the target is known and allowed; `unknown` is the status for one that is not.
     pub(super) fn known(&mut self, target: &[u8], unknown: Status) -> Result<(), Refusal> {
+        if self.state.capabilities().is_some_and(|all| !all.may_call(target)) {
+            self.state.count_denied();
+            let target = shown(target);
+            let reason =
+                format!("it is not allowed; add \"host={target}\" to \"proxy_wasm_allow\" if the filter may call it");
+            return Err(Refusal { status: unknown, subject: "targets that are not allowed", reason });
+        }
         if self.host.can_call(target) {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! `proxy_call_foreign_function`: functions outside the ABI, by name. They are in `crate::proxy_wasm::foreign`.
 
-use super::{Failure, HostCall, Row, Run, args};
+use super::{Failure, HostCall, Row, Run, args, shown};
 use crate::proxy_wasm::foreign::{self, Call};
 use crate::proxy_wasm::types::Status;
 
@@ -17,7 +17,21 @@ fn call_foreign_function(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Fai
         }
     }
     call.memory().check(arguments, u64::from(arguments_len))?;
-    let function = call.with_bytes(name, name_len, |name, _, _| foreign::find(name))?.ok_or(Status::NotFound)?;
+    let found = call.with_bytes(name, name_len, |name, state, _| {
+        let is_denied = state.capabilities().is_some_and(|all| !all.may_run_foreign(name));
+        foreign::find(name).map(|function| (function, is_denied.then(|| shown(name))))
+    })?;
+    let function = match found.ok_or(Status::NotFound)? {
+        (function, None) => function,
+        (_, Some(name)) => {
+            let message = format!(
+                "foreign function \"{name}\" is not allowed; add \"foreign={name}\" to \"proxy_wasm_allow\" if the filter may \
+                 call it"
+            );
+            call.deny("foreign functions that are not allowed", &message);
+            return Err(Status::NotFound.into());
+        }
+    };
     let mut result = call.state.take_scratch();
     let done = call
         .with_bytes(arguments, arguments_len, |arguments, state, host| {

@@ -26,6 +26,7 @@ mod time;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::capabilities;
 use super::context::ContextId;
 use super::host::Host;
 use super::types::{LogLevel, Status};
@@ -106,34 +107,34 @@ fn spells(letters: &str, types: &[ValType]) -> bool {
     letters.chars().map(val_type).eq(types.iter().copied())
 }
 
-/// The functions of module `env`, families in the order of the specification.
-const ENV: &[&[Row]] = &[
-    log::TABLE,
-    time::TABLE,
-    buffers::TABLE,
-    header_maps::TABLE,
-    streams::TABLE,
-    local_response::TABLE,
-    http_call::TABLE,
-    grpc::TABLE,
-    shared_data::TABLE,
-    shared_queue::TABLE,
-    metrics::TABLE,
-    properties::TABLE,
-    foreign_function::TABLE,
-    contexts::TABLE,
-    redis::TABLE,
-    runtime::TABLE,
+/// The functions of module `env`, families in the order of the specification. Their names are words of `proxy_wasm_allow`.
+const ENV: &[(&str, &[Row])] = &[
+    ("log", log::TABLE),
+    ("time", time::TABLE),
+    ("buffers", buffers::TABLE),
+    ("header_maps", header_maps::TABLE),
+    ("streams", streams::TABLE),
+    ("local_response", local_response::TABLE),
+    ("http_call", http_call::TABLE),
+    ("grpc", grpc::TABLE),
+    ("shared_data", shared_data::TABLE),
+    ("shared_queue", shared_queue::TABLE),
+    ("metrics", metrics::TABLE),
+    ("properties", properties::TABLE),
+    ("foreign_function", foreign_function::TABLE),
+    ("contexts", contexts::TABLE),
+    ("redis", redis::TABLE),
+    ("runtime", runtime::TABLE),
 ];
 
 /// Both names under which SDKs import WASI.
 const WASI: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
 
 static ROWS: LazyLock<Vec<&'static Row>> =
-    LazyLock::new(|| ENV.iter().copied().flatten().chain(wasi::TABLES.iter().copied().flatten()).collect());
+    LazyLock::new(|| env().chain(wasi::TABLES.iter().copied().flatten()).collect());
 
 static NUMBERS: LazyLock<HashMap<(&'static str, &'static str), u32>> = LazyLock::new(|| {
-    let env = ENV.iter().map(|rows| rows.len()).sum::<usize>();
+    let env = env().count();
     let mut numbers = HashMap::new();
     for (number, row) in ROWS.iter().enumerate() {
         let modules: &[&'static str] = if number < env { &["env"] } else { &WASI };
@@ -143,6 +144,26 @@ static NUMBERS: LazyLock<HashMap<(&'static str, &'static str), u32>> = LazyLock:
     }
     numbers
 });
+
+fn env() -> impl Iterator<Item = &'static Row> {
+    ENV.iter().flat_map(|(_, rows)| rows.iter())
+}
+
+/// The names of the functions of module `env`, in the order of their numbers, which count from 0.
+pub(super) fn functions() -> impl Iterator<Item = &'static str> {
+    env().map(|row| row.name)
+}
+
+/// The names of the families of module `env`.
+pub(super) fn families() -> impl Iterator<Item = &'static str> {
+    ENV.iter().map(|(family, _)| *family)
+}
+
+/// The names of the functions of a family; none when it is no family.
+pub(super) fn family(name: &str) -> impl Iterator<Item = &'static str> + use<> {
+    let rows = ENV.iter().find(|(family, _)| *family == name).map_or(&[][..], |(_, rows)| *rows);
+    rows.iter().map(|row| row.name)
+}
 
 /// The number of the host function that serves an import.
 pub(super) fn find(module: &str, name: &str) -> Option<u32> {
@@ -173,7 +194,11 @@ impl HostFunctions for Dispatch<'_> {
         let Some(row) = self.rows.get(function as usize) else {
             return Err(Trap::host(format!("no host function number {function}")));
         };
+        let is_denied = self.state.capabilities().is_some_and(|all| !all.may_run(function));
         let mut call = HostCall { caller, state: self.state, host: self.host };
+        if is_denied && !buffers::is_configuration(row.name, args) {
+            return Ok(call.deny_function(row.name) as u64);
+        }
         match row.run {
             Run::Status(run) => match run(&mut call, args) {
                 Ok(()) => Ok(Status::Ok as u64),
@@ -217,6 +242,17 @@ impl HostCall<'_> {
         let memory = self.caller.memory();
         let bytes = memory.read(ptr, len)?;
         Ok(with(bytes, self.state, self.host))
+    }
+
+    /// Runs `with` with guest memory to write to, and the VM's state.
+    pub fn fill<R>(
+        &mut self,
+        ptr: u32,
+        len: u32,
+        with: impl FnOnce(&mut [u8], &mut State) -> R,
+    ) -> Result<R, OutOfBounds> {
+        let mut memory = self.caller.memory();
+        Ok(with(memory.bytes(ptr, len)?, self.state))
     }
 
     /// Like [`HostCall::with_bytes`] with two places.
@@ -294,6 +330,20 @@ impl HostCall<'_> {
         }
     }
 
+    /// The guest may not do what it asks for.
+    pub fn deny(&mut self, subject: &'static str, message: &str) {
+        self.state.count_denied();
+        self.complain(subject, message);
+    }
+
+    fn deny_function(&mut self, name: &'static str) -> Status {
+        let word = name.strip_prefix("proxy_").unwrap_or(name);
+        let message =
+            format!("\"{name}\" is not allowed; add \"{word}\" to \"proxy_wasm_allow\" if the filter may call it");
+        self.deny(name, &message);
+        capabilities::status_when_denied(name)
+    }
+
     /// The context that the call is about.
     pub fn context(&self) -> ContextId {
         self.state.effective()
@@ -316,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_name_stands_in_one_row() {
-        let mut names: Vec<_> = ENV.iter().copied().flatten().map(|row| row.name).collect();
+        let mut names: Vec<_> = functions().collect();
         let all = names.len();
         names.sort_unstable();
         names.dedup();

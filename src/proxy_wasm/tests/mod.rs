@@ -5,6 +5,7 @@ pub(crate) mod support;
 mod allocator;
 mod body_callbacks;
 mod buffers;
+mod capabilities;
 mod contexts;
 mod foreign_function;
 mod grpc;

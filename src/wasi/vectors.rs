@@ -1,0 +1,54 @@
+//! Lists of pieces of guest memory that are read or written one after the other: `iovec`, `ciovec`.
+
+use super::Errno;
+use crate::proxy_wasm::HostCall;
+
+/// What one call moves at most, and how many pieces it takes. Both keep a guest from making the host work for long in one
+/// call; WASI allows to move less than asked.
+const MOST: u32 = 64 << 10;
+const MOST_PIECES: u32 = 1024;
+
+/// The list that a guest passes, and where it wants to know how many bytes were moved.
+#[derive(Clone, Copy)]
+pub(super) struct Vectors {
+    pub at: u32,
+    pub count: u32,
+    pub moved_at: u32,
+}
+
+impl Vectors {
+    /// Moves each piece, given as address and size, until one is moved in part only. `moved` in the third argument are the
+    /// bytes before it.
+    pub fn transfer(
+        self,
+        call: &mut HostCall<'_>,
+        mut piece: impl FnMut(&mut HostCall<'_>, (u32, u32), u32) -> Result<u32, Errno>,
+    ) -> Result<(), Errno> {
+        const IOVEC: u32 = 8;
+        call.memory().check(self.at, u64::from(self.count) * u64::from(IOVEC))?;
+        call.memory().check(self.moved_at, 4)?;
+        let mut moved = 0u32;
+        for n in 0..self.count.min(MOST_PIECES) {
+            if moved >= MOST {
+                break;
+            }
+            let at = self.at + n * IOVEC;
+            let memory = call.memory();
+            let (ptr, len) = (memory.read_u32(at)?, memory.read_u32(at + 4)?);
+            memory.check(ptr, u64::from(len))?;
+            let len = len.min(MOST - moved);
+            match piece(call, (ptr, len), moved) {
+                Ok(done) => {
+                    moved += done;
+                    if done < len {
+                        break;
+                    }
+                }
+                // What was moved before counts.
+                Err(_) if moved > 0 => break,
+                Err(err) => return Err(err),
+            }
+        }
+        Ok(call.put_u32(self.moved_at, moved)?)
+    }
+}
