@@ -120,6 +120,8 @@ pub struct Vm {
     callbacks: Callbacks,
     pub(super) state: State,
     dead: bool,
+    /// How many callbacks have run since somebody asked.
+    callbacks_run: u64,
 }
 
 impl Vm {
@@ -139,7 +141,7 @@ impl Vm {
         let instance = module.program.instantiate(limits, None, timeout, &mut dispatch);
         state.output.flush(host);
         let instance = instance.map_err(|trap| StartError::Instantiate { trap })?;
-        let mut vm = Vm { instance, callbacks, state, dead: false };
+        let mut vm = Vm { instance, callbacks, state, dead: false, callbacks_run: 0 };
         if callbacks.has(Callback::Initialize) {
             vm.run(Callback::Initialize, ContextId(0), &[], host)?;
             if callbacks.has(Callback::Main) {
@@ -325,6 +327,11 @@ impl Vm {
         self.state.contexts.streams()
     }
 
+    /// How many callbacks have run since this was asked last.
+    pub fn take_callbacks(&mut self) -> u64 {
+        std::mem::take(&mut self.callbacks_run)
+    }
+
     /// How many contexts there are, roots included.
     pub fn contexts(&self) -> usize {
         self.state.contexts.len()
@@ -387,6 +394,7 @@ impl Vm {
         if self.dead {
             return Err(CallError::Dead);
         }
+        self.callbacks_run += 1;
         self.state.callback = callback;
         self.state.own = id;
         self.state.effective = id;

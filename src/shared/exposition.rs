@@ -4,10 +4,11 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::filter_status::is_reserved;
 use super::metrics::{Metrics, Reading};
 
-/// All metrics. Bytes that the format does not allow in names become underscores; such a metric has its name as filters
-/// wrote it in the label `name`, so that no two are taken for one.
+/// All metrics. Bytes that the format does not allow in names become underscores, and names that are said of filters get one
+/// before them; such a metric has its name as filters wrote it in the label `name`, so that no two are taken for one.
 pub fn exposition(metrics: &Metrics) -> String {
     let mut all = Vec::new();
     metrics.visit(|name, reading, defined_by| all.push((name.to_vec(), reading, defined_by)));
@@ -21,6 +22,9 @@ pub fn exposition(metrics: &Metrics) -> String {
             Reading::Histogram(..) => "histogram",
         };
         let mut family = allowed(name);
+        if is_reserved(&family) {
+            family.insert(0, '_');
+        }
         let label =
             if family.as_bytes() == name.as_slice() { String::new() } else { format!("name=\"{}\"", escaped(name)) };
         // One name has one type in this format.
@@ -68,7 +72,7 @@ fn allowed(name: &[u8]) -> String {
 }
 
 /// The value of a label: UTF-8, with three characters escaped. Other bytes than UTF-8 are shown.
-fn escaped(value: &[u8]) -> String {
+pub(super) fn escaped(value: &[u8]) -> String {
     let mut out = String::new();
     for chunk in value.utf8_chunks() {
         for character in chunk.valid().chars() {
@@ -126,6 +130,19 @@ mod tests {
              # TYPE a_b counter\na_b{name=\"a.b\"} 0\na_b 0\na_b{name=\"a-b\"} 0\n\
              # TYPE h_h histogram\nh_h_bucket{name=\"h.h\",le=\"1\"} 1\nh_h_bucket{name=\"h.h\",le=\"+Inf\"} 1\n\
              h_h_sum{name=\"h.h\"} 1\nh_h_count{name=\"h.h\"} 1\n"
+        );
+    }
+
+    #[test]
+    fn names_of_what_is_said_about_filters_are_not_for_filters() {
+        let metrics = metrics();
+        metrics.define(Counter, b"wasm_filter_calls_total").unwrap();
+        metrics.define(Counter, b"wasm_filter_other").unwrap();
+        assert_eq!(
+            exposition(&metrics),
+            "# TYPE _wasm_filter_calls_total counter\n\
+             _wasm_filter_calls_total{name=\"wasm_filter_calls_total\"} 0\n\
+             # TYPE wasm_filter_other counter\nwasm_filter_other 0\n"
         );
     }
 

@@ -1,4 +1,4 @@
-//! What filters share across workers: metrics, keys with values, queues.
+//! What filters share across workers: metrics, keys with values, queues; and what workers tell about filters.
 //!
 //! The rules are here, over a [`Memory`] of plain words: the unit tests run over the heap exactly what workers run over
 //! shared memory, which `ngx_module` provides. Nothing here holds an address, since each process may see the memory
@@ -6,6 +6,7 @@
 
 mod cells;
 mod exposition;
+pub mod filter_status;
 mod key_value;
 mod memory;
 mod metrics;

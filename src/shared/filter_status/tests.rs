@@ -1,0 +1,272 @@
+//! The rules of the table, over the heap, with processes that live until a test kills them.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use super::*;
+use crate::shared::memory::Heap;
+
+/// A machine, with processes that live until they are killed.
+struct Machine {
+    heap: Arc<Heap>,
+    shape: Shape,
+    alive: RefCell<Vec<Process>>,
+}
+
+impl Machine {
+    fn new(filters: usize, workers: usize) -> Machine {
+        let shape = Shape::of(filters, workers);
+        Machine { heap: Arc::new(Heap::new(shape.size())), shape, alive: RefCell::default() }
+    }
+
+    /// The table as the master has it for a configuration with filters of these keys.
+    fn configure(&self, keys: &[&str]) -> (StatusTable, Vec<Option<Slot>>) {
+        let table = self.table();
+        table.begin();
+        let slots = keys.iter().map(|key| table.declare(&[key.as_bytes()], b"", &|it| self.is_alive(it))).collect();
+        (table, slots)
+    }
+
+    fn table(&self) -> StatusTable {
+        StatusTable::new(Box::new(self.heap.clone()), self.shape)
+    }
+
+    /// What a worker has that is forked now.
+    fn fork(&self, master: &StatusTable, pid: u64) -> StatusTable {
+        let worker = self.table();
+        worker.generation.set(master.generation.get());
+        let process = Process { pid, started: 1 };
+        self.alive.borrow_mut().push(process);
+        worker.enter(process, &|it| self.is_alive(it));
+        worker
+    }
+
+    fn kill(&self, pid: u64) {
+        self.alive.borrow_mut().retain(|process| process.pid != pid);
+    }
+
+    fn is_alive(&self, process: Process) -> bool {
+        self.alive.borrow().contains(&process)
+    }
+
+    fn snapshot(&self, table: &StatusTable) -> Snapshot {
+        table.snapshot(&|it| self.is_alive(it))
+    }
+
+    fn calls(&self, table: &StatusTable, slot: Option<Slot>) -> u64 {
+        self.snapshot(table).get(slot.unwrap()).counters[Event::Call as usize]
+    }
+}
+
+#[test]
+fn what_workers_count_is_summed() {
+    let machine = Machine::new(2, 2);
+    let (master, slots) = machine.configure(&["a", "b"]);
+    let (a, b) = (slots[0].unwrap(), slots[1].unwrap());
+    let workers = [machine.fork(&master, 1), machine.fork(&master, 2)];
+    for worker in &workers {
+        worker.add(a, Event::Call, 3);
+        worker.add(b, Event::DroppedLine, 1);
+        worker.set_instances(a, 2, 100);
+    }
+    workers[0].set_instances(a, 1, 50);
+    let snapshot = machine.snapshot(&workers[0]);
+    assert_eq!((snapshot.workers, snapshot.leaving), (2, 0));
+    let summary = snapshot.get(a);
+    assert_eq!((summary.counters[Event::Call as usize], summary.instances, summary.memory), (6, 3, 150));
+    assert_eq!(summary.counters.iter().sum::<u64>(), 6);
+    assert_eq!(snapshot.get(b).counters[Event::DroppedLine as usize], 2);
+    assert_eq!(snapshot.get(b).last_error, None);
+}
+
+#[test]
+fn counters_of_a_worker_that_ends_stay_and_its_instances_go() {
+    let machine = Machine::new(1, 2);
+    let (master, slots) = machine.configure(&["a"]);
+    let slot = slots[0].unwrap();
+    let worker = machine.fork(&master, 1);
+    worker.add(slot, Event::Call, 5);
+    worker.set_instances(slot, 1, 70);
+    worker.leave();
+    // What is counted while the rest of it is dropped has no place any more.
+    worker.add(slot, Event::Call, 5);
+    worker.set_instances(slot, 1, 70);
+    let snapshot = machine.snapshot(&master);
+    assert_eq!((snapshot.workers, snapshot.get(slot).instances, snapshot.get(slot).memory), (0, 0, 0));
+    assert_eq!(machine.calls(&master, slots[0]), 5);
+    let next = machine.fork(&master, 2);
+    next.add(slot, Event::Call, 1);
+    assert_eq!(machine.calls(&next, slots[0]), 6);
+}
+
+#[test]
+fn a_worker_that_was_killed_is_found_dead_and_another_process_with_its_number_is_not_taken_for_it() {
+    let machine = Machine::new(1, 2);
+    let (master, slots) = machine.configure(&["a"]);
+    let slot = slots[0].unwrap();
+    let killed = machine.fork(&master, 1);
+    killed.add(slot, Event::Trap, 5);
+    killed.set_instances(slot, 1, 70);
+    machine.kill(1);
+    machine.alive.borrow_mut().push(Process { pid: 1, started: 2 });
+    let snapshot = machine.snapshot(&master);
+    assert_eq!((snapshot.workers, snapshot.get(slot).instances), (0, 0));
+    assert_eq!(snapshot.get(slot).counters[Event::Trap as usize], 5);
+    assert_eq!(machine.snapshot(&master).get(slot).counters[Event::Trap as usize], 5);
+}
+
+#[test]
+fn workers_without_a_row_of_their_own_count_together() {
+    let machine = Machine::new(1, 1);
+    let (master, slots) = machine.configure(&["a"]);
+    let slot = slots[0].unwrap();
+    let workers: Vec<_> = (1..=20).map(|pid| machine.fork(&master, pid)).collect();
+    for worker in &workers {
+        worker.add(slot, Event::Call, 2);
+        worker.set_instances(slot, 1, 1);
+    }
+    assert_eq!(machine.calls(&master, slots[0]), 40);
+    assert_eq!(machine.snapshot(&master).get(slot).instances, 16);
+    workers.iter().for_each(StatusTable::leave);
+    assert_eq!(machine.calls(&master, slots[0]), 40);
+}
+
+#[test]
+fn a_new_configuration_keeps_the_counters_of_filters_that_it_has_too() {
+    let machine = Machine::new(2, 1);
+    let (first, slots) = machine.configure(&["a", "b"]);
+    let old = machine.fork(&first, 1);
+    old.add(slots[0].unwrap(), Event::Call, 1);
+    old.add(slots[1].unwrap(), Event::Call, 2);
+    let (second, again) = machine.configure(&["b", "c"]);
+    assert_eq!(again[0], slots[1]);
+    let new = machine.fork(&second, 2);
+    new.add(again[0].unwrap(), Event::Call, 10);
+    old.add(slots[1].unwrap(), Event::Call, 1);
+    let snapshot = machine.snapshot(&new);
+    assert_eq!((snapshot.workers, snapshot.leaving), (1, 1));
+    assert_eq!([machine.calls(&new, again[0]), machine.calls(&new, again[1])], [13, 0]);
+    old.leave();
+    assert_eq!(machine.calls(&new, again[0]), 13);
+    // It comes back.
+    let (third, again) = machine.configure(&["a"]);
+    assert_eq!(machine.calls(&third, again[0]), 1);
+}
+
+#[test]
+fn entries_of_filters_that_are_gone_are_used_again_but_not_while_a_worker_has_them() {
+    let machine = Machine::new(0, 1);
+    let names: Vec<String> = (0..machine.shape.filters).map(|n| format!("old {n}")).collect();
+    let keys: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (first, slots) = machine.configure(&keys);
+    assert!(slots.iter().all(Option::is_some));
+    let old = machine.fork(&first, 1);
+    slots.iter().for_each(|slot| old.add(slot.unwrap(), Event::Call, 1));
+    let (_, none) = machine.configure(&["new", "old 3"]);
+    assert_eq!(none, [None, slots[3]]);
+    machine.kill(1);
+    let (third, some) = machine.configure(&["new", "old 3"]);
+    assert!(some[0].is_some() && some[0] != some[1]);
+    assert_eq!([machine.calls(&third, some[0]), machine.calls(&third, some[1])], [0, 1]);
+}
+
+#[test]
+fn the_last_error_is_kept_and_a_long_one_cut() {
+    let machine = Machine::new(1, 1);
+    let (master, slots) = machine.configure(&["a"]);
+    let slot = slots[0].unwrap();
+    let worker = machine.fork(&master, 1);
+    worker.set_error(slot, b"the first", 10);
+    worker.set_error(slot, b"second", 11);
+    assert_eq!(machine.snapshot(&worker).get(slot).last_error, Some((b"second".to_vec(), 11)));
+    worker.set_error(slot, &[b'x'; 1000], 12);
+    worker.leave();
+    assert_eq!(machine.snapshot(&master).get(slot).last_error, Some((vec![b'x'; 256], 12)));
+}
+
+#[test]
+fn filters_with_names_are_those_of_the_configuration() {
+    let machine = Machine::new(0, 1);
+    let (first, _) = machine.configure(&["a"]);
+    let old = machine.fork(&first, 1);
+    let is_alive = |it| machine.is_alive(it);
+    let plugin = old.declare(&[b"lua", b"plugin"], b"plugin", &is_alive).unwrap();
+    old.add(plugin, Event::Call, 1);
+    old.declare(&[b"lua", b"gone"], &[b'g'; 200], &is_alive).unwrap();
+    let names = |table: &StatusTable| -> Vec<_> {
+        machine.snapshot(table).named.into_iter().map(|(name, it)| (name, it.counters[0])).collect()
+    };
+    assert_eq!(names(&old), [(b"plugin".to_vec(), 1), (vec![b'g'; 128], 0)]);
+    let (second, _) = machine.configure(&["a"]);
+    let new = machine.fork(&second, 2);
+    assert_eq!(names(&new), []);
+    assert_eq!(new.declare(&[b"lua", b"plugin"], b"plugin", &is_alive), Some(plugin));
+    assert_eq!(names(&new), [(b"plugin".to_vec(), 1)]);
+}
+
+#[test]
+fn a_process_that_goes_over_to_another_configuration_keeps_its_row() {
+    let machine = Machine::new(1, 1);
+    let (first, slots) = machine.configure(&["a"]);
+    let before = machine.fork(&first, 1);
+    before.add(slots[0].unwrap(), Event::Call, 1);
+    let (second, again) = machine.configure(&["a"]);
+    second.enter(Process { pid: 1, started: 1 }, &|it| machine.is_alive(it));
+    second.add(again[0].unwrap(), Event::Call, 1);
+    let snapshot = machine.snapshot(&second);
+    assert_eq!((snapshot.workers, snapshot.leaving), (1, 0));
+    assert_eq!(machine.calls(&second, again[0]), 2);
+}
+
+#[test]
+fn a_memory_that_is_not_there_or_too_small_counts_nothing() {
+    let shape = Shape::of(1, 1);
+    for size in [0, shape.size() - 8] {
+        let table = StatusTable::new(Heap::boxed(size), shape);
+        table.begin();
+        assert_eq!(table.declare(&[b"a"], b"", &|_| true), None);
+        table.enter(Process { pid: 1, started: 1 }, &|_| true);
+        table.add(Slot(0), Event::Call, 1);
+        assert_eq!(table.snapshot(&|_| true).get(Slot(0)), Summary::default());
+    }
+}
+
+#[test]
+fn another_shape_begins_anew() {
+    let small = Shape::of(1, 1);
+    let heap = Arc::new(Heap::new(Shape::of(100, 1).size()));
+    let table = StatusTable::new(Box::new(heap.clone()), small);
+    let slot = table.declare(&[b"a"], b"", &|_| true).unwrap();
+    table.enter(Process { pid: 1, started: 1 }, &|_| true);
+    table.add(slot, Event::Call, 1);
+    let other = StatusTable::new(Box::new(heap), Shape::of(100, 1));
+    let slot = other.declare(&[b"a"], b"", &|_| true).unwrap();
+    assert_eq!(other.snapshot(&|_| true).get(slot), Summary::default());
+}
+
+#[test]
+fn wrong_numbers_in_the_memory_harm_nobody() {
+    let machine = Machine::new(1, 1);
+    let (master, slots) = machine.configure(&["a"]);
+    let worker = machine.fork(&master, 1);
+    let slot = slots[0].unwrap();
+    let interesting = (0..HEADER).chain(HEADER..HEADER + ENTRY).chain(worker.row_at(0)..worker.row_at(0) + 40);
+    for at in interesting {
+        for wrong in [u64::MAX, 1 << 40, 7] {
+            let before = machine.heap.words()[at].swap(wrong, Ordering::Relaxed);
+            worker.add(slot, Event::Call, 1);
+            worker.set_error(slot, b"x", 1);
+            let _ = machine.snapshot(&worker);
+            let _ = worker.declare(&[b"b"], b"name", &|it| machine.is_alive(it));
+            machine.heap.words()[at].store(before, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn every_event_has_its_name() {
+    for (n, (event, name)) in Event::ALL.iter().enumerate() {
+        assert_eq!(*event as usize, n);
+        assert!(!name.is_empty());
+    }
+}
