@@ -30,6 +30,7 @@ use crate::module::{ngx_http_wasm_module, ngx_wasm_module};
 use crate::net::settings::Settings as CallSettings;
 use crate::rules::{Isolation, OnError, Recycle, RestartDelay, Rules, Setting, Without};
 use crate::shared_memory::{Settings, Shared};
+use crate::status::Status;
 use crate::{net, pool, queue_ready};
 
 /// Nothing was said at this level.
@@ -194,6 +195,8 @@ pub struct MainConf {
     pub settings: Settings,
     /// What filters of all workers share.
     pub shared: Box<Shared>,
+    /// What has become of filters.
+    pub status: Status,
 }
 
 impl Default for MainConf {
@@ -213,6 +216,7 @@ impl Default for MainConf {
             followers: OnceCell::new(),
             settings: Settings::default(),
             shared: Shared::create(),
+            status: Status::default(),
         }
     }
 }

@@ -65,6 +65,14 @@ impl Kind {
     /// All names that the directive knows.
     pub const NAMES: [(&'static str, Kind); 2] = [("wasmtime", Kind::Wasmtime), ("wasmedge", Kind::WasmEdge)];
 
+    /// The name that the directive gives it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Wasmtime => "wasmtime",
+            Kind::WasmEdge => "wasmedge",
+        }
+    }
+
     /// Whether this build has the engine.
     pub fn is_built_in(self) -> bool {
         match self {

@@ -39,5 +39,6 @@ mod rules;
 mod shared_memory;
 mod startup;
 mod status;
+mod text_page;
 mod ticks;
 mod worker;

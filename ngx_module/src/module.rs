@@ -11,7 +11,7 @@ use nginx_sys::{
 
 use crate::conf::{LocConf, MainConf};
 use crate::guard::guard;
-use crate::{directives, engine, log, net, phases, queue_ready, rc, startup, worker};
+use crate::{directives, engine, log, net, phases, queue_ready, rc, startup, status, worker};
 
 /// What a configuration handler returns for success.
 pub const CONF_OK: *mut c_char = ptr::null_mut();
@@ -126,6 +126,8 @@ unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         // SAFETY: the configuration is complete, and no guest runs.
         if let Some(main) = unsafe { MainConf::of(cycle).as_mut() } {
             main.shared.enter();
+            // SAFETY: a cycle that is being made has a log.
+            unsafe { main.status.enter(&main.filters, (*cycle).log) };
             // SAFETY: as above.
             unsafe { queue_ready::prepare(cycle, main) };
         }
@@ -147,6 +149,7 @@ unsafe extern "C" fn exit_process(_: *mut ngx_cycle_t) {
     guard((), || {
         queue_ready::leave();
         net::leave();
+        status::leave();
         engine::leave_worker();
     });
 }

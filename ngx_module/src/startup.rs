@@ -40,7 +40,10 @@ pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), 
 
     // SAFETY: nginx makes shared memory after this.
     if unsafe { wants_shared_memory(cycle, main) }
-        && let Err((place, reason)) = unsafe { main.shared.declare(cycle, &main.settings) }
+        && let Err((place, reason)) = unsafe {
+            let stores = main.shared.declare(cycle, &main.settings);
+            stores.and_then(|()| main.status.declare(cycle, main.filters.len()).map_err(|reason| (None, reason)))
+        }
     {
         let place = place.or_else(|| main.wasm_block.clone()).or_else(|| Some(main.filters.first()?.place.clone()));
         // SAFETY: see above.

@@ -3,7 +3,7 @@
 mod bodies;
 mod calls;
 mod limits;
-mod metrics_page;
+mod pages;
 mod proxy_wasm;
 mod rules;
 mod shared_memory;
@@ -59,12 +59,13 @@ pub static mut CORE: [ngx_command_t; 8] = [
 ];
 
 /// Directives of the HTTP module.
-pub static mut HTTP: [ngx_command_t; 33] = [
+pub static mut HTTP: [ngx_command_t; 34] = [
     http(c"wasm_vm", NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, wasm_vm::set),
     http(c"proxy_wasm", ANY_HTTP | NGX_CONF_TAKE12, proxy_wasm::set),
     http(c"wasm_memory_limit", ANY_HTTP | NGX_CONF_TAKE1, limits::memory),
     http(c"wasm_timeout", ANY_HTTP | NGX_CONF_TAKE1, limits::timeout),
-    http(c"wasm_metrics", NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, metrics_page::set),
+    http(c"wasm_metrics", NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, pages::metrics),
+    http(c"wasm_status", NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, pages::status),
     http(c"wasm_pause_timeout", ANY_HTTP | NGX_CONF_TAKE1, limits::pause_timeout),
     http(c"proxy_wasm_request_body_buffer", ANY_HTTP | NGX_CONF_TAKE1, bodies::request),
     http(c"proxy_wasm_response_body_buffer", ANY_HTTP | NGX_CONF_TAKE1, bodies::response),

@@ -4,14 +4,12 @@ use std::time::{Duration, Instant};
 
 use nginx_sys::{NGX_LOG_CRIT, ngx_log_t, ngx_msec_t};
 use ngx_wasm::proxy_wasm::CallError;
-use ngx_wasm::vm::Trap;
 
 use super::Instances;
 use super::revival::Revival;
 use crate::conf::MainConf;
 use crate::request::Request;
 use crate::rules::{Isolation, OnError, Without};
-use crate::status::Event;
 use crate::{log, phases};
 
 /// A filter that ticks and has failed is started again after this time at the earliest.
@@ -51,11 +49,7 @@ impl Instances {
     /// Notes that a callback has failed, and decides what follows. [`Instances::discard`] does it. `is_request`: the callback
     /// was about a request.
     pub fn judge(&mut self, main: &MainConf, generation: u64, err: &CallError, is_request: bool) -> Verdict {
-        self.status.count(match err {
-            CallError::Trap { trap: Trap::Timeout(_), .. } => Event::Timeout,
-            _ => Event::Trap,
-        });
-        self.status.error(&err.to_string());
+        self.status.failure(err);
         let conf = &main.filters[self.filter];
         let others = self.without(main);
         let own = match conf.on_error {
@@ -112,8 +106,7 @@ impl Instances {
 
     /// An instance did not start.
     pub(super) fn start_failed(&mut self, main: &MainConf, reason: &str, log: *mut ngx_log_t) {
-        self.status.count(Event::StartFailure);
-        self.status.error(reason);
+        self.status.start_failure(reason);
         let conf = &main.filters[self.filter];
         self.has_failed = true;
         let wait = self.restarts.start_failed(Instant::now());

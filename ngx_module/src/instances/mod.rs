@@ -114,6 +114,7 @@ impl Instances {
             return None;
         }
         let conf = &main.filters[self.filter];
+        self.status = main.status.filter(self.filter);
         let mut host = RootHost::new(log, conf.name.clone(), conf.timeout);
         match startup::start(conf, &main.modules, &mut host) {
             Ok((vm, root)) => {
@@ -143,9 +144,9 @@ impl Instances {
 
     /// Does what the guest asked for in the callback that has just ended.
     pub fn settle(&mut self, main: &MainConf, generation: u64) {
-        self.status.count(Event::Call);
-        let filter = self.filter;
+        let (filter, status) = (self.filter, self.status);
         let Some(instance) = self.get(generation) else { return };
+        status.callbacks(&mut instance.vm);
         instance.settle(main, filter);
         let (before, now) = (instance.memory, instance.vm.stats().memory);
         if before != now {
@@ -185,7 +186,8 @@ impl Instances {
     fn remove(&mut self, generation: u64) -> Option<Box<Instance>> {
         self.get(generation)?;
         let place = (generation & ((1 << PLACE_BITS) - 1)) as usize;
-        let instance = self.places[place].take()?;
+        let mut instance = self.places[place].take()?;
+        self.status.callbacks(&mut instance.vm);
         self.free.push(place);
         self.count -= 1;
         self.memory -= instance.memory;

@@ -29,6 +29,7 @@ use crate::log;
 use crate::net::executor;
 use crate::net::timer::{self, AtExit};
 use crate::request::Request;
+use crate::status::{self, Event, FilterStatus};
 
 /// A module that Lua loaded.
 pub struct Plugin {
@@ -51,6 +52,8 @@ pub struct Plugin {
     generation: Cell<u64>,
     /// The calls of the VM that run.
     calls: RefCell<Calls>,
+    /// Counts for it, by the configuration that there was last.
+    status: Cell<FilterStatus>,
     /// The timers of its root contexts.
     ticks: RefCell<Vec<(ContextId, Task<()>)>>,
 }
@@ -112,6 +115,7 @@ impl Plugin {
             serves: Cell::new(false),
             generation: Cell::new(0),
             calls: RefCell::default(),
+            status: Cell::default(),
             ticks: RefCell::default(),
         };
         if !plugin.ensure_vm(&failed) {
@@ -147,6 +151,7 @@ impl Plugin {
         if is_own && !self.policy.may_start() {
             return false;
         }
+        let is_restart = is_own && vm.as_ref().is_some_and(Vm::is_dead);
         *vm = None;
         self.calls.take();
         self.ticks.take();
@@ -162,11 +167,17 @@ impl Plugin {
         let mut started = match self.clocked(|| Vm::start(&self.module, config, &mut host)) {
             Ok(started) => started,
             Err(err) => {
+                let reason = err.to_string();
                 self.policy.start_failed();
-                failed(err.to_string());
+                self.status().start_failure(&reason);
+                failed(reason);
                 return false;
             }
         };
+        if is_restart {
+            self.status().count(Event::Restart);
+        }
+        self.count(&mut started);
         self.memory_at_start.set(started.stats().memory);
         *vm = Some(started);
         self.pid.set(pid());
@@ -186,6 +197,19 @@ impl Plugin {
             write(NGX_LOG_NOTICE, format!("wasm plugin \"{name}\" {what}"));
         }
         is_outgrown
+    }
+
+    /// Counts for it.
+    pub fn status(&self) -> FilterStatus {
+        status::plugin(&self.name, &self.status)
+    }
+
+    /// Tells what the VM has done, and how large it is.
+    fn count(&self, vm: &mut Vm) {
+        let status = self.status();
+        status.callbacks(vm);
+        let (count, memory) = if vm.is_dead() { (0, 0) } else { (1, vm.stats().memory) };
+        status.instances(count, memory);
     }
 
     fn root_host(&self) -> RootHost {
@@ -229,6 +253,7 @@ impl Plugin {
 
     /// Does what the guest asked for in the callback that has just ended.
     fn settle(self: &Rc<Self>, vm: &mut Vm) {
+        self.count(vm);
         let name = String::from_utf8_lossy(&self.name);
         for (root, period) in vm.take_tick_periods() {
             if vm.has(Callback::OnTick) && serves() {
@@ -282,7 +307,9 @@ impl Plugin {
     }
 
     /// A callback has failed. Requests that wait for a filter of a VM that has trapped would wait in vain: they go on.
-    fn fail(&self, vm: &Vm, err: &CallError) {
+    fn fail(&self, vm: &mut Vm, err: &CallError) {
+        self.count(vm);
+        self.status().failure(err);
         if let CallError::Trap { callback, .. } = err {
             for stream in vm.streams() {
                 // SAFETY: a VM that has not trapped before keeps the token of a context only until the stream ends.
@@ -383,6 +410,7 @@ impl PluginContext {
         // SAFETY: see above.
         unsafe {
             let context = self.call(request, generation, |vm, host| vm.create_stream(root, host.token(), host))?;
+            self.plugin.status().count(Event::Request);
             log::write(NGX_LOG_INFO, connection_log((*request).r), format!("create http context {context}"));
             Some((context, generation))
         }

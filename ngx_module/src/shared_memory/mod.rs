@@ -17,7 +17,8 @@ use ngx_wasm::shared::{
 
 use crate::conf::{MainConf, Place};
 use crate::engine;
-use zone::{Scratch, Zone};
+use zone::Scratch;
+pub use zone::Zone;
 
 const DEFAULT_SIZE: usize = 1 << 20;
 
