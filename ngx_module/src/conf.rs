@@ -31,7 +31,7 @@ use crate::net::settings::Settings as CallSettings;
 use crate::rules::{Isolation, OnError, Recycle, RestartDelay, Rules, Setting, Without};
 use crate::shared_memory::{Settings, Shared};
 use crate::status::Status;
-use crate::{net, pool, queue_ready};
+use crate::{net, pool, queue_ready, startup};
 
 /// Nothing was said at this level.
 pub const UNSET: usize = usize::MAX;
@@ -361,7 +361,9 @@ impl MainConf {
                 filter.limits = InstanceLimits { memory: declared.memory_limit(), pooled };
                 filter.capabilities = self.rules.capabilities(filter.declared, &filter.name, &base)?.map(Arc::new);
             }
-            let is_known = |name: &[u8]| self.filters.iter().any(|filter| filter.name == name);
+            // What Lua loads gets its name later.
+            let is_lua = startup::has_lua((*cf).cycle);
+            let is_known = |name: &[u8]| is_lua || self.filters.iter().any(|filter| filter.name == name);
             if let Some((name, place)) = self.rules.unknown_filter(is_known) {
                 let name = String::from_utf8_lossy(name);
                 return Err(format!("no \"proxy_wasm {name}\" for what is said of \"filter={name}\" in {place}"));

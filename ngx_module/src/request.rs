@@ -109,6 +109,8 @@ pub struct Request {
     pub other_body: *mut ngx_chain_t,
     /// A filter failed on the way in. The error page, whose response comes next, goes out without it.
     pub failed: bool,
+    /// It has been counted that the request fails because of a filter.
+    pub is_lost: bool,
     /// on_log runs; the response cannot be changed any more.
     pub logging: bool,
 }
@@ -172,6 +174,7 @@ impl Request {
             discard_body: false,
             other_body: std::ptr::null_mut(),
             failed: false,
+            is_lost: false,
             logging: false,
         };
         // SAFETY: the pool is the request's, and the array of contexts has room for this module.
@@ -414,7 +417,7 @@ pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[u
             let mut instances = main.instances[*filter].try_borrow_mut().map_err(|_| reentered(request, *filter))?;
             let instance = match instances.enter(main, log) {
                 Ok(instance) => instance,
-                Err(without) => match lose(&instances.status, without) {
+                Err(without) => match lose(request, &instances.status, without) {
                     Lost::Open => continue,
                     lost => return Err(lost),
                 },
@@ -440,7 +443,7 @@ pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[u
                     host.complain(&err, &verdict.text);
                     drop(host);
                     instances.discard(main, &verdict, request);
-                    match lose(&instances.status, verdict.own) {
+                    match lose(request, &instances.status, verdict.own) {
                         Lost::Open => continue,
                         lost => return Err(lost),
                     }
@@ -452,11 +455,17 @@ pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[u
     Ok(())
 }
 
-/// Counts a request that a filter cannot serve.
-fn lose(status: &FilterStatus, without: Without) -> Lost {
+/// Counts a request that a filter cannot serve, and that fails or goes on without it. One that fails does so once.
+///
+/// # Safety
+/// As [`create_contexts`].
+pub unsafe fn lose(request: *mut Request, status: &FilterStatus, without: Without) -> Lost {
     match without {
         Without::Closed => {
-            status.count(Event::Closed);
+            // SAFETY: see above.
+            if !unsafe { std::mem::replace(&mut (*request).is_lost, true) } {
+                status.count(Event::Closed);
+            }
             Lost::Closed
         }
         Without::Open => {
@@ -484,9 +493,14 @@ pub unsafe fn call<R>(
         let lost = match instances.get(run.generation) {
             None => match instances.without(main) {
                 // The log phase comes round here again.
-                Without::Open if (*request).is_skipped(run.filter) => Lost::Open,
-                Without::Open => lose(&instances.status, Without::Open),
-                Without::Closed => Lost::Gone,
+                Without::Open if (*request).is_skipped(run.filter) || (*request).logging => Lost::Open,
+                Without::Open => lose(request, &instances.status, Without::Open),
+                Without::Closed => {
+                    if !(*request).logging {
+                        lose(request, &instances.status, Without::Closed);
+                    }
+                    Lost::Gone
+                }
             },
             Some(instance) => {
                 let mut host = RequestHost::new(request, run.filter, (*request).filter_name(run.filter), loc.timeout());
@@ -501,7 +515,12 @@ pub unsafe fn call<R>(
                         host.complain(&err, &verdict.text);
                         drop(host);
                         instances.discard(main, &verdict, request);
-                        lose(&instances.status, verdict.own)
+                        match verdict.own {
+                            // The response is out.
+                            Without::Closed if (*request).logging => Lost::Closed,
+                            Without::Open if (*request).logging => Lost::Open,
+                            own => lose(request, &instances.status, own),
+                        }
                     }
                 }
             }

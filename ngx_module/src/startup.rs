@@ -139,6 +139,15 @@ unsafe fn wants_shared_memory(cycle: *mut ngx_cycle_t, main: &MainConf) -> bool 
     if main.wasm_block.is_some() || main.engine.is_some() || !main.filters.is_empty() {
         return true;
     }
+    // SAFETY: see above.
+    unsafe { has_lua(cycle) }
+}
+
+/// Whether Lua can load modules.
+///
+/// # Safety
+/// `cycle` is the cycle that nginx is making, all of whose modules are known.
+pub unsafe fn has_lua(cycle: *mut ngx_cycle_t) -> bool {
     // SAFETY: the list of modules has so many, each with a name that ends with NUL.
     unsafe {
         (0..(*cycle).modules_n).any(|n| {

@@ -10,7 +10,7 @@ use super::revival::Revival;
 use crate::conf::MainConf;
 use crate::request::Request;
 use crate::rules::{Isolation, OnError, Without};
-use crate::{log, phases};
+use crate::{log, phases, request};
 
 /// A filter that ticks and has failed is started again after this time at the earliest.
 const REVIVE_AFTER: Duration = Duration::from_secs(1);
@@ -95,7 +95,11 @@ impl Instances {
             let request = stream.0 as *mut Request;
             if request != own {
                 // SAFETY: a VM keeps the token of a context only until the stream ends, so it leads to a live request.
-                unsafe { phases::release_waiting(request, self.filter, verdict.others) };
+                unsafe {
+                    if phases::release_waiting(request, self.filter, verdict.others) {
+                        request::lose(request, &self.status, verdict.others);
+                    }
+                }
             }
         }
         let ticked = instance.ticks().is_some_and(|ticks| ticks.is_running());

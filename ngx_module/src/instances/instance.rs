@@ -26,13 +26,18 @@ pub struct Instance {
     pub memory_at_start: usize,
     /// Bytes of memory as they were counted last.
     pub memory: usize,
+    /// Whether it has its place in the pool of instances.
+    pub is_pooled: bool,
+    /// How often it was to grow and did not, and how often the guest asked for what it may not do, as counted last.
+    refused_growth: u64,
+    denied: u64,
     /// Its request has ended, and it is there only because of what else goes on in it.
     pub lingers: bool,
 }
 
 impl Instance {
     pub fn new(mut vm: Vm, root: ContextId, generation: u64) -> Self {
-        let memory = vm.stats().memory;
+        let stats = vm.stats();
         Instance {
             vm,
             root,
@@ -40,8 +45,11 @@ impl Instance {
             ticks: None,
             calls: Calls::default(),
             owner: None,
-            memory_at_start: memory,
-            memory,
+            memory_at_start: stats.memory,
+            memory: stats.memory,
+            is_pooled: stats.pooled,
+            refused_growth: 0,
+            denied: 0,
             lingers: false,
         }
     }
@@ -71,6 +79,21 @@ impl Instance {
             });
             self.calls.start(owner, commands);
         }
+    }
+
+    /// Sees how large it is now. Answers how often growth was refused, and how often the guest was denied something, since
+    /// this was asked last.
+    pub fn measure(&mut self) -> (u64, u64) {
+        let stats = self.vm.stats();
+        self.memory = stats.memory;
+        let refused = std::mem::replace(&mut self.refused_growth, stats.refused_growth);
+        let denied = self.vm.denied();
+        (stats.refused_growth - refused, denied - std::mem::replace(&mut self.denied, denied))
+    }
+
+    /// Whether it was to grow and did not.
+    pub fn is_refused_growth(&self) -> bool {
+        self.refused_growth > 0
     }
 
     /// The timer of the filter, if it ever asked for one.

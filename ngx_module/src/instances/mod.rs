@@ -127,6 +127,9 @@ impl Instances {
                 let instance = Box::new(Instance::new(vm, root, generation));
                 self.count += 1;
                 self.memory += instance.memory;
+                if conf.isolation == Isolation::Request {
+                    self.status.count(if instance.is_pooled { Event::Pooled } else { Event::PoolExhausted });
+                }
                 if place == self.places.len() {
                     self.places.push(None);
                 }
@@ -148,9 +151,12 @@ impl Instances {
         let Some(instance) = self.get(generation) else { return };
         status.callbacks(&mut instance.vm);
         instance.settle(main, filter);
-        let (before, now) = (instance.memory, instance.vm.stats().memory);
+        let before = instance.memory;
+        let (refused, denied) = instance.measure();
+        let now = instance.memory;
+        status.add(Event::RefusedGrowth, refused);
+        status.add(Event::Denied, denied);
         if before != now {
-            instance.memory = now;
             self.memory = self.memory - before + now;
             self.show();
         }
@@ -222,7 +228,7 @@ impl Instances {
         };
         let Some(instance) = self.get(current) else { return };
         let memory = instance.memory;
-        if memory < most || memory == instance.memory_at_start {
+        if (memory < most && !instance.is_refused_growth()) || memory == instance.memory_at_start {
             return;
         }
         // When there is none, the old one is better than nothing.

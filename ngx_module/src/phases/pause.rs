@@ -71,14 +71,14 @@ pub unsafe fn wake(request: *mut Request) {
     }
 }
 
-/// The instance of a filter has gone: a request that it holds fails, or goes on without it.
+/// The instance of a filter has gone: a request that it holds fails, or goes on without it. Answers whether it holds it.
 ///
 /// # Safety
 /// As [`begin`].
-pub unsafe fn release_waiting(request: *mut Request, filter: usize, without: Without) {
+pub unsafe fn release_waiting(request: *mut Request, filter: usize, without: Without) -> bool {
     // SAFETY: see `begin`.
     unsafe {
-        let Some(run) = (*request).run_of(filter) else { return };
+        let Some(run) = (*request).run_of(filter) else { return false };
         let holds = [Direction::Request, Direction::Response].into_iter().any(|direction| {
             let flow = &*(*request).flow(direction);
             flow.stage_of(run).is_some_and(|n| flow.stages[n].hold != Hold::Open)
@@ -90,6 +90,7 @@ pub unsafe fn release_waiting(request: *mut Request, filter: usize, without: Wit
             }
             wake(request);
         }
+        holds
     }
 }
 

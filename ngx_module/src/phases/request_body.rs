@@ -198,6 +198,11 @@ unsafe fn refuse(request: *mut Request, stop: Stop) -> ngx_int_t {
             };
         }
         (*request).stopped = Some(stop);
+        // Nothing is done any more with what has passed the filters before. Nginx wants to use the room again.
+        let body = (*(*request).r).request_body;
+        if !body.is_null() {
+            consume((*body).bufs);
+        }
         if (*request).is_entered {
             return rc::OK;
         }
