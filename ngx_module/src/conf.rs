@@ -161,6 +161,7 @@ impl FilterConf {
             reuse_context_ids: false,
             max_calls: self.max_calls,
             capabilities: self.capabilities.clone(),
+            ..VmConfig::default()
         };
         let root =
             RootConfig { name: self.name.clone(), root_id: Vec::new(), configuration: self.configuration.clone() };

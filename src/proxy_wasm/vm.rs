@@ -3,7 +3,7 @@
 //! `ngx_module` owns one [`Vm`] for each filter and worker, and one for each module that Lua loaded. A callback that
 //! traps ends the VM: guest memory may be half-written then, so nothing runs in it any more.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -34,6 +34,8 @@ pub struct VmConfig {
     pub reuse_context_ids: bool,
     /// How many calls to other services may be in flight.
     pub max_calls: usize,
+    /// How many contexts may wait for the guest's proxy_done; when there are more, the one that has waited longest ends.
+    pub max_pending: usize,
     /// What the guest may do; `None` is everything but files.
     pub capabilities: Option<Arc<Capabilities>>,
 }
@@ -46,6 +48,7 @@ impl Default for VmConfig {
             limits: InstanceLimits::default(),
             reuse_context_ids: false,
             max_calls: 1024,
+            max_pending: 1024,
             capabilities: None,
         }
     }
@@ -291,14 +294,33 @@ impl Vm {
             if let Some(Context::Stream { token, pending_done, .. }) = self.state.contexts.get_mut(id) {
                 *token = None;
                 *pending_done = true;
+                self.state.pending.push_back(id);
             }
-            return Ok(());
+            return self.end_longest_pending(host);
         }
         self.delete(id, host)
     }
 
+    /// Ends contexts that have waited for proxy_done when they are too many: a guest that never calls it would fill the
+    /// memory of its host.
+    fn end_longest_pending(&mut self, host: &mut dyn Host) -> Result<(), CallError> {
+        while self.state.pending.len() > self.state.config.max_pending {
+            let Some(id) = self.state.pending.pop_front() else { break };
+            let max = self.state.config.max_pending;
+            self.state.complain(
+                host,
+                "contexts that wait",
+                &format!("{max} contexts wait for proxy_done; those that have waited longest are ended"),
+            );
+            host.select(None);
+            self.delete(id, host)?;
+        }
+        Ok(())
+    }
+
     /// Forgets a context without a word to the guest, which has trapped.
     pub fn forget(&mut self, id: ContextId) {
+        self.state.pending.retain(|pending| *pending != id);
         self.state.contexts.remove(id);
     }
 
@@ -330,6 +352,11 @@ impl Vm {
     /// How many callbacks have run since this was asked last.
     pub fn take_callbacks(&mut self) -> u64 {
         std::mem::take(&mut self.callbacks_run)
+    }
+
+    /// How many contexts wait for the guest's proxy_done.
+    pub fn pending(&self) -> usize {
+        self.state.pending.len()
     }
 
     /// How many contexts there are, roots included.
@@ -435,6 +462,8 @@ pub(crate) struct State {
     own: ContextId,
     effective: ContextId,
     finished: Vec<ContextId>,
+    /// Contexts that wait for the guest's proxy_done, the one that has waited longest first.
+    pending: VecDeque<ContextId>,
     tick_periods: Vec<(ContextId, u32)>,
     registered_queues: Vec<(ContextId, u32)>,
     scratch: Vec<u8>,
@@ -466,6 +495,7 @@ impl State {
             own: ContextId(0),
             effective: ContextId(0),
             finished: Vec::new(),
+            pending: VecDeque::new(),
             tick_periods: Vec::new(),
             registered_queues: Vec::new(),
             scratch: Vec::new(),
@@ -526,6 +556,7 @@ impl State {
 
     /// A context whose guest has called proxy_done.
     pub(super) fn finished(&mut self, id: ContextId) {
+        self.pending.retain(|pending| *pending != id);
         self.finished.push(id);
     }
 
@@ -542,8 +573,16 @@ impl State {
         }
     }
 
+    /// Logs what is wrong about `subject`, once a minute.
+    pub(super) fn complain(&mut self, host: &mut dyn Host, subject: &'static str, message: &str) {
+        let now = host.now();
+        if self.may_complain(subject, now) {
+            host.log(LogLevel::Error, message.as_bytes());
+        }
+    }
+
     /// Whether nothing has been said about `subject` for a minute, at the time `now`.
-    pub(super) fn may_complain(&mut self, subject: &'static str, now: u64) -> bool {
+    fn may_complain(&mut self, subject: &'static str, now: u64) -> bool {
         const MINUTE: u64 = 60_000_000_000;
         let is_due = self.complaints.get(subject).is_none_or(|last| now.abs_diff(*last) >= MINUTE);
         if is_due {

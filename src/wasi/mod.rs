@@ -14,6 +14,8 @@ mod paths;
 mod process;
 mod random;
 mod stat;
+#[cfg(test)]
+mod tests;
 mod vectors;
 
 pub(crate) use descriptors::Descriptors;

@@ -29,7 +29,7 @@ use std::sync::LazyLock;
 use super::capabilities;
 use super::context::ContextId;
 use super::host::Host;
-use super::types::{LogLevel, Status};
+use super::types::Status;
 use super::vm::State;
 use crate::vm::{Caller, FuncType, GuestMemory, HostFunctions, OutOfBounds, Trap, ValType};
 use crate::wasi;
@@ -324,10 +324,7 @@ impl HostCall<'_> {
 
     /// Logs that the guest asked for what it cannot get: of one subject, once a minute, since it may ask all the time.
     pub fn complain(&mut self, subject: &'static str, message: &str) {
-        let now = self.host.now();
-        if self.state.may_complain(subject, now) {
-            self.host.log(LogLevel::Error, message.as_bytes());
-        }
+        self.state.complain(self.host, subject, message);
     }
 
     /// The guest may not do what it asks for.

@@ -137,6 +137,39 @@ fn proxy_done_ends_a_deferred_context_after_the_callback() {
 }
 
 #[test]
+fn contexts_that_wait_for_proxy_done_are_bounded_and_the_longest_waiting_ends() {
+    let guest = Guest::on_request(FINISH);
+    let guest = guest.noting("on_done", 1, "(i32.const 0)").noting("on_log", 1, "").noting("on_delete", 1, "");
+    let vm = VmConfig { max_pending: 2, ..VmConfig::default() };
+    let mut world = guest.start_with(vm, RootConfig::default(), FakeHost::default()).unwrap();
+    let end = |world: &mut World| {
+        let id = world.stream();
+        world.end(id).unwrap();
+        world.notes()
+    };
+    assert_eq!((end(&mut world), end(&mut world)), (vec!["on_done 2".to_owned()], vec!["on_done 3".to_owned()]));
+    assert_eq!((world.vm.pending(), world.vm.contexts()), (2, 3));
+    assert!(world.host.logged(LogLevel::Error).is_empty());
+    assert_eq!(end(&mut world), ["on_done 4", "on_log 2", "on_delete 2"]);
+    assert_eq!(end(&mut world), ["on_done 5", "on_log 3", "on_delete 3"]);
+    assert_eq!((world.vm.pending(), world.vm.contexts()), (2, 3));
+    let said = "2 contexts wait for proxy_done; those that have waited longest are ended";
+    assert_eq!(world.host.logged(LogLevel::Error), [said]);
+}
+
+#[test]
+fn a_context_that_has_called_proxy_done_does_not_count_any_more() {
+    let guest = Guest::on_request(FINISH);
+    let guest = guest.noting("on_done", 1, ONLY_2_WAITS).noting("on_delete", 1, "");
+    let vm = VmConfig { max_pending: 1, ..VmConfig::default() };
+    let mut world = guest.start_with(vm, RootConfig::default(), FakeHost::default()).unwrap();
+    let (first, second) = (world.stream(), world.stream());
+    world.end(first).unwrap();
+    world.request_headers(second).unwrap();
+    assert_eq!((world.vm.pending(), world.vm.contexts()), (0, 2));
+}
+
+#[test]
 fn a_deferred_context_has_no_stream() {
     let guest = Guest::on_request(&format!(
         "(note \"effective\" (call $proxy_set_effective_context (i32.const 2))) {GET_PATH}"

@@ -9,7 +9,8 @@ use std::fmt::{self, Write as _};
 use std::sync::{Arc, LazyLock};
 
 use crate::proxy_wasm::context::ContextId;
-use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
+pub(crate) use crate::proxy_wasm::fake_host::FakeHost;
+use crate::proxy_wasm::fake_host::FakeStream;
 use crate::proxy_wasm::host::StreamToken;
 use crate::proxy_wasm::host_calls;
 use crate::proxy_wasm::types::{Action, LogLevel, MetricType};
