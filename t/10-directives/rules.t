@@ -1,0 +1,970 @@
+# The directives about filters one by one: proxy_wasm_on_error, proxy_wasm_restart_delay, proxy_wasm_isolation,
+# proxy_wasm_recycle, proxy_wasm_log_rate, proxy_wasm_allow, wasm_fuel. What they accept, where they may stand, and nginx's
+# message for each mistake. What they do is in t/35-limits.
+
+use TestWasm 'no_plan';
+
+add_block_preprocessor(sub {
+    my $block = shift;
+    $block->set_value(main_config => ($block->main_config // '') . 'wasm { module probe $TEST_NGINX_GUESTS/rust-probe.wasm; module headers $TEST_NGINX_GUESTS/rust-headers.wasm; }');
+    $block->set_value(config => '') unless defined $block->config;
+});
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: proxy_wasm_on_error: all its values
+--- config
+location /0 { proxy_wasm_on_error closed; proxy_wasm probe 'level; report'; return 200; }
+location /1 { proxy_wasm_on_error open; proxy_wasm probe 'level; report'; return 200; }
+location /2 { proxy_wasm_on_error reload; proxy_wasm probe 'level; report'; return 200; }
+location /3 { proxy_wasm_on_error reload closed; proxy_wasm probe 'level; report'; return 200; }
+location /4 { proxy_wasm_on_error reload open; proxy_wasm probe 'level; report'; return 200; }
+location /5 { proxy_wasm_on_error filter=probe open; proxy_wasm probe 'level; report'; return 200; }
+--- pipelined_requests eval
+[map {"GET /$_"} 0 .. 5]
+--- response_body eval
+[("level -> 0 2\n") x 6]
+
+
+
+=== TEST 2: proxy_wasm_restart_delay: one time or two
+--- config
+location /0 { proxy_wasm_restart_delay 1ms; proxy_wasm probe 'level; report'; return 200; }
+location /1 { proxy_wasm_restart_delay 2m; proxy_wasm probe 'level; report'; return 200; }
+location /2 { proxy_wasm_restart_delay 1s 1s; proxy_wasm probe 'level; report'; return 200; }
+location /3 { proxy_wasm_restart_delay 10ms 1h; proxy_wasm probe 'level; report'; return 200; }
+location /4 { proxy_wasm_restart_delay filter=probe 5s 10s; proxy_wasm probe 'level; report'; return 200; }
+--- pipelined_requests eval
+[map {"GET /$_"} 0 .. 4]
+--- response_body eval
+[("level -> 0 2\n") x 5]
+
+
+
+=== TEST 3: proxy_wasm_isolation: all its values, those of other hosts too
+--- config
+location /0 { proxy_wasm_isolation worker; proxy_wasm probe 'level; report'; return 200; }
+location /1 { proxy_wasm_isolation none; proxy_wasm probe 'level; report'; return 200; }
+location /2 { proxy_wasm_isolation request; proxy_wasm probe 'level; report'; return 200; }
+location /3 { proxy_wasm_isolation stream; proxy_wasm probe 'level; report'; return 200; }
+location /4 { proxy_wasm_isolation filter; proxy_wasm probe 'level; report'; return 200; }
+location /5 { proxy_wasm_isolation filter=probe filter; proxy_wasm probe 'level; report'; return 200; }
+--- pipelined_requests eval
+[map {"GET /$_"} 0 .. 5]
+--- response_body eval
+[("level -> 0 2\n") x 6]
+
+
+
+=== TEST 4: proxy_wasm_recycle: on, off, a size
+--- config
+location /0 { proxy_wasm_recycle on; proxy_wasm probe 'level; report'; return 200; }
+location /1 { proxy_wasm_recycle off; proxy_wasm probe 'level; report'; return 200; }
+location /2 { proxy_wasm_recycle 64m; proxy_wasm probe 'level; report'; return 200; }
+location /3 { proxy_wasm_recycle filter=probe 1m; proxy_wasm probe 'level; report'; return 200; }
+--- pipelined_requests eval
+[map {"GET /$_"} 0 .. 3]
+--- response_body eval
+[("level -> 0 2\n") x 4]
+
+
+
+=== TEST 5: proxy_wasm_log_rate: off, or a number
+--- config
+location /0 { proxy_wasm_log_rate off; proxy_wasm probe 'level; report'; return 200; }
+location /1 { proxy_wasm_log_rate 1000; proxy_wasm probe 'level; report'; return 200; }
+location /2 { proxy_wasm_log_rate filter=probe 1000; proxy_wasm probe 'level; report'; return 200; }
+--- pipelined_requests eval
+[map {"GET /$_"} 0 .. 2]
+--- response_body eval
+[("level -> 0 2\n") x 3]
+
+
+
+=== TEST 6: proxy_wasm_allow: words, on one line or several
+--- config
+location /0 { proxy_wasm_allow on_request_headers local_response; proxy_wasm probe 'level; report'; return 200; }
+location /1 { proxy_wasm_allow on_request_headers; proxy_wasm_allow send_local_response; proxy_wasm probe 'level; report'; return 200; }
+location /2 { proxy_wasm_allow filter=probe on_request_headers; proxy_wasm probe 'level; report'; return 200; }
+--- pipelined_requests eval
+[map {"GET /$_"} 0 .. 2]
+--- response_body eval
+[("level -> 0 2\n") x 3]
+
+
+
+=== TEST 7: wasm_fuel: off, or a number
+--- config
+location /0 { wasm_fuel off; proxy_wasm probe 'level; report'; return 200; }
+location /1 { wasm_fuel 100000000; proxy_wasm probe 'level; report'; return 200; }
+location /2 { wasm_fuel filter=probe 100000000; proxy_wasm probe 'level; report'; return 200; }
+--- pipelined_requests eval
+[map {"GET /$_"} 0 .. 2]
+--- response_body eval
+[("level -> 0 2\n") x 3]
+
+
+
+=== TEST 8: each stands once for all filters and once for each name, on each level
+--- http_config
+proxy_wasm_on_error open;
+proxy_wasm_on_error filter=headers closed;
+proxy_wasm_on_error filter=probe reload open;
+wasm_fuel 100000000;
+--- config
+proxy_wasm_on_error open;
+proxy_wasm_on_error filter=probe closed;
+location /t {
+    proxy_wasm_on_error open;
+    proxy_wasm_on_error filter=probe closed;
+    proxy_wasm headers 'response.add x-hello world';
+    proxy_wasm probe 'level; report';
+    return 200;
+}
+--- request
+GET /t
+--- response_body
+level -> 0 2
+
+
+
+=== TEST 9: proxy_wasm_on_error ignore
+--- config
+proxy_wasm_on_error ignore;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "ignore" of "proxy_wasm_on_error": it takes "closed", "open", "reload", "reload closed" or "reload open" in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 10: proxy_wasm_on_error reload ignore
+--- config
+proxy_wasm_on_error reload ignore;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "reload\ ignore" of "proxy_wasm_on_error": it takes "closed", "open", "reload", "reload closed" or "reload open" in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 11: proxy_wasm_on_error closed open
+--- config
+proxy_wasm_on_error closed open;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "closed\ open" of "proxy_wasm_on_error": it takes "closed", "open", "reload", "reload closed" or "reload open" in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 12: proxy_wasm_on_error reload closed open
+--- config
+proxy_wasm_on_error reload closed open;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "reload\ closed\ open" of "proxy_wasm_on_error": it takes "closed", "open", "reload", "reload closed" or "reload open" in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 13: proxy_wasm_on_error open 1
+--- config
+proxy_wasm_on_error open 1;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "open\ 1" of "proxy_wasm_on_error": it takes "closed", "open", "reload", "reload closed" or "reload open" in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 14: proxy_wasm_on_error filter=probe
+--- config
+proxy_wasm_on_error filter=probe;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "" of "proxy_wasm_on_error": it takes "closed", "open", "reload", "reload closed" or "reload open" in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 15: proxy_wasm_on_error filter=probe ignore
+--- config
+proxy_wasm_on_error filter=probe ignore;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "ignore" of "proxy_wasm_on_error": it takes "closed", "open", "reload", "reload closed" or "reload open" in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 16: proxy_wasm_restart_delay 0
+--- config
+proxy_wasm_restart_delay 0;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "0" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, such as 1s 60s in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 17: proxy_wasm_restart_delay 0s
+--- config
+proxy_wasm_restart_delay 0s;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "0s" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, such as 1s 60s in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 18: proxy_wasm_restart_delay fast
+--- config
+proxy_wasm_restart_delay fast;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "fast" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, such as 1s 60s in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 19: proxy_wasm_restart_delay 10s 1s
+--- config
+proxy_wasm_restart_delay 10s 1s;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "10s\ 1s" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, such as 1s 60s in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 20: proxy_wasm_restart_delay 1s 2s 3s
+--- config
+proxy_wasm_restart_delay 1s 2s 3s;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "1s\ 2s\ 3s" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, such as 1s 60s in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 21: proxy_wasm_restart_delay -1s
+--- config
+proxy_wasm_restart_delay -1s;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "\-1s" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, such as 1s 60s in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 22: proxy_wasm_restart_delay filter=probe
+--- config
+proxy_wasm_restart_delay filter=probe;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, such as 1s 60s in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 23: proxy_wasm_isolation process
+--- config
+proxy_wasm_isolation process;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "process" of "proxy_wasm_isolation": it takes "worker" \(or "none"\), or "request" \(or "stream", "filter"\) in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 24: proxy_wasm_isolation worker request
+--- config
+proxy_wasm_isolation worker request;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "worker\ request" of "proxy_wasm_isolation": it takes "worker" \(or "none"\), or "request" \(or "stream", "filter"\) in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 25: proxy_wasm_isolation filter=probe
+--- config
+proxy_wasm_isolation filter=probe;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "" of "proxy_wasm_isolation": it takes "worker" \(or "none"\), or "request" \(or "stream", "filter"\) in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 26: proxy_wasm_isolation filter=probe process
+--- config
+proxy_wasm_isolation filter=probe process;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "process" of "proxy_wasm_isolation": it takes "worker" \(or "none"\), or "request" \(or "stream", "filter"\) in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 27: proxy_wasm_recycle 0
+--- config
+proxy_wasm_recycle 0;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "0" of "proxy_wasm_recycle": it takes "on", "off", or a size such as 64m in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 28: proxy_wasm_recycle always
+--- config
+proxy_wasm_recycle always;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "always" of "proxy_wasm_recycle": it takes "on", "off", or a size such as 64m in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 29: proxy_wasm_recycle 1g
+--- config
+proxy_wasm_recycle 1g;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "1g" of "proxy_wasm_recycle": it takes "on", "off", or a size such as 64m in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 30: proxy_wasm_recycle -1m
+--- config
+proxy_wasm_recycle -1m;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "\-1m" of "proxy_wasm_recycle": it takes "on", "off", or a size such as 64m in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 31: proxy_wasm_recycle on 64m
+--- config
+proxy_wasm_recycle on 64m;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "on\ 64m" of "proxy_wasm_recycle": it takes "on", "off", or a size such as 64m in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 32: proxy_wasm_recycle filter=probe
+--- config
+proxy_wasm_recycle filter=probe;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "" of "proxy_wasm_recycle": it takes "on", "off", or a size such as 64m in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 33: proxy_wasm_log_rate 0
+--- config
+proxy_wasm_log_rate 0;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "0" of "proxy_wasm_log_rate": it takes "off", or a number of lines in a second, such as 1000 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 34: proxy_wasm_log_rate -1
+--- config
+proxy_wasm_log_rate -1;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "\-1" of "proxy_wasm_log_rate": it takes "off", or a number of lines in a second, such as 1000 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 35: proxy_wasm_log_rate many
+--- config
+proxy_wasm_log_rate many;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "many" of "proxy_wasm_log_rate": it takes "off", or a number of lines in a second, such as 1000 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 36: proxy_wasm_log_rate 4294967296
+--- config
+proxy_wasm_log_rate 4294967296;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "4294967296" of "proxy_wasm_log_rate": it takes "off", or a number of lines in a second, such as 1000 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 37: proxy_wasm_log_rate 10 20
+--- config
+proxy_wasm_log_rate 10 20;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "10\ 20" of "proxy_wasm_log_rate": it takes "off", or a number of lines in a second, such as 1000 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 38: proxy_wasm_log_rate 1k
+--- config
+proxy_wasm_log_rate 1k;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "1k" of "proxy_wasm_log_rate": it takes "off", or a number of lines in a second, such as 1000 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 39: proxy_wasm_log_rate filter=probe
+--- config
+proxy_wasm_log_rate filter=probe;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "" of "proxy_wasm_log_rate": it takes "off", or a number of lines in a second, such as 1000 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 40: wasm_fuel 0
+--- config
+wasm_fuel 0;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "0" of "wasm_fuel": it takes "off", or a number of units above 0, such as 10000000 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 41: wasm_fuel -1
+--- config
+wasm_fuel -1;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "\-1" of "wasm_fuel": it takes "off", or a number of units above 0, such as 10000000 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 42: wasm_fuel much
+--- config
+wasm_fuel much;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "much" of "wasm_fuel": it takes "off", or a number of units above 0, such as 10000000 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 43: wasm_fuel 18446744073709551616
+--- config
+wasm_fuel 18446744073709551616;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "18446744073709551616" of "wasm_fuel": it takes "off", or a number of units above 0, such as 10000000 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 44: wasm_fuel 1m
+--- config
+wasm_fuel 1m;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "1m" of "wasm_fuel": it takes "off", or a number of units above 0, such as 10000000 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 45: wasm_fuel 1 2
+--- config
+wasm_fuel 1 2;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "1\ 2" of "wasm_fuel": it takes "off", or a number of units above 0, such as 10000000 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 46: wasm_fuel filter=probe
+--- config
+wasm_fuel filter=probe;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "" of "wasm_fuel": it takes "off", or a number of units above 0, such as 10000000 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 47: proxy_wasm_allow filter=probe
+--- config
+proxy_wasm_allow filter=probe;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "" of "proxy_wasm_allow": it takes one or more words, such as host=auth or call_http in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 48: proxy_wasm_on_error needs a value
+--- config
+proxy_wasm_on_error;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid number of arguments in "proxy_wasm_on_error" directive in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 49: proxy_wasm_on_error twice on a level
+--- config
+proxy_wasm_on_error open;
+proxy_wasm_on_error open;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_on_error" directive is duplicate in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 50: proxy_wasm_on_error twice on a level for one filter
+--- config
+proxy_wasm_on_error filter=probe open;
+proxy_wasm_on_error open;
+proxy_wasm_on_error filter=probe open;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_on_error" directive is duplicate in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 51: proxy_wasm_on_error filter= without a name
+--- config
+proxy_wasm_on_error filter= open;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"filter=" of "proxy_wasm_on_error" lacks a name in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 52: proxy_wasm_on_error about a filter that is not there
+--- config
+proxy_wasm_on_error filter=prob open;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+ in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 53: proxy_wasm_on_error is not for the top level
+--- main_config
+proxy_wasm_on_error open;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_on_error" directive is not allowed here in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 54: proxy_wasm_on_error is not for if blocks
+--- config
+location /t {
+    if ($uri) { proxy_wasm_on_error open; }
+}
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_on_error" directive is not allowed here in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 55: proxy_wasm_restart_delay needs a value
+--- config
+proxy_wasm_restart_delay;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid number of arguments in "proxy_wasm_restart_delay" directive in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 56: proxy_wasm_restart_delay twice on a level
+--- config
+proxy_wasm_restart_delay 1s;
+proxy_wasm_restart_delay 1s;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_restart_delay" directive is duplicate in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 57: proxy_wasm_restart_delay twice on a level for one filter
+--- config
+proxy_wasm_restart_delay filter=probe 1s;
+proxy_wasm_restart_delay 1s;
+proxy_wasm_restart_delay filter=probe 1s;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_restart_delay" directive is duplicate in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 58: proxy_wasm_restart_delay filter= without a name
+--- config
+proxy_wasm_restart_delay filter= 1s;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"filter=" of "proxy_wasm_restart_delay" lacks a name in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 59: proxy_wasm_restart_delay about a filter that is not there
+--- config
+proxy_wasm_restart_delay filter=prob 1s;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+ in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 60: proxy_wasm_restart_delay is not for the top level
+--- main_config
+proxy_wasm_restart_delay 1s;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_restart_delay" directive is not allowed here in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 61: proxy_wasm_restart_delay is not for if blocks
+--- config
+location /t {
+    if ($uri) { proxy_wasm_restart_delay 1s; }
+}
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_restart_delay" directive is not allowed here in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 62: proxy_wasm_isolation needs a value
+--- config
+proxy_wasm_isolation;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid number of arguments in "proxy_wasm_isolation" directive in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 63: proxy_wasm_isolation twice on a level
+--- config
+proxy_wasm_isolation request;
+proxy_wasm_isolation request;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_isolation" directive is duplicate in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 64: proxy_wasm_isolation twice on a level for one filter
+--- config
+proxy_wasm_isolation filter=probe request;
+proxy_wasm_isolation request;
+proxy_wasm_isolation filter=probe request;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_isolation" directive is duplicate in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 65: proxy_wasm_isolation filter= without a name
+--- config
+proxy_wasm_isolation filter= request;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"filter=" of "proxy_wasm_isolation" lacks a name in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 66: proxy_wasm_isolation about a filter that is not there
+--- config
+proxy_wasm_isolation filter=prob request;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+ in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 67: proxy_wasm_isolation is not for the top level
+--- main_config
+proxy_wasm_isolation request;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_isolation" directive is not allowed here in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 68: proxy_wasm_isolation is not for if blocks
+--- config
+location /t {
+    if ($uri) { proxy_wasm_isolation request; }
+}
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_isolation" directive is not allowed here in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 69: proxy_wasm_recycle needs a value
+--- config
+proxy_wasm_recycle;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid number of arguments in "proxy_wasm_recycle" directive in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 70: proxy_wasm_recycle twice on a level
+--- config
+proxy_wasm_recycle off;
+proxy_wasm_recycle off;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_recycle" directive is duplicate in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 71: proxy_wasm_recycle twice on a level for one filter
+--- config
+proxy_wasm_recycle filter=probe off;
+proxy_wasm_recycle off;
+proxy_wasm_recycle filter=probe off;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_recycle" directive is duplicate in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 72: proxy_wasm_recycle filter= without a name
+--- config
+proxy_wasm_recycle filter= off;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"filter=" of "proxy_wasm_recycle" lacks a name in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 73: proxy_wasm_recycle about a filter that is not there
+--- config
+proxy_wasm_recycle filter=prob off;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+ in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 74: proxy_wasm_recycle is not for the top level
+--- main_config
+proxy_wasm_recycle off;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_recycle" directive is not allowed here in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 75: proxy_wasm_recycle is not for if blocks
+--- config
+location /t {
+    if ($uri) { proxy_wasm_recycle off; }
+}
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_recycle" directive is not allowed here in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 76: proxy_wasm_log_rate needs a value
+--- config
+proxy_wasm_log_rate;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid number of arguments in "proxy_wasm_log_rate" directive in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 77: proxy_wasm_log_rate twice on a level
+--- config
+proxy_wasm_log_rate 5;
+proxy_wasm_log_rate 5;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_log_rate" directive is duplicate in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 78: proxy_wasm_log_rate twice on a level for one filter
+--- config
+proxy_wasm_log_rate filter=probe 5;
+proxy_wasm_log_rate 5;
+proxy_wasm_log_rate filter=probe 5;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_log_rate" directive is duplicate in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 79: proxy_wasm_log_rate filter= without a name
+--- config
+proxy_wasm_log_rate filter= 5;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"filter=" of "proxy_wasm_log_rate" lacks a name in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 80: proxy_wasm_log_rate about a filter that is not there
+--- config
+proxy_wasm_log_rate filter=prob 5;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+ in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 81: proxy_wasm_log_rate is not for the top level
+--- main_config
+proxy_wasm_log_rate 5;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_log_rate" directive is not allowed here in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 82: proxy_wasm_log_rate is not for if blocks
+--- config
+location /t {
+    if ($uri) { proxy_wasm_log_rate 5; }
+}
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_log_rate" directive is not allowed here in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 83: wasm_fuel needs a value
+--- config
+wasm_fuel;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid number of arguments in "wasm_fuel" directive in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 84: wasm_fuel twice on a level
+--- config
+wasm_fuel 5;
+wasm_fuel 5;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"wasm_fuel" directive is duplicate in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 85: wasm_fuel twice on a level for one filter
+--- config
+wasm_fuel filter=probe 5;
+wasm_fuel 5;
+wasm_fuel filter=probe 5;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"wasm_fuel" directive is duplicate in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 86: wasm_fuel filter= without a name
+--- config
+wasm_fuel filter= 5;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"filter=" of "wasm_fuel" lacks a name in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 87: wasm_fuel about a filter that is not there
+--- config
+wasm_fuel filter=prob 5;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+ in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 88: wasm_fuel is not for the top level
+--- main_config
+wasm_fuel 5;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"wasm_fuel" directive is not allowed here in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 89: wasm_fuel is not for if blocks
+--- config
+location /t {
+    if ($uri) { wasm_fuel 5; }
+}
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"wasm_fuel" directive is not allowed here in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 90: proxy_wasm_allow needs a word
+--- config
+proxy_wasm_allow;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid number of arguments in "proxy_wasm_allow" directive in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 91: proxy_wasm_allow about a filter that is not there
+--- config
+proxy_wasm_allow filter=prob on_request_headers;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+ in \S+nginx\.conf:\d+$/
