@@ -568,7 +568,7 @@ proxy_wasm_on_error filter=prob open;
 proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+ in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+$/
 
 
 
@@ -640,7 +640,7 @@ proxy_wasm_restart_delay filter=prob 1s;
 proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+ in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+$/
 
 
 
@@ -712,7 +712,7 @@ proxy_wasm_isolation filter=prob request;
 proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+ in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+$/
 
 
 
@@ -784,7 +784,7 @@ proxy_wasm_recycle filter=prob off;
 proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+ in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+$/
 
 
 
@@ -856,7 +856,7 @@ proxy_wasm_log_rate filter=prob 5;
 proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+ in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+$/
 
 
 
@@ -928,7 +928,7 @@ wasm_fuel filter=prob 5;
 proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+ in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+$/
 
 
 
@@ -967,4 +967,4 @@ proxy_wasm_allow filter=prob on_request_headers;
 proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+ in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+$/
