@@ -94,7 +94,8 @@ configure(places(
     queue  => '@configure register NAME; @queue-ready start:1 abort',
 ));
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
-my ($worker) = $nginx->workers;
+my $worker;
+$nginx->wait_for('the worker', sub { ($worker) = $nginx->workers });
 
 for my $policy (sort keys %policy) {
     is_served("/$policy/create", 'start 1 stream 1', "$policy, create: the first request");

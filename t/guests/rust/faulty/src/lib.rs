@@ -26,6 +26,8 @@ struct Instance {
     created: u32,
     /// How often each callback has come. `any` counts those about streams.
     counts: BTreeMap<&'static str, u32>,
+    /// The streams that calls were made for.
+    calls: BTreeMap<u32, u32>,
     /// Streams that wait for `release`.
     parked: Vec<u32>,
 }
@@ -121,7 +123,12 @@ pub extern "C" fn proxy_on_queue_ready(_id: u32, queue: u32) {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn proxy_on_http_call_response(id: u32, _call: u32, _headers: u32, _body: u32, _trailers: u32) {
+pub extern "C" fn proxy_on_http_call_response(_root: u32, call: u32, _headers: u32, _body: u32, _trailers: u32) {
+    let id = INSTANCE.with_borrow_mut(|instance| instance.calls.remove(&call)).unwrap_or_default();
+    if id != 0 {
+        // SAFETY: a number alone. The stream may have gone.
+        unsafe { abi::raw::set_effective_context(id as i32) };
+    }
     run("call-response", id, 0);
 }
 

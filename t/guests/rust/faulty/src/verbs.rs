@@ -50,10 +50,10 @@ pub fn run(text: &str, id: u32, direction: i32, outcome: &mut Outcome) -> bool {
             // SAFETY: numbers alone.
             unsafe { raw::set_tick_period_milliseconds(number() as i32) };
         }
-        "call" => call(rest, 1),
+        "call" => call(rest, 1, id),
         "calls" => {
             let (times, target) = rest.split_once(' ').unwrap_or((rest, ""));
-            call(target, times.parse().unwrap_or(0));
+            call(target, times.parse().unwrap_or(0), id);
         }
         "park" => {
             INSTANCE.with_borrow_mut(|instance| instance.parked.push(id));
@@ -97,19 +97,22 @@ fn headers(count: usize, size: usize, direction: i32) {
     log(&format!("headers {statuses:?}"));
 }
 
-/// `TARGET [PATH]`, so many times, with 20 s each.
-fn call(rest: &str, times: usize) {
+/// `TARGET [PATH]`, so many times, with 20 s each; what comes is about the stream `id`.
+fn call(rest: &str, times: usize, id: u32) {
     let (target, path) = rest.split_once(' ').unwrap_or((rest, "/"));
     let headers =
         encode_pairs(&[(b":method", b"GET"), (b":path", path.as_bytes()), (b":authority", target.as_bytes())]);
     let ((target, target_size), (headers, headers_size)) = (address(target.as_bytes()), address(&headers));
     let mut statuses = std::collections::BTreeMap::<i32, usize>::new();
     for _ in 0..times {
-        let mut id = 0u32;
+        let mut number = 0u32;
         // SAFETY: addresses and sizes of these bytes.
         let status = unsafe {
-            proxy_http_call(target, target_size, headers, headers_size, 0, 0, 0, 0, 20_000, &raw mut id as i32)
+            proxy_http_call(target, target_size, headers, headers_size, 0, 0, 0, 0, 20_000, &raw mut number as i32)
         };
+        if status == OK {
+            INSTANCE.with_borrow_mut(|instance| instance.calls.insert(number, id));
+        }
         *statuses.entry(status).or_default() += 1;
     }
     log(&format!("calls {statuses:?}"));
