@@ -85,12 +85,13 @@ sub waiting {
 
 for my $policy (sort keys %policy) {
     for my $case (@cases) {
-        my $passes = $policy eq 'open';
+        # Another's failure costs a request the filter, its own failure may cost more.
+        my $passes = $policy eq 'open' || $policy eq 'reload-open' && !$case->{own};
         subtest "$policy: a request $case->{what}" => sub {
             my @clients = map { waiting($policy, $case) } 1 .. $case->{clients} // 1;
             if (!$case->{own}) {
                 my $other = $nginx->request('POST', "/$policy/$case->{name}/body", { 'x-faulty' => 'abort' }, 'other');
-                is($other->{status}, $passes ? 200 : 503, 'another request makes the filter trap');
+                is($other->{status}, $policy eq 'open' ? 200 : 503, 'another request makes the filter trap');
             }
             for my $client (@clients) {
                 $client->send(substr $case->{body}, $case->{first}) if $case->{first};
