@@ -124,11 +124,12 @@ TEMP_PATHS = "".join(
 
 
 class Nginx:
-    """One running nginx with one worker. `command` may wrap the binary (a profiler)."""
+    """One running nginx, as a rule with one worker. `command` may wrap the binary (a profiler)."""
 
-    def __init__(self, name, port):
+    def __init__(self, name, port, workers=1):
         self.name = name
         self.port = port
+        self.workers = workers
         self.prefix = os.path.join(PREFIX, name)
         self.process = None
         self.pid = None  # the worker
@@ -139,7 +140,7 @@ class Nginx:
         user = "user root;\n" if os.geteuid() == 0 else ""
         with open(os.path.join(self.prefix, "nginx.conf"), "w") as out:
             out.write(
-                f"{main}{user}worker_processes 1;\npid nginx.pid;\nerror_log error.log warn;\n"
+                f"{main}{user}worker_processes {self.workers};\npid nginx.pid;\nerror_log error.log warn;\n"
                 "worker_rlimit_nofile 4096;\nevents { worker_connections 1024; }\n"
                 "http {\n    access_log off;\n    default_type text/plain;\n    keepalive_requests 1000000000;\n"
                 f"{TEMP_PATHS}{http}"
@@ -185,7 +186,10 @@ class Nginx:
             if self.process.poll() is not None:
                 break
             if self.answers():
-                self.pid = self.process.pid if single_process else worker_of(self.process.pid)
+                if single_process:
+                    self.pid = self.process.pid
+                elif self.workers == 1:
+                    self.pid = worker_of(self.process.pid)
                 return
             time.sleep(0.05)
         self.stop()
@@ -201,6 +205,9 @@ class Nginx:
 
     def current_worker(self):
         return worker_of(self.process.pid)
+
+    def current_workers(self):
+        return workers_of(self.process.pid)
 
     def url(self, form):
         return f"http://127.0.0.1:{self.port}/{form}"
@@ -239,12 +246,16 @@ def escape(text):
     return text.replace("\n", "\\n")
 
 
-def worker_of(master):
+def workers_of(master):
     with open(f"/proc/{master}/task/{master}/children") as children:
-        pids = children.read().split()
+        return [int(pid) for pid in children.read().split()]
+
+
+def worker_of(master):
+    pids = workers_of(master)
     if len(pids) != 1:
         sys.exit(f"expected one worker of nginx, found {len(pids)}")
-    return int(pids[0])
+    return pids[0]
 
 
 def cpu_ns(pid):

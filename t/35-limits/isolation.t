@@ -104,13 +104,14 @@ cmp_ok(memory() - $before, '<', 64 << 10, 'the worker has not kept them') or dia
 ask('request', 'share counter') for 1 .. 5;
 like($nginx->log, qr/faulty request: counter is 5/, 'five instances have counted to five in shared data');
 
-# Requests that wait, each in its instance, for a call that the peer answers once enough are there.
+# Requests that wait, each in its instance, for a call that the peer answers once enough are there. The number tells one
+# meeting from another.
 sub waiting {
-    my ($place, $count, $name) = @_;
+    my ($place, $count, $number) = @_;
     my @clients;
     for (1 .. $count) {
         my $client = RawClient->new($nginx->port);
-        my $says = "call $target /together/@{[ $count + 1 ]}/status/200?$name; pause; \@call-response resume";
+        my $says = "call $target /together/@{[ $count + 1 ]}/body/$number; pause; \@call-response resume";
         $client->send("GET /$place HTTP/1.1\r\nHost: a\r\nConnection: close\r\nx-faulty: $says\r\n\r\n");
         push @clients, $client;
     }
@@ -118,8 +119,8 @@ sub waiting {
 }
 
 sub release {
-    my ($count, $name) = @_;
-    my $response = HTTP::Tiny->new(timeout => 30)->get("http://$target/together/@{[ $count + 1 ]}/status/200?$name");
+    my ($count, $number) = @_;
+    my $response = HTTP::Tiny->new(timeout => 30)->get("http://$target/together/@{[ $count + 1 ]}/body/$number");
     is($response->{status}, 200, 'the peer lets them go');
     return;
 }
@@ -133,13 +134,13 @@ sub in_flight {
 }
 
 {
-    my @clients = waiting('waits', 5, 'a');
+    my @clients = waiting('waits', 5, 1);
     in_flight('waits', 5);
     like(ask('trap', 'abort'), qr/^503/, 'a request whose instance traps fails');
     like(ask('waits', 'abort'), qr/^503/, 'of the same filter, too');
     like(ask('waits', 'grow 1000'), qr/^200 \d+ 1$/, 'one that wants more memory than there is has that for itself');
     like(ask('waits'), qr/^200 \d+ 1$/, 'the next has an instance at once');
-    release(5, 'a');
+    release(5, 1);
     my %told;
     for my $client (@clients) {
         my $response = $client->response;
@@ -150,7 +151,7 @@ sub in_flight {
     is((grep { !/stream 1$/ } keys %told), 0, 'which had no other');
 }
 {
-    my @clients = waiting('shared-waits', 3, 'b');
+    my @clients = waiting('shared-waits', 3, 2);
     in_flight('shared-waits', 3);
     like(ask('shared-waits', 'abort'), qr/^503/, 'where requests share an instance, one of them makes it trap');
     is($_->response->{status}, 503, 'and those that wait in it fail with it') for @clients;
@@ -208,10 +209,10 @@ $nginx->wait_for('the new worker', sub { my @workers = $nginx->workers; @workers
     my ($ok, $output) = $nginx->test;
     ok($ok, 'a pool of two instances') or diag $output;
     my $seen    = () = $nginx->log =~ /faulty waits: calls \{0: 1\}/g;
-    my @clients = waiting('waits', 5, 'c');
+    my @clients = waiting('waits', 5, 3);
     in_flight('waits', $seen + 5);
     like(ask('waits'), qr/^200 \d+ 1$/, 'five requests wait, and the sixth is served');
-    release(5, 'c');
+    release(5, 3);
     is($_->response->{status}, 200, 'each of the five is served') for @clients;
     like(ask('waits'), qr/^200 \d+ 1$/, 'and the next') for 1 .. 5;
 }
