@@ -362,10 +362,10 @@ impl MainConf {
                 filter.limits = InstanceLimits { memory: declared.memory_limit(), pooled };
                 filter.capabilities = self.rules.capabilities(filter.declared, &filter.name, &base)?.map(Arc::new);
             }
-            // What Lua loads gets its name later.
-            let is_lua = startup::has_lua((*cf).cycle);
-            let is_known = |name: &[u8]| is_lua || self.filters.iter().any(|filter| filter.name == name);
-            if let Some((name, place)) = self.rules.unknown_filter(is_known) {
+            // What Lua loads gets its name later, and goes by the level http { }.
+            let of_lua = if startup::has_lua((*cf).cycle) { self.http } else { ptr::null() };
+            let is_known = |name: &[u8]| self.filters.iter().any(|filter| filter.name == name);
+            if let Some((name, place)) = self.rules.unknown_filter(of_lua, is_known) {
                 let name = String::from_utf8_lossy(name);
                 return Err(format!("no \"proxy_wasm {name}\" for what is said of \"filter={name}\" in {place}"));
             }

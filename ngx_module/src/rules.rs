@@ -176,11 +176,15 @@ impl Rules {
             .try_for_each(|(words, place)| parse(words, place, base).map(|_| ()))
     }
 
-    /// A directive that is about a name that no filter has.
-    pub fn unknown_filter<'a>(&'a self, is_known: impl Fn(&[u8]) -> bool) -> Option<(&'a [u8], &'a Place)> {
+    /// A directive that is about a name that no filter has, on another level than `except`.
+    pub fn unknown_filter<'a>(
+        &'a self,
+        except: *const LocConf,
+        is_known: impl Fn(&[u8]) -> bool,
+    ) -> Option<(&'a [u8], &'a Place)> {
         self.0.iter().find_map(|rule| {
             let name = rule.filter.as_deref()?;
-            (!is_known(name)).then_some((name, &rule.place))
+            (rule.level != except && !is_known(name)).then_some((name, &rule.place))
         })
     }
 }

@@ -206,7 +206,7 @@ proxy_wasm_restart_delay 0;
 proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid value "0" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, such as 1s 60s in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*invalid value "0" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10 in \S+nginx\.conf:\d+$/
 
 
 
@@ -216,7 +216,7 @@ proxy_wasm_restart_delay 0s;
 proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid value "0s" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, such as 1s 60s in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*invalid value "0s" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10 in \S+nginx\.conf:\d+$/
 
 
 
@@ -226,7 +226,7 @@ proxy_wasm_restart_delay fast;
 proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid value "fast" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, such as 1s 60s in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*invalid value "fast" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10 in \S+nginx\.conf:\d+$/
 
 
 
@@ -236,7 +236,7 @@ proxy_wasm_restart_delay 10s 1s;
 proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid value "10s\ 1s" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, such as 1s 60s in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*invalid value "10s\ 1s" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10 in \S+nginx\.conf:\d+$/
 
 
 
@@ -246,7 +246,7 @@ proxy_wasm_restart_delay 1s 2s 3s;
 proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid value "1s\ 2s\ 3s" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, such as 1s 60s in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*invalid value "1s\ 2s\ 3s" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10 in \S+nginx\.conf:\d+$/
 
 
 
@@ -256,7 +256,7 @@ proxy_wasm_restart_delay -1s;
 proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid value "\-1s" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, such as 1s 60s in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*invalid value "\-1s" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10 in \S+nginx\.conf:\d+$/
 
 
 
@@ -266,7 +266,7 @@ proxy_wasm_restart_delay filter=probe;
 proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid value "" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, such as 1s 60s in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*invalid value "" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10 in \S+nginx\.conf:\d+$/
 
 
 
@@ -516,7 +516,7 @@ proxy_wasm_allow filter=probe;
 proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid value "" of "proxy_wasm_allow": it takes one or more words, such as host=auth or call_http in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*invalid value "" of "proxy_wasm_allow": it takes one or more words, such as host=auth or http_call in \S+nginx\.conf:\d+$/
 
 
 
