@@ -50,14 +50,29 @@ def guest(language):
     return (f"{language}-headers", os.path.join(ROOT, "build/guests", f"{language}-headers.wasm"))
 
 
-def sdk_case(name, explanation, *languages):
+def sdk_case(name, explanation, *languages, http=""):
     return Case(
         name,
         explanation,
         modules=[MODULE],
         guests=[guest(language) for language in languages],
         filters=[f"{language}-headers 'response.add {NAME} {VALUE}'" for language in languages],
+        http=http,
         headers=len(languages),
+    )
+
+
+OWN_INSTANCES = "proxy_wasm_isolation request;"
+
+
+def large_case(name, explanation, http=""):
+    return Case(
+        name,
+        explanation,
+        modules=[MODULE],
+        guests=[("large", os.path.join(ROOT, "build/guests/rust-large.wasm"))],
+        filters=[f"large 'add {NAME} {VALUE}'"],
+        http=http,
     )
 
 
@@ -80,6 +95,10 @@ def cases():
             filters=["add-header"],
         ),
         sdk_case("rust", "a filter with the Rust SDK adds it", "rust"),
+        sdk_case("rust-request", "the same, each request with an instance of its own", "rust", http=OWN_INSTANCES),
+        large_case("large", "a filter of 1 MiB with the Rust SDK adds it"),
+        large_case("large-request", "the same, each request with an instance of its own", http=OWN_INSTANCES),
+        sdk_case("rust-fuel", "the Rust filter, with a budget", "rust", http="wasm_fuel 1000000000;"),
         sdk_case("go", "a filter with the Go SDK adds it", "go"),
         sdk_case("assemblyscript", "a filter with the AssemblyScript SDK adds it", "assemblyscript"),
         sdk_case("rust+go", "two filters in a chain, each adds it once", "rust", "go"),

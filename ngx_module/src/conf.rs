@@ -161,6 +161,7 @@ impl FilterConf {
             reuse_context_ids: false,
             max_calls: self.max_calls,
             capabilities: self.capabilities.clone(),
+            fuel: self.fuel,
             ..VmConfig::default()
         };
         let root =

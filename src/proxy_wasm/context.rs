@@ -30,6 +30,8 @@ pub(super) enum Context {
         token: Option<StreamToken>,
         /// The guest answered false to on_done and owes a proxy_done.
         pending_done: bool,
+        /// What is left of its fuel, if the VM has a limit.
+        fuel: u64,
     },
 }
 

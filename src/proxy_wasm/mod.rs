@@ -14,6 +14,7 @@ mod delivery;
 mod fake_host;
 mod filter_state;
 mod foreign;
+mod fuel;
 mod host;
 mod host_calls;
 mod in_flight;

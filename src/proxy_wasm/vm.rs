@@ -38,6 +38,9 @@ pub struct VmConfig {
     pub max_pending: usize,
     /// What the guest may do; `None` is everything but files.
     pub capabilities: Option<Arc<Capabilities>>,
+    /// What all callbacks about a stream may use up together; each one about no stream has as much, too. The module must have
+    /// been compiled for that.
+    pub fuel: Option<u64>,
 }
 
 impl Default for VmConfig {
@@ -50,6 +53,7 @@ impl Default for VmConfig {
             max_calls: 1024,
             max_pending: 1024,
             capabilities: None,
+            fuel: None,
         }
     }
 }
@@ -134,16 +138,20 @@ impl Vm {
             Some(capabilities) => module.callbacks.filtered(|callback| capabilities.may_have(callback)),
             None => module.callbacks,
         };
-        let limits = config.limits;
+        let (limits, fuel) = (config.limits, config.fuel);
         let directories = config.capabilities.as_deref().map_or(&[][..], Capabilities::directories);
         let files = Descriptors::open(directories).map_err(StartError::Directory)?;
         let mut state = State::new(module, config);
         state.files = files;
         let mut dispatch = Dispatch::new(&mut state, host);
         let timeout = dispatch.host.timeout();
-        let instance = module.program.instantiate(limits, None, timeout, &mut dispatch);
+        let instance = module.program.instantiate(limits, fuel, timeout, &mut dispatch);
         state.output.flush(host);
-        let instance = instance.map_err(|trap| StartError::Instantiate { trap })?;
+        let mut instance = instance.map_err(|trap| StartError::Instantiate { trap })?;
+        if fuel.is_some() && instance.fuel().is_none() {
+            let trap = Trap::Instantiate("it has fuel, but the module was compiled without counting it".into());
+            return Err(StartError::Instantiate { trap });
+        }
         let mut vm = Vm { instance, callbacks, state, dead: false, callbacks_run: 0 };
         if callbacks.has(Callback::Initialize) {
             vm.run(Callback::Initialize, ContextId(0), &[], host)?;
@@ -210,7 +218,12 @@ impl Vm {
         token: StreamToken,
         host: &mut dyn Host,
     ) -> Result<ContextId, CallError> {
-        let id = self.state.new_context(Context::Stream { root, token: Some(token), pending_done: false });
+        let id = self.state.new_context(Context::Stream {
+            root,
+            token: Some(token),
+            pending_done: false,
+            fuel: self.state.config.fuel.unwrap_or_default(),
+        });
         if let Err(err) = self.call(Callback::OnContextCreate, id, &[id.0, root.0], host) {
             self.state.contexts.remove(id);
             return Err(err);
@@ -321,7 +334,7 @@ impl Vm {
     /// Forgets a context without a word to the guest, which has trapped.
     pub fn forget(&mut self, id: ContextId) {
         self.state.pending.retain(|pending| *pending != id);
-        self.state.contexts.remove(id);
+        self.state.remove_stream(id);
     }
 
     /// Ends a root context: on_done and on_delete, whatever the guest answers.
@@ -392,7 +405,7 @@ impl Vm {
     fn delete(&mut self, id: ContextId, host: &mut dyn Host) -> Result<(), CallError> {
         self.call(Callback::OnLog, id, &[id.0], host)?;
         self.call(Callback::OnDelete, id, &[id.0], host)?;
-        self.state.contexts.remove(id);
+        self.state.remove_stream(id);
         Ok(())
     }
 
@@ -426,8 +439,15 @@ impl Vm {
         self.state.own = id;
         self.state.effective = id;
         let timeout = host.timeout();
+        if let Some(fuel) = self.state.fuel_of(id) {
+            self.instance.set_fuel(fuel);
+        }
         let mut dispatch = Dispatch::new(&mut self.state, host);
         let result = self.instance.call(callback as usize, args, timeout, &mut dispatch);
+        if self.state.config.fuel.is_some() {
+            let left = self.instance.fuel().unwrap_or_default();
+            self.state.set_fuel_of(id, left);
+        }
         self.state.output.flush(host);
         if self.state.effective != id {
             host.select(self.state.contexts.token_of(id));
@@ -454,7 +474,7 @@ pub(crate) struct State {
     pub(super) calls: Calls,
     /// Redis services, as guests have set them up.
     pub(super) redis: RedisServices,
-    config: VmConfig,
+    pub(super) config: VmConfig,
     abi: AbiVersion,
     allocator: Callback,
     callback: Callback,
@@ -464,6 +484,8 @@ pub(crate) struct State {
     finished: Vec<ContextId>,
     /// Contexts that wait for the guest's proxy_done, the one that has waited longest first.
     pending: VecDeque<ContextId>,
+    /// The stream that has ended last, and what was left of its fuel.
+    pub(super) ended: Option<(ContextId, u64)>,
     tick_periods: Vec<(ContextId, u32)>,
     registered_queues: Vec<(ContextId, u32)>,
     scratch: Vec<u8>,
@@ -496,6 +518,7 @@ impl State {
             effective: ContextId(0),
             finished: Vec::new(),
             pending: VecDeque::new(),
+            ended: None,
             tick_periods: Vec::new(),
             registered_queues: Vec::new(),
             scratch: Vec::new(),

@@ -38,7 +38,7 @@ pub enum Trap {
     #[error("still running after {} ms (wasm_timeout)", .0.as_millis())]
     Timeout(Duration),
     /// The guest has used up its budget.
-    #[error("has used up what it may compute for one request (wasm_fuel)")]
+    #[error("has used up its fuel (wasm_fuel)")]
     OutOfFuel,
     /// The guest ended itself.
     #[error("called proc_exit({0})")]
@@ -72,7 +72,7 @@ mod tests {
         for (trap, text) in [
             (Trap::host("a reason"), "a reason"),
             (Trap::Timeout(Duration::from_millis(1500)), "still running after 1500 ms (wasm_timeout)"),
-            (Trap::OutOfFuel, "has used up what it may compute for one request (wasm_fuel)"),
+            (Trap::OutOfFuel, "has used up its fuel (wasm_fuel)"),
             (Trap::Exit(7), "called proc_exit(7)"),
             (Trap::Instantiate("too large".into()), "cannot instantiate: too large"),
         ] {

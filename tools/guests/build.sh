@@ -9,7 +9,7 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
-rust=(bodies calls conformance faulty files headers lifecycle probe redis shared ticker)
+rust=(bodies calls conformance faulty files headers large lifecycle probe probe-debug redis shared ticker)
 go=(bodies calls files headers ticker)
 # The examples of the SDKs, written anew: t/guests/LANGUAGE/examples.
 rust_examples=(envoy_filter_metadata grpc_auth_random hello_world http_auth_random http_body http_config http_headers)
@@ -89,16 +89,29 @@ from_pypi() {
 build_rust() {
     local name packages=()
     "$root/tools/guests/install-rust-target.sh"
-    for name in "$@"; do packages+=(-p "$name"); done
-    # Flags meant for the module's own build would be wrong for wasm.
-    (
-        unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET
-        cd "$sources/rust"
-        CARGO_TARGET_DIR=$work/rust run_logged "$work/rust.log" \
-            cargo build --locked --release --target wasm32-wasip1 "${packages[@]}"
-    )
-    for name in "$@"; do deliver "$work/rust/wasm32-wasip1/release/${name//-/_}.wasm" "rust-$name"; done
+    for name in "$@"; do
+        case $name in
+        # With debug information, for tests of backtraces.
+        *-debug) cargo_build with-lines -p "${name%-debug}" ;;
+        *) packages+=(-p "$name") ;;
+        esac
+    done
+    if [ ${#packages[@]} -gt 0 ]; then cargo_build release "${packages[@]}"; fi
+    for name in "$@"; do
+        local profile=release crate=${name%-debug}
+        if [ "$crate" != "$name" ]; then profile=with-lines; fi
+        deliver "$work/rust/wasm32-wasip1/$profile/${crate//-/_}.wasm" "rust-$name"
+    done
 }
+
+# cargo_build PROFILE ARGUMENT...
+cargo_build() (
+    # Flags meant for the module's own build would be wrong for wasm.
+    unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET
+    cd "$sources/rust"
+    CARGO_TARGET_DIR=$work/rust run_logged "$work/rust.log" \
+        cargo build --locked --profile "$1" --target wasm32-wasip1 "${@:2}"
+)
 
 go_is_new_enough() {
     local version

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod calls;
+mod engine;
 mod limits;
 mod pages;
 mod proxy_wasm;
@@ -33,7 +34,7 @@ const METRICS_CONF: u32 = 0x0400_0000;
 const ANY_HTTP: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 /// Directives of the core module.
-pub static mut CORE: [ngx_command_t; 8] = [
+pub static mut CORE: [ngx_command_t; 10] = [
     ngx_command_t {
         name: name(c"wasm"),
         type_: (NGX_MAIN_CONF | NGX_CONF_BLOCK | NGX_CONF_NOARGS) as ngx_uint_t,
@@ -50,6 +51,8 @@ pub static mut CORE: [ngx_command_t; 8] = [
         offset: 0,
         post: std::ptr::null_mut(),
     },
+    inner(c"backtraces", WASM_CONF | NGX_CONF_TAKE1, engine::backtraces),
+    inner(c"instance_pool", WASM_CONF | NGX_CONF_TAKE12, engine::instance_pool),
     inner(c"metrics", WASM_CONF | NGX_CONF_BLOCK | NGX_CONF_NOARGS, shared_memory::metrics),
     inner(c"slab_size", METRICS_CONF | NGX_CONF_TAKE1, shared_memory::slab_size),
     inner(c"max_metric_name_length", METRICS_CONF | NGX_CONF_TAKE1, shared_memory::max_name),

@@ -25,7 +25,7 @@ impl Default for Fixture {
             .contexts
             .insert(Context::Root(RootConfig { name: b"name".to_vec(), ..RootConfig::default() }), |_| true);
         let token = Some(StreamToken(1));
-        let stream = state.contexts.insert(Context::Stream { root, token, pending_done: false }, |_| true);
+        let stream = state.contexts.insert(Context::Stream { root, token, pending_done: false, fuel: 0 }, |_| true);
         state.set_effective(stream);
         Fixture { state, host, root, stream }
     }

@@ -8,6 +8,7 @@ mod buffers;
 mod capabilities;
 mod contexts;
 mod foreign_function;
+mod fuel;
 mod grpc;
 mod header_callbacks;
 mod host_calls;

@@ -64,12 +64,6 @@ impl Callable {
         let export = module.get_export_index(name)?;
         fits.then_some(Callable { export, params, has_result: results == 1 })
     }
-
-    /// The function in an instance of the module.
-    pub fn find_in(&self, instance: &wt::Instance, store: &mut wt::Store<StoreData>) -> Option<Exported> {
-        let func = instance.get_module_export(store, &self.export)?.into_func()?;
-        Some(Exported { func, params: self.params, has_result: self.has_result })
-    }
 }
 
 /// A [`Callable`] in an instance.
@@ -81,11 +75,23 @@ pub(super) struct Exported {
 }
 
 impl Exported {
-    pub fn find(data: &StoreData, export: usize) -> Result<Exported, Trap> {
-        match data.exports.get(export) {
-            Some(Some(exported)) => Ok(*exported),
-            _ => Err(Trap::host(format!("the module has no usable function number {export}"))),
+    /// The function that was linked under this number, in the instance of this store.
+    pub fn find(mut store: impl wt::AsContextMut<Data = StoreData>, export: usize) -> Result<Exported, Trap> {
+        if let Some(Some(exported)) = store.as_context().data().exports.get(export) {
+            return Ok(*exported);
         }
+        let exported = Exported::look_up(&mut store, export)
+            .ok_or_else(|| Trap::host(format!("the module has no usable function number {export}")))?;
+        store.as_context_mut().data_mut().exports[export] = Some(exported);
+        Ok(exported)
+    }
+
+    fn look_up(mut store: impl wt::AsContextMut<Data = StoreData>, export: usize) -> Option<Exported> {
+        let context = store.as_context();
+        let (instance, linked) = (context.data().instance?, context.data().linked.clone());
+        let callable = linked.exports.get(export)?.as_ref()?;
+        let func = instance.get_module_export(&mut store, &callable.export)?.into_func()?;
+        Some(Exported { func, params: callable.params, has_result: callable.has_result })
     }
 
     pub fn call(self, mut store: impl wt::AsContextMut, args: &[u32]) -> wt::Result<u32> {
@@ -219,7 +225,7 @@ impl Caller for WasmtimeCaller<'_, '_> {
     }
 
     fn call(&mut self, export: usize, args: &[u32], host: &mut dyn HostFunctions) -> Result<u32, Trap> {
-        let exported = Exported::find(self.0.data(), export)?;
+        let exported = Exported::find(&mut *self.0, export)?;
         let outer = self.0.data_mut().host.replace(erase(host));
         let result = exported.call(&mut *self.0, args);
         self.0.data_mut().host = outer;

@@ -21,8 +21,8 @@ pub(super) struct Linked {
 }
 
 pub(super) struct WasmtimeProgram {
-    pub on_demand: Linked,
-    pub pooled: Option<Linked>,
+    pub on_demand: Arc<Linked>,
+    pub pooled: Option<Arc<Linked>>,
     pub activity: Arc<Activity>,
 }
 
@@ -59,7 +59,7 @@ fn finish(made: wt::Result<WasmtimeInstance>, timeout: Duration) -> Result<Box<d
 impl WasmtimeProgram {
     fn instantiate_in(
         &self,
-        linked: &Linked,
+        linked: &Arc<Linked>,
         limits: InstanceLimits,
         pooled: bool,
         fuel: u64,
@@ -69,7 +69,9 @@ impl WasmtimeProgram {
         let data = StoreData {
             host: None,
             memory: None,
-            exports: Box::default(),
+            linked: linked.clone(),
+            instance: None,
+            exports: vec![None; linked.exports.len()].into(),
             limiter: Limiter { memory: limits.memory, refused: 0 },
             counts_fuel: linked.counts_fuel,
             copied: Cell::new(0),
@@ -81,15 +83,11 @@ impl WasmtimeProgram {
         }
         let instance = guest_call(&mut store, &self.activity, timeout, host, |store| linked.pre.instantiate(store))?;
 
-        let mut exports = Vec::with_capacity(linked.exports.len());
-        for export in &linked.exports {
-            exports.push(export.as_ref().and_then(|export| export.find_in(&instance, &mut store)));
-        }
         let memory = match &linked.memory {
             Some(export) => instance.get_module_export(&mut store, export).and_then(wt::Extern::into_memory),
             None => None,
         };
-        store.data_mut().exports = exports.into();
+        store.data_mut().instance = Some(instance);
         store.data_mut().memory = memory;
         Ok(WasmtimeInstance { store, activity: self.activity.clone(), pooled })
     }
@@ -109,7 +107,7 @@ impl Instance for WasmtimeInstance {
         timeout: Duration,
         host: &mut dyn HostFunctions,
     ) -> Result<u32, Trap> {
-        let exported = Exported::find(self.store.data(), export)?;
+        let exported = Exported::find(&mut self.store, export)?;
         guest_call(&mut self.store, &self.activity, timeout, host, |store| exported.call(store, args))
             .map_err(|err| into_trap(err, timeout))
     }
@@ -140,6 +138,10 @@ pub(super) struct StoreData {
     /// The host of the call that is running, and nothing between calls.
     pub host: Option<NonNull<dyn HostFunctions>>,
     pub memory: Option<wt::Memory>,
+    pub linked: Arc<Linked>,
+    /// There once its start function has ended.
+    pub instance: Option<wt::Instance>,
+    /// The functions that have been called. Looking for one takes a while, and most instances of single requests need few.
     pub exports: Box<[Option<Exported>]>,
     pub counts_fuel: bool,
     /// Bytes that host calls have copied and not paid for yet.

@@ -61,9 +61,9 @@ impl Module for WasmtimeModule {
 
     fn link(&self, imports: &[LinkedImport], exports: &[&'static str]) -> Result<Arc<dyn Program>, LinkError> {
         Ok(Arc::new(WasmtimeProgram {
-            on_demand: link(&self.module, imports, exports)?,
+            on_demand: Arc::new(link(&self.module, imports, exports)?),
             pooled: match &self.pooled {
-                Some(module) => Some(link(module, imports, exports)?),
+                Some(module) => Some(Arc::new(link(module, imports, exports)?)),
                 None => None,
             },
             activity: self.activity.clone(),

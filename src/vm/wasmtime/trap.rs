@@ -136,3 +136,51 @@ pub(super) fn one_line(err: &wt::Error) -> String {
         .join(": ");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_in_the_source() {
+        for (name, shown) in [
+            ("plain", "plain"),
+            ("_ZN4core9panicking5panic17h0123456789abcdefE", "core::panicking::panic"),
+            ("_RNvC7mycrate3foo", "mycrate::foo"),
+            ("core::panicking::panic::h0123456789abcdef", "core::panicking::panic"),
+            ("main::handle::hot", "main::handle::hot"),
+            ("_ZN4name5spaceEv", "name::space"),
+            ("_ZNSt6vectorIiSaIiEE9push_backERKi", "std::vector<int, std::allocator<int> >::push_back"),
+            ("runtime.alloc", "runtime.alloc"),
+            ("i", "i"),
+        ] {
+            assert_eq!(demangled(name), shown);
+        }
+    }
+
+    #[test]
+    fn names_are_cut_while_they_are_made() {
+        assert_eq!(demangled(&"x".repeat(1000)), "x".repeat(MAX_NAME));
+        assert_eq!(demangled(&"é".repeat(1000)), "é".repeat(MAX_NAME));
+        // Each type has the one before twice: the whole name would have 2^40 parts.
+        let mut doubling = "_Z1fI1a1bE".to_owned();
+        doubling.push_str("St4pairIS0_S0_E");
+        for n in 1..40 {
+            let reference = std::char::from_digit(n, 36).unwrap().to_ascii_uppercase();
+            doubling.push_str(&format!("St4pairIS{reference}_S{reference}_E"));
+            if n == 35 {
+                break;
+            }
+        }
+        assert!(demangled(&doubling).chars().count() <= MAX_NAME);
+    }
+
+    #[test]
+    fn a_place_is_the_name_of_the_file_and_the_line() {
+        assert_eq!(place(Some("/home/me/src/lib.rs"), Some(12)), Some(" (lib.rs:12)".into()));
+        assert_eq!(place(Some("C:\\me\\lib.rs"), Some(12)), Some(" (lib.rs:12)".into()));
+        assert_eq!(place(Some("lib.rs"), None), Some(" (lib.rs)".into()));
+        assert_eq!(place(None, Some(12)), None);
+        assert_eq!(place(Some(&"x".repeat(1000)), None).map(|place| place.len()), Some(MAX_FILE + 3));
+    }
+}
