@@ -1,8 +1,9 @@
 //! The engines of this process, and the clock of their deadlines.
 //!
-//! A configuration has an engine for each [`Form`] in which its filters want their modules. The next cycle takes over those that
-//! have the options that it wants; an engine goes with the last cycle that uses it. The ticker thread belongs to processes that serve requests; while the master runs guests
-//! (`nginx -t`, start, reload), `cpu_clock.rs` does its work without a thread.
+//! A configuration has an engine for each [`Form`] in which its filters want their modules. The next cycle takes over
+//! those that have the options that it wants; an engine goes with the last cycle that uses it. The ticker thread belongs
+//! to processes that serve requests; while the master runs guests (`nginx -t`, start, reload), `cpu_clock.rs` does its
+//! work without a thread.
 
 use std::mem;
 use std::ptr;
@@ -11,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use nginx_sys::{NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_process, ngx_uint_t};
 use ngx_wasm::vm::{Activity, Engine, EngineOptions, PoolOptions, Ticker};
+
+use crate::page_map;
 
 /// What makes a difference to the machine code of a module, or to where its instances are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,6 +96,9 @@ impl Kind {
             return Ok(engine);
         }
         let engine = self.make(options)?;
+        if options.pool.is_some() {
+            page_map::close_on_exec();
+        }
         engines.push(Known { kind: self, options, engine: Arc::downgrade(&engine) });
         Ok(engine)
     }
