@@ -13,6 +13,7 @@ pub mod proxy_wasm;
 pub mod redis;
 pub mod restarts;
 pub mod shared;
+pub mod supply;
 pub mod vm;
 mod wasi;
 pub mod x509;

@@ -31,6 +31,7 @@ use crate::net::settings::Settings as CallSettings;
 use crate::rules::{Isolation, OnError, Recycle, RestartDelay, Rules, Setting, Without};
 use crate::shared_memory::{Settings, Shared};
 use crate::status::Status;
+use crate::supply::{CacheDir, Note};
 use crate::{net, pool, queue_ready, startup};
 
 /// Nothing was said at this level.
@@ -75,11 +76,13 @@ impl fmt::Display for Place {
     }
 }
 
-/// `module NAME PATH ['VM CONFIG'];`
+/// `module NAME PATH ['VM CONFIG'] [sha256=HEX];`
 pub struct ModuleConf {
     pub name: Vec<u8>,
     pub path: String,
     pub vm_configuration: Vec<u8>,
+    /// What the file has to have, in lower-case hexadecimal digits.
+    pub sha256: Option<String>,
     pub place: Place,
     /// Set by start-up, for each form in which a filter wants it.
     pub compiled: Vec<(Form, Arc<Module>)>,
@@ -180,6 +183,10 @@ pub struct MainConf {
     /// Set by start-up: those that its filters use.
     pub engines: Vec<(Form, Arc<dyn Engine>)>,
     pub modules: Vec<ModuleConf>,
+    /// Where compiled code is kept for the next start, if it is.
+    pub cache_dir: Option<CacheDir>,
+    /// How modules were come by, until that is in the log.
+    pub notes: Vec<Note>,
     pub filters: Vec<FilterConf>,
     /// Filters of each level that declares any, in order.
     pub chains: Vec<Vec<usize>>,
@@ -209,6 +216,8 @@ impl Default for MainConf {
             engine_conf: EngineConf::default(),
             engines: Vec::new(),
             modules: Vec::new(),
+            cache_dir: None,
+            notes: Vec::new(),
             filters: Vec::new(),
             chains: Vec::new(),
             rules: Rules::default(),

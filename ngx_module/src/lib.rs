@@ -40,6 +40,7 @@ mod rules;
 mod shared_memory;
 mod startup;
 mod status;
+mod supply;
 mod text_page;
 mod ticks;
 mod worker;

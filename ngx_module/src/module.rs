@@ -11,7 +11,7 @@ use nginx_sys::{
 
 use crate::conf::{LocConf, MainConf};
 use crate::guard::guard;
-use crate::{directives, engine, log, net, phases, queue_ready, rc, startup, status, worker};
+use crate::{directives, engine, log, net, phases, queue_ready, rc, startup, status, supply, worker};
 
 /// What a configuration handler returns for success.
 pub const CONF_OK: *mut c_char = ptr::null_mut();
@@ -128,6 +128,10 @@ unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
             main.shared.enter();
             // SAFETY: a cycle that is being made has a log.
             unsafe { main.status.enter(&main.filters, (*cycle).log) };
+            if !supply::is_test() {
+                // SAFETY: the log is that of the new configuration.
+                unsafe { supply::tell(&mut main.notes, (*cycle).log) };
+            }
             // SAFETY: as above.
             unsafe { queue_ready::prepare(cycle, main) };
         }

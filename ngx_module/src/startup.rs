@@ -4,8 +4,6 @@
 
 use std::cell::RefCell;
 use std::ffi::CStr;
-use std::fs;
-use std::sync::Arc;
 
 use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_log_t, ngx_process, ngx_uint_t};
 use ngx_wasm::proxy_wasm::{Module, Vm};
@@ -17,6 +15,7 @@ use crate::engine::Form;
 use crate::host::RootHost;
 use crate::instances::Instances;
 use crate::log;
+use crate::supply::{self, Note, Supplier};
 
 /// The error is in the log already.
 pub struct Reported;
@@ -26,6 +25,19 @@ pub struct Reported;
 /// # Safety
 /// `cycle` is the cycle that nginx is making, and `main` its configuration.
 pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Reported> {
+    // SAFETY: see above; the new cycle has its log from the beginning.
+    unsafe {
+        let result = prepare(cycle, main);
+        if result.is_err() || supply::is_test() {
+            supply::tell_warnings(&mut main.notes, (*cycle).log);
+        }
+        result
+    }
+}
+
+/// # Safety
+/// As [`check`].
+unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Reported> {
     // SAFETY: nginx sets the variable first of all. `nginx -s reload` reads the configuration too, only to find the pid.
     if unsafe { ngx_process } == NGX_PROCESS_SIGNALLER as ngx_uint_t {
         return Ok(());
@@ -65,23 +77,10 @@ pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), 
         return Ok(());
     }
 
-    for n in 0..main.modules.len() {
-        for form in forms(main, n) {
-            let engine = main.engine(form).map_err(|err| report(&main.modules[n].place, err))?;
-            let module = &mut main.modules[n];
-            match compile(engine.as_ref(), module) {
-                Ok(compiled) => {
-                    // SAFETY: see above.
-                    unsafe { warn_of_pool(log, form, engine.as_ref(), module, &compiled) };
-                    module.compiled.push((form, Arc::new(compiled)));
-                }
-                Err(reason) => {
-                    let name = String::from_utf8_lossy(&module.name);
-                    return Err(report(&module.place, format!("module \"{name}\" ({}): {reason}", module.path)));
-                }
-            }
-        }
-    }
+    let mut notes = Vec::new();
+    let supplied = supply_all(main, log, &mut notes);
+    main.notes.append(&mut notes);
+    supplied.map_err(|(place, reason)| report(&place, reason))?;
     give_memory_back();
     for filter in &main.filters {
         let mut host = RootHost::new(log, filter.name.clone(), filter.timeout);
@@ -97,6 +96,32 @@ pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), 
     }
     let instances = main.filters.iter().enumerate().map(|(filter, conf)| RefCell::new(Instances::new(filter, conf)));
     main.instances = instances.collect();
+    Ok(())
+}
+
+/// Gets all modules, in the forms in which filters want them.
+fn supply_all(main: &mut MainConf, log: *mut ngx_log_t, notes: &mut Vec<Note>) -> Result<(), (Place, String)> {
+    let dir = main.cache_dir.as_ref();
+    let mut supplier = Supplier::open(dir, notes)
+        .map_err(|reason| (dir.map_or_else(|| main.modules[0].place.clone(), |dir| dir.place.clone()), reason))?;
+    for n in 0..main.modules.len() {
+        let name = format!("module \"{}\" ({})", String::from_utf8_lossy(&main.modules[n].name), main.modules[n].path);
+        let place = main.modules[n].place.clone();
+        let bytes = supply::read(&main.modules[n]).map_err(|reason| (place.clone(), format!("{name}: {reason}")))?;
+        for form in forms(main, n) {
+            let engine = main.engine(form).map_err(|err| (place.clone(), err))?;
+            let compiled = supplier
+                .module(&engine, &name, &bytes)
+                .map_err(|reason| (place.clone(), format!("{name}: {reason}")))?;
+            let module = &mut main.modules[n];
+            // SAFETY: the caller passes a log of nginx.
+            unsafe { warn_of_pool(log, form, engine.as_ref(), module, &compiled) };
+            module.compiled.push((form, compiled));
+        }
+    }
+    if !supply::is_test() {
+        supplier.finish();
+    }
     Ok(())
 }
 
@@ -179,11 +204,6 @@ pub fn start(
     let mut vm = Vm::start(compiled, vm, host).map_err(|err| err.to_string())?;
     let root = vm.create_root(root, host).map_err(|err| err.to_string())?;
     Ok((vm, root))
-}
-
-fn compile(engine: &dyn Engine, module: &ModuleConf) -> Result<Module, String> {
-    let bytes = fs::read(&module.path).map_err(|err| format!("cannot read it: {err}"))?;
-    Module::new(engine, &bytes).map_err(|err| err.to_string())
 }
 
 fn unknown(filter: &FilterConf, modules: &[ModuleConf]) -> String {

@@ -17,7 +17,7 @@ pub struct Module {
     pub(super) program: Arc<dyn Program>,
     pub(super) abi: AbiVersion,
     pub(super) callbacks: Callbacks,
-    pool_refusal: Option<String>,
+    compiled: Arc<dyn vm::Module>,
 }
 
 /// Why a file is no module that this host can run.
@@ -69,11 +69,11 @@ pub enum ModuleError {
 impl Module {
     /// Compiles, checks and links `bytes`, a binary module or WAT text.
     pub fn new(engine: &dyn Engine, bytes: &[u8]) -> Result<Module, ModuleError> {
-        Module::of(engine.compile(bytes)?.as_ref())
+        Module::of(engine.compile(bytes)?)
     }
 
     /// Checks and links a compiled module.
-    pub fn of(compiled: &dyn vm::Module) -> Result<Module, ModuleError> {
+    pub fn of(compiled: Arc<dyn vm::Module>) -> Result<Module, ModuleError> {
         let exports = compiled.exports();
         let abi = abi_version(&exports)?;
         if !exports.iter().any(|export| export.name == "memory" && export.ty == ExternType::Memory) {
@@ -85,8 +85,7 @@ impl Module {
         }
         let imports = resolve(&compiled.imports())?;
         let program = compiled.link(&imports, &callbacks::NAMES)?;
-        let pool_refusal = compiled.pool_refusal().map(str::to_owned);
-        Ok(Module { program, abi, callbacks, pool_refusal })
+        Ok(Module { program, abi, callbacks, compiled })
     }
 
     /// Whether it has this callback.
@@ -96,7 +95,12 @@ impl Module {
 
     /// Why its instances are not made in the pool of the engine, if there is one and it has no room for such.
     pub fn pool_refusal(&self) -> Option<&str> {
-        self.pool_refusal.as_deref()
+        self.compiled.pool_refusal()
+    }
+
+    /// What the engine made of it.
+    pub fn compiled(&self) -> &dyn vm::Module {
+        self.compiled.as_ref()
     }
 
     /// The ABI version that the module declares.

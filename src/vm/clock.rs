@@ -144,6 +144,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::supply::TrustedCode;
     use crate::vm::{CompileError, Module};
 
     /// Nothing waits so long unless something is wrong.
@@ -167,8 +168,7 @@ mod tests {
             Vec::new()
         }
 
-        #[allow(unsafe_code)]
-        unsafe fn load(&self, _: &[u8]) -> Result<Arc<dyn Module>, CompileError> {
+        fn load(&self, _: &TrustedCode) -> Result<Arc<dyn Module>, CompileError> {
             Err(CompileError::NotWasm("not an engine".into()))
         }
 

@@ -19,6 +19,8 @@ pub use clock::{Activity, TICK, Ticker};
 pub use error::{CompileError, LinkError, Trap};
 pub use memory::{GuestMemory, OutOfBounds};
 
+use crate::supply::TrustedCode;
+
 /// A type of a WebAssembly value, as far as host functions and callbacks use them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValType {
@@ -153,13 +155,9 @@ pub trait Engine: Send + Sync {
     /// the processor. Where it differs, the module must be compiled again.
     fn fingerprint(&self) -> Vec<u8>;
 
-    /// Takes what [`Module::serialize`] gave.
-    ///
-    /// # Safety
-    /// The bytes are those that an engine with the same fingerprint gave, unchanged. They are machine code, which is not
-    /// checked again.
-    #[allow(unsafe_code)]
-    unsafe fn load(&self, serialized: &[u8]) -> Result<Arc<dyn Module>, CompileError>;
+    /// Takes what [`Module::serialize`] of an engine with the same fingerprint gave. It is machine code, which is not checked
+    /// again: whoever makes a [`TrustedCode`] answers for it.
+    fn load(&self, code: &TrustedCode) -> Result<Arc<dyn Module>, CompileError>;
 
     /// Why there is no pool although the options want one. Instances are made without it then.
     fn pool_failure(&self) -> Option<&str> {

@@ -15,9 +15,9 @@ mod wasm_vm;
 use std::ffi::{c_char, c_void};
 
 use nginx_sys::{
-    NGX_CONF_1MORE, NGX_CONF_BLOCK, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE2, NGX_CONF_TAKE12, NGX_CONF_TAKE23,
-    NGX_DIRECT_CONF, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_LOG_EMERG,
-    NGX_MAIN_CONF, ngx_command_t, ngx_conf_t, ngx_str_t, ngx_uint_t,
+    NGX_CONF_1MORE, NGX_CONF_BLOCK, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE2, NGX_CONF_TAKE4, NGX_CONF_TAKE12,
+    NGX_CONF_TAKE23, NGX_DIRECT_CONF, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF,
+    NGX_HTTP_SRV_CONF, NGX_LOG_EMERG, NGX_MAIN_CONF, ngx_command_t, ngx_conf_t, ngx_str_t, ngx_uint_t,
 };
 
 use crate::conf::{LocConf, MainConf};
@@ -34,7 +34,7 @@ const METRICS_CONF: u32 = 0x0400_0000;
 const ANY_HTTP: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 /// Directives of the core module.
-pub static mut CORE: [ngx_command_t; 10] = [
+pub static mut CORE: [ngx_command_t; 11] = [
     ngx_command_t {
         name: name(c"wasm"),
         type_: (NGX_MAIN_CONF | NGX_CONF_BLOCK | NGX_CONF_NOARGS) as ngx_uint_t,
@@ -45,7 +45,7 @@ pub static mut CORE: [ngx_command_t; 10] = [
     },
     ngx_command_t {
         name: name(c"module"),
-        type_: (WASM_CONF | NGX_DIRECT_CONF | NGX_CONF_TAKE23) as ngx_uint_t,
+        type_: (WASM_CONF | NGX_DIRECT_CONF | NGX_CONF_TAKE23 | NGX_CONF_TAKE4) as ngx_uint_t,
         set: Some(wasm::module),
         conf: 0,
         offset: 0,
@@ -53,6 +53,7 @@ pub static mut CORE: [ngx_command_t; 10] = [
     },
     inner(c"backtraces", WASM_CONF | NGX_CONF_TAKE1, engine::backtraces),
     inner(c"instance_pool", WASM_CONF | NGX_CONF_TAKE12, engine::instance_pool),
+    inner(c"cache_dir", WASM_CONF | NGX_CONF_TAKE1, wasm::cache_dir),
     inner(c"metrics", WASM_CONF | NGX_CONF_BLOCK | NGX_CONF_NOARGS, shared_memory::metrics),
     inner(c"slab_size", METRICS_CONF | NGX_CONF_TAKE1, shared_memory::slab_size),
     inner(c"max_metric_name_length", METRICS_CONF | NGX_CONF_TAKE1, shared_memory::max_name),

@@ -1,6 +1,9 @@
-//! `wasm { module NAME PATH ['VM CONFIG']; }` at the top level: which modules there are, by name.
+//! `wasm { module NAME PATH ['VM CONFIG'] [sha256=HEX]; cache_dir PATH; }` at the top level: which modules there are, by name,
+//! and where their compiled code is kept.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{OsString, c_char, c_void};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 use nginx_sys::{
     NGX_CORE_MODULE, ngx_command_t, ngx_conf_full_name, ngx_conf_parse, ngx_conf_t, ngx_str_t, ngx_uint_t,
@@ -11,6 +14,10 @@ use crate::conf::ModuleConf;
 use crate::guard::guard;
 use crate::module::{CONF_ERROR, CONF_OK};
 use crate::pool;
+use crate::supply::CacheDir;
+
+/// What tells a sum from a VM configuration.
+const SHA256: &[u8] = b"sha256=";
 
 pub(super) unsafe extern "C" fn block(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
@@ -55,23 +62,79 @@ pub(super) unsafe extern "C" fn module(cf: *mut ngx_conf_t, _: *mut ngx_command_
             if let Some(first) = main.modules.iter().find(|module| module.name == name) {
                 return Err(format!("duplicate module \"{}\", the first is in {}", shown(name), first.place));
             }
-            let path = full_name(cf, path)?;
-            let vm_configuration = directive.word(3).unwrap_or_default().to_vec();
-            main.modules.push(ModuleConf { name: name.to_vec(), path, vm_configuration, place, compiled: Vec::new() });
+            // Relative to the folder of nginx.conf, as `include` and `ssl_certificate` are.
+            let path = String::from_utf8(full_name(cf, path, 1)?)
+                .map_err(|_| format!("the path of a module must be UTF-8, not \"{}\"", shown(path)))?;
+            let (mut vm_configuration, mut sha256) = (None, None);
+            for word in [3, 4].into_iter().filter_map(|n| directive.word(n)) {
+                let is_first = match word.strip_prefix(SHA256) {
+                    Some(digits) => sha256.replace(sum(digits)?).is_none(),
+                    None => vm_configuration.replace(word.to_vec()).is_none(),
+                };
+                if !is_first {
+                    return Err(format!(
+                        "unexpected \"{}\" in \"module\": a path is followed by one VM configuration and one \"sha256=...\" at most",
+                        shown(word)
+                    ));
+                }
+            }
+            let vm_configuration = vm_configuration.unwrap_or_default();
+            main.modules.push(ModuleConf {
+                name: name.to_vec(),
+                path,
+                vm_configuration,
+                sha256,
+                place,
+                compiled: Vec::new(),
+            });
             Ok(())
         })
     }
 }
 
-/// Paths are relative to the folder of nginx.conf, as those of `include` and `ssl_certificate` are.
-unsafe fn full_name(cf: *mut ngx_conf_t, path: &[u8]) -> Result<String, String> {
+pub(super) unsafe extern "C" fn cache_dir(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
+    // SAFETY: nginx passes its own structures to a handler.
+    unsafe {
+        Directive::handle(cf, |directive| {
+            let place = directive.place();
+            let path = match directive.word(1) {
+                Some(path) if !path.is_empty() => path,
+                _ => return Err("\"cache_dir\" needs the path of a folder".into()),
+            };
+            // Relative to nginx's prefix, as folders are that nginx writes to.
+            let path = PathBuf::from(OsString::from_vec(full_name(cf, path, 0)?));
+            let main = directive.main()?;
+            if main.cache_dir.is_some() {
+                return Err(directive.duplicate());
+            }
+            main.cache_dir = Some(CacheDir { path, place });
+            Ok(())
+        })
+    }
+}
+
+/// The digits of a SHA-256, in lower case.
+fn sum(digits: &[u8]) -> Result<String, String> {
+    match str::from_utf8(digits) {
+        Ok(digits) if digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) => {
+            Ok(digits.to_ascii_lowercase())
+        }
+        _ => Err(format!(
+            "\"sha256=\" takes the 64 hexadecimal digits that sha256sum prints, not \"{}\"; a VM configuration that begins \
+             so needs a space before it",
+            shown(digits)
+        )),
+    }
+}
+
+/// The absolute path for one that is relative to the folder of nginx.conf (1), or to nginx's prefix (0).
+unsafe fn full_name(cf: *mut ngx_conf_t, path: &[u8], to_conf: ngx_uint_t) -> Result<Vec<u8>, String> {
     // SAFETY: ngx_conf_full_name replaces the string by one in the cycle's pool when it must.
     unsafe {
         let mut name: ngx_str_t = pool::copy((*cf).pool, path).ok_or("no memory")?;
-        if ngx_conf_full_name((*cf).cycle, &mut name, 1) != crate::rc::OK {
+        if ngx_conf_full_name((*cf).cycle, &mut name, to_conf) != crate::rc::OK {
             return Err("no memory".into());
         }
-        String::from_utf8(name.as_bytes().to_vec())
-            .map_err(|_| format!("the path of a module must be UTF-8, not \"{}\"", shown(path)))
+        Ok(name.as_bytes().to_vec())
     }
 }

@@ -30,6 +30,7 @@ use crate::net::executor;
 use crate::net::timer::{self, AtExit};
 use crate::request::Request;
 use crate::status::{self, Event, FilterStatus};
+use crate::supply::{self, Supplier};
 
 /// A module that Lua loaded.
 pub struct Plugin {
@@ -96,14 +97,19 @@ impl Plugin {
         let kind = main.engine.unwrap_or_default();
         let engine = kind.engine(&main.engine_conf, Form::default()).map_err(failed).ok()?;
         write(NGX_LOG_NOTICE, format!("init wasm vm: {}", engine.name()));
-        let module = Module::new(engine.as_ref(), code).map_err(|err| failed(err.to_string())).ok()?;
+        let mut notes = Vec::new();
+        let module = Supplier::open(main.cache_dir.as_ref(), &mut notes)
+            .and_then(|mut supplier| supplier.module(&engine, &format!("plugin \"{shown}\""), code));
+        // SAFETY: see `cycle_log`.
+        unsafe { supply::tell(&mut notes, cycle_log()) };
+        let module = module.map_err(failed).ok()?;
         let (limits, timeout, max_calls) = main.lua_limits();
         // SAFETY: all cycles have the same folder of configuration.
         let capabilities = unsafe { main.lua_capabilities(name, ngx_cycle) }.map_err(failed).ok()?;
         let plugin = Plugin {
             name: name.to_vec(),
             engine,
-            module: Arc::new(module),
+            module,
             limits,
             timeout,
             max_calls,

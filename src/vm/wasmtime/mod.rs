@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 use wasmtime as wt;
 
+use crate::supply::TrustedCode;
+
 use super::{Activity, CompileError, Engine, EngineOptions, LinkError, Module};
 use module::WasmtimeModule;
 use trap::one_line;
@@ -74,9 +76,10 @@ impl Engine for WasmtimeEngine {
     }
 
     #[allow(unsafe_code)]
-    unsafe fn load(&self, serialized: &[u8]) -> Result<Arc<dyn Module>, CompileError> {
-        // SAFETY: the caller knows that an engine like this one made the bytes.
-        let module = unsafe { wt::Module::deserialize(&self.on_demand, serialized) };
+    fn load(&self, code: &TrustedCode) -> Result<Arc<dyn Module>, CompileError> {
+        // SAFETY: this type is proof that an engine with this fingerprint made the bytes. Wasmtime looks at version and options
+        // once more.
+        let module = unsafe { wt::Module::deserialize(&self.on_demand, code.bytes()) };
         module.map(|module| self.complete(module)).map_err(|err| CompileError::Compiled(one_line(&err)))
     }
 

@@ -1,6 +1,7 @@
 //! Compiled modules as bytes.
 
 use super::*;
+use crate::supply::TrustedCode;
 use crate::vm::PoolOptions;
 
 fn engine(options: EngineOptions) -> WasmtimeEngine {
@@ -21,11 +22,9 @@ fn kinds() -> Vec<EngineOptions> {
 
 const ANSWER: &str = "(module (func (export \"answer\") (result i32) (i32.const 42)))";
 
-/// Loads what an engine with the same fingerprint gave.
-#[allow(unsafe_code)]
+/// Loads bytes that come from `Module::serialize` of an engine in this process, or are refused for their head.
 fn load(engine: &WasmtimeEngine, bytes: &[u8]) -> Result<Arc<dyn crate::vm::Module>, CompileError> {
-    // SAFETY: the bytes come from `Module::serialize` of an engine in this process, or are refused for their head.
-    unsafe { engine.load(bytes) }
+    engine.load(&TrustedCode::of_test(bytes))
 }
 
 #[test]

@@ -1,0 +1,137 @@
+//! Where compiled modules come from: what another configuration still has, the compile cache on disk, or the compiler, in this
+//! order. `ngx_module` asks [`Supply::module`] for each module of a configuration, and for what Lua loads.
+
+mod cache;
+mod entry;
+mod folder;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
+use crate::proxy_wasm::{Module, ModuleError};
+use crate::vm::Engine;
+
+pub use cache::{CodeCache, TrustedCode};
+use entry::EntryKey;
+pub use folder::FolderError;
+
+/// The modules of this process. It keeps none alive: a module goes with the last configuration that has it.
+#[derive(Default)]
+pub struct Supply {
+    known: Vec<Known>,
+}
+
+struct Known {
+    key: EntryKey,
+    /// A module belongs to one engine, not only to one kind.
+    engine: Weak<dyn Engine>,
+    module: Weak<Module>,
+}
+
+/// A module, and how it was come by.
+pub struct Supplied {
+    /// The module.
+    pub module: Arc<Module>,
+    /// Where it comes from.
+    pub source: Source,
+    /// What was wrong with the cache. The module is right nevertheless.
+    pub complaints: Vec<String>,
+}
+
+/// Where a module comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// It was there, in this process.
+    Memory,
+    /// The compile cache had it.
+    Cache(Duration),
+    /// The compiler made it.
+    Compiler(Duration),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Memory => f.write_str("unchanged, kept in memory"),
+            Source::Cache(time) => write!(f, "taken from the compile cache in {} ms", time.as_millis()),
+            Source::Compiler(time) => write!(f, "compiled in {} ms", time.as_millis()),
+        }
+    }
+}
+
+impl Supply {
+    /// The module with this content, for this engine.
+    pub fn module(
+        &mut self,
+        engine: &Arc<dyn Engine>,
+        bytes: &[u8],
+        cache: Option<&CodeCache>,
+    ) -> Result<Supplied, ModuleError> {
+        self.known.retain(|known| known.module.strong_count() > 0);
+        let key = EntryKey::new(&engine.fingerprint(), bytes);
+        let own = Arc::downgrade(engine);
+        let mut same = self.known.iter().filter(|known| known.key == key);
+        let known = same.clone().find(|known| known.engine.ptr_eq(&own));
+        if let Some(module) = known.and_then(|known| known.module.upgrade()) {
+            return Ok(Supplied { module, source: Source::Memory, complaints: Vec::new() });
+        }
+        // An engine that differs only in where its instances are runs the same code.
+        let again = same.find_map(|known| {
+            let code = TrustedCode::of(known.module.upgrade()?.compiled()).ok()?;
+            Module::of(engine.load(&code).ok()?).ok()
+        });
+
+        let mut complaints = Vec::new();
+        let begin = Instant::now();
+        let (module, source) = if let Some(module) = again {
+            (module, Source::Memory)
+        } else if let Some(module) = cache.and_then(|cache| from_cache(engine, &key, cache, &mut complaints)) {
+            (module, Source::Cache(begin.elapsed()))
+        } else {
+            let module = Module::new(engine.as_ref(), bytes)?;
+            let source = Source::Compiler(begin.elapsed());
+            complaints.extend(cache.and_then(|cache| to_cache(&module, &key, cache)));
+            (module, source)
+        };
+        let module = Arc::new(module);
+        self.known.push(Known { key, engine: own, module: Arc::downgrade(&module) });
+        Ok(Supplied { module, source, complaints })
+    }
+}
+
+/// A module that the cache has, and no reason not to use it.
+fn from_cache(
+    engine: &Arc<dyn Engine>,
+    key: &EntryKey,
+    cache: &CodeCache,
+    complaints: &mut Vec<String>,
+) -> Option<Module> {
+    let reason = match cache.get(key) {
+        Ok(None) => return None,
+        Ok(Some(code)) => match engine.load(&code).map_err(ModuleError::from).and_then(Module::of) {
+            Ok(module) => return Some(module),
+            Err(reason) => reason.to_string(),
+        },
+        Err(reason) => reason.to_string(),
+    };
+    let path = cache.path_of(key);
+    complaints.push(format!("\"{}\" is not used, and replaced: {reason}", path.display()));
+    None
+}
+
+/// Keeps a module for the next start; says why it cannot.
+fn to_cache(module: &Module, key: &EntryKey, cache: &CodeCache) -> Option<String> {
+    let code = module.compiled().serialize().map_err(|err| err.to_string());
+    let written = code.and_then(|code| cache.put(key, &code).map_err(|err| err.to_string()));
+    Some(format!("cannot write \"{}\": {}", cache.path_of(key).display(), written.err()?))
+}
+
+/// What `sha256sum` says of a file with this content.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    entry::hex(&Sha256::digest(bytes))
+}
