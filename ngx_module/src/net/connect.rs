@@ -21,7 +21,7 @@ pub async fn connect(address: &Address) -> io::Result<Connection> {
     let connection = begin(address)?;
     std::future::poll_fn(|cx| connection.poll_writable(cx)).await;
     let c = connection.0.c.get();
-    if c.is_null() {
+    if c.is_null() || connection.is_unwanted() {
         return Err(io::ErrorKind::NotConnected.into());
     }
     let mut err: c_int = 0;

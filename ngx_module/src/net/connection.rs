@@ -15,7 +15,7 @@ use nginx_sys::{
 };
 
 use super::words::Words;
-use super::{executor, tls};
+use super::{executor, timer, tls};
 use crate::guard::guard;
 use crate::rc;
 
@@ -108,6 +108,11 @@ impl Connection {
         Ok(buffer.filled().len())
     }
 
+    /// Whether nginx wants it closed, because the worker shuts down.
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.0.is_unwanted.get()
+    }
+
     /// For those that want to say whether it is idle.
     pub fn handle(&self) -> Handle {
         Handle(Rc::downgrade(&self.0))
@@ -124,7 +129,7 @@ impl Connection {
     pub(super) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
         let c = self.0.c.get();
         // SAFETY: an open connection has its events.
-        if c.is_null() || unsafe { (*(*c).write).ready() != 0 } {
+        if c.is_null() || self.0.is_unwanted.get() || unsafe { (*(*c).write).ready() != 0 } {
             return Poll::Ready(());
         }
         remember(&self.0.writer, cx);
@@ -227,6 +232,12 @@ unsafe extern "C" fn on_read(event: *mut ngx_event_t) {
         let shared = &*(*c).data.cast::<Shared>();
         if (*c).close() != 0 {
             shared.is_unwanted.set(true);
+            // Who waits to write, or for the connection, is not wanted either.
+            shared.wake();
+            if (*c).error() != 0 {
+                timer::leave();
+            }
+            return;
         }
         let waker = shared.reader.borrow_mut().take();
         if let Some(waker) = waker {

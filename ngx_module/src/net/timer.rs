@@ -1,6 +1,7 @@
 //! Time for futures: nginx's timers.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -16,6 +17,22 @@ use crate::guard::guard;
 pub enum AtExit {
     Wait,
     Leave,
+}
+
+thread_local! {
+    /// Armed timers that a worker that shuts down waits for.
+    static WAITED_FOR: RefCell<BTreeSet<*mut ngx_event_t>> = const { RefCell::new(BTreeSet::new()) };
+    static HAS_LEFT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The worker has waited as long as it may (`worker_shutdown_timeout`): no timer holds it up any more. Nginx closes connections
+/// then (src/core/ngx_cycle.c, ngx_shutdown_timer_handler), but a call may wait for something else, such as a name.
+pub fn leave() {
+    HAS_LEFT.set(true);
+    for event in WAITED_FOR.with_borrow_mut(std::mem::take) {
+        // SAFETY: timers are taken out before they go.
+        unsafe { (*event).set_cancelable(1) };
+    }
 }
 
 /// A future that is ready after some time.
@@ -61,6 +78,11 @@ impl Future for Sleep {
                 (*event).handler = Some(on_event);
                 (*event).data = data.cast();
                 (*event).log = (*ngx_cycle).log;
+                if HAS_LEFT.get() {
+                    (*event).set_cancelable(1);
+                } else if (*event).cancelable() == 0 {
+                    WAITED_FOR.with_borrow_mut(|events| events.insert(event));
+                }
                 ngx_add_timer(event, (*data).delay);
             }
         }
@@ -73,6 +95,9 @@ impl Drop for Sleep {
         // SAFETY: the event belongs to this future, and nginx is there.
         unsafe {
             let event = self.0.event.get();
+            if self.0.is_armed && (*event).cancelable() == 0 {
+                WAITED_FOR.with_borrow_mut(|events| events.remove(&event));
+            }
             if (*event).timer_set() != 0 && !executor::is_over() {
                 ngx_del_timer(event);
             }

@@ -2,9 +2,11 @@
 
 use nginx_sys::{ngx_http_request_t, ngx_int_t};
 
+use super::pause;
 use crate::conf::LocConf;
 use crate::guard::guard;
 use crate::lua;
+use crate::net::timer;
 use crate::rc;
 use crate::request::{self, Request};
 
@@ -14,6 +16,10 @@ pub(super) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t
         let request = Request::of(r);
         if request.is_null() {
             return rc::OK;
+        }
+        if pause::is_shut_out(r) {
+            pause::log_shut_out(request);
+            timer::leave();
         }
         (*request).logging = true;
         let loc = LocConf::of(r);

@@ -3,7 +3,10 @@
 //!
 //! Each direction has one event: a timer while it waits, posted when there is something to do.
 
-use nginx_sys::{NGX_LOG_ERR, ngx_add_timer, ngx_del_timer, ngx_event_t, ngx_post_event, ngx_posted_events};
+use nginx_sys::{
+    NGX_LOG_ERR, ngx_add_timer, ngx_del_timer, ngx_event_t, ngx_exiting, ngx_http_request_t, ngx_post_event,
+    ngx_posted_events,
+};
 
 use crate::conf::LocConf;
 use crate::flow::{Direction, Hold};
@@ -111,6 +114,45 @@ pub(super) unsafe fn log_timeout(request: *mut Request, direction: Direction) {
             "wasm filter \"{name}\" paused the {what}, and nothing resumed it within {waited} ms (wasm_pause_timeout)"
         );
         log::write(NGX_LOG_ERR, (*(*r).connection).log, line);
+    }
+}
+
+/// Whether the request ends because the worker has waited for it as long as it may.
+///
+/// # Safety
+/// `r` is a request that ends.
+pub(super) unsafe fn is_shut_out(r: *mut ngx_http_request_t) -> bool {
+    // SAFETY: see above. Nginx marks the client's connection (src/core/ngx_cycle.c, ngx_shutdown_timer_handler); that of a
+    // stream of HTTP/2 has its mark removed, and an error that did not come from the client.
+    unsafe {
+        if ngx_exiting == 0 {
+            return false;
+        }
+        #[cfg(ngx_feature = "http_v2")]
+        if !(*r).stream.is_null() {
+            let c = (*(*(*r).stream).connection).connection;
+            let read = (*c).read;
+            return (*c).error() != 0 && (*c).timedout() == 0 && (*read).eof() == 0 && (*read).error() == 0;
+        }
+        let c = (*r).connection;
+        (*c).close() != 0 && (*c).error() != 0
+    }
+}
+
+/// Says in the log that nothing made a request go on as long as the worker could wait.
+pub(super) unsafe fn log_shut_out(request: *mut Request) {
+    // SAFETY: see `begin`.
+    unsafe {
+        for (direction, what) in [(Direction::Request, "request"), (Direction::Response, "response")] {
+            let Some(run) = (*(*request).flow(direction)).holder() else { continue };
+            let filter = (*request).run(run).map_or(usize::MAX, |run| run.filter);
+            let name = String::from_utf8_lossy((*request).filter_name(filter));
+            let line = format!(
+                "wasm filter \"{name}\" paused the {what}, and nothing resumed it before the worker had to end \
+                 (worker_shutdown_timeout)"
+            );
+            log::write(NGX_LOG_ERR, (*(*(*request).r).connection).log, line);
+        }
     }
 }
 
