@@ -107,6 +107,15 @@ sub line_of {
     $reload_fails->('a broken module', qr/\[emerg\] .*module "version" .*not a WebAssembly module/);
     is($served->(), '1 one', 'after a failed reload the old filter works');
 
+    # Somebody is copying it just now.
+    open my $in, '<:raw', "$guests/rust-probe.wasm" or BAIL_OUT("build the guests first: $!");
+    my $whole = do { local $/; <$in> };
+    for my $length (0, 4, 8, int(length($whole) / 2), length($whole) - 1) {
+        $nginx->write('version.wat', substr $whole, 0, $length);
+        $reload_fails->("$length bytes of a module", qr/\[emerg\] .*module "version" .*(?:invalid or truncated|not a) (?:WebAssembly|Proxy-Wasm) module/);
+    }
+    is($served->(), '1 one', 'after reloads with half a module the old filter works');
+
     $nginx->write('version.wat', version('2'));
     $nginx->configure(main => "wasm { module version version.wat; }", server => "location / { proxy_wasm typo; return 200 two; }");
     $reload_fails->('an unknown module', qr/\[emerg\] .*unknown module "typo"/);
