@@ -44,8 +44,8 @@ impl Ticks {
         }
     }
 
-    /// Arms the timer for the next tick. `is_needed`: the filter has requests.
-    fn again(&mut self, is_needed: bool) {
+    /// Arms the timer for the next tick, unless it is. `is_needed`: the filter has requests.
+    pub fn again(&mut self, is_needed: bool) {
         if self.period > 0 && self.event.timer_set() == 0 {
             self.arm_for(self.period, is_needed);
         }
@@ -105,14 +105,8 @@ unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
         match instance.vm.on_tick(instance.root, &mut host) {
             Ok(()) => {
                 drop(host);
+                // That arms the timer for the next one.
                 instances.settle(main, generation);
-                if let Some(instance) = instances.get(generation) {
-                    // All contexts but the root are those of requests.
-                    let is_needed = instance.vm.contexts() > 1;
-                    if let Some(ticks) = instance.ticks() {
-                        ticks.again(is_needed);
-                    }
-                }
                 instances.sweep(generation);
             }
             Err(err) => {

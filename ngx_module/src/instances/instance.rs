@@ -70,6 +70,12 @@ impl Instance {
                 ticks.set_period(period as ngx_msec_t);
             }
         }
+        // A worker that shuts down ticks only while there are requests, and one may come when it has stopped: by a connection
+        // that was open already.
+        if let Some(ticks) = &mut self.ticks {
+            // All contexts but the root are those of requests.
+            ticks.again(self.vm.contexts() > 1);
+        }
         let commands = self.vm.take_calls();
         let conf = &main.filters[filter];
         if let (false, Some(settings)) = (commands.is_empty(), &conf.calls) {
