@@ -2,6 +2,9 @@
 # proxy_wasm_recycle, proxy_wasm_log_rate, proxy_wasm_allow, wasm_fuel. What they accept, where they may stand, and nginx's
 # message for each mistake. What they do is in t/35-limits.
 
+# Without the Lua module: where it is, names may be those that Lua gives to what it loads (t/40-lua/limits.t).
+BEGIN { $ENV{TEST_NGINX_LOAD_MODULES} = $ENV{TEST_WASM_MODULE} }
+
 use TestWasm 'no_plan';
 
 add_block_preprocessor(sub {
@@ -36,10 +39,12 @@ location /1 { proxy_wasm_restart_delay 2m; proxy_wasm probe 'level; report'; ret
 location /2 { proxy_wasm_restart_delay 1s 1s; proxy_wasm probe 'level; report'; return 200; }
 location /3 { proxy_wasm_restart_delay 10ms 1h; proxy_wasm probe 'level; report'; return 200; }
 location /4 { proxy_wasm_restart_delay filter=probe 5s 10s; proxy_wasm probe 'level; report'; return 200; }
+location /5 { proxy_wasm_restart_delay 5s after=0; proxy_wasm probe 'level; report'; return 200; }
+location /6 { proxy_wasm_restart_delay filter=probe 5s 10s after=4294967295; proxy_wasm probe 'level; report'; return 200; }
 --- pipelined_requests eval
-[map {"GET /$_"} 0 .. 4]
+[map {"GET /$_"} 0 .. 6]
 --- response_body eval
-[("level -> 0 2\n") x 5]
+[("level -> 0 2\n") x 7]
 
 
 
@@ -968,3 +973,73 @@ proxy_wasm probe;
 --- must_die
 --- error_log eval
 qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 92: proxy_wasm_restart_delay after=3
+--- config
+proxy_wasm_restart_delay after=3;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "after=3" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 93: proxy_wasm_restart_delay 1s after=
+--- config
+proxy_wasm_restart_delay 1s after=;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "1s\ after=" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 94: proxy_wasm_restart_delay 1s after=few
+--- config
+proxy_wasm_restart_delay 1s after=few;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "1s\ after=few" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 95: proxy_wasm_restart_delay 1s after=4294967296
+--- config
+proxy_wasm_restart_delay 1s after=4294967296;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "1s\ after=4294967296" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 96: proxy_wasm_restart_delay 1s after=1 after=2
+--- config
+proxy_wasm_restart_delay 1s after=1 after=2;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "1s\ after=1\ after=2" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 97: proxy_wasm_restart_delay 1s 2s 3s after=1
+--- config
+proxy_wasm_restart_delay 1s 2s 3s after=1;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "1s\ 2s\ 3s\ after=1" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 98: proxy_wasm_restart_delay after=1 1s
+--- config
+proxy_wasm_restart_delay after=1 1s;
+proxy_wasm probe;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "after=1\ 1s" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10 in \S+nginx\.conf:\d+$/
