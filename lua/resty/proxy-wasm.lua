@@ -13,19 +13,24 @@ local io_open = io.open
 local type = type
 
 ffi.cdef [[
-void *ngx_http_wasm_load_plugin(const unsigned char *name, size_t name_len, const unsigned char *code, size_t size);
-void ngx_http_wasm_unload_plugin(void *plugin);
-void *ngx_http_wasm_on_configure(void *plugin, const unsigned char *conf, size_t size);
-void ngx_http_wasm_delete_plugin_ctx(void *plugin_ctx);
-intptr_t ngx_http_wasm_on_http(void *plugin_ctx, ngx_http_request_t *r, int kind);
-intptr_t ngx_http_wasm_on_body(void *plugin_ctx, ngx_http_request_t *r, int is_response, const unsigned char *body,
-                               size_t size, int is_end, ngx_str_t *changed);
+typedef struct ngx_http_wasm_plugin_s ngx_http_wasm_plugin_t;
+typedef struct ngx_http_wasm_plugin_ctx_s ngx_http_wasm_plugin_ctx_t;
+
+ngx_http_wasm_plugin_t *ngx_http_wasm_load_plugin(const unsigned char *name, size_t name_len, const unsigned char *code,
+                                                  size_t size);
+void ngx_http_wasm_unload_plugin(ngx_http_wasm_plugin_t *plugin);
+ngx_http_wasm_plugin_ctx_t *ngx_http_wasm_on_configure(ngx_http_wasm_plugin_t *plugin, const unsigned char *conf,
+                                                       size_t size);
+void ngx_http_wasm_delete_plugin_ctx(ngx_http_wasm_plugin_ctx_t *plugin_ctx);
+intptr_t ngx_http_wasm_on_http(ngx_http_wasm_plugin_ctx_t *plugin_ctx, ngx_http_request_t *r, int kind);
+intptr_t ngx_http_wasm_on_body(ngx_http_wasm_plugin_ctx_t *plugin_ctx, ngx_http_request_t *r, int is_response,
+                               const unsigned char *body, size_t size, int is_end, ngx_str_t *changed);
 intptr_t ngx_http_wasm_fetch_local_body(ngx_http_request_t *r, ngx_str_t *body);
-void *ngx_http_wasm_pause(void *plugin_ctx, ngx_http_request_t *r, void *semaphore, int (*post)(void *, int),
-                          uint32_t *timeout);
+void *ngx_http_wasm_pause(ngx_http_wasm_plugin_ctx_t *plugin_ctx, ngx_http_request_t *r, void *semaphore,
+                          int (*post)(void *, int), uint32_t *timeout);
 void ngx_http_wasm_unpause(void *pause);
-intptr_t ngx_http_wasm_go_on(void *plugin_ctx, ngx_http_request_t *r, int is_timeout, ngx_str_t *changed,
-                             ngx_str_t *failed);
+intptr_t ngx_http_wasm_go_on(ngx_http_wasm_plugin_ctx_t *plugin_ctx, ngx_http_request_t *r, int is_timeout,
+                             ngx_str_t *changed, ngx_str_t *failed);
 ]]
 
 local REQUEST_HEADERS = 1
@@ -42,8 +47,12 @@ local post = ffi.cast("int (*)(void *, int)", C.ngx_http_lua_ffi_sema_post)
 
 local _M = { _VERSION = "0.1.0" }
 
-local function is_cdata(value)
-    return type(value) == "cdata" and value ~= nil
+-- What C gets is what it takes it for: a plugin for a context, or a pointer to something else, would end the worker.
+local plugin_type = ffi.typeof("ngx_http_wasm_plugin_t *")
+local plugin_ctx_type = ffi.typeof("ngx_http_wasm_plugin_ctx_t *")
+
+local function is_a(expected, value)
+    return type(value) == "cdata" and ffi.istype(expected, value) and value ~= nil
 end
 
 -- Loads the module in the file `path`. The result is collected when nothing refers to it; or nil and the reason.
@@ -68,7 +77,7 @@ end
 
 -- Makes a plugin context with this configuration, a string that is not empty.
 function _M.on_configure(plugin, conf)
-    if not is_cdata(plugin) then
+    if not is_a(plugin_type, plugin) then
         return nil, "bad plugin"
     end
     if type(conf) ~= "string" or conf == "" then
@@ -87,7 +96,7 @@ local RESPONSE_PHASES = { header_filter = true }
 local BODY_PHASES = { body_filter = true }
 
 local function current_request(plugin_ctx, phases)
-    if not is_cdata(plugin_ctx) then
+    if not is_a(plugin_ctx_type, plugin_ctx) then
         return nil, "bad plugin ctx"
     end
     local r = get_request()

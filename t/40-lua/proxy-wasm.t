@@ -166,6 +166,9 @@ location /t {
         local function show(ctx, err) ngx.say(ctx, ", ", err) end
         show(wasm.on_configure(nil, "x"))
         show(wasm.on_configure("plugin", "x"))
+        -- Pointers, but not such.
+        show(wasm.on_configure(assert(wasm.on_configure(plugin, "request.add x 1")), "x"))
+        show(wasm.on_configure(require("ffi").new("int[64]"), "x"))
         show(wasm.on_configure(plugin))
         show(wasm.on_configure(plugin, ""))
         show(wasm.on_configure(plugin, 42))
@@ -175,6 +178,8 @@ location /t {
 --- request
 GET /t
 --- response_body
+nil, bad plugin
+nil, bad plugin
 nil, bad plugin
 nil, bad plugin
 nil, bad conf
@@ -201,6 +206,8 @@ location /t {
         local function show(ok, err) ngx.say(ok, ", ", err) end
         show(wasm.on_http_request_headers(nil))
         show(wasm.on_http_response_headers({}))
+        show(wasm.on_http_request_headers(assert(wasm.load("headers", "$TEST_NGINX_GUESTS/rust-headers.wasm"))))
+        show(wasm.on_http_request_headers(require("ffi").new("int[64]")))
         show(wasm.on_http_response_headers(filter))
         show(in_init_worker[1], in_init_worker[2])
     }
@@ -208,6 +215,8 @@ location /t {
 --- request
 GET /t
 --- response_body
+nil, bad plugin ctx
+nil, bad plugin ctx
 nil, bad plugin ctx
 nil, bad plugin ctx
 nil, bad request
