@@ -7,6 +7,10 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use proxy_wasm::fuzzing;
+
 pub mod grpc;
 pub mod net;
 pub mod proxy_wasm;

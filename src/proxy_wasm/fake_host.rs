@@ -1,5 +1,7 @@
-//! The world of a filter in memory, for unit tests: streams with maps, buffers and properties that a test fills in before a
+//! The world of a filter in memory, for unit tests and fuzz targets: streams with maps, buffers and properties that a test fills in before a
 //! callback and looks at afterwards.
+
+#![cfg_attr(not(test), allow(dead_code))]
 
 use std::collections::BTreeMap;
 use std::time::Duration;

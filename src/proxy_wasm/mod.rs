@@ -10,11 +10,13 @@ mod calls;
 mod capabilities;
 mod context;
 mod delivery;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 mod fake_host;
 mod filter_state;
 mod foreign;
 mod fuel;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod host;
 mod host_calls;
 mod in_flight;

@@ -528,7 +528,7 @@ impl State {
     }
 
     /// The state of a VM without a module.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn for_tests() -> State {
         State::with(AbiVersion::V0_2_1, Callback::Malloc, VmConfig::default())
     }

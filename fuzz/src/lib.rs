@@ -1,0 +1,30 @@
+//! The fuzz targets, as plain functions: each takes any bytes, and panics when a rule is broken. `fuzz_targets/` gives them to
+//! libFuzzer, `bin/short.rs` runs them on what is in `corpus/` and on variations of that. What needs the inside of ngx-wasm
+//! is in its module `fuzzing`.
+
+mod formats;
+mod module;
+pub mod seeds;
+mod shared;
+
+pub use formats::{grpc, pairs, redis, target, x509};
+pub use module::module;
+pub use ngx_wasm::fuzzing::{foreign, host_calls, properties};
+pub use shared::shared;
+
+/// A target.
+pub type Target = fn(&[u8]);
+
+/// All targets by name; a folder of `corpus/` has the same.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("foreign", foreign),
+    ("grpc", grpc),
+    ("host_calls", host_calls),
+    ("module", module),
+    ("pairs", pairs),
+    ("properties", properties),
+    ("redis", redis),
+    ("shared", shared),
+    ("target", target),
+    ("x509", x509),
+];

@@ -1,0 +1,55 @@
+//! Any bytes as a module: compiled, checked, linked, and started when they are one.
+
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use ngx_wasm::proxy_wasm::{Host, LogLevel, Module, RootConfig, Vm, VmConfig};
+use ngx_wasm::vm::wasmtime::WasmtimeEngine;
+use ngx_wasm::vm::{Engine, EngineOptions, Ticker};
+
+/// How long a guest's start may take: its deadline, and what stops it is never so late.
+const TIMEOUT: Duration = Duration::from_millis(50);
+/// Far more than any input needs; only what does not end reaches it.
+const BOUND: Duration = Duration::from_secs(20);
+
+struct Nowhere;
+
+impl Host for Nowhere {
+    fn timeout(&self) -> Duration {
+        TIMEOUT
+    }
+
+    fn log(&mut self, _: LogLevel, _: &[u8]) {}
+
+    fn log_level(&self) -> LogLevel {
+        LogLevel::Trace
+    }
+}
+
+static ENGINE: LazyLock<(Arc<dyn Engine>, Ticker)> = LazyLock::new(|| {
+    let engine: Arc<dyn Engine> = Arc::new(WasmtimeEngine::new(EngineOptions::default()).expect("an engine"));
+    let ticker = Ticker::start(engine.activity()).expect("a thread");
+    ticker.serve(&engine);
+    (engine, ticker)
+});
+
+/// Any bytes as a module.
+pub fn module(data: &[u8]) {
+    let engine = ENGINE.0.as_ref();
+    let begin = Instant::now();
+    let module = Module::new(engine, data);
+    assert!(begin.elapsed() < BOUND, "compiling {} bytes took {:?}", data.len(), begin.elapsed());
+    let module = match module {
+        Ok(module) => Arc::new(module),
+        Err(err) => return assert!(!err.to_string().is_empty()),
+    };
+    let mut config = VmConfig::default();
+    config.limits.memory = 4 << 20;
+    let limit = config.limits.memory;
+    let begin = Instant::now();
+    if let Ok(mut vm) = Vm::start(&module, config, &mut Nowhere) {
+        let _ = vm.create_root(RootConfig::default(), &mut Nowhere);
+        assert!(vm.stats().memory <= limit);
+    }
+    assert!(begin.elapsed() < BOUND, "starting {} bytes took {:?}", data.len(), begin.elapsed());
+}
