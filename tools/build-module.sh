@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Compiles the module for one nginx and leaves a .so without debug information in build/:
 #
-#   tools/build-module.sh [installed | vendored | /path/to/configured/objs]
+#   tools/build-module.sh [installed | vendored | asan | /path/to/configured/objs]
 #
 # Environment: CARGO_BUILD_FLAGS, more flags for cargo (such as --features).
 set -euo pipefail
@@ -13,7 +13,7 @@ install_for "$which" build
 use_nginx "$which"
 
 cd "$root"
-built=${CARGO_TARGET_DIR:-$root/target}/release/libngx_http_wasm_module.so
+built=${CARGO_TARGET_DIR:-$root/target}/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}release/libngx_http_wasm_module.so
 if [ -e "$built" ]; then
     say "compiling the module for nginx $nginx_version"
 else
@@ -27,7 +27,12 @@ nm -D --defined-only "$built" | grep -q ' ngx_modules$' ||
     die "the module exports no 'ngx_modules', nginx would not load it; compile it with the feature export-modules"
 mkdir -p "$(dirname "$wasm_module")"
 # A new file, put in place at once: a running nginx may have the old one mapped.
-strip --strip-debug -o "$wasm_module.new" "$built"
+if [ "$nginx_kind" = asan ]; then
+    # A report is worth little without lines.
+    cp "$built" "$wasm_module.new"
+else
+    strip --strip-debug -o "$wasm_module.new" "$built"
+fi
 mv -f "$wasm_module.new" "$wasm_module"
 say "${wasm_module#"$root"/} is built ($(du -h "$wasm_module" | cut -f1)), for nginx $nginx_version; in nginx.conf:"
 say "    load_module $wasm_module;"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs cargo with the environment that the module crate needs:
 #
-#   tools/cargo.sh installed|vendored|/path/to/configured/objs CARGO-ARGUMENT...
+#   tools/cargo.sh installed|vendored|asan|/path/to/configured/objs CARGO-ARGUMENT...
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -31,7 +31,7 @@ run_logged() {
 nginx_kind='' nginx_version='' nginx_source='' nginx_objs='' nginx_binary='' nginx_modules='' wasm_module=''
 
 # use_nginx WHICH: makes the tree if needed, sets nginx_* and wasm_module (tools/nginx-tree.sh), and tells cargo's
-# nginx-sys about it. nginx-sys recompiles when one of its variables changes: set them in this one way only.
+# nginx-sys about it; for asan, cargo about the sanitizer. nginx-sys recompiles when one of its variables changes: set them in this one way only.
 use_nginx() {
     local tree
     # 'make NGINX=...' puts it into the environment, where nginx takes it for a list of inherited sockets.
@@ -44,6 +44,14 @@ use_nginx() {
         export NGINX_SOURCE_DIR=$nginx_source
     else
         unset NGINX_SOURCE_DIR
+    fi
+    # -Zsanitizer is for nightly compilers, or for this variable. With a target said, what runs while compiling stays as
+    # it is.
+    if [ "$nginx_kind" = asan ]; then
+        export RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address -Cforce-frame-pointers=yes"
+        export CARGO_TARGET_DIR=$root/build/asan/target
+        CARGO_BUILD_TARGET=$(rustc -vV | sed -n 's/^host: //p')
+        export CARGO_BUILD_TARGET
     fi
 }
 

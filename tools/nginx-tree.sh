@@ -2,10 +2,11 @@
 # Makes the configured nginx source tree that the module is compiled against, once, and prints where things are as
 # shell assignments (for 'eval'):
 #
-#   tools/nginx-tree.sh [installed | vendored | /path/to/configured/objs]
+#   tools/nginx-tree.sh [installed | vendored | asan | /path/to/configured/objs]
 #
 #   installed   (default) the headers of the nginx that is installed, from the package nginx-dev, configured as it was
 #   vendored    nginx from the crate nginx-src: configured and compiled here, with the binary
+#   asan        the same with AddressSanitizer, and with pools that ask malloc for each piece, so that it sees all errors
 #   /path       a tree that somebody configured: its objs folder
 #
 # Prints nginx_kind, nginx_version, nginx_source, nginx_objs, nginx_binary (empty: none), nginx_modules (the folder of
@@ -68,6 +69,7 @@ installed_tree() {
     printf '%s\n' "$stamp" >"$nginx_source/.made-from"
 }
 
+# vendored_tree KIND: vendored or asan
 vendored_tree() {
     local crate flags stamp
     say "looking up the crate that carries nginx's source"
@@ -76,19 +78,25 @@ vendored_tree() {
     crate=${crate%/Cargo.toml}
     [ -n "$crate" ] && [ -f "$crate/nginx/src/core/nginx.h" ] ||
         die "the crate nginx-src did not unpack to a folder with nginx's source; try 'cargo fetch' in tools/nginx-src"
-    nginx_kind=vendored
+    nginx_kind=$1
     nginx_version=$(header_version "$crate/nginx")
     # Not plainly the version: the installed nginx may have the same.
-    nginx_source=$trees/$nginx_version-vendored
+    nginx_source=$trees/$nginx_version-$nginx_kind
     nginx_objs=$nginx_source/objs
     nginx_binary=$nginx_objs/nginx
-    wasm_module=$root/build/vendored/ngx_http_wasm_module.so
+    wasm_module=$root/build/$nginx_kind/ngx_http_wasm_module.so
     flags=(
-        --prefix="$root/build/vendored/prefix" --with-debug --with-compat --with-threads
+        --prefix="$root/build/$nginx_kind/prefix" --with-debug --with-compat --with-threads
         --with-http_v2_module --with-http_ssl_module --with-http_realip_module --with-http_auth_request_module
         --with-http_stub_status_module --with-http_addition_module --with-http_sub_module --with-http_gunzip_module
         --with-http_slice_module --with-stream --with-stream_ssl_module
     )
+    if [ "$nginx_kind" = asan ]; then
+        flags+=(
+            --with-cc="$root/tools/asan-cc.sh"
+            --with-cc-opt='-g -O1 -fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1'
+        )
+    fi
     stamp="$crate ${flags[*]}"
     if ! configured "$nginx_source" "$stamp" || [ ! -x "$nginx_binary" ]; then
         say "configuring nginx $nginx_version in ${nginx_source#"$root"/}"
@@ -98,15 +106,15 @@ vendored_tree() {
         chmod -R u+w "$nginx_source"
         (
             cd "$nginx_source"
-            run_logged "$trees/$nginx_version-vendored-configure.log" \
+            run_logged "$nginx_source-configure.log" \
                 auto/configure "${flags[@]}" --builddir="$nginx_objs"
             say "compiling nginx $nginx_version (about a minute)"
-            run_logged "$trees/$nginx_version-vendored-make.log" make -j"$(nproc)"
+            run_logged "$nginx_source-make.log" make -j"$(nproc)"
         )
         printf '%s\n' "$stamp" >"$nginx_source/.made-from"
     fi
-    mkdir -p "$root/build/vendored"
-    ln -sfn "$nginx_binary" "$root/build/vendored/nginx"
+    mkdir -p "$root/build/$nginx_kind"
+    ln -sfn "$nginx_binary" "$root/build/$nginx_kind/nginx"
 }
 
 given_tree() {
@@ -126,7 +134,7 @@ given_tree() {
 
 case $which in
 installed) installed_tree ;;
-vendored) vendored_tree ;;
+vendored | asan) vendored_tree "$which" ;;
 *) given_tree ;;
 esac
 print
