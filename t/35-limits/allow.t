@@ -100,6 +100,7 @@ location /t {
 }
 location /u {
     proxy_wasm headers 'response.add x-a b';
+    proxy_wasm lifecycle;
     return 200 "ok\n";
 }
 --- request eval
@@ -107,7 +108,9 @@ location /u {
 --- error_code eval
 [503, 200, 503, 200]
 --- response_headers eval
-["", "x-a: b", "", "x-a: b"]
+["!x-a", "x-a: b", "!x-a", "x-a: b"]
+--- error_log eval
+qr/panicked at|wasm "lifecycle": on_delete/
 
 
 
@@ -214,7 +217,7 @@ location /up {
 }
 location /t {
     proxy_wasm_allow host=good;
-    proxy_wasm calls 'brief; call a good GET /up; call b GOOD GET /up; call c bad GET /up; call d 127.0.0.1:$TEST_NGINX_SERVER_PORT GET /up; call e outbound|80||bad GET /up; call f outbound|80||good GET /up; call g http://bad GET /up; answer 200';
+    proxy_wasm calls 'brief; call a good GET /up; call b GOOD GET /up; call c bad GET /up; call d 127.0.0.1:$TEST_NGINX_SERVER_PORT GET /up; call e outbound|80||bad GET /up authority:x; call f outbound|80||good GET /up authority:x; call g http://bad GET /up; answer 200';
     return 200;
 }
 --- request
@@ -236,7 +239,7 @@ location /up {
 }
 location /t {
     proxy_wasm_allow filter=calls host=*.example.com host=good:8080;
-    proxy_wasm calls 'brief; call c bad GET /up; call d 127.0.0.1:$TEST_NGINX_SERVER_PORT GET /up; call e outbound|80||bad GET /up; call g http://bad GET /up; grpc h bad s m; stream i bad s m; call j good GET /up; call k example.com GET /up; answer 200';
+    proxy_wasm calls 'brief; call c bad GET /up; call d 127.0.0.1:$TEST_NGINX_SERVER_PORT GET /up; call e outbound|80||bad GET /up authority:x; call g http://bad GET /up; grpc h bad s m; stream i bad s m; call j good GET /up; call k example.com GET /up; answer 200';
     return 200;
 }
 --- request

@@ -226,6 +226,7 @@ impl FilterStatus {
         if let CallError::Trap { trap, .. } = err {
             self.count(match trap {
                 Trap::Timeout(_) => Event::Timeout,
+                Trap::OutOfFuel => Event::OutOfFuel,
                 _ => Event::Trap,
             });
             self.error(&err.to_string());
