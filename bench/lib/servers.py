@@ -271,7 +271,12 @@ def workers_of(master):
 
 
 def worker_of(master):
-    pids = workers_of(master)
+    # Ports are open some moments before there are workers.
+    for _ in range(500):
+        pids = workers_of(master)
+        if pids:
+            break
+        time.sleep(0.02)
     if len(pids) != 1:
         sys.exit(f"expected one worker of nginx, found {len(pids)}")
     return pids[0]
