@@ -52,4 +52,21 @@ is(served('request'), '200 yes yes', "a small pool fits: request $_") for 1 .. 5
 unlike(substr($nginx->log, $size), $warning, 'which nobody warns of');
 $nginx->stop;
 
+# Without a limit.
+$nginx = NginxProcess->new('address-space-test');
+sub said {
+    my ($pool, $module) = @_;
+    $nginx->configure(
+        main   => "wasm { $pool module headers $module; }",
+        server => 'location / { proxy_wasm_isolation request; proxy_wasm headers; return 200 ok; }',
+    );
+    my ($ok, $output) = $nginx->test;
+    ok($ok, "$pool is accepted") or diag $output;
+    return $output;
+}
+unlike(said('', "$guests/rust-headers.wasm"), qr/\[warn\]/, 'the pool that nobody asked for fits');
+unlike(said('instance_pool off;', "$guests/rust-headers.wasm"), qr/\[warn\]/, 'neither is there a warning without any');
+like(said('instance_pool 16384 memory=4096m;', "$guests/rust-headers.wasm"), $warning, 'one that does not fit is told of');
+like(said('instance_pool 8 memory=64k;', "$guests/rust-headers.wasm"), qr/$warning.*memory/, 'so is a module that does not fit into it');
+
 done_testing();

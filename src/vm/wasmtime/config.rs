@@ -15,7 +15,8 @@ const POOL_TABLE_ELEMENTS: usize = 32 << 10;
 const PAGE: u64 = 64 << 10;
 
 /// What a slot of the pool keeps when its instance ends, to be filled in again for the next one: that is quicker than to have
-/// the kernel take the pages back and give them again, one by one, as the guest touches them.
+/// the kernel take the pages back and give them again, one by one, as the guest touches them. A guest touches few, here and
+/// there, so it pays only where the kernel can say which (Linux 6.7 and later).
 const KEEP_MEMORY: usize = 1 << 20;
 const KEEP_TABLE: usize = 64 << 10;
 
@@ -58,8 +59,9 @@ fn allocation(options: PoolOptions) -> wt::PoolingAllocationConfig {
     pool.max_memories_per_module(1).max_tables_per_module(MAX_TABLES as u32).table_elements(POOL_TABLE_ELEMENTS);
     let memory = options.memory.next_multiple_of(PAGE);
     pool.max_memory_size(usize::try_from(memory).unwrap_or(usize::MAX));
-    pool.linear_memory_keep_resident(KEEP_MEMORY).table_keep_resident(KEEP_TABLE);
-    // Linux 6.7 and later can say which pages an instance has written to; the others need nothing.
-    pool.pagemap_scan(wt::Enabled::Auto);
+    if wt::PoolingAllocationConfig::is_pagemap_scan_available() {
+        pool.pagemap_scan(wt::Enabled::Yes).linear_memory_keep_resident(KEEP_MEMORY);
+    }
+    pool.table_keep_resident(KEEP_TABLE);
     pool
 }

@@ -36,13 +36,17 @@ pub struct WasmtimeEngine {
 impl WasmtimeEngine {
     /// Makes an engine. It installs Wasmtime's signal handlers and starts no thread. If there is no room for the pool, it has
     /// none; [`Engine::pool_failure`] says why.
-    pub fn new(options: EngineOptions) -> Result<Self, LinkError> {
-        let on_demand = wt::Engine::new(&config::on_demand(&options)).map_err(|err| LinkError(one_line(&err)))?;
+    pub fn new(mut options: EngineOptions) -> Result<Self, LinkError> {
         let (pool, pool_failure) = match config::pool(&options).map(|config| wt::Engine::new(&config)) {
             None => (None, None),
             Some(Ok(pool)) => (Some(pool), None),
-            Some(Err(err)) => (None, Some(one_line(&err))),
+            Some(Err(err)) => {
+                // Machine code need not fit it any more.
+                options.pool = None;
+                (None, Some(one_line(&err)))
+            }
         };
+        let on_demand = wt::Engine::new(&config::on_demand(&options)).map_err(|err| LinkError(one_line(&err)))?;
         Ok(WasmtimeEngine { on_demand, pool, pool_failure, activity: Activity::global().clone() })
     }
 

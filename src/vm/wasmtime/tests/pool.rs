@@ -75,7 +75,14 @@ fn an_engine_without_it_makes_them_on_demand() {
 #[test]
 fn one_for_which_there_is_no_address_space_is_done_without() {
     // More than a processor has.
-    let engine = engine(PoolOptions { instances: 1 << 20, memory: 4 << 30 });
+    let options = EngineOptions {
+        pool: Some(PoolOptions { instances: 1 << 20, memory: 4 << 30 }),
+        saves_address_space: true,
+        ..EngineOptions::default()
+    };
+    let engine = WasmtimeEngine::new(options).unwrap();
+    let without = WasmtimeEngine::new(EngineOptions { pool: None, ..options }).unwrap();
+    assert_eq!(engine.fingerprint(), without.fingerprint());
     let reason = engine.pool_failure().unwrap();
     assert!(!reason.is_empty() && !reason.contains('\n'), "{reason}");
     let program = module(&engine, COUNTING).link(&[], &["count"]).unwrap();
