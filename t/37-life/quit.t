@@ -18,6 +18,8 @@ my $service = '127.0.0.1:' . $peer->port;
 my $full    = '127.0.0.1:' . $peer->port('full');
 my $nginx   = NginxProcess->new('life-quit');
 
+my $http2 = qx(curl --version) =~ /HTTP2/ ? $nginx->port + 1 : undef;
+
 # A resolver that never answers.
 my $mute = IO::Socket::INET->new(Proto => 'udp', LocalAddr => '127.0.0.1') or die "no free port: $!\n";
 
@@ -29,7 +31,8 @@ sub configure {
 worker_shutdown_timeout $timeout;
 wasm { module calls $guests/rust-calls.wasm; module bodies $guests/rust-bodies.wasm; module other $guests/rust-bodies.wasm; }
 CONF
-        http => sprintf('wasm_pause_timeout 1h; resolver 127.0.0.1:%d; resolver_timeout 1h; wasm_call_connect_timeout 1h;', $mute->sockport),
+        http => sprintf('wasm_pause_timeout 1h; resolver 127.0.0.1:%d; resolver_timeout 1h; wasm_call_connect_timeout 1h;', $mute->sockport)
+            . ($http2 ? "server { listen 127.0.0.1:$http2 http2; location / { proxy_wasm other 'request-headers hold'; return 200 ok; } }" : ''),
         server => <<"CONF",
 location = /call   { proxy_wasm calls; return 200 ok; }
 location = /tick   { proxy_wasm bodies 'tick 1500; request-headers hold; request-headers at-tick resume;
@@ -85,13 +88,20 @@ my %client = (
     'is held on its way out'         => send_request('/never-response'),
     'has its body held'              => send_request('/never-body'),
 );
+my $curl;
+if ($http2) { open $curl, '-|', "curl -sS --http2-prior-knowledge http://127.0.0.1:$http2/never-http2 2>&1" or die "curl: $!\n" }
 $nginx->wait_for('the calls', sub { ($peer->stats('plain')->{requests} // 0) == $requests + 2 });
-$nginx->wait_for('the others', sub { (() = $nginx->log =~ /wasm "other": (?:request-headers|response-headers|response-body) /g) >= 6 });
+$nginx->wait_for('the others', sub { (() = $nginx->log =~ /wasm "other": (?:request-headers|response-headers|response-body) /g) >= 6 + !!$http2 });
 kill 'QUIT', $master;
 for my $what (sort keys %client) {
     my $response = $client{$what}->response;
     if ($what eq 'has its body held') { ok(!$response || $response->{cut} || $response->{body} eq '', "a client whose request $what: the connection is closed") }
     else                              { is($response, undef, "a client whose request $what: the connection is closed") }
+}
+if ($curl) {
+    my $said = do { local $/; <$curl> };
+    close $curl;
+    isnt($?, 0, 'so with HTTP/2') or diag $said;
 }
 $nginx->wait_for('the end', sub { !kill 0, $master });
 pass('and the worker ends, although some would have waited an hour');
@@ -99,6 +109,7 @@ my $log = $nginx->log;
 for my $case (
     ['calls', 'request',  '/call',           4],
     ['other', 'request',  '/never-request',  1],
+    $http2 ? ['other', 'request', '/never-http2', 1] : (),
     ['other', 'response', '/never-response', 1],
     ['other', 'response', '/never-body',     1],
 ) {
