@@ -32,7 +32,8 @@ use Time::HiRes qw( sleep time );
 
 my @running;
 
-# Options: binary, modules (a list of .so paths, in load order), port, workers, connections (of a worker).
+# Options: binary, modules (a list of .so paths, in load order), port, workers, connections (of a worker), user (of workers,
+# when root starts nginx).
 sub new {
     my ($class, $name, %options) = @_;
     my $root = $ENV{TEST_WASM_ROOT} or die "TEST_WASM_ROOT is not set; run the tests with t/run or 'make test'\n";
@@ -44,6 +45,7 @@ sub new {
         port    => $ENV{TEST_NGINX_PORT},
         workers => 1,
         connections => 256,
+        user    => 'root',
         %options,
     }, $class;
     remove_tree($self->{prefix});
@@ -87,7 +89,7 @@ sub configure {
     my ($self, %part) = @_;
     $part{$_} //= '' for qw( main http server );
     my $load = join '', map {"load_module $_;\n"} @{ $self->{modules} };
-    my $user = $> == 0 ? "user root;\n" : '';
+    my $user = $> == 0 ? "user $self->{user};\n" : "";
     my $temp = join '', map {"    ${_}_temp_path temp/$_;\n"} qw( client_body proxy fastcgi uwsgi scgi );
     return $self->write('nginx.conf', <<"CONF");
 $load${user}worker_processes $self->{workers};
