@@ -1,0 +1,144 @@
+# Everything at once: requests with bodies, pauses, calls, redirects, mirrors, other chains, and among them all kinds of failures,
+# many at the same time, under each policy and both modes of isolation. Which ones fail is left to chance. What must hold: each
+# request ends, with an answer that is whole or was cut off; what is served is right; the healthy chain beside loses nothing;
+# nginx logs nothing bad, keeps its worker and its descriptors, and serves afterwards.
+
+use strict;
+use warnings;
+
+use LoadClient;
+use NginxProcess;
+use Peer;
+use Test::More;
+
+Peer->needs('python3');
+my $root   = $ENV{TEST_WASM_ROOT} or die "run the tests with t/run or 'make test'\n";
+my $seed   = $ENV{TEST_WASM_SEED} // 1;
+my $nginx  = NginxProcess->new('mixture', connections => 2048);
+my $peer   = Peer->fault('plain=127.0.0.1');
+my $target = '127.0.0.1:' . $peer->port;
+my $port   = $nginx->port;
+srand $seed;
+
+my %policy = (closed => 'closed', open => 'open', reload => 'reload', 'reload-open' => 'reload open');
+my @chains;
+my $places = '';
+for my $policy (sort keys %policy) {
+    for my $mode (qw( worker request )) {
+        # `closed` and `open` without isolation are over with the first failure.
+        next if $mode eq 'worker' && $policy !~ /reload/;
+        my $chain = "$policy-$mode";
+        push @chains, $chain;
+        my $filters = "
+            proxy_wasm_isolation $mode;
+            proxy_wasm_on_error $policy{$policy};
+            proxy_wasm_restart_delay 1ms 1ms;
+            proxy_wasm first 'name first';
+            proxy_wasm second 'name second';";
+        $places .= <<"CONF";
+location /$chain/return { $filters return 200 "returned\\n"; }
+location /$chain/file { $filters alias @{[ $nginx->prefix ]}/file; }
+location /$chain/echo { $filters client_body_buffer_size 4k; proxy_pass http://127.0.0.1:@{[ $port + 1 ]}; }
+location /$chain/stream { $filters proxy_request_buffering off; proxy_buffering off; proxy_http_version 1.1; proxy_pass http://127.0.0.1:@{[ $port + 1 ]}; }
+location /$chain/redirect { $filters try_files /nowhere /$chain/echo; }
+location /$chain/other { $filters rewrite ^ /healthy/echo last; }
+location /$chain/mirror { $filters mirror /healthy/mirrored; proxy_pass http://127.0.0.1:@{[ $port + 1 ]}; }
+location /$chain/page { $filters error_page 503 =200 /healthy/echo; error_page 404 /$chain/echo; return 404; }
+location /$chain/ranges { $filters alias @{[ $nginx->prefix ]}/file; gzip on; gzip_types *; gzip_min_length 1; }
+CONF
+    }
+}
+my $file = join '', map { chr(ord('a') + $_ % 26) x 1000 } 0 .. 99;
+$nginx->write('file', $file);
+$nginx->configure(
+    main => "wasm {
+        module first $root/build/guests/rust-faulty.wasm;
+        module second $root/build/guests/rust-faulty.wasm;
+        module before $root/build/guests/rust-headers.wasm;
+    }",
+    http => "wasm_timeout 30ms; wasm_memory_limit 8m; wasm_fuel filter=second 100000000; wasm_pause_timeout 1s;
+        large_client_header_buffers 4 32k;
+        server { listen 127.0.0.1:@{[ $port + 1 ]}; client_body_buffer_size 1m; root @{[ $nginx->prefix ]}; location / { rewrite ^ /file break; error_page 405 =200 /file; } location = /file { error_page 405 =200 /file; } }",
+    server => "$places
+        location /healthy/ { proxy_wasm before 'response.add x-healthy yes'; proxy_pass http://127.0.0.1:@{[ $port + 1 ]}/; }",
+);
+$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+my $worker;
+$nginx->wait_for('the worker', sub { ($worker) = $nginx->workers });
+
+my @callbacks = qw( request-headers request-body response-headers response-body done log delete call-response create );
+my @deeds = (
+    'abort', 'trap', 'recurse', 'loop', 'leak 1000000', 'grow 100', 'spin 1000000', 'headers 50 100', 'close 0', 'close 1',
+    'respond 200 early', 'respond 418', 'replace request :path /healthy/x', 'pause', "call $target /status/200", "call $target /delay/5/status/200",
+    'resume', 'continue 0', 'continue 1', 'set-buffer 0 0 1000000 x', 'set-buffer 1 0 1000000 y', 'false', 'end', 'flood 3', 'raw close_stream 5',
+    'effective 3', 'add request x-a b', 'add response x-a b', 'property request|path', 'share mixture', 'buffer 1 0 100000', 'calls 3 127.0.0.1:1 /',
+);
+
+sub pick { return $_[rand @_] }
+
+# Pauses always have what ends them.
+sub statements {
+    return '' if rand() < 0.3;
+    my @says;
+    for (1 .. 1 + rand 3) {
+        push @says, '@' . pick(@callbacks) . ' ' . pick(@deeds);
+    }
+    if (grep {/pause/} @says) {
+        my $direction = join(' ', grep {/pause/} @says) =~ /response/ ? 1 : 0;
+        unshift @says, "\@request-headers call $target /delay/2/status/200";
+        push @says, '@call-response continue 0', '@call-response continue 1';
+    }
+    return join '; ', @says;
+}
+
+my @paths = qw( return file echo stream redirect other mirror page ranges );
+my @requests;
+
+sub request_of {
+    my ($n) = @_;
+    my $is_healthy = $n % 5 == 0;
+    my $path = $is_healthy ? '/healthy/x' : '/' . pick(@chains) . '/' . pick(@paths);
+    my $body = rand() < 0.5 ? 'b' x pick(1, 100, 5000, 50_000) : '';
+    my $says = $is_healthy ? '' : statements();
+    $requests[$n] = { path => $path, says => $says, healthy => $is_healthy };
+    my $head = ($body ne '' ? 'POST' : 'GET') . " $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
+    $head .= "x-faulty: $says\r\n" if $says ne '';
+    $head .= 'Content-Length: ' . length($body) . "\r\n" if $body ne '';
+    $head .= "Range: bytes=10-20\r\n" if $path =~ /ranges/ && rand() < 0.5;
+    $head .= "Accept-Encoding: gzip\r\n" if rand() < 0.3;
+    return "$head\r\n$body";
+}
+
+my $count = $ENV{TEST_WASM_REQUESTS} // 2000;
+my (@wrong, %kinds);
+LoadClient::run(
+    $port, 40,
+    within  => 300,
+    request => sub { my $n = shift; return $n < $count ? request_of($n) : undef },
+    answer  => sub {
+        my ($n, $bytes) = @_;
+        my $request = $requests[$n];
+        my ($status) = $bytes =~ m{^HTTP/1\.1 (\d+)};
+        $kinds{ $status // ($bytes eq '' ? 'closed' : 'other') }++;
+        my $is_right = $request->{healthy}
+            ? $bytes =~ /\r\nx-healthy: yes\r\n/i && length($bytes) > 60_000
+            : $bytes eq '' || $bytes =~ /^\[/ || defined $status && $status =~ /^(?:200|206|404|405|413|418|416|500|503|504)$/;
+        push @wrong, "$request->{path} [$request->{says}]: " . substr $bytes, 0, 300 if !$is_right;
+    },
+);
+is_deeply(\@wrong, [], "each of $count requests has ended as it may (seed $seed)");
+note join ', ', map {"$_: $kinds{$_}"} sort keys %kinds;
+cmp_ok($kinds{200} // 0, '>', $count / 5, 'many were served');
+cmp_ok($kinds{503} // 0, '>', 0, 'some failed');
+
+for my $chain (@chains) {
+    $nginx->wait_for("a right answer of $chain", sub { $nginx->get("/$chain/return")->{content} eq "returned\n" });
+}
+is(($nginx->workers)[0], $worker, 'the worker is the one that it was');
+# The end, which waits for requests that have not ended.
+my $pid = $nginx->pid;
+$nginx->signal('QUIT');
+$nginx->wait_for('the end of nginx', sub { !kill 0, $pid });
+my @worse = grep { /\[(?:alert|emerg)\]/ || /panicked at/ && !/ wasm "\w+": / } split /\n/, $nginx->log;
+is_deeply([@worse[0 .. ($#worse < 20 ? $#worse : 20)]], [], 'nothing worse in the log');
+done_testing;
