@@ -26,6 +26,7 @@ use crate::engine::{EngineConf, Form, Kind};
 use crate::flow::Direction;
 use crate::headers::variables::Followers;
 use crate::instances::Instances;
+use crate::log_rate::LogRate;
 use crate::module::{ngx_http_wasm_module, ngx_wasm_module};
 use crate::net::settings::Settings as CallSettings;
 use crate::rules::{Isolation, OnError, Recycle, RestartDelay, Rules, Setting, Without};
@@ -117,6 +118,8 @@ pub struct FilterConf {
     pub restart_delay: RestartDelay,
     /// Lines that it may log in a second; `None` is any number.
     pub log_rate: Option<u32>,
+    /// What it has logged.
+    pub lines: Rc<LogRate>,
     /// What all callbacks about a request may use up together, if that is limited.
     pub fuel: Option<u64>,
     /// What it may do; `None` is everything but files.
@@ -206,6 +209,8 @@ pub struct MainConf {
     pub shared: Box<Shared>,
     /// What has become of filters.
     pub status: Status,
+    /// Something names `$wasm_time`.
+    pub measures_time: bool,
 }
 
 impl Default for MainConf {
@@ -228,6 +233,7 @@ impl Default for MainConf {
             settings: Settings::default(),
             shared: Shared::create(),
             status: Status::default(),
+            measures_time: false,
         }
     }
 }
@@ -299,6 +305,18 @@ impl MainConf {
         Ok(found.map(Arc::new))
     }
 
+    /// The lines of a filter that Lua runs under this name: what the level http { } says.
+    pub fn lua_lines(&self, name: &[u8]) -> Rc<LogRate> {
+        // SAFETY: see `lua_limits`; the level is the outermost.
+        let limit = unsafe {
+            self.rules.find(self.http, name, |rule| match &rule.setting {
+                Setting::LogRate(limit) => Some(*limit),
+                _ => None,
+            })
+        };
+        LogRate::new(name.to_vec(), limit.unwrap_or(Some(DEFAULT_LOG_RATE)))
+    }
+
     /// The configuration of a cycle, or null before `create_conf`.
     ///
     /// # Safety
@@ -336,6 +354,7 @@ impl MainConf {
             recycle: Recycle::AtLimit,
             restart_delay: RestartDelay::default(),
             log_rate: Some(DEFAULT_LOG_RATE),
+            lines: LogRate::new(Vec::new(), None),
             fuel: None,
             capabilities: None,
         });
@@ -371,6 +390,7 @@ impl MainConf {
                 let pooled = filter.isolation == Isolation::Request;
                 filter.limits = InstanceLimits { memory: declared.memory_limit(), pooled };
                 filter.capabilities = self.rules.capabilities(filter.declared, &filter.name, &base)?.map(Arc::new);
+                filter.lines = LogRate::new(filter.name.clone(), filter.log_rate);
             }
             // What Lua loads gets its name later, and goes by the level http { }.
             let of_lua = if startup::has_lua((*cf).cycle) { self.http } else { ptr::null() };

@@ -1,7 +1,10 @@
 //! The world of a filter, as `ngx_wasm` wants it: [`RequestHost`] while a callback is about a request, [`RootHost`] while
 //! it is about a filter as a whole.
 
+mod root;
+
 use std::ptr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use nginx_sys::{ngx_http_request_t, ngx_log_t};
@@ -14,9 +17,13 @@ use ngx_wasm::shared::Stores;
 use crate::conf::{LocConf, MainConf};
 use crate::flow::{Chunk, Direction, Flow, Hold};
 use crate::headers::{self, Refused};
+use crate::log_rate::LogRate;
 use crate::lua::{self, LuaBody, Plugin};
 use crate::request::Request;
-use crate::{calls, filter_state, log, phases, properties, queue_ready, shared_memory};
+use crate::status::{Event, FilterStatus};
+use crate::{calls, filter_state, log, phases, properties, queue_ready, report, shared_memory};
+
+pub use root::RootHost;
 
 /// A request, seen by one of its filters.
 pub struct RequestHost<'a> {
@@ -94,14 +101,52 @@ impl<'a> RequestHost<'a> {
         StreamToken(self.own as usize)
     }
 
+    /// What counts for the filter.
+    fn status(&self) -> FilterStatus {
+        match self.plugin {
+            Some(plugin) => plugin.status(),
+            None => self.main().map(|main| main.status.filter(self.filter)).unwrap_or_default(),
+        }
+    }
+
+    /// The configuration that the filter belongs to.
+    fn main(&self) -> Option<&'static MainConf> {
+        // SAFETY: the request is live, and nginx always has a cycle.
+        unsafe {
+            match self.own.as_ref() {
+                Some(request) => Some(request.main),
+                None => MainConf::of(nginx_sys::ngx_cycle).as_ref(),
+            }
+        }
+    }
+
+    fn lines(&self) -> Option<&Rc<LogRate>> {
+        match self.plugin {
+            Some(plugin) => Some(plugin.lines()),
+            None => self.main()?.filters.get(self.filter).map(|filter| &filter.lines),
+        }
+    }
+
+    /// Notes that something about the request that the callback is about went wrong.
+    fn note(&self, request: *mut Request, why: &str) {
+        if !request.is_null() {
+            // SAFETY: the request is live.
+            unsafe { report::note(request, self.name, why) };
+        }
+    }
+
     /// Logs a callback that failed, and what follows from that.
     pub fn complain(&self, err: &CallError, policy: &str) {
         // SAFETY: the request is live.
         unsafe {
-            let message = format!(
-                "wasm filter \"{}\": failed to call function: {err}; {policy}",
-                String::from_utf8_lossy(self.name)
-            );
+            if !self.own.is_null() {
+                report::note_failure(self.own, self.name, err);
+            }
+            // Nginx names the request behind the message, if the log is a connection's.
+            let about = if self.own.is_null() { "; no request" } else { "" };
+            let begin = format!("wasm filter \"{}\": failed to call function: ", String::from_utf8_lossy(self.name));
+            let room = log::LONGEST.saturating_sub(begin.len());
+            let message = begin + &err.report(&format!("{about}; {policy}"), room);
             log::write(log::nginx_level(err.level()), self.log, log::printable(&message));
         }
     }
@@ -188,6 +233,7 @@ impl<'a> RequestHost<'a> {
         if before <= MOST {
             // SAFETY: `writable` found the request live.
             unsafe { (*self.request).refused = true };
+            self.note(self.request, "refused");
             self.log(LogLevel::Error, b"more than 1 MiB of headers written in one callback; the request is refused");
         }
         true
@@ -247,6 +293,7 @@ impl<'a> RequestHost<'a> {
             Err(Refused::Malformed(what)) => {
                 // SAFETY: `writable` found the request live.
                 unsafe { (*self.request).refused = true };
+                self.note(self.request, "refused");
                 let message = format!("{what}; the request is refused");
                 self.log(LogLevel::Error, message.as_bytes());
                 Ok(())
@@ -283,7 +330,16 @@ impl Host for RequestHost<'_> {
 
     fn log(&mut self, level: LogLevel, message: &[u8]) {
         // SAFETY: the request is live.
-        unsafe { log::guest(level, self.log, self.name, message) }
+        unsafe {
+            if !log::wants(level, self.log) {
+                return;
+            }
+            if self.lines().is_none_or(|lines| lines.admit(self.log)) {
+                log::guest(level, self.log, self.name, message);
+            } else {
+                self.status().count(Event::DroppedLine);
+            }
+        }
     }
 
     fn log_level(&self) -> LogLevel {
@@ -430,6 +486,7 @@ impl Host for RequestHost<'_> {
                 body.is_changed = true;
                 if len.saturating_add(bytes.len()) > limit {
                     body.is_too_large = true;
+                    self.note(self.request, "body too large");
                 } else {
                     splice(&mut body.bytes, start, size, bytes);
                 }
@@ -441,6 +498,7 @@ impl Host for RequestHost<'_> {
             let replaced = len.saturating_sub(start as usize).min(size as usize);
             if (len - replaced).saturating_add(bytes.len()) > limit {
                 (*flow).too_large = true;
+                self.note(self.request, "body too large");
                 return Ok(());
             }
             (*flow).changed = true;
@@ -534,49 +592,8 @@ impl Host for RequestHost<'_> {
         if let Some(request) = self.request_or_say("close_stream") {
             // SAFETY: the request is live.
             unsafe { (*request).closed = true };
+            self.note(request, "closed");
         }
         Ok(())
-    }
-}
-
-/// A filter without a request: start-up, and whatever a root context does.
-pub struct RootHost {
-    log: *mut ngx_log_t,
-    filter: Vec<u8>,
-    timeout: Duration,
-}
-
-impl RootHost {
-    /// `log` must outlive the host.
-    pub fn new(log: *mut ngx_log_t, filter: Vec<u8>, timeout: Duration) -> Self {
-        RootHost { log, filter, timeout }
-    }
-}
-
-impl Host for RootHost {
-    fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
-    fn log(&mut self, level: LogLevel, message: &[u8]) {
-        // SAFETY: `new` asks for a log that lives.
-        unsafe { log::guest(level, self.log, &self.filter, message) }
-    }
-
-    fn log_level(&self) -> LogLevel {
-        // SAFETY: as above.
-        unsafe { log::lowest(self.log) }
-    }
-
-    fn stores(&self) -> Option<&Stores> {
-        shared_memory::stores()
-    }
-
-    fn queue_filled(&mut self, queue: u32) {
-        queue_ready::announce(queue);
-    }
-
-    fn can_call(&mut self, target: &[u8]) -> bool {
-        calls::can_call(None, target)
     }
 }

@@ -5,6 +5,9 @@ use nginx_sys::{
 };
 use ngx_wasm::proxy_wasm::LogLevel;
 
+/// The longest message, so that what nginx adds behind it still has room.
+pub const LONGEST: usize = 1400;
+
 /// Writes `message` at one of nginx's levels, when the log wants it.
 ///
 /// # Safety
@@ -20,17 +23,26 @@ pub unsafe fn write(level: u32, log: *mut ngx_log_t, message: impl AsRef<[u8]>) 
     }
 }
 
+/// Whether `log` writes messages of guests at this level.
+///
+/// # Safety
+/// `log` is a log of nginx.
+pub unsafe fn wants(level: LogLevel, log: *const ngx_log_t) -> bool {
+    // SAFETY: see above.
+    unsafe { (*log).log_level >= nginx_level(level) as ngx_uint_t }
+}
+
 /// Writes a message of a guest, with the name of its filter before it. Control characters are shown, not written, so that
 /// a guest cannot forge entries.
 ///
 /// # Safety
 /// `log` is a log of nginx.
 pub unsafe fn guest(level: LogLevel, log: *mut ngx_log_t, filter: &[u8], message: &[u8]) {
-    let level = nginx_level(level);
     // SAFETY: see above.
-    if unsafe { (*log).log_level } < level as ngx_uint_t {
+    if !unsafe { wants(level, log) } {
         return;
     }
+    let level = nginx_level(level);
     // Nginx cuts an entry at NGX_MAX_ERROR_STR, so there is no use in looking at more.
     let message = &message[..message.len().min(nginx_sys::NGX_MAX_ERROR_STR as usize)];
     let mut line = Vec::with_capacity(filter.len() + message.len() + 16);
@@ -47,7 +59,6 @@ pub unsafe fn guest(level: LogLevel, log: *mut ngx_log_t, filter: &[u8], message
 /// A text of which a part came from a module, ready for the log: control characters are shown, and a long one is cut, so
 /// that what nginx and the callers add behind it still has room.
 pub fn printable(text: &str) -> String {
-    const LONGEST: usize = 1400;
     let mut line = Vec::with_capacity(text.len().min(LONGEST) + 32);
     for byte in text.bytes() {
         if line.len() >= LONGEST {

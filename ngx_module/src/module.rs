@@ -11,7 +11,7 @@ use nginx_sys::{
 
 use crate::conf::{LocConf, MainConf};
 use crate::guard::guard;
-use crate::{directives, engine, log, net, phases, queue_ready, rc, startup, status, supply, worker};
+use crate::{directives, engine, log, net, phases, queue_ready, rc, report, startup, status, supply, worker};
 
 /// What a configuration handler returns for success.
 pub const CONF_OK: *mut c_char = ptr::null_mut();
@@ -43,7 +43,7 @@ static mut CORE_CTX: ngx_core_module_t =
     ngx_core_module_t { name: name(c"wasm"), create_conf: Some(create_main_conf), init_conf: Some(init_main_conf) };
 
 static mut HTTP_CTX: ngx_http_module_t = ngx_http_module_t {
-    preconfiguration: None,
+    preconfiguration: Some(preconfiguration),
     postconfiguration: Some(postconfiguration),
     create_main_conf: None,
     init_main_conf: None,
@@ -105,6 +105,11 @@ unsafe extern "C" fn merge_loc_conf(cf: *mut ngx_conf_t, outer: *mut c_void, inn
     })
 }
 
+unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx calls this before it reads what is in http { }.
+    guard(rc::ERROR, || unsafe { report::register(cf) })
+}
+
 unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx calls this once, after it has merged all levels.
     guard(rc::ERROR, || unsafe {
@@ -152,8 +157,8 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 unsafe extern "C" fn exit_process(_: *mut ngx_cycle_t) {
     guard((), || {
         queue_ready::leave();
-        net::leave();
         status::leave();
+        net::leave();
         engine::leave_worker();
     });
 }

@@ -11,6 +11,7 @@ use crate::flow::{Direction, Flow, Hold, Stage};
 use crate::host::RequestHost;
 use crate::lua::LuaRun;
 use crate::module::ngx_http_wasm_module;
+use crate::report::{self, Report};
 use crate::rules::Without;
 use crate::status::{Event, FilterStatus};
 use crate::{log, phases, pool};
@@ -113,6 +114,8 @@ pub struct Request {
     pub is_lost: bool,
     /// on_log runs; the response cannot be changed any more.
     pub logging: bool,
+    /// For logs.
+    pub report: Report,
 }
 
 impl Request {
@@ -176,6 +179,7 @@ impl Request {
             failed: false,
             is_lost: false,
             logging: false,
+            report: Report::default(),
         };
         // SAFETY: the pool is the request's, and the array of contexts has room for this module.
         unsafe {
@@ -415,12 +419,15 @@ pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[u
         let mut wants = SmallVec::<[Wants; 4]>::new();
         for filter in filters {
             let mut instances = main.instances[*filter].try_borrow_mut().map_err(|_| reentered(request, *filter))?;
-            let instance = match instances.enter(main, log) {
+            let instance = match report::measured(request, || instances.enter(main, log)) {
                 Ok(instance) => instance,
-                Err(without) => match lose(request, &instances.status, without) {
-                    Lost::Open => continue,
-                    lost => return Err(lost),
-                },
+                Err(without) => {
+                    report::note(request, (*request).filter_name(*filter), "not started");
+                    match lose(request, &instances.status, without) {
+                        Lost::Open => continue,
+                        lost => return Err(lost),
+                    }
+                }
             };
             let generation = instance.generation;
             let wanted = Wants {
@@ -430,7 +437,8 @@ pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[u
                 response_trailers: instance.vm.has(Callback::OnResponseTrailers),
             };
             let mut host = RequestHost::new(request, *filter, (*request).filter_name(*filter), loc.timeout());
-            match instance.vm.create_stream(instance.root, host.token(), &mut host) {
+            let (root, token) = (instance.root, host.token());
+            match report::measured(request, || instance.vm.create_stream(root, token, &mut host)) {
                 Ok(context) => {
                     wants.push(wanted);
                     (*request).runs.push(Run { filter: *filter, context, generation });
@@ -491,20 +499,25 @@ pub unsafe fn call<R>(
         let Some(instances) = main.instances.get(run.filter) else { return Err(Lost::Gone) };
         let mut instances = instances.try_borrow_mut().map_err(|_| reentered(request, run.filter))?;
         let lost = match instances.get(run.generation) {
-            None => match instances.without(main) {
-                // The log phase comes round here again.
-                Without::Open if (*request).is_skipped(run.filter) || (*request).logging => Lost::Open,
-                Without::Open => lose(request, &instances.status, Without::Open),
-                Without::Closed => {
-                    if !(*request).logging {
-                        lose(request, &instances.status, Without::Closed);
-                    }
-                    Lost::Gone
+            None => {
+                if !(*request).logging {
+                    report::note(request, (*request).filter_name(run.filter), "gone");
                 }
-            },
+                match instances.without(main) {
+                    // The log phase comes round here again.
+                    Without::Open if (*request).is_skipped(run.filter) || (*request).logging => Lost::Open,
+                    Without::Open => lose(request, &instances.status, Without::Open),
+                    Without::Closed => {
+                        if !(*request).logging {
+                            lose(request, &instances.status, Without::Closed);
+                        }
+                        Lost::Gone
+                    }
+                }
+            }
             Some(instance) => {
                 let mut host = RequestHost::new(request, run.filter, (*request).filter_name(run.filter), loc.timeout());
-                match callback(&mut instance.vm, &mut host) {
+                match report::measured(request, || callback(&mut instance.vm, &mut host)) {
                     Ok(result) => {
                         drop(host);
                         instances.settle(main, run.generation);

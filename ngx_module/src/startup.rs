@@ -14,8 +14,9 @@ use crate::cpu_clock::with_cpu_clock;
 use crate::engine::Form;
 use crate::host::RootHost;
 use crate::instances::Instances;
-use crate::log;
+use crate::status::FilterStatus;
 use crate::supply::{self, Note, Supplier};
+use crate::{log, report};
 
 /// The error is in the log already.
 pub struct Reported;
@@ -50,6 +51,9 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Re
         Reported
     };
 
+    // SAFETY: nginx has read the configuration.
+    main.measures_time = unsafe { report::is_named(cycle, b"wasm_time") };
+
     // SAFETY: nginx makes shared memory after this.
     if unsafe { wants_shared_memory(cycle, main) }
         && let Err((place, reason)) = unsafe {
@@ -83,7 +87,8 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Re
     supplied.map_err(|(place, reason)| report(&place, reason))?;
     give_memory_back();
     for filter in &main.filters {
-        let mut host = RootHost::new(log, filter.name.clone(), filter.timeout);
+        let mut host =
+            RootHost::new(log, filter.name.clone(), filter.timeout, filter.lines.clone(), FilterStatus::default());
         let Some(engine) = main.engines.iter().find(|(form, _)| *form == filter.form()).map(|(_, engine)| engine)
         else {
             return Err(report(&filter.place, "its module is not compiled".into()));

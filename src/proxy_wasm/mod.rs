@@ -25,6 +25,7 @@ mod pairs;
 mod redis_services;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trap_report;
 mod types;
 mod vm;
 

@@ -12,6 +12,7 @@ use crate::conf::LocConf;
 use crate::headers;
 use crate::host::RequestHost;
 use crate::phases;
+use crate::report;
 use crate::request::{self, Lost, Request, Run};
 
 /// Why a direction does not go on.
@@ -275,6 +276,8 @@ unsafe fn keep(request: *mut Request, direction: Direction, n: usize, chunk: Chu
     unsafe {
         let stage = &mut (&mut (*(*request).flow(direction)).stages)[n];
         if stage.held.len().saturating_add(chunk.len()) > limit {
+            let filter = (*request).run(stage.run).map_or(usize::MAX, |run| run.filter);
+            report::note(request, (*request).filter_name(filter), "body too large");
             return Err(Stop::TooLarge);
         }
         let bytes = chunk.into_bytes().map_err(unreadable)?;

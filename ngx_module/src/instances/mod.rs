@@ -115,7 +115,7 @@ impl Instances {
         }
         let conf = &main.filters[self.filter];
         self.status = main.status.filter(self.filter);
-        let mut host = RootHost::new(log, conf.name.clone(), conf.timeout);
+        let mut host = RootHost::new(log, conf.name.clone(), conf.timeout, conf.lines.clone(), self.status);
         match startup::start(conf, &main.modules, &mut host) {
             Ok((vm, root)) => {
                 if std::mem::take(&mut self.has_failed) {

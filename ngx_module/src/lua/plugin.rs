@@ -25,12 +25,13 @@ use crate::conf::{LocConf, MainConf};
 use crate::cpu_clock::with_cpu_clock;
 use crate::engine::{self, Form};
 use crate::host::{RequestHost, RootHost};
-use crate::log;
+use crate::log_rate::LogRate;
 use crate::net::executor;
 use crate::net::timer::{self, AtExit};
 use crate::request::Request;
-use crate::status::{self, Event, FilterStatus};
+use crate::status::{self, Counted, Event, FilterStatus};
 use crate::supply::{self, Supplier};
+use crate::{log, report};
 
 /// A module that Lua loaded.
 pub struct Plugin {
@@ -53,8 +54,12 @@ pub struct Plugin {
     generation: Cell<u64>,
     /// The calls of the VM that run.
     calls: RefCell<Calls>,
+    /// What it has logged.
+    lines: Rc<LogRate>,
     /// Counts for it, by the configuration that there was last.
     status: Cell<FilterStatus>,
+    /// What has been counted of the VM.
+    counted: Cell<Counted>,
     /// The timers of its root contexts.
     ticks: RefCell<Vec<(ContextId, Task<()>)>>,
 }
@@ -121,7 +126,9 @@ impl Plugin {
             serves: Cell::new(false),
             generation: Cell::new(0),
             calls: RefCell::default(),
+            lines: main.lua_lines(name),
             status: Cell::default(),
+            counted: Cell::default(),
             ticks: RefCell::default(),
         };
         if !plugin.ensure_vm(&failed) {
@@ -183,6 +190,7 @@ impl Plugin {
         if is_restart {
             self.status().count(Event::Restart);
         }
+        self.counted.take();
         self.count(&mut started);
         self.memory_at_start.set(started.stats().memory);
         *vm = Some(started);
@@ -210,16 +218,22 @@ impl Plugin {
         status::plugin(&self.name, &self.status)
     }
 
+    /// What it has logged.
+    pub fn lines(&self) -> &Rc<LogRate> {
+        &self.lines
+    }
+
     /// Tells what the VM has done, and how large it is.
     fn count(&self, vm: &mut Vm) {
-        let status = self.status();
-        status.callbacks(vm);
-        let (count, memory) = if vm.is_dead() { (0, 0) } else { (1, vm.stats().memory) };
+        let (status, mut counted) = (self.status(), self.counted.get());
+        let stats = status.vm(vm, &mut counted);
+        self.counted.set(counted);
+        let (count, memory) = if vm.is_dead() { (0, 0) } else { (1, stats.memory) };
         status.instances(count, memory);
     }
 
     fn root_host(&self) -> RootHost {
-        RootHost::new(cycle_log(), self.name.clone(), self.timeout)
+        RootHost::new(cycle_log(), self.name.clone(), self.timeout, self.lines.clone(), self.status())
     }
 
     /// The name that Lua gave it.
@@ -341,6 +355,8 @@ fn serves() -> bool {
 
 impl Drop for Plugin {
     fn drop(&mut self) {
+        // SAFETY: see `cycle_log`.
+        unsafe { self.lines.tell(cycle_log()) };
         write(NGX_LOG_INFO, format!("unloaded wasm plugin \"{}\"", String::from_utf8_lossy(&self.name)));
     }
 }
@@ -444,7 +460,7 @@ impl PluginContext {
             let vm = vm.as_mut()?;
             let timeout = LocConf::of((*request).r).timeout();
             let mut host = RequestHost::for_plugin(request, &self.plugin, timeout);
-            match self.plugin.clocked(|| callback(vm, &mut host)) {
+            match report::measured(request, || self.plugin.clocked(|| callback(vm, &mut host))) {
                 Ok(result) => {
                     self.plugin.settle(vm);
                     Some(result)

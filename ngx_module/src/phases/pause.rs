@@ -10,9 +10,9 @@ use nginx_sys::{
 
 use crate::conf::LocConf;
 use crate::flow::{Direction, Hold};
-use crate::log;
 use crate::request::{Progress, Request, event};
 use crate::rules::Without;
+use crate::{log, report};
 
 /// The request could not be made to wait.
 pub(super) struct CannotWait;
@@ -87,6 +87,7 @@ pub unsafe fn release_waiting(request: *mut Request, filter: usize, without: Wit
             flow.stage_of(run).is_some_and(|n| flow.stages[n].hold != Hold::Open)
         });
         if holds {
+            report::note(request, (*request).filter_name(filter), "gone");
             match without {
                 Without::Closed => (*request).refused = true,
                 Without::Open => (*request).skip(run),
@@ -104,6 +105,7 @@ pub(super) unsafe fn log_timeout(request: *mut Request, direction: Direction) {
         let r = (*request).r;
         let holder = (*(*request).flow(direction)).holder();
         let filter = holder.and_then(|run| (*request).run(run)).map_or(usize::MAX, |run| run.filter);
+        report::note(request, (*request).filter_name(filter), "pause timeout");
         let name = String::from_utf8_lossy((*request).filter_name(filter));
         let waited = LocConf::of(r).pause_timeout();
         let what = match direction {

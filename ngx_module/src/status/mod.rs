@@ -17,7 +17,7 @@ use nginx_sys::{NGX_LOG_WARN, ngx_cached_time, ngx_core_conf_t, ngx_core_module,
 use ngx_wasm::proxy_wasm::{CallError, Vm};
 pub use ngx_wasm::shared::filter_status::Event;
 use ngx_wasm::shared::filter_status::{Shape, Slot, Snapshot, StatusTable};
-use ngx_wasm::vm::Trap;
+use ngx_wasm::vm::{InstanceStats, Trap};
 
 use crate::conf::{FilterConf, MainConf};
 use crate::shared_memory::Zone;
@@ -142,10 +142,17 @@ impl Status {
     }
 }
 
+/// What is kept of an error.
+const LONGEST_ERROR: usize = 256;
+
 /// The worker ends.
 pub fn leave() {
     // SAFETY: nginx always has a cycle.
     if let Some(main) = unsafe { MainConf::of(ngx_cycle).as_ref() } {
+        for filter in &main.filters {
+            // SAFETY: and a cycle has a log.
+            unsafe { filter.lines.tell((*ngx_cycle).log) };
+        }
         main.status.leave();
     }
 }
@@ -165,6 +172,13 @@ pub fn plugin(name: &[u8], known: &Cell<FilterStatus>) -> FilterStatus {
         known.set(status.plugin(name));
     }
     known.get()
+}
+
+/// What has been counted of a VM, whose own numbers only grow.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    refused_growth: u64,
+    denied: u64,
 }
 
 /// What is counted about one filter in this worker. Whoever has one has it no longer than the configuration.
@@ -208,6 +222,19 @@ impl FilterStatus {
         self.add(Event::Call, vm.take_callbacks());
     }
 
+    /// Counts what a VM has done since this was done last: callbacks, and what it was refused.
+    pub fn vm(&self, vm: &mut Vm, counted: &mut Counted) -> InstanceStats {
+        self.callbacks(vm);
+        let stats = vm.stats();
+        let now = Counted { refused_growth: stats.refused_growth, denied: vm.denied() };
+        if now != *counted {
+            self.add(Event::RefusedGrowth, now.refused_growth.saturating_sub(counted.refused_growth));
+            self.add(Event::Denied, now.denied.saturating_sub(counted.denied));
+            *counted = now;
+        }
+        stats
+    }
+
     /// How many instances this worker has of the filter, and how many bytes of memory they have together.
     pub fn instances(&self, count: usize, memory: usize) {
         self.with(|table, slot| table.set_instances(slot, count as u64, memory as u64));
@@ -229,7 +256,7 @@ impl FilterStatus {
                 Trap::OutOfFuel => Event::OutOfFuel,
                 _ => Event::Trap,
             });
-            self.error(&err.to_string());
+            self.error(&err.report("", LONGEST_ERROR));
         }
     }
 

@@ -5,6 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::support::{Guest, World, own_engine};
+use crate::proxy_wasm::callbacks::Callback;
+use crate::proxy_wasm::context::ContextId;
 use crate::proxy_wasm::fake_host::FakeHost;
 use crate::proxy_wasm::types::LogLevel;
 use crate::proxy_wasm::vm::{CallError, RootConfig, StartError, VmConfig};
@@ -71,6 +73,28 @@ fn a_backtrace_has_20_frames_at_most() {
     let id = world.stream();
     let CallError::Trap { trap, .. } = world.request_headers(id).unwrap_err() else { panic!("dead") };
     assert_eq!(trap.backtrace().len(), 20);
+}
+
+#[test]
+fn a_report_has_as_many_frames_as_there_is_room_for() {
+    let frames: Vec<String> = ["inner", "middle\n", "outer"].map(str::to_owned).into();
+    let trap = Trap::Guest { reason: "unreachable".into(), backtrace: frames };
+    let err = CallError::Trap { callback: Callback::OnTick, context: ContextId(1), trap };
+    let text = "proxy_on_tick trapped in context 1: unreachable; why";
+    let all = format!("{text} (guest backtrace: inner < middle? < outer)");
+    assert_eq!(err.report("; why", 1000), all);
+    assert_eq!(err.report("; why", all.len()), all);
+    let with = |frames: &str| format!("{text} (guest backtrace: {frames} < ...)");
+    assert_eq!(err.report("; why", with("inner < middle?").len()), with("inner < middle?"));
+    assert_eq!(err.report("; why", with("inner < middle?").len() - 1), with("inner"));
+    assert_eq!(err.report("; why", with("inner").len() - 1), text);
+    for room in 0..all.len() {
+        let report = err.report("; why", room);
+        assert!(report.len() <= room);
+        assert!(report == text || text.starts_with(&report) || report.ends_with("...)") || report.ends_with("; why"));
+    }
+    assert_eq!(err.report("", 1000), all.replace("; why", ""));
+    assert_eq!(CallError::Dead.report("; why", 1000), "the VM has trapped before; why");
 }
 
 #[test]
@@ -231,4 +255,19 @@ fn tables_do_not_grow_for_ever() {
     let id = world.stream();
     world.request_headers(id).unwrap();
     assert_eq!(world.notes(), ["grow -1"]);
+}
+
+#[test]
+fn callbacks_that_have_run_are_counted_those_that_trap_too() {
+    let mut world = Guest::on_request("(if (local.get 1) (then unreachable))").start();
+    let id = world.stream();
+    world.vm.take_callbacks();
+    world.vm.on_request_headers(id, 0, false, &mut world.host).unwrap();
+    // The guest has no such callback.
+    world.vm.on_response_headers(id, 0, false, &mut world.host).unwrap();
+    assert_eq!(world.vm.take_callbacks(), 1);
+    assert_eq!(world.vm.take_callbacks(), 0);
+    world.vm.on_request_headers(id, 1, false, &mut world.host).unwrap_err();
+    world.vm.on_request_headers(id, 1, false, &mut world.host).unwrap_err();
+    assert_eq!(world.vm.take_callbacks(), 1);
 }

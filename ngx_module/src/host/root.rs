@@ -1,0 +1,81 @@
+//! The world of a filter while a callback is about no request, and none can be chosen: its start.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use nginx_sys::ngx_log_t;
+use ngx_wasm::proxy_wasm::{Host, LogLevel};
+use ngx_wasm::shared::Stores;
+
+use crate::log_rate::LogRate;
+use crate::status::{Event, FilterStatus};
+use crate::{calls, engine, log, queue_ready, shared_memory};
+
+/// A filter without a request: start-up, and whatever a root context does.
+pub struct RootHost {
+    log: *mut ngx_log_t,
+    filter: Vec<u8>,
+    timeout: Duration,
+    lines: Rc<LogRate>,
+    status: FilterStatus,
+}
+
+impl RootHost {
+    /// `log` must outlive the host.
+    pub fn new(
+        log: *mut ngx_log_t,
+        filter: Vec<u8>,
+        timeout: Duration,
+        lines: Rc<LogRate>,
+        status: FilterStatus,
+    ) -> Self {
+        RootHost { log, filter, timeout, lines, status }
+    }
+}
+
+impl Drop for RootHost {
+    /// In the master there is no timer that could tell later.
+    fn drop(&mut self) {
+        if !engine::in_worker() {
+            // SAFETY: `new` asks for a log that lives.
+            unsafe { self.lines.tell(self.log) };
+        }
+    }
+}
+
+impl Host for RootHost {
+    fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    fn log(&mut self, level: LogLevel, message: &[u8]) {
+        // SAFETY: `new` asks for a log that lives.
+        unsafe {
+            if !log::wants(level, self.log) {
+                return;
+            }
+            if self.lines.admit(self.log) {
+                log::guest(level, self.log, &self.filter, message);
+            } else {
+                self.status.count(Event::DroppedLine);
+            }
+        }
+    }
+
+    fn log_level(&self) -> LogLevel {
+        // SAFETY: as above.
+        unsafe { log::lowest(self.log) }
+    }
+
+    fn stores(&self) -> Option<&Stores> {
+        shared_memory::stores()
+    }
+
+    fn queue_filled(&mut self, queue: u32) {
+        queue_ready::announce(queue);
+    }
+
+    fn can_call(&mut self, target: &[u8]) -> bool {
+        calls::can_call(None, target)
+    }
+}
