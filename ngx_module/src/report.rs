@@ -10,13 +10,13 @@ use nginx_sys::{
     ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_get_variable_pt, ngx_http_module, ngx_http_request_t,
     ngx_http_variable_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t,
 };
-use ngx_wasm::proxy_wasm::CallError;
+use ngx_wasm::proxy_wasm::{CallError, ContextId};
 use ngx_wasm::vm::Trap;
 
 use crate::conf::LocConf;
 use crate::guard::guard;
 use crate::module::name;
-use crate::request::Request;
+use crate::request::{Request, Run};
 use crate::{log, pool, rc};
 
 /// What is known about the filters of a request.
@@ -26,6 +26,8 @@ pub struct Report {
     error: Option<Box<str>>,
     /// How long callbacks have run.
     time: Duration,
+    /// What each filter with `wasm_fuel` has used: its place, generation and context, and units.
+    fuel: Vec<(usize, u64, ContextId, u64)>,
 }
 
 /// Notes that a filter has failed in a request, unless one has failed before. `why` is short and without quotes.
@@ -55,6 +57,23 @@ pub unsafe fn note_failure(request: *mut Request, filter: &[u8], err: &CallError
     };
     // SAFETY: see above.
     unsafe { note(request, filter, why) }
+}
+
+/// Notes how much fuel all callbacks of a filter about the request have used together, if that is counted.
+///
+/// # Safety
+/// As [`note`].
+pub unsafe fn note_fuel(request: *mut Request, run: Run, used: Option<u64>) {
+    let Some(used) = used else { return };
+    // SAFETY: see above.
+    unsafe {
+        let Some(report) = of_main(request) else { return };
+        let key = (run.filter, run.generation, run.context);
+        match report.fuel.iter_mut().find(|known| (known.0, known.1, known.2) == key) {
+            Some(known) => known.3 = used,
+            None => report.fuel.push((key.0, key.1, key.2, used)),
+        }
+    }
 }
 
 /// Runs something about a request, and measures how long it takes if anybody wants to know.
@@ -98,8 +117,8 @@ unsafe fn of_main<'a>(request: *mut Request) -> Option<&'a mut Report> {
 /// # Safety
 /// `cf` is what nginx passed to `preconfiguration`.
 pub unsafe fn register(cf: *mut ngx_conf_t) -> ngx_int_t {
-    let variables: [(ngx_str_t, ngx_http_get_variable_pt); 2] =
-        [(name(c"wasm_error"), Some(error)), (name(c"wasm_time"), Some(time))];
+    let variables: [(ngx_str_t, ngx_http_get_variable_pt); 3] =
+        [(name(c"wasm_error"), Some(error)), (name(c"wasm_time"), Some(time)), (name(c"wasm_fuel"), Some(fuel))];
     for (mut name, handler) in variables {
         // SAFETY: see above; nginx copies the name.
         unsafe {
@@ -143,6 +162,16 @@ unsafe extern "C" fn time(r: *mut ngx_http_request_t, value: *mut ngx_http_varia
             let time = request.report.time;
             (request.main.measures_time && has_filters)
                 .then(|| format!("{}.{:06}", time.as_secs(), time.subsec_micros()))
+        })
+    }
+}
+
+unsafe extern "C" fn fuel(r: *mut ngx_http_request_t, value: *mut ngx_http_variable_value_t, _: usize) -> ngx_int_t {
+    // SAFETY: as above.
+    unsafe {
+        answer(r, value, |request| {
+            let used = &request.report.fuel;
+            (!used.is_empty()).then(|| used.iter().fold(0u64, |sum, (.., used)| sum.saturating_add(*used)).to_string())
         })
     }
 }

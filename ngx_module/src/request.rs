@@ -517,7 +517,9 @@ pub unsafe fn call<R>(
             }
             Some(instance) => {
                 let mut host = RequestHost::new(request, run.filter, (*request).filter_name(run.filter), loc.timeout());
-                match report::measured(request, || callback(&mut instance.vm, &mut host)) {
+                let result = report::measured(request, || callback(&mut instance.vm, &mut host));
+                report::note_fuel(request, run, instance.vm.fuel_used(run.context));
+                match result {
                     Ok(result) => {
                         drop(host);
                         instances.settle(main, run.generation);

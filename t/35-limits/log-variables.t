@@ -1,4 +1,4 @@
-# The variables $wasm_error and $wasm_time, in the access log and elsewhere.
+# The variables $wasm_error, $wasm_time and $wasm_fuel, in the access log and elsewhere.
 
 use TestWasm 'no_plan';
 
@@ -13,6 +13,7 @@ wasm {
 CONF
     $block->set_value(http_config => ($block->http_config // '') . <<'CONF') unless ($block->name // '') =~ /nothing names/;
     log_format wasm '<$uri|$status|$wasm_error|$wasm_time>';
+    log_format fuel '<$uri|$status|$wasm_error|$wasm_fuel>';
     access_log logs/access.log wasm;
 CONF
 });
@@ -209,3 +210,54 @@ location /t {
 GET /t
 --- access_log
 </t|200|->
+
+
+
+=== TEST 13: fuel, of all filters that count it
+--- config
+location /t {
+    access_log logs/access.log fuel;
+    wasm_fuel filter=probe 100000000;
+    proxy_wasm probe;
+    proxy_wasm headers;
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- access_log eval
+qr{</t\|200\|-\|[1-9]\d{2,7}>}
+
+
+
+=== TEST 14: a request that has used up its fuel
+--- config
+location /t {
+    access_log logs/access.log fuel;
+    wasm_fuel filter=probe 10000000;
+    wasm_timeout 60s;
+    proxy_wasm probe;
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- more_headers
+x-probe: loop
+--- error_code: 503
+--- access_log
+</t|503|probe: out of fuel|10000000>
+--- error_log eval
+qr/trapped in context 2: has used up what it may compute for one request \(wasm_fuel\); proxy_wasm_on_error: this request fails/
+
+
+
+=== TEST 15: no filter counts fuel
+--- config
+location /t {
+    access_log logs/access.log fuel;
+    proxy_wasm probe;
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- access_log
+</t|200|-|->
