@@ -177,11 +177,7 @@ impl Rules {
     }
 
     /// A directive that is about a name that no filter has, on another level than `except`.
-    pub fn unknown_filter<'a>(
-        &'a self,
-        except: *const LocConf,
-        is_known: impl Fn(&[u8]) -> bool,
-    ) -> Option<(&'a [u8], &'a Place)> {
+    pub fn unknown_filter(&self, except: *const LocConf, is_known: impl Fn(&[u8]) -> bool) -> Option<(&[u8], &Place)> {
         self.0.iter().find_map(|rule| {
             let name = rule.filter.as_deref()?;
             (rule.level != except && !is_known(name)).then_some((name, &rule.place))

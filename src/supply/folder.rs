@@ -122,7 +122,7 @@ impl Folder {
         })?;
         let stat = rustix::fs::fstat(&fd).map_err(failed)?;
         // In a sticky folder others could not remove files, but make them.
-        check(&resolved, stat.st_uid, u32::from(stat.st_mode) & 0o777, user)?;
+        check(&resolved, stat.st_uid, stat.st_mode & 0o777, user)?;
         Ok(Folder { fd, path: resolved, user })
     }
 
@@ -149,7 +149,7 @@ impl Folder {
         if stat.st_uid != 0 && stat.st_uid != self.user {
             return Err(FileError::Owner(stat.st_uid));
         }
-        let mode = u32::from(stat.st_mode) & 0o7777;
+        let mode = stat.st_mode & 0o7777;
         if mode & OTHERS_ANY != 0 {
             return Err(FileError::Mode(mode));
         }

@@ -108,7 +108,7 @@ directive!(allow, "one or more words, such as host=auth or http_call", |values| 
 });
 
 /// The filters that a directive is about, and its values.
-fn split<'a>(directive: &'a Directive) -> Result<(Option<Vec<u8>>, &'a [ngx_str_t]), String> {
+fn split(directive: &Directive) -> Result<(Option<Vec<u8>>, &[ngx_str_t]), String> {
     let values = &directive.words()[1..];
     match values.first().and_then(|word| word.as_bytes().strip_prefix(b"filter=")) {
         Some(b"") => Err(format!("\"filter=\" of \"{}\" lacks a name", shown(directive.word(0).unwrap_or_default()))),

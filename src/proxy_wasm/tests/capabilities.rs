@@ -191,10 +191,11 @@ fn another_context_has_no_other_rights() {
 
 #[test]
 fn what_runs_before_there_is_a_filter_has_no_other_rights() {
-    let guest = Guest::new(format!(
+    let guest = Guest::new(
         "(func (export \"_initialize\")
             (note \"define\" (call $proxy_define_metric (i32.const 0) (text \"m\") (i32.const 0))))"
-    ));
+            .to_string(),
+    );
     let mut world = start(&guest, &["log"]);
     assert_eq!((world.notes(), world.vm.denied()), (vec![format!("define {}", Status::InternalFailure as u32)], 1));
 }
