@@ -18,7 +18,10 @@ const PAGE: u64 = 64 << 10;
 /// the kernel take the pages back and give them again, one by one, as the guest touches them. A guest touches few, here and
 /// there, so it pays only where the kernel can say which (Linux 6.7 and later).
 const KEEP_MEMORY: usize = 1 << 20;
-const KEEP_TABLE: usize = 64 << 10;
+
+/// The same for tables. Up to a page is simply overwritten, which for most tables is all; to ask the kernel about more costs as
+/// much as the page.
+const KEEP_TABLE: usize = 4 << 10;
 
 /// For instances on demand.
 pub(super) fn on_demand(options: &EngineOptions) -> wt::Config {
