@@ -58,7 +58,9 @@ sub said {
     my ($pool, $module) = @_;
     $nginx->configure(
         main   => "wasm { $pool module headers $module; }",
-        server => 'location / { proxy_wasm_isolation request; proxy_wasm headers; return 200 ok; }',
+        # There is a pool for each of the two.
+        server => 'proxy_wasm_isolation request; location / { proxy_wasm headers; return 200 ok; }
+            location /fuel { wasm_fuel 1000000; proxy_wasm headers; return 200 ok; }',
     );
     my ($ok, $output) = $nginx->test;
     ok($ok, "$pool is accepted") or diag $output;

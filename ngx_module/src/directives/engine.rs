@@ -8,7 +8,7 @@ use ngx_wasm::vm::PoolOptions;
 use super::{Directive, shown};
 use crate::engine::DEFAULT_POOL;
 
-/// Their memories take up the whole address space of a process.
+/// Their memories take up half the address space of a process.
 const MOST_INSTANCES: u32 = 16384;
 /// WebAssembly counts memory in these.
 const SMALLEST_MEMORY: u64 = 64 << 10;
