@@ -159,6 +159,18 @@ for my $case (
 }
 
 
+# Other options of the engine, other code.
+my $count = files();
+$nginx->configure(
+    main   => "wasm { module a a.wat; module b b.wat; cache_dir $dir; }",
+    server => "location / { proxy_wasm a; proxy_wasm b; wasm_fuel filter=a 1000000; return 200 ok; }",
+);
+is(restart(), 'a compiled b taken from the compile cache', 'an engine with other options has other code');
+is(scalar files(), $count + 1, 'in another file');
+is(restart(), $taken, 'which the next start takes');
+configure($dir);
+is(restart(), $taken, 'the code without these options is still there');
+
 # The folder: refused by nginx -t.
 sub refused {
     my ($folder, $message, $what) = @_;
