@@ -4,7 +4,7 @@ package Mix;
 # ticks on their way in and out, some use what filters share. Each answer can be told right from wrong.
 #
 #     my $mix = Mix->new($nginx, $service);                   # a NginxProcess; the address of a Peer->fault
-#     $mix->configure(main => ..., http => ...);              # writes nginx.conf and the module in text form
+#     $mix->configure(wasm => ..., http => ...);              # writes nginx.conf and the module in text form
 #     $mix->version(2);                                       # changes that module, so that it adds x-version: 2
 #     my $load = SteadyLoad->begin($nginx->port, 24, $mix->load);
 #     my @modules = Mix->modules;
@@ -38,11 +38,11 @@ WAT
 
 sub configure {
     my ($self, %part) = @_;
-    $part{$_} //= '' for qw( main http server );
+    $part{$_} //= '' for qw( main wasm http server );
     $self->version($self->{version});
     my $modules = join ' ', map {"module $_ $self->{guests}/rust-$_.wasm;"} qw( bodies calls shared );
     $self->{nginx}->configure(
-        main   => "wasm { $modules module version version.wat; }\n$part{main}",
+        main   => "wasm { $modules module version version.wat; $part{wasm} }\n$part{main}",
         http   => "wasm_max_calls 1000; wasm_call_keepalive 50;\n$part{http}",
         server => <<"CONF",
 $part{server}
