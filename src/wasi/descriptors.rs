@@ -72,7 +72,9 @@ impl Descriptors {
     pub fn open(grants: &[Grant]) -> Result<Descriptors, String> {
         let mut open = Vec::with_capacity(grants.len());
         for grant in grants {
+            // The second step tells whether this user may go into it, which the system does not ask for the first.
             let dir = Dir::open_ambient_dir(&grant.host, ambient_authority())
+                .and_then(|dir| dir.open_dir("."))
                 .map_err(|err| format!("cannot open the directory \"{}\": {err}", grant.host.display()))?;
             let guest = Some(grant.guest.clone());
             open.push(Some(Descriptor::Folder(Folder { dir, guest, writable: grant.writable, listing: None })));
