@@ -319,6 +319,10 @@ impl Vm {
     fn end_longest_pending(&mut self, host: &mut dyn Host) -> Result<(), CallError> {
         while self.state.pending.len() > self.state.config.max_pending {
             let Some(id) = self.state.pending.pop_front() else { break };
+            if let Some(Context::Stream { pending_done, .. }) = self.state.contexts.get_mut(id) {
+                // A proxy_done that comes in its last callbacks comes too late.
+                *pending_done = false;
+            }
             let max = self.state.config.max_pending;
             self.state.complain(
                 host,

@@ -158,6 +158,22 @@ fn contexts_that_wait_for_proxy_done_are_bounded_and_the_longest_waiting_ends() 
 }
 
 #[test]
+fn a_context_that_is_ended_for_others_ends_once() {
+    let guest = Guest::new(
+        "(func (export \"proxy_on_done\") (param i32) (result i32) (i32.const 0))
+         (func (export \"proxy_on_log\") (param i32)
+            (note \"log\" (local.get 0)) (note \"done\" (call $proxy_done)))",
+    );
+    let guest = guest.noting("on_delete", 1, "");
+    let vm = VmConfig { max_pending: 0, ..VmConfig::default() };
+    let mut world = guest.start_with(vm, RootConfig::default(), FakeHost::default()).unwrap();
+    let id = world.stream();
+    world.end(id).unwrap();
+    assert_eq!(world.notes(), ["log 2", "done 1", "on_delete 2"]);
+    assert_eq!(world.vm.contexts(), 1);
+}
+
+#[test]
 fn a_context_that_has_called_proxy_done_does_not_count_any_more() {
     let guest = Guest::on_request(FINISH);
     let guest = guest.noting("on_done", 1, ONLY_2_WAITS).noting("on_delete", 1, "");
