@@ -5,6 +5,9 @@ use std::fmt;
 
 use super::types::Status;
 
+/// How many pairs a guest may pass.
+const MOST: usize = 1 << 16;
+
 /// A list of names and values, all of them bytes.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Pairs {
@@ -16,9 +19,13 @@ pub struct Pairs {
 }
 
 impl Pairs {
-    /// Decodes what a guest passed. No bytes, and a count of 0, are the empty list.
+    /// Decodes what a guest passed. No bytes, and a count of 0, are the empty list. More pairs than any message has are refused
+    /// before anything is kept of them.
     pub fn decode(bytes: &[u8]) -> Result<Pairs, Status> {
         let encoded = Encoded::new(bytes)?;
+        if encoded.len() > MOST {
+            return Err(Status::BadArgument);
+        }
         let mut pairs = Pairs { bytes: Vec::with_capacity(bytes.len()), ends: Vec::with_capacity(encoded.len()) };
         for pair in encoded {
             let (name, value) = pair?;
@@ -202,5 +209,15 @@ mod tests {
         assert_eq!(Pairs::decode(b"\xff\xff\xff\xff"), Err(Status::BadArgument));
         assert_eq!(Pairs::decode(b"\x01\0\0\0\xff\xff\xff\xff\0\0\0\0a\0\0"), Err(Status::BadArgument));
         assert_eq!(Pairs::decode(b"\x01\0\0\0\x01\0\0\0\x01\0\0\0abcd"), Err(Status::BadArgument));
+    }
+
+    #[test]
+    fn more_pairs_than_any_message_has_are_refused() {
+        let many = |count: usize| {
+            let mut bytes = (count as u32).to_le_bytes().to_vec();
+            bytes.resize(4 + count * 10, 0);
+            Pairs::decode(&bytes).map(|pairs| pairs.len())
+        };
+        assert_eq!((many(MOST), many(MOST + 1)), (Ok(MOST), Err(Status::BadArgument)));
     }
 }

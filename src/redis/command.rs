@@ -47,11 +47,15 @@ pub enum CommandError {
     Replies,
 }
 
+/// Redis takes no more, either.
+const MOST_WORDS: usize = 1 << 20;
+
 /// Looks at a guest's command. Replies are matched to calls by their order, so one that is not exactly one command with
 /// exactly one reply would hand the replies of others to the wrong calls.
 pub fn check(query: &[u8]) -> Result<Usage, CommandError> {
     let mut rest = query;
-    let count = number(&mut rest, b'*').filter(|count| *count > 0).ok_or(CommandError::Malformed)?;
+    let count =
+        number(&mut rest, b'*').filter(|count| (1..=MOST_WORDS).contains(count)).ok_or(CommandError::Malformed)?;
     let (mut name, mut argument): (&[u8], &[u8]) = (b"", b"");
     // A word takes six bytes at least, so a count that is too large soon ends.
     for n in 0..count {
@@ -189,5 +193,12 @@ mod tests {
         {
             assert_eq!(check(&command(words)), Ok(Usage::Exclusive), "{words:?}");
         }
+    }
+
+    #[test]
+    fn a_command_has_as_many_words_as_redis_takes() {
+        let of = |count: usize| check(&[format!("*{count}\r\n").into_bytes(), b"$1\r\na\r\n".repeat(count)].concat());
+        assert_eq!(of(MOST_WORDS), Ok(Usage::Shared));
+        assert_eq!(of(MOST_WORDS + 1), Err(CommandError::Malformed));
     }
 }

@@ -37,6 +37,12 @@ impl HostCall<'_> {
 
     /// Whether the target is known and allowed; `unknown` is the status for one that is not.
     pub(super) fn known(&mut self, target: &[u8], unknown: Status) -> Result<(), Refusal> {
+        // Names are compared with others, letter by letter.
+        const LONGEST: usize = 4096;
+        if target.len() > LONGEST {
+            let reason = format!("its name has {} bytes, more than {LONGEST}", target.len());
+            return Err(Refusal { status: unknown, subject: "targets of calls", reason });
+        }
         if self.state.capabilities().is_some_and(|all| !all.may_call(target)) {
             self.state.count_denied();
             let target = shown(target);

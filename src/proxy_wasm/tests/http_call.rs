@@ -578,3 +578,14 @@ fn the_number_of_a_context_is_not_given_out_again_while_a_call_of_it_is_in_fligh
     world.vm.on_http_call_response(CallId(1), Ok(HttpAnswer::default()), &mut world.host).unwrap();
     assert_eq!(world.stream(), first);
 }
+
+#[test]
+fn a_name_that_is_longer_than_any_is_unknown() {
+    let target = [b'x'; 5000];
+    let mut world = Guest::on_request(&call_raw(&target, &encoded(PLAIN), b"", b"", 0)).start();
+    let id = world.stream();
+    world.request_headers(id).unwrap();
+    assert_eq!(world.notes(), [not_made(Status::BadArgument)]);
+    let said = world.host.logged(LogLevel::Error);
+    assert!(said[0].ends_with("is not made: its name has 5000 bytes, more than 4096"), "{said:?}");
+}
