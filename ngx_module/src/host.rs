@@ -221,21 +221,30 @@ impl<'a> RequestHost<'a> {
     }
 
     /// nginx frees what it keeps for a request when that ends, and not before: a guest that writes headers for as long as its
-    /// callback may run would use up the worker's memory.
+    /// callback may run, or in every tick of a request that waits, would use up the worker's memory.
     fn is_too_much(&mut self, bytes: usize) -> bool {
         const MOST: usize = 1 << 20;
+        const MOST_OF_REQUEST: usize = 16 << 20;
         const LINE: usize = 128;
-        let before = self.written;
-        self.written = before.saturating_add(bytes).saturating_add(LINE);
+        let bytes = bytes.saturating_add(LINE);
+        // SAFETY: `writable` found the request live.
+        let of_request = unsafe { &mut (*self.request).headers_written };
+        let before = (self.written, *of_request);
+        self.written = self.written.saturating_add(bytes);
         if self.written <= MOST {
-            return false;
+            *of_request = of_request.saturating_add(bytes);
         }
-        if before <= MOST {
-            // SAFETY: `writable` found the request live.
-            unsafe { (*self.request).refused = true };
-            self.note(self.request, "refused");
-            self.log(LogLevel::Error, b"more than 1 MiB of headers written in one callback; the request is refused");
-        }
+        let message: &[u8] = match (self.written > MOST, *of_request > MOST_OF_REQUEST) {
+            (false, false) => return false,
+            (true, _) if before.0 > MOST => return true,
+            (true, _) => b"more than 1 MiB of headers written in one callback; the request is refused",
+            (false, true) if before.1 > MOST_OF_REQUEST => return true,
+            (false, true) => b"more than 16 MiB of headers written for one request; the request is refused",
+        };
+        // SAFETY: as above.
+        unsafe { (*self.request).refused = true };
+        self.note(self.request, "refused");
+        self.log(LogLevel::Error, message);
         true
     }
 

@@ -98,6 +98,8 @@ pub struct Request {
     pub is_head: bool,
     /// A filter did something that must not go on the wire; the request fails.
     pub refused: bool,
+    /// Bytes of headers that filters have written, all of which nginx keeps until the request ends.
+    pub headers_written: usize,
     /// A filter closed the stream.
     pub closed: bool,
     /// There is a response, whose headers filters can look at.
@@ -171,6 +173,7 @@ impl Request {
             // SAFETY: the request is live.
             is_head: unsafe { (*r).method } == nginx_sys::NGX_HTTP_HEAD as usize,
             refused: false,
+            headers_written: 0,
             closed: false,
             response_started: false,
             response_shown: false,

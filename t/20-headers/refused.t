@@ -402,3 +402,38 @@ location /t {
 --- error_code: 503
 --- error_log
 more than 1 MiB of headers written in one callback; the request is refused
+
+
+
+=== TEST 38: headers that a filter writes in every callback about a request
+--- main_config
+wasm { module set $TEST_NGINX_HTML_DIR/often.wat; }
+--- user_files
+>>> often.wat
+(module
+  (import "env" "proxy_replace_header_map_value" (func $set (param i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 16) "x-name")
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 65536))
+  (func (export "proxy_on_request_body") (param i32 i32 i32) (result i32)
+    (local $count i32)
+    (memory.fill (i32.const 1024) (i32.const 97) (i32.const 60000))
+    (loop $again
+      (drop (call $set (i32.const 0) (i32.const 16) (i32.const 6) (i32.const 1024) (i32.const 60000)))
+      (local.set $count (i32.add (local.get $count) (i32.const 1)))
+      (br_if $again (i32.lt_u (local.get $count) (i32.const 16))))
+    (i32.const 0)))
+--- config
+location /t {
+    client_body_buffer_size 1k;
+    proxy_wasm set;
+    return 200 "ok\n";
+}
+--- request eval
+"POST /t\n" . "x" x 200_000
+--- error_code: 503
+--- error_log
+more than 16 MiB of headers written for one request; the request is refused
+--- no_error_log
+in one callback
