@@ -246,7 +246,7 @@ x-probe: loop
 --- access_log
 </t|503|probe: out of fuel|10000000>
 --- error_log eval
-qr/trapped in context 2: has used up what it may compute for one request \(wasm_fuel\); proxy_wasm_on_error: this request fails/
+qr/trapped in context 2: has used up its fuel \(wasm_fuel\); proxy_wasm_on_error: this request fails/
 
 
 
