@@ -30,6 +30,8 @@ for my $policy (sort keys %policy) {
         my $chain = "$policy-$mode";
         push @chains, $chain;
         my $filters = "
+            proxy_wasm_headers_stop_iteration @{[ $policy =~ /open/ ? 'on' : 'off' ]};
+            proxy_wasm_response_order @{[ $mode eq 'worker' ? 'declared' : 'onion' ]};
             proxy_wasm_isolation $mode;
             proxy_wasm_on_error $policy{$policy};
             proxy_wasm_restart_delay 1ms 1ms;
@@ -101,7 +103,8 @@ sub request_of {
     my $body = rand() < 0.5 ? 'b' x pick(1, 100, 5000, 50_000) : '';
     my $says = $is_healthy ? '' : statements();
     $requests[$n] = { path => $path, says => $says, healthy => $is_healthy };
-    my $head = ($body ne '' ? 'POST' : 'GET') . " $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
+    my $method = $body ne '' ? 'POST' : !$is_healthy && rand() < 0.1 ? 'HEAD' : 'GET';
+    my $head = "$method $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
     $head .= "x-faulty: $says\r\n" if $says ne '';
     $head .= 'Content-Length: ' . length($body) . "\r\n" if $body ne '';
     $head .= "Range: bytes=10-20\r\n" if $path =~ /ranges/ && rand() < 0.5;
