@@ -19,7 +19,7 @@ location /t {
 GET /t
 --- error_code: 503
 --- error_log eval
-qr/trapped in context 2: .*call stack exhausted \(guest backtrace: [\w:]*recurse < [\w:]*recurse < /
+qr/trapped in context 2: .*call stack exhausted; [^()]*\(guest backtrace: [\w:]*recurse < [\w:]*recurse < /
 --- no_error_log eval
 qr/\.rs:\d+\)/
 
