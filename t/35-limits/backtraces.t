@@ -19,7 +19,7 @@ location /t {
 GET /t
 --- error_code: 503
 --- error_log eval
-qr/trapped in context 2: .*call stack exhausted; [^()]*\(guest backtrace: [\w:]*recurse < [\w:]*recurse < /
+qr/trapped in context 2: .* \(guest backtrace: operations::recurse < operations::recurse < /
 --- no_error_log eval
 qr/\.rs:\d+\)/
 
@@ -40,7 +40,7 @@ location /t {
 GET /t
 --- error_code: 503
 --- error_log eval
-qr/unreachable.* \(guest backtrace: \w[\w:<> ]* \(lib\.rs:\d+\) < .*\((?:dispatcher|lib)\.rs:\d+\) < /
+qr/unreachable.* \(guest backtrace: \w[\w:<> ]* \(lib\.rs:\d+\) < .*\(option\.rs:\d+\) < run \(lib\.rs:\d+\) < /
 
 
 
@@ -59,7 +59,7 @@ location /t {
 GET /t
 --- error_code: 503
 --- error_log eval
-qr/ < proxy_on_request_headers \(dispatcher\.rs:\d+\)\)/
+qr/ < proxy_on_request_headers \(lib\.rs:\d+\)\)/
 --- no_error_log eval
 [qr/::h[0-9a-f]{16}/, qr/_ZN/]
 
