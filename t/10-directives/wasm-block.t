@@ -241,9 +241,9 @@ qr/\[emerg\] .*invalid number of arguments in "module" directive in \S+nginx\.co
 
 
 
-=== TEST 16: a module takes three arguments at most
+=== TEST 16: a module takes four arguments at most
 --- main_config
-wasm { module tiny tiny.wat one two; }
+wasm { module tiny tiny.wat one two three; }
 --- config
 --- must_die
 --- error_log eval
