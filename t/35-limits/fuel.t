@@ -22,7 +22,8 @@ my %says = (ticks => '@configure tick 10; @tick spin 1000000; @tick nth:20 log i
 $nginx->configure(
     main   => "wasm { module faulty $root/build/guests/rust-faulty.wasm; module before $root/build/guests/rust-headers.wasm; }",
     http   => 'wasm_timeout 60s; log_format fuel "$uri $status $wasm_fuel"; access_log logs/fuel.log fuel;',
-    server => join '', map {
+    # In /same nothing differs from one request to the next, not even the number of the instance.
+    server => join '', "location = /same { proxy_wasm_isolation request; wasm_fuel 50000000; proxy_wasm faulty; return 200 ok; }\n", map {
         "location = /$_ {
             $place{$_}
             proxy_wasm before 'response.add x-before yes';
@@ -79,14 +80,14 @@ for my $spin (1_000_000) {
 
 # The same each time, in an instance of its own, whatever the machine does.
 for my $says ('spin 100000', 'headers 20 100; get request :path', '@response-headers spin 1000; @log spin 1000') {
-    ask('own', $says) for 1 .. 5;
-    my %seen = map { $_ => 1 } used('own', 5);
+    ask('same', $says) for 1 .. 5;
+    my %seen = map { $_ => 1 } used('same', 5);
     is(keys %seen, 1, "the same number for the same request: $says") or diag explain \%seen;
     like((keys %seen)[0], qr/^200 [1-9]\d*$/, 'which is one');
 }
 # Host calls count, and what they carry.
 {
-    my @fuel = map { my $says = $_; ask('own', $says); my ($line) = used('own', 1); $line =~ /(\d+)$/ } 'log info x', 'log info ' . 'x' x 4000;
+    my @fuel = map { my $says = $_; ask('same', $says); my ($line) = used('same', 1); $line =~ /(\d+)$/ } 'log info x', 'log info ' . 'x' x 4000;
     cmp_ok($fuel[1], '>', $fuel[0], 'a longer line in the log takes more fuel');
 }
 # Where nothing is limited nothing is counted.
