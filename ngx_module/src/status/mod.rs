@@ -214,6 +214,9 @@ impl FilterStatus {
 
     /// Counts `n` events.
     pub fn add(&self, event: Event, n: u64) {
+        if n == 0 {
+            return;
+        }
         self.with(|table, slot| table.add(slot, event, n));
     }
 
