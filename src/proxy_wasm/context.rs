@@ -77,12 +77,19 @@ impl Contexts {
         self.map.get_mut(&id.0)
     }
 
+    /// Removes a context that the guest has deleted, too.
     pub fn remove(&mut self, id: ContextId) -> Option<Context> {
-        let removed = self.map.remove(&id.0);
+        let removed = self.abandon(id);
         if let (Some(_), Some(free)) = (&removed, &mut self.free) {
             free.push(id.0);
         }
         removed
+    }
+
+    /// Removes a context that the guest may still have: SDKs stop at a number that they know already, so this one is not
+    /// given out again.
+    pub fn abandon(&mut self, id: ContextId) -> Option<Context> {
+        self.map.remove(&id.0)
     }
 
     /// The root that `id` belongs to, or is.

@@ -173,6 +173,7 @@ impl Vm {
         let id = self.state.new_context(Context::Root(config));
         let result = self.start_root(id, vm_size, size, host);
         if result.is_err() {
+            self.state.contexts.abandon(id);
             self.forget_root(id);
         }
         result.map(|()| id)
@@ -225,7 +226,7 @@ impl Vm {
             fuel: self.state.config.fuel.unwrap_or_default(),
         });
         if let Err(err) = self.call(Callback::OnContextCreate, id, &[id.0, root.0], host) {
-            self.state.contexts.remove(id);
+            self.state.contexts.abandon(id);
             return Err(err);
         }
         Ok(id)
@@ -335,10 +336,10 @@ impl Vm {
         Ok(())
     }
 
-    /// Forgets a context without a word to the guest, which has trapped.
+    /// Forgets a context without a word to the guest, which has trapped or cannot be told.
     pub fn forget(&mut self, id: ContextId) {
         self.state.pending.retain(|pending| *pending != id);
-        self.state.remove_stream(id);
+        self.state.contexts.abandon(id);
     }
 
     /// Ends a root context: on_done and on_delete, whatever the guest answers.

@@ -5,7 +5,7 @@ use crate::proxy_wasm::context::ContextId;
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
 use crate::proxy_wasm::host::StreamToken;
 use crate::proxy_wasm::types::{LogLevel, MapType};
-use crate::proxy_wasm::vm::{RootConfig, Vm, VmConfig};
+use crate::proxy_wasm::vm::{RootConfig, StartError, Vm, VmConfig};
 
 /// Notes the end of contexts; on_done answers `done`.
 fn ending(done: &str) -> Guest {
@@ -73,6 +73,27 @@ fn a_number_goes_to_the_next_context_when_the_embedder_wants_that() {
     world.end(second).unwrap();
     assert_eq!((world.stream(), world.stream(), world.stream()), (second, first, ContextId(4)));
     assert_eq!(world.vm.contexts(), 4);
+}
+
+#[test]
+fn a_number_that_the_guest_may_still_know_goes_to_nobody() {
+    let vm = VmConfig { reuse_context_ids: true, ..VmConfig::default() };
+    // It takes the first configuration, and no other.
+    let guest = Guest::new(
+        "(global $times (mut i32) (i32.const 0))
+        (func (export \"proxy_on_configure\") (param i32 i32) (result i32)
+            (global.set $times (i32.add (global.get $times) (i32.const 1)))
+            (i32.eq (global.get $times) (i32.const 1)))",
+    );
+    let guest = guest.noting("on_context_create", 2, "");
+    let mut world = guest.start_with(vm, RootConfig::default(), FakeHost::default()).unwrap();
+    let refused = world.vm.create_root(RootConfig::default(), &mut world.host);
+    assert!(matches!(refused, Err(StartError::Configure)));
+    let forgotten = world.stream();
+    world.vm.forget(forgotten);
+    world.stream();
+    assert_eq!(world.notes(), ["on_context_create 1 0 2 0 3 1 4 1"]);
+    assert_eq!(world.vm.contexts(), 2);
 }
 
 #[test]
