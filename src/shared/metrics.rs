@@ -140,9 +140,10 @@ impl Metrics {
         Some(lock)
     }
 
-    /// How many metrics there are.
+    /// How many metrics there are: no more than there is room for, whatever the memory says.
     fn count(&self) -> usize {
-        self.word(COUNT).map_or(0, |count| count.load(Ordering::Acquire) as usize)
+        let count = self.word(COUNT).map_or(0, |count| count.load(Ordering::Acquire));
+        (count as usize).min(self.memory.words().len() / SLOT)
     }
 
     fn slot(&self, id: u32) -> usize {
@@ -310,11 +311,15 @@ impl Metrics {
     /// Shows all metrics in the order of their definition, with the number of the configuration that defined them last.
     pub(super) fn visit(&self, mut visit: impl FnMut(&[u8], Reading, u64)) {
         let mut name = Vec::new();
+        // All names together are no longer than the memory, unless it has wrong numbers.
+        let mut room = self.memory.words().len();
         for id in 1..=u32::try_from(self.count()).unwrap_or(u32::MAX) {
             let Some((slot, kind)) = self.find(id) else { return };
             name.clear();
             let len = (self.load(slot + KIND) >> 8) as usize;
             let at = self.load(slot + NAME) as usize;
+            let Some(left) = room.checked_sub(len.div_ceil(8)) else { return };
+            room = left;
             for n in 0..len.div_ceil(8) {
                 let Some(word) = self.word(at.saturating_add(n)) else { break };
                 name.extend_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
@@ -376,6 +381,25 @@ mod tests {
             assert_eq!(metrics.define(Counter, name.as_bytes()), Ok(*id));
         }
         assert_eq!(shown(&metrics).into_iter().map(|(name, _)| name).collect::<Vec<_>>(), names);
+    }
+
+    #[test]
+    fn wrong_numbers_in_the_memory_take_no_more_than_the_memory() {
+        let heap = Arc::new(Heap::new(1 << 12));
+        let metrics = Metrics::new(Box::new(heap.clone()), DEFAULT_MAX_NAME);
+        let id = metrics.define(Counter, b"m").unwrap();
+        let spoil = |at: usize, word: u64| heap.words()[at].store(word, Ordering::Relaxed);
+        for count in [1 << 16, u64::from(u32::MAX), u64::MAX] {
+            spoil(COUNT, count);
+            // A chain that leads back to its beginning.
+            spoil(metrics.slot(id) + NEXT, u64::from(id));
+            spoil(metrics.slot(id) + HASH, 0);
+            assert!(shown(&metrics).len() <= heap.words().len() / SLOT);
+            assert_eq!(metrics.define(Counter, b"m"), Err(DefineError::Full));
+            // Each name is as long as the memory.
+            (1..64).for_each(|id| spoil(metrics.slot(id) + KIND, u64::MAX - 0xff));
+            assert!(shown(&metrics).iter().map(|(name, _)| name.len()).sum::<usize>() <= 1 << 12);
+        }
     }
 
     #[test]
