@@ -7,6 +7,9 @@ use warnings;
 use NginxProcess;
 use Test::More;
 
+plan skip_all => 'AddressSanitizer and valgrind need more address space than this test leaves them'
+    if ($ENV{TEST_WASM_NGINX} // '') eq 'asan' || $ENV{TEST_WASM_VALGRIND};
+
 my $guests = ($ENV{TEST_WASM_ROOT} // '') . '/build/guests';
 my $nginx  = NginxProcess->new('address-space');
 my $limit  = 2 << 20;                                        # KiB
