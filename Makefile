@@ -1,26 +1,28 @@
 # The short commands. Each installs what it needs (as root, on Debian and its kin) and says what it does.
 
-# Which nginx: installed (the distribution's package), vendored (built here, from a crate), or the path of a
-# configured tree's objs folder.
+# Which nginx: installed (the distribution's package), vendored (built here, from a crate), asan (the same with
+# AddressSanitizer), or the path of a configured tree's objs folder.
 NGINX ?= installed
 
 # One thing at a time: cargo keeps the cores busy, and the test summary has to come last.
 .NOTPARALLEL:
-.PHONY: help build guests demo demo-stop test test-unit test-nginx conformance check bench clean
+.PHONY: help build guests demo demo-stop test test-unit test-fuzz test-nginx full-test fuzz conformance check bench clean
 
 help:
 	@echo 'make build      compile the module: build/ngx_http_wasm_module.so'
 	@echo 'make demo       build all, start a local nginx with two filters, and show them with curl'
 	@echo 'make demo-stop  stop that nginx'
 	@echo 'make test       unit tests, and the test suite in t/ on a real nginx'
+	@echo 'make full-test  the test suite with AddressSanitizer and under valgrind, and live fuzzing: hours'
+	@echo 'make fuzz       libFuzzer on each fuzz target, FUZZ_SECONDS=600 for each (docs/development.md)'
 	@echo 'make conformance  the same filters and requests in Envoy and here, compared (docs/differences.md)'
 	@echo 'make guests     compile the example filters (t/guests) to build/guests'
 	@echo 'make check      formatting and linters'
 	@echo 'make bench      benchmarks'
 	@echo 'make clean      remove build/ and target/'
 	@echo
-	@echo 'NGINX=installed (default) | vendored | /path/to/configured/objs  for build, demo, test, check, bench'
-	@echo 'make test-unit, make test-nginx: one half of make test;  t/run t/FILE.t: one test file'
+	@echo 'NGINX=installed (default) | vendored | asan | /path/to/configured/objs  for build, demo, test, check, bench'
+	@echo 'make test-unit, make test-fuzz, make test-nginx: the parts of make test;  t/run t/FILE.t: one test file'
 
 build:
 	@tools/build-module.sh '$(NGINX)'
@@ -35,14 +37,34 @@ demo: build
 demo-stop:
 	@demo/stop
 
-test: test-unit test-nginx
+test: test-unit test-fuzz test-nginx
 
 # Release, and the whole workspace: so cargo makes do with the dependencies that it has compiled for the module.
 test-unit:
 	@tools/cargo.sh '$(NGINX)' test --release --locked --workspace
 
+# The fuzz targets on their corpora and on some variations, the same in each run: a minute at most.
+test-fuzz:
+	@tools/fuzz.sh short
+
 test-nginx: build guests
 	@t/run --nginx '$(NGINX)'
+
+# What takes too long for each change. VALGRIND_TESTS: a part of t/ for valgrind, which takes most of the time.
+VALGRIND_TESTS ?= t/35-limits t/45-calls t/32-bodies t/20-headers t/30-proxy-wasm t/10-directives
+full-test: guests
+	@tools/build-module.sh asan
+	@t/run --nginx asan
+	@NGINX=asan tools/fuzz.sh live --batches 20
+	@tools/build-module.sh installed
+	@NGINX=installed tools/fuzz.sh lua --batches 20
+	@t/run --nginx installed --valgrind t/40-lua
+	@tools/build-module.sh vendored
+	@t/run --nginx vendored --valgrind $(VALGRIND_TESTS)
+
+FUZZ_SECONDS ?= 600
+fuzz: guests
+	@tools/fuzz.sh long '$(FUZZ_SECONDS)'
 
 # A part: make conformance CONFORMANCE='bodies: *'. After a change of the table: make conformance CONFORMANCE=--write-docs
 conformance: build guests

@@ -1,8 +1,10 @@
 //! Formats that cross a border: lists of pairs, replies of Redis, frames of gRPC, names of services, certificates.
 
+use std::path::Path;
+
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use ngx_wasm::net::target::{Target, istio_host, split_scheme};
-use ngx_wasm::proxy_wasm::Pairs;
+use ngx_wasm::proxy_wasm::{Callback, Capabilities, Pairs};
 use ngx_wasm::{grpc as wire, redis as resp, x509 as certificate};
 
 /// Lists of pairs: what is decoded comes out of an encoder as it went in.
@@ -113,6 +115,18 @@ pub fn target(data: &[u8]) {
         }
         Ok(Target::Unix(path)) => assert!(path.starts_with(b"/")),
         Err(_) => {}
+    }
+}
+
+/// Words of proxy_wasm_allow.
+pub fn capabilities(data: &[u8]) {
+    let words = data.split(|byte| *byte == b'\n').take(32);
+    match Capabilities::parse(words, Path::new("/base")) {
+        Ok(capabilities) => {
+            assert!(capabilities.may_have(Callback::OnVmStart), "a filter without its life cycle");
+            assert!(capabilities.may_have(Callback::OnMemoryAllocate), "a filter without its allocator");
+        }
+        Err(reason) => assert!(!reason.is_empty() && reason.len() < 4 * data.len() + 400),
     }
 }
 

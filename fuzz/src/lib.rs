@@ -7,7 +7,7 @@ mod module;
 pub mod seeds;
 mod shared;
 
-pub use formats::{grpc, pairs, redis, target, x509};
+pub use formats::{capabilities, grpc, pairs, redis, target, x509};
 pub use module::module;
 pub use ngx_wasm::fuzzing::{foreign, host_calls, properties};
 pub use shared::shared;
@@ -17,6 +17,7 @@ pub type Target = fn(&[u8]);
 
 /// All targets by name; a folder of `corpus/` has the same.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("capabilities", capabilities),
     ("foreign", foreign),
     ("grpc", grpc),
     ("host_calls", host_calls),

@@ -26,7 +26,7 @@ fn executions(target: &str) -> u64 {
     match target {
         "module" => 300,
         "foreign" => 4_000,
-        "host_calls" => 15_000,
+        "host_calls" => 10_000,
         "shared" => 20_000,
         _ => 100_000,
     }

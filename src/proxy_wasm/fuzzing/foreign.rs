@@ -32,7 +32,7 @@ impl World {
             .contexts
             .insert(Context::Root(RootConfig { name: b"name".to_vec(), ..RootConfig::default() }), |_| true);
         let token = Some(StreamToken(1));
-        let stream = state.contexts.insert(Context::Stream { root, token, pending_done: false }, |_| true);
+        let stream = state.contexts.insert(Context::Stream { root, token, pending_done: false, fuel: 0 }, |_| true);
         World { state, host, contexts: [root, stream] }
     }
 

@@ -1,6 +1,8 @@
 //! A life of a VM as a fuzzer wants it: contexts, callbacks and results of calls in any order, and in each callback any host
 //! calls, made by the guest of `guest.rs`.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use super::guest::{
@@ -8,6 +10,7 @@ use super::guest::{
 };
 use super::{Input, WORDS};
 use crate::proxy_wasm::calls::{CallCommand, CallFailure, CallId, HttpAnswer};
+use crate::proxy_wasm::capabilities::Capabilities;
 use crate::proxy_wasm::context::ContextId;
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
 use crate::proxy_wasm::host::StreamToken;
@@ -21,6 +24,7 @@ use crate::vm::{Engine, EngineOptions, InstanceLimits};
 const STEPS: usize = 64;
 const STREAMS: usize = 16;
 const MAX_CALLS: usize = 8;
+const MAX_PENDING: usize = 4;
 const MEMORY: usize = 4 << 16;
 /// The most that one host call, or what the host says of itself, may log: a guest's message is a piece of its memory.
 const MAX_ENTRY: usize = MEMORY + (1 << 10);
@@ -67,6 +71,9 @@ pub fn host_calls(data: &[u8]) {
         ..VmConfig::default()
     };
     config.max_calls = MAX_CALLS;
+    config.max_pending = MAX_PENDING;
+    let files = (flags & 0x1c == 4).then(Files::new);
+    config.capabilities = capabilities(flags, content, files.as_ref());
     let root = RootConfig { name: b"name".to_vec(), root_id: b"root".to_vec(), configuration: content.to_vec() };
     let mut host = FakeHost::default();
     let started = Vm::start(module, config, &mut host).and_then(|mut vm| {
@@ -82,6 +89,9 @@ pub fn host_calls(data: &[u8]) {
     for (event, choice, number) in steps {
         let result = world.step(event, usize::from(choice), number, &root);
         world.check();
+        if let Some(files) = &files {
+            files.check();
+        }
         if let Err(err) = result {
             judge(&err);
             world.check_dead();
@@ -109,6 +119,60 @@ pub fn live_program(data: &[u8]) -> Vec<u8> {
     }
     program.truncate(PROGRAM_SIZE);
     program
+}
+
+/// What the guest may do: everything, or what the lines of the content say.
+fn capabilities(flags: u8, content: &[u8], files: Option<&Files>) -> Option<Arc<Capabilities>> {
+    let grant = files.map(Files::grant);
+    let said = content.split(|byte| *byte == b'\n').filter(|_| flags & 8 != 0);
+    let of_words = |words: Vec<&[u8]>| Capabilities::parse(words, Path::new("/nowhere")).ok();
+    // The fuzzer grants no directories, and not all that it says are words.
+    let said: Vec<&[u8]> = said
+        .filter(|word| !word.starts_with(b"dir=") && of_words(vec![word]).is_some())
+        .chain(grant.as_deref())
+        .collect();
+    if said.is_empty() { None } else { of_words(said).map(Arc::new) }
+}
+
+/// A directory that a guest may write to, and one beside it that it must not reach.
+struct Files {
+    base: PathBuf,
+}
+
+const SECRET: &str = "outside";
+
+impl Files {
+    fn new() -> Files {
+        let base = std::env::temp_dir().join(format!("ngx-wasm-fuzz-{}", std::process::id()));
+        let files = Files { base };
+        drop(fs::remove_dir_all(files.base.join("granted")));
+        let made = fs::create_dir_all(files.base.join("granted/folder"))
+            .and_then(|()| fs::create_dir_all(files.base.join("secret")))
+            .and_then(|()| fs::write(files.base.join("granted/file"), "inside"))
+            .and_then(|()| fs::write(files.base.join("secret/file"), SECRET))
+            .and_then(|()| std::os::unix::fs::symlink("../secret", files.base.join("granted/link")));
+        made.unwrap_or_else(|err| panic!("{}: {err}", files.base.display()));
+        files
+    }
+
+    fn grant(&self) -> Vec<u8> {
+        format!("dir={}:/data:rw", self.base.join("granted").display()).into_bytes()
+    }
+
+    /// What is outside of the directory is as it was.
+    fn check(&self) {
+        let names = |folder: &str| -> Vec<String> {
+            let entries = fs::read_dir(self.base.join(folder)).unwrap_or_else(|err| panic!("{folder}: {err}"));
+            let mut names: Vec<_> =
+                entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(""), ["granted", "secret"], "a guest has left its directory");
+        assert_eq!(names("secret"), ["file"], "a guest has left its directory");
+        let secret = fs::read(self.base.join("secret/file")).unwrap_or_default();
+        assert_eq!(secret, SECRET.as_bytes(), "a guest has written outside of its directory");
+    }
 }
 
 /// One piece of program, as the fuzzer wants it.
@@ -298,6 +362,8 @@ impl World<'_> {
         let vm = &self.vm;
         self.calls.retain(|call| vm.has_call(*call));
         assert!(self.calls.len() <= MAX_CALLS, "{} calls are in flight", self.calls.len());
+        let most = 1 + STREAMS + MAX_PENDING;
+        assert!(self.vm.contexts() <= most, "there are {} contexts", self.vm.contexts());
         assert!(self.vm.streams().count() >= self.streams.len() || self.vm.is_dead(), "a stream has lost its context");
         for (level, message) in self.host.entries.drain(..) {
             assert!(level <= LogLevel::Critical && message.len() <= MAX_ENTRY, "{} bytes were logged", message.len());
