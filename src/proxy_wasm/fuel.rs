@@ -2,7 +2,8 @@
 //! its own; `vm.rs` puts that into the instance before a callback, and takes the rest out after it.
 
 use super::context::{Context, ContextId};
-use super::vm::{State, Vm};
+use super::state::State;
+use super::vm::Vm;
 
 impl Vm {
     /// What the callbacks about a stream have used up until now; also of the one that has ended last. `None` without a limit.

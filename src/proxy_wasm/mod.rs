@@ -23,6 +23,7 @@ mod in_flight;
 mod module;
 mod pairs;
 mod redis_services;
+mod state;
 #[cfg(test)]
 pub(crate) mod tests;
 mod trap_report;

@@ -9,8 +9,8 @@ use super::Call;
 use crate::proxy_wasm::context::ContextId;
 use crate::proxy_wasm::filter_state::{FilterState, LifeSpan, Prototype, ValueType};
 use crate::proxy_wasm::host::Host;
+use crate::proxy_wasm::state::State;
 use crate::proxy_wasm::types::Status;
-use crate::proxy_wasm::vm::State;
 
 /// How many properties a root context can declare, and how long their names are.
 const MAX_DECLARED: usize = 1024;

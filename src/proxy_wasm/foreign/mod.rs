@@ -13,8 +13,8 @@ mod signatures;
 
 use super::context::ContextId;
 use super::host::Host;
+use super::state::State;
 use super::types::Status;
-use super::vm::State;
 
 /// A foreign function gets its arguments as bytes, and appends its result to an empty buffer. The Rust SDK survives
 /// NotFound, BadArgument, SerializationFailure and InternalFailure; no other status may be answered.

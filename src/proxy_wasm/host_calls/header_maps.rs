@@ -4,8 +4,8 @@
 use super::{Failure, HostCall, Row, Run, args};
 use crate::proxy_wasm::host::Host;
 use crate::proxy_wasm::pairs::Pairs;
+use crate::proxy_wasm::state::State;
 use crate::proxy_wasm::types::{AbiVersion, MapType, Status};
-use crate::proxy_wasm::vm::State;
 
 pub(super) const TABLE: &[Row] = &[
     Row { name: "proxy_get_header_map_size", types: &[("ii", "i")], run: Run::Status(size) },

@@ -29,8 +29,8 @@ use std::sync::LazyLock;
 use super::capabilities;
 use super::context::ContextId;
 use super::host::Host;
+use super::state::State;
 use super::types::Status;
-use super::vm::State;
 use crate::vm::{Caller, FuncType, GuestMemory, HostFunctions, OutOfBounds, Trap, ValType};
 use crate::wasi;
 

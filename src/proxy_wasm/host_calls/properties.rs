@@ -5,8 +5,8 @@ use super::{Failure, HostCall, Row, Run, args};
 use crate::proxy_wasm::filter_state::ValueType;
 use crate::proxy_wasm::foreign;
 use crate::proxy_wasm::host::Host;
+use crate::proxy_wasm::state::State;
 use crate::proxy_wasm::types::Status;
-use crate::proxy_wasm::vm::State;
 
 pub(super) const TABLE: &[Row] = &[
     Row { name: "proxy_get_property", types: &[("iiii", "i")], run: Run::Status(get) },

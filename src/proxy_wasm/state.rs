@@ -1,0 +1,195 @@
+//! What the host keeps of a VM beside its instance. `vm.rs` runs callbacks with it, and host functions work on it.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::callbacks::Callback;
+use super::capabilities::Capabilities;
+use super::context::{Context, ContextId, Contexts};
+use super::foreign;
+use super::host::Host;
+use super::in_flight::Calls;
+use super::module::Module;
+use super::redis_services::RedisServices;
+use super::types::{AbiVersion, LogLevel};
+use super::vm::{RootConfig, VmConfig};
+use crate::wasi::{Descriptors, Output};
+
+/// What the host keeps of a VM, and its host functions work on.
+pub(crate) struct State {
+    pub(super) contexts: Contexts,
+    /// What the guest printed and has not ended a line behind.
+    pub(crate) output: Output,
+    /// Files that the guest has open.
+    pub(crate) files: Descriptors,
+    /// What foreign functions keep.
+    pub(super) foreign: foreign::Kept,
+    /// Calls to other services.
+    pub(super) calls: Calls,
+    /// Redis services, as guests have set them up.
+    pub(super) redis: RedisServices,
+    pub(super) config: VmConfig,
+    pub(super) abi: AbiVersion,
+    pub(super) allocator: Callback,
+    pub(super) callback: Callback,
+    /// The context of the callback that runs.
+    pub(super) own: ContextId,
+    pub(super) effective: ContextId,
+    pub(super) finished: Vec<ContextId>,
+    /// Contexts that wait for the guest's proxy_done, the one that has waited longest first.
+    pub(super) pending: VecDeque<ContextId>,
+    /// The stream that has ended last, and what was left of its fuel.
+    pub(super) ended: Option<(ContextId, u64)>,
+    pub(super) tick_periods: Vec<(ContextId, u32)>,
+    pub(super) registered_queues: Vec<(ContextId, u32)>,
+    pub(super) scratch: Vec<u8>,
+    /// How often the guest has asked for what it may not do.
+    pub(super) denied: u64,
+    /// When it was complained about what last, in nanoseconds.
+    pub(super) complaints: HashMap<&'static str, u64>,
+}
+
+impl State {
+    pub(super) fn new(module: &Module, config: VmConfig) -> State {
+        // `Module::new` refuses a module without one.
+        let allocator = module.callbacks.allocator().unwrap_or(Callback::Malloc);
+        State::with(module.abi, allocator, config)
+    }
+
+    fn with(abi: AbiVersion, allocator: Callback, config: VmConfig) -> State {
+        State {
+            contexts: Contexts::new(config.reuse_context_ids),
+            output: Output::default(),
+            files: Descriptors::default(),
+            foreign: foreign::Kept::default(),
+            calls: Calls::new(config.max_calls, config.limits.memory),
+            redis: RedisServices::default(),
+            config,
+            abi,
+            allocator,
+            callback: Callback::Initialize,
+            own: ContextId(0),
+            effective: ContextId(0),
+            finished: Vec::new(),
+            pending: VecDeque::new(),
+            ended: None,
+            tick_periods: Vec::new(),
+            registered_queues: Vec::new(),
+            scratch: Vec::new(),
+            denied: 0,
+            complaints: HashMap::new(),
+        }
+    }
+
+    /// The state of a VM without a module.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn for_tests() -> State {
+        State::with(AbiVersion::V0_2_1, Callback::Malloc, VmConfig::default())
+    }
+
+    pub(super) fn abi(&self) -> AbiVersion {
+        self.abi
+    }
+
+    pub(super) fn allocator(&self) -> Callback {
+        self.allocator
+    }
+
+    /// The callback that is running.
+    pub(super) fn callback(&self) -> Callback {
+        self.callback
+    }
+
+    /// The context that host calls are about.
+    pub(super) fn effective(&self) -> ContextId {
+        self.effective
+    }
+
+    pub(super) fn set_effective(&mut self, id: ContextId) {
+        self.effective = id;
+    }
+
+    /// The configuration of the root that the effective context belongs to.
+    pub(super) fn root(&self) -> Option<&RootConfig> {
+        self.contexts.root_of(self.effective).map(|(_, config)| config)
+    }
+
+    pub(super) fn vm_configuration(&self) -> &[u8] {
+        &self.config.configuration
+    }
+
+    pub(super) fn vm_id(&self) -> &[u8] {
+        &self.config.id
+    }
+
+    /// What the guest may do, when that is not everything.
+    pub(super) fn capabilities(&self) -> Option<&Capabilities> {
+        self.config.capabilities.as_deref()
+    }
+
+    pub(super) fn count_denied(&mut self) {
+        self.denied += 1;
+    }
+
+    /// A context whose guest has called proxy_done.
+    pub(super) fn finished(&mut self, id: ContextId) {
+        self.pending.retain(|pending| *pending != id);
+        self.finished.push(id);
+    }
+
+    /// A root context wants on_tick this often, or not at all.
+    pub(super) fn set_tick_period(&mut self, root: ContextId, period: u32) {
+        self.tick_periods.retain(|(known, _)| *known != root);
+        self.tick_periods.push((root, period));
+    }
+
+    /// A root context waits for messages of a queue.
+    pub(super) fn registered_queue(&mut self, root: ContextId, queue: u32) {
+        if !self.registered_queues.contains(&(root, queue)) {
+            self.registered_queues.push((root, queue));
+        }
+    }
+
+    /// Logs what is wrong about `subject`, once a minute.
+    pub(super) fn complain(&mut self, host: &mut dyn Host, subject: &'static str, message: &str) {
+        let now = host.now();
+        if self.may_complain(subject, now) {
+            host.log(LogLevel::Error, message.as_bytes());
+        }
+    }
+
+    /// Whether nothing has been said about `subject` for a minute, at the time `now`.
+    fn may_complain(&mut self, subject: &'static str, now: u64) -> bool {
+        const MINUTE: u64 = 60_000_000_000;
+        let is_due = self.complaints.get(subject).is_none_or(|last| now.abs_diff(*last) >= MINUTE);
+        if is_due {
+            self.complaints.insert(subject, now);
+        }
+        is_due
+    }
+
+    /// Adds a context. Numbers that are given out again are not those that the guest still knows a call by.
+    pub(super) fn new_context(&mut self, context: Context) -> ContextId {
+        let calls = &self.calls;
+        self.contexts.insert(context, |id| !calls.is_waited_for(id))
+    }
+
+    /// The contexts for which a call is made now.
+    pub(super) fn contexts_of_call(&self) -> [ContextId; 2] {
+        [self.own, self.effective]
+    }
+
+    /// An empty buffer for a value on its way to the guest.
+    pub(super) fn take_scratch(&mut self) -> Vec<u8> {
+        let mut buffer = std::mem::take(&mut self.scratch);
+        buffer.clear();
+        buffer
+    }
+
+    /// Keeps the buffer, unless a large value has made it large.
+    pub(super) fn keep_scratch(&mut self, buffer: Vec<u8>) {
+        const LARGEST: usize = 64 << 10;
+        if buffer.capacity() <= LARGEST {
+            self.scratch = buffer;
+        }
+    }
+}
