@@ -6,8 +6,9 @@ use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
 use crate::proxy_wasm::foreign::{self, Call};
 use crate::proxy_wasm::host::StreamToken;
 use crate::proxy_wasm::host_calls::properties;
+use crate::proxy_wasm::state::State;
 use crate::proxy_wasm::types::{MapType, Status};
-use crate::proxy_wasm::vm::{RootConfig, State};
+use crate::proxy_wasm::vm::RootConfig;
 
 const CALLS: usize = 32;
 
