@@ -6,6 +6,7 @@
 use strict;
 use warnings;
 
+use JSON::PP ();
 use LoadClient;
 use NginxProcess;
 use Peer;
@@ -61,7 +62,8 @@ $nginx->configure(
     http => "wasm_timeout 30ms; wasm_memory_limit 8m; wasm_fuel filter=second 100000000; wasm_pause_timeout 1s;
         large_client_header_buffers 4 32k;
         server { listen 127.0.0.1:@{[ $port + 1 ]}; client_body_buffer_size 1m; root @{[ $nginx->prefix ]}; location / { rewrite ^ /file break; error_page 405 =200 /file; } location = /file { error_page 405 =200 /file; } }",
-    server => "$places
+    server => "listen 127.0.0.1:@{[ $port + 2 ]} http2;
+        $places
         location /healthy/ { proxy_wasm before 'response.add x-healthy yes'; proxy_pass http://127.0.0.1:@{[ $port + 1 ]}/; }",
 );
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
@@ -96,28 +98,41 @@ sub statements {
 my @paths = qw( return file echo stream redirect other mirror page ranges );
 my @requests;
 
+# Number N: every fifth goes to the healthy chain.
 sub request_of {
     my ($n) = @_;
     my $is_healthy = $n % 5 == 0;
-    my $path = $is_healthy ? '/healthy/x' : '/' . pick(@chains) . '/' . pick(@paths);
-    my $body = rand() < 0.5 ? 'b' x pick(1, 100, 5000, 50_000) : '';
+    my %request = (
+        healthy => $is_healthy,
+        path    => $is_healthy ? '/healthy/x' : '/' . pick(@chains) . '/' . pick(@paths),
+        body    => rand() < 0.5 ? pick(1, 100, 5000, 50_000) : 0,
+        headers => [],
+    );
     my $says = $is_healthy ? '' : statements();
-    $requests[$n] = { path => $path, says => $says, healthy => $is_healthy };
-    my $method = $body ne '' ? 'POST' : !$is_healthy && rand() < 0.1 ? 'HEAD' : 'GET';
-    my $head = "$method $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
-    $head .= "x-faulty: $says\r\n" if $says ne '';
-    $head .= 'Content-Length: ' . length($body) . "\r\n" if $body ne '';
-    $head .= "Range: bytes=10-20\r\n" if $path =~ /ranges/ && rand() < 0.5;
-    $head .= "Accept-Encoding: gzip\r\n" if rand() < 0.3;
-    return "$head\r\n$body";
+    $request{method} = $request{body} ? 'POST' : !$is_healthy && rand() < 0.1 ? 'HEAD' : 'GET';
+    push @{ $request{headers} }, ['x-faulty', $says] if $says ne '';
+    push @{ $request{headers} }, ['range', 'bytes=10-20'] if $request{path} =~ /ranges/ && rand() < 0.5;
+    push @{ $request{headers} }, ['accept-encoding', 'gzip'] if rand() < 0.3;
+    $requests[$n] = { %request, says => $says };
+    return \%request;
 }
+
+sub text_of {
+    my ($request) = @_;
+    my @lines = map {"$_->[0]: $_->[1]"} @{ $request->{headers} };
+    push @lines, "content-length: $request->{body}" if $request->{body};
+    return join "\r\n", "$request->{method} $request->{path} HTTP/1.1", 'Host: a', 'Connection: close', @lines, '', 'b' x $request->{body};
+}
+
+# What a response to a request that may fail can be.
+my %may = map { $_ => 1 } qw( 200 206 400 404 405 413 416 418 500 503 504 );
 
 my $count = $ENV{TEST_WASM_REQUESTS} // 2000;
 my (@wrong, %kinds);
 LoadClient::run(
     $port, 40,
     within  => 300,
-    request => sub { my $n = shift; return $n < $count ? request_of($n) : undef },
+    request => sub { my $n = shift; return $n < $count ? text_of(request_of($n)) : undef },
     answer  => sub {
         my ($n, $bytes) = @_;
         my $request = $requests[$n];
@@ -125,7 +140,7 @@ LoadClient::run(
         $kinds{ $status // ($bytes eq '' ? 'closed' : 'other') }++;
         my $is_right = $request->{healthy}
             ? $bytes =~ /\r\nx-healthy: yes\r\n/i && length($bytes) > 60_000
-            : $bytes eq '' || $bytes =~ /^\[/ || defined $status && $status =~ /^(?:200|206|404|405|413|418|416|500|503|504)$/;
+            : $bytes eq '' || $bytes =~ /^\[/ || defined $status && $may{$status};
         push @wrong, "$request->{path} [$request->{says}]: " . substr $bytes, 0, 300 if !$is_right;
     },
 );
@@ -133,6 +148,30 @@ is_deeply(\@wrong, [], "each of $count requests has ended as it may (seed $seed)
 note join ', ', map {"$_: $kinds{$_}"} sort keys %kinds;
 cmp_ok($kinds{200} // 0, '>', $count / 5, 'many were served');
 cmp_ok($kinds{503} // 0, '>', 0, 'some failed');
+
+# The same over HTTP/2, where the library for it can be had.
+SKIP: {
+    my $script = "$root/tools/install-h2.sh";
+    chomp(my $library = qx($script));
+    skip('needs the Python library h2', 2) if $? != 0;
+    local $ENV{PYTHONPATH} = $library;
+    local $ENV{PYTHONDONTWRITEBYTECODE} = 1;
+    my $input = $nginx->write('requests', join '', map { JSON::PP::encode_json(request_of($_)) . "\n" } 0 .. $count - 1);
+    my @lines = qx(python3 $root/t/lib/http2_requests.py @{[ $port + 2 ]} 20 < $input);
+    is(scalar @lines, $count, 'each request over HTTP/2 has ended');
+    my (@wrong, %kinds);
+    for my $came (map { JSON::PP::decode_json($_) } @lines) {
+        my $request = $requests[$came->{number}];
+        my $status  = $came->{status} // 'none';
+        $kinds{"$status $came->{ended}"}++;
+        my $is_right = $request->{healthy}
+            ? $status eq 200 && $came->{ended} eq 'whole' && $came->{length} > 60_000
+            : $came->{ended} eq 'reset' || $came->{ended} eq 'whole' && $may{$status};
+        push @wrong, "$request->{path} [$request->{says}]: $status $came->{ended}" if !$is_right;
+    }
+    is_deeply(\@wrong, [], "as it may (seed $seed)");
+    note join ', ', map {"$_: $kinds{$_}"} sort keys %kinds;
+}
 
 for my $chain (@chains) {
     $nginx->wait_for("a right answer of $chain", sub { $nginx->get("/$chain/return")->{content} eq "returned\n" });
