@@ -275,7 +275,8 @@ def report(arguments, seconds, warm, tallies, samples, descriptors, counted, is_
         for word, of, most in (("median", statistics.median, GROWTH_KIB), ("maximum", max, MOST_GROWTH_KIB)):
             first, last = int(of(sizes[:third])), int(of(sizes[-third:]))
             print(f"  RSS of worker {worker:<8} {word} {first} KiB in the first third, {last} KiB in the last: {last - first:+} KiB")
-            check(last - first <= most, f"worker {worker}: the {word} of its memory has grown by more than {most} KiB")
+            # A few samples say little.
+            check(last - first <= most or third < 20, f"worker {worker}: the {word} of its memory has grown by more than {most} KiB")
     for worker, before in descriptors[0].items():
         after = descriptors[1][worker]
         print(f"  its open descriptors   {before} after the warm-up, {after} at the end")
