@@ -107,6 +107,8 @@ unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
                 drop(host);
                 // That arms the timer for the next one.
                 instances.settle(main, generation);
+                // It may have no requests, at whose beginning this is looked at otherwise.
+                instances.recycle(main, log);
                 instances.sweep(generation);
             }
             Err(err) => {

@@ -41,8 +41,8 @@ pub struct Instances {
     current: Option<u64>,
     /// One that has grown, until its last request has ended.
     draining: Option<u64>,
-    /// One that could not be replaced, and so is kept whatever its size.
-    kept: Option<u64>,
+    /// One that has grown could not be replaced, and is kept until this time at least.
+    kept_until: Option<Instant>,
     /// Those without a request.
     lingering: VecDeque<u64>,
     restarts: Restarts,
@@ -68,7 +68,7 @@ impl Instances {
             made: 0,
             current: None,
             draining: None,
-            kept: None,
+            kept_until: None,
             lingering: VecDeque::new(),
             restarts: Restarts::new(delay.first, delay.longest, delay.at_once),
             is_stopped: false,
@@ -215,11 +215,8 @@ impl Instances {
 
     /// Lets a new instance take the place of the shared one, if that has grown too much. The old one goes on for the requests
     /// that it has.
-    fn recycle(&mut self, main: &MainConf, log: *mut ngx_log_t) {
-        let Some(current) = self.current.filter(|current| self.draining.is_none() && self.kept != Some(*current))
-        else {
-            return;
-        };
+    pub fn recycle(&mut self, main: &MainConf, log: *mut ngx_log_t) {
+        let Some(current) = self.current.filter(|_| self.draining.is_none()) else { return };
         let conf = &main.filters[self.filter];
         let most = match conf.recycle {
             Recycle::Off => return,
@@ -231,9 +228,13 @@ impl Instances {
         if (memory < most && !instance.is_refused_growth()) || memory == instance.memory_at_start {
             return;
         }
+        if self.kept_until.is_some_and(|time| Instant::now() < time) {
+            return;
+        }
         // When there is none, the old one is better than nothing.
         let Some(new) = self.start(main, log) else {
-            self.kept = Some(current);
+            let now = Instant::now();
+            self.kept_until = now.checked_add(self.restarts.wait(now));
             return;
         };
         self.status.count(Event::Recycle);
