@@ -22,7 +22,7 @@ targets() { sed -n 's/^    ("\([a-z0-9_]*\)", .*/\1/p' "$root/fuzz/src/lib.rs"; 
 short_binary() {
     local target=${CARGO_TARGET_DIR:-$root/target}
     CARGO_TARGET_DIR=$target cargo build --release --locked --quiet --manifest-path "$root/fuzz/Cargo.toml" \
-        --no-default-features --bin short >&2 || die "the fuzz targets did not compile, see above"
+        --no-default-features --features short --bin short >&2 || die "the fuzz targets did not compile, see above"
     printf '%s\n' "$target/release/short"
 }
 
