@@ -124,6 +124,20 @@ is((grep { !/^200 \d+$/ } map { ask('own', "leak @{[ 6 * $mib ]}") } 1 .. 20), 0
 is(ask('own', 'leak ' . 32 * $mib), 503, 'has the limit, too');
 
 is(($nginx->workers)[0], $worker, 'the worker is the one that it was');
+
+# A filter that leaks while it ticks, and has no requests at all.
+{
+    my $from = length $nginx->log;
+    $nginx->configure(
+        main   => "wasm { module faulty $root/build/guests/rust-faulty.wasm; }",
+        http   => 'wasm_memory_limit 16m;',
+        server => "location / { proxy_wasm faulty 'name alone; \@configure tick 10; \@tick leak $mib'; return 200 ok; }",
+    );
+    $nginx->signal('HUP');
+    $nginx->wait_for('three instances, one after the other', sub { recycled($from) >= 2 });
+    unlike(substr($nginx->log, $from), qr/failed to call function/, 'a filter that leaks in ticks is replaced without a request, and does not trap');
+}
+
 my @worse = grep { /\[(?:alert|emerg)\]/ || /panicked at/ && !/ wasm "\w+": / } split /\n/, $nginx->log;
 is_deeply(\@worse, [], 'nothing worse in the log');
 $nginx->stop;
