@@ -300,7 +300,8 @@ class Nginx(Process):
                 + "wasm {\n"
                 + "".join(f"    module {self.names[guest]} {guest};\n" for guest in guests)
                 + "}\n"
-                + "http {\n    access_log off;\n    proxy_http_version 1.1;\n    proxy_redirect off;\n"
+                + "http {\n    access_log off;\n    # The log is how the filters tell what they see.\n    proxy_wasm_log_rate off;\n"
+                + "    proxy_http_version 1.1;\n    proxy_redirect off;\n"
                 + '    proxy_set_header Host $http_host;\n    proxy_set_header Connection "";\n'
                 + "    grpc_set_header Host $http_host;\n"
                 + "    client_max_body_size 8m;\n    large_client_header_buffers 4 32k;\n"
