@@ -18,6 +18,10 @@ cd "$root"
 say "cargo fmt --check"
 cargo fmt --all --check
 "$root/tools/cargo.sh" "$which" clippy --locked --workspace --all-targets -- -D warnings
+# A workspace of its own, with the dependencies that have just been compiled.
+CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target} "$root/tools/cargo.sh" "$which" clippy --locked \
+    --manifest-path fuzz/Cargo.toml --no-default-features --features short --all-targets -- -D warnings
+cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 say "shell scripts: bash -n, shellcheck"
 scripts=()

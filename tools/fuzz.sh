@@ -5,7 +5,7 @@
 #                                         stable compiler alone; part of 'make test' (fuzz/src/bin/short.rs)
 #   tools/fuzz.sh run TARGET [OPTION...]  libFuzzer on one target; options are its own, such as -max_total_time=60, or a file
 #   tools/fuzz.sh long [SECONDS]          libFuzzer on all targets, one after the other, each for so long (default: 600)
-#   tools/fuzz.sh min                     leaves the inputs of fuzz/corpus and build/fuzz/corpus that add something in
+#   tools/fuzz.sh min [TARGET...]         leaves the inputs of fuzz/corpus and build/fuzz/corpus that add something in
 #                                         fuzz/corpus
 #   tools/fuzz.sh live [OPTION...]        a real nginx, with a filter that makes any host calls (fuzz/live/run.py)
 #   tools/fuzz.sh lua [OPTION...]         the same through Lua (fuzz/live/play.lua)
@@ -55,7 +55,7 @@ run_target() {
     fi
     # New inputs go to the first folder.
     cargo_fuzz run "${options[@]}" "$target" "build/fuzz/corpus/$target" "fuzz/corpus/$target" -- \
-        -rss_limit_mb=4096 -malloc_limit_mb=512 -timeout=25 -print_final_stats=1 "$@"
+        -rss_limit_mb=4096 -malloc_limit_mb=512 -timeout=240 -print_final_stats=1 "$@"
 }
 
 command=${1:-}
@@ -87,7 +87,9 @@ long)
     ;;
 min)
     seeds
-    for target in $(targets); do
+    chosen=("$@")
+    [ $# -gt 0 ] || mapfile -t chosen < <(targets)
+    for target in "${chosen[@]}"; do
         merged=$root/build/fuzz/merged/$target
         rm -rf "$merged"
         mkdir -p "$merged"
