@@ -8,12 +8,31 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # Only what runs as a server is looked at.
+prefix='' conf=conf/nginx.conf before=''
 for argument in "$@"; do
     case $argument in
     -V | -v | -h | '-?') exec "$VALGRIND_NGINX" "$@" ;;
     esac
+    case $before in
+    -p) prefix=$argument ;;
+    -c) conf=$argument ;;
+    esac
+    before=$argument
 done
 mkdir -p "$root/build/valgrind/reports"
+
+# Compiling guests takes nearly all of the time under valgrind, so it is done once for all tests.
+case $conf in
+/*) ;;
+*) conf=${prefix%/}/$conf ;;
+esac
+if [ -f "$conf" ] && grep -q '^wasm {' "$conf" && ! grep -q 'cache_dir' "$conf"; then
+    (umask 077; mkdir -p "$root/build/valgrind/cache")
+    sed -i "s|^wasm {|wasm { cache_dir $root/build/valgrind/cache;|" "$conf"
+fi
+# There are but 128 GiB of address space for the program. Any limit has the module be sparing with it.
+ulimit -v $((1 << 37))
+
 # --vgdb=no: workers that run as nobody cannot make its files.
 exec valgrind --quiet --trace-children=yes --vgdb=no --undef-value-errors=no --num-callers=30 \
     --log-file="$root/build/valgrind/reports/%p" --suppressions="$root/tools/valgrind.supp" \

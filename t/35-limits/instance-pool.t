@@ -3,6 +3,9 @@
 
 use TestWasm 'no_plan';
 
+# There it has no address space for a pool.
+needs('no valgrind');
+
 # Takes MEMORY pages, and tells with each request how many it has.
 our $Pages = <<'WAT';
 (module

@@ -435,6 +435,7 @@ wasm "m": grown
 
 
 === TEST 24: a division by zero is a trap like others
+--- skip_eval: 3: $ENV{TEST_WASM_VALGRIND}
 --- main_config
 wasm { module m $TEST_NGINX_HTML_DIR/m.wat; }
 --- user_files
@@ -459,6 +460,7 @@ integer divide by zero
 
 
 === TEST 25: reading outside of the memory is a trap like others
+--- skip_eval: 3: $ENV{TEST_WASM_VALGRIND}
 --- main_config
 wasm { module m $TEST_NGINX_HTML_DIR/m.wat; }
 --- user_files

@@ -50,6 +50,7 @@ sub first_after {
     return $next // '';
 }
 
+plan skip_all => 'nginx builds the module without AddressSanitizer' if $ENV{TEST_WASM_NGINX} eq 'asan';
 make_path($area);
 
 # As the tree under test was configured (the words are quoted for the shell already), but in a folder of its own.

@@ -76,6 +76,7 @@ package TestWasm;
 #     needs('lua');              # the Lua module; it is there with the installed nginx
 #     needs('debug');            # nginx built with --with-debug
 #     needs('nginx 1.25.1');     # that version or later
+#     needs('no valgrind');      # it does not go with 't/run --valgrind'
 #
 # RULES BUILT IN
 #   - nginx listens on 127.0.0.1 only. Tests do the same: no bare 'listen PORT', no udp_listen, no
@@ -132,6 +133,7 @@ log_level($ENV{TEST_NGINX_LOG_LEVEL} // 'info');
 my %have = (
     lua   => sub () { $ENV{TEST_WASM_LUA} },
     debug => sub () { `$ENV{TEST_NGINX_BINARY} -V 2>&1` =~ /--with-debug/ },
+    'no valgrind' => sub () { !$ENV{TEST_WASM_VALGRIND} },
 );
 
 sub needs (@) {
