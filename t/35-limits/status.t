@@ -105,7 +105,8 @@ my $calls_before = filter($nginx, 'probe')->{calls};
 $nginx->get('/t') for 1 .. 10;
 my $filter = filter($nginx, 'probe');
 is($filter->{requests}, 10, 'requests are counted');
-# Context, request and response headers, done, log, delete.
+# Context, request and response headers, done, log, delete: the last three come after the response.
+$nginx->wait_for('the ends of the requests', sub { $filter = filter($nginx, 'probe'); $filter->{calls} - $calls_before >= 60 });
 is($filter->{calls} - $calls_before, 60, 'callbacks are counted');
 is($filter->{last_error}, undef, 'nothing went wrong');
 
