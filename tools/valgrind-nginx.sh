@@ -21,12 +21,13 @@ for argument in "$@"; do
 done
 mkdir -p "$root/build/valgrind/reports"
 
-# Compiling guests takes nearly all of the time under valgrind, so it is done once for all tests.
+# Compiling guests takes nearly all of the time under valgrind, so it is done once for all tests, but for those that look at
+# what is compiled.
 case $conf in
 /*) ;;
 *) conf=${prefix%/}/$conf ;;
 esac
-if [ -f "$conf" ] && grep -q '^wasm {' "$conf" && ! grep -q 'cache_dir' "$conf"; then
+if [ -z "${VALGRIND_NO_CACHE:-}" ] && [ -f "$conf" ] && grep -q '^wasm {' "$conf" && ! grep -q 'cache_dir' "$conf"; then
     (umask 077; mkdir -p "$root/build/valgrind/cache")
     sed -i "s|^wasm {|wasm { cache_dir $root/build/valgrind/cache;|" "$conf"
 fi

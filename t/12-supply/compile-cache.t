@@ -9,6 +9,9 @@ use File::Temp ();
 use NginxProcess;
 use Test::More;
 
+# What is compiled is looked at here (tools/valgrind-nginx.sh).
+$ENV{VALGRIND_NO_CACHE} = 1;
+
 # Not in the checkout, whose folders may belong to anybody.
 my $scratch = File::Temp->newdir('wasm-cache-XXXXXX', TMPDIR => 1);
 my $dir     = "$scratch/cache";

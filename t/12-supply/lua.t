@@ -8,6 +8,9 @@ use File::Temp ();
 use NginxProcess;
 use Test::More;
 
+# What is compiled is looked at here (tools/valgrind-nginx.sh).
+$ENV{VALGRIND_NO_CACHE} = 1;
+
 plan(skip_all => 'needs the Lua module') unless $ENV{TEST_WASM_LUA};
 my $root    = $ENV{TEST_WASM_ROOT} or die "run the tests with t/run or 'make test'\n";
 my $scratch = File::Temp->newdir('wasm-cache-XXXXXX', TMPDIR => 1);

@@ -10,6 +10,9 @@ use Peer;
 use SteadyLoad;
 use Test::More;
 
+# What is compiled is looked at here (tools/valgrind-nginx.sh).
+$ENV{VALGRIND_NO_CACHE} = 1;
+
 use constant { RELOADS => 100, WARM => 20, WORKERS => 2, CONNECTIONS => 24 };
 # In KiB. The heap of the master moves by some KiB with the order of what is freed; what each reload leaves behind would be there
 # 80 times.
