@@ -34,7 +34,8 @@ fi
 # There are but 128 GiB of address space for the program. Any limit has the module be sparing with it.
 ulimit -v $((1 << 37))
 
-# --vgdb=no: workers that run as nobody cannot make its files.
-exec valgrind --quiet --trace-children=yes --vgdb=no --undef-value-errors=no --num-callers=30 \
+# --vgdb=no: workers that run as nobody cannot make its files. --fair-sched: a guest that loops must not keep the processor
+# from the clock that ends it.
+exec valgrind --quiet --trace-children=yes --vgdb=no --fair-sched=try --undef-value-errors=no --num-callers=30 \
     --log-file="$root/build/valgrind/reports/%p" --suppressions="$root/tools/valgrind.supp" \
     "$VALGRIND_NGINX" "$@"
