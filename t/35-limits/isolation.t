@@ -59,8 +59,7 @@ sub ask {
 
 configure('');
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
-my $worker;
-$nginx->wait_for('the worker', sub { ($worker) = $nginx->workers });
+my ($worker) = $nginx->workers;
 
 # Which requests share one.
 for my $name (qw( default worker none )) {

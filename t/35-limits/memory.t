@@ -58,8 +58,7 @@ $nginx->configure(
         }",
 );
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
-my $worker;
-$nginx->wait_for('the worker', sub { ($worker) = $nginx->workers });
+my ($worker) = $nginx->workers;
 
 # Kilobytes.
 sub memory {

@@ -67,8 +67,7 @@ $nginx->configure(
         location /healthy/ { proxy_wasm before 'response.add x-healthy yes'; proxy_pass http://127.0.0.1:@{[ $port + 1 ]}/; }",
 );
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
-my $worker;
-$nginx->wait_for('the worker', sub { ($worker) = $nginx->workers });
+my ($worker) = $nginx->workers;
 
 my @callbacks = qw( request-headers request-body response-headers response-body done log delete call-response create );
 my @deeds = (

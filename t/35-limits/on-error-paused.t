@@ -63,8 +63,7 @@ $nginx->configure(
     server => "proxy_http_version 1.1; proxy_request_buffering off; proxy_max_temp_file_size 0; client_max_body_size 0;\n$places",
 );
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
-my $worker;
-$nginx->wait_for('the worker', sub { ($worker) = $nginx->workers });
+my ($worker) = $nginx->workers;
 
 my $marks = 0;
 

@@ -93,8 +93,7 @@ configure(places(
     queue  => '@configure register NAME; @queue-ready start:1 abort',
 ));
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
-my $worker;
-$nginx->wait_for('the worker', sub { ($worker) = $nginx->workers });
+my ($worker) = $nginx->workers;
 
 for my $policy (sort keys %policy) {
     is_served("/$policy/create", 'start 1 stream 1', "$policy, create: the first request");
@@ -176,7 +175,6 @@ for my $policy (qw( closed open )) {
             }",
     );
     $two->start or BAIL_OUT("nginx does not start: $two->{output}");
-    $two->wait_for('workers', sub { my @workers = $two->workers; @workers == 2 });
     my $failed = $two->get('/', { 'x-faulty' => 'abort' });
     is($failed->{status}, $policy eq 'open' ? 200 : 503, "two workers, $policy: one request makes the filter trap");
     my $lost = $failed->{headers}{'x-worker'};

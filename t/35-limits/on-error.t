@@ -64,8 +64,7 @@ $nginx->configure(
     server => $places,
 );
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
-my $worker;
-$nginx->wait_for('the worker', sub { ($worker) = $nginx->workers });
+my ($worker) = $nginx->workers;
 
 sub ask {
     my ($path, $says) = @_;

@@ -40,8 +40,7 @@ $nginx->configure(
     } sort keys %place,
 );
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
-my $worker;
-$nginx->wait_for('the worker', sub { ($worker) = $nginx->workers });
+my ($worker) = $nginx->workers;
 
 # The status, and which instance it was: "200 START".
 sub ask {

@@ -34,7 +34,6 @@ $nginx->configure(
 my ($ok, $output) = $nginx->test;
 ok $ok, 'the master may enter both' or diag $output;
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
-$nginx->wait_for('the worker', sub { $nginx->workers });
 
 is $nginx->get('/closed', { 'x-files' => 'read /data/file' })->{status}, 503, 'a filter without its directory';
 is $nginx->get('/open',   { 'x-files' => 'read /data/file; read /data/secret' })->{content},

@@ -19,7 +19,6 @@ my $mix   = Mix->new($nginx, '127.0.0.1:' . $peer->port);
 $mix->configure(wasm => 'shm_kv * 16m;');
 $nginx->start or BAIL_OUT($nginx->{output});
 my $master = $nginx->pid;
-$nginx->wait_for('all workers', sub { my @workers = $nginx->workers; @workers == WORKERS });
 
 # Each request writes to all kinds of memory, and much: often a worker that dies has the lock, or is in the middle of a change.
 sub size { return 40_000 * (1 + shift) }

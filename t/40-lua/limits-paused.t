@@ -38,8 +38,7 @@ $nginx->configure(
         }},
 );
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
-my $worker;
-$nginx->wait_for('the worker', sub { ($worker) = $nginx->workers });
+my ($worker) = $nginx->workers;
 
 for my $policy (sort keys %policy) {
     my @clients;

@@ -37,7 +37,6 @@ location /gone   { proxy_wasm limit '$gone'; return 200 "ok\\n"; }
 CONF
 );
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
-$nginx->wait_for('two workers', sub { my @workers = $nginx->workers; @workers == 2 });
 
 sub statuses {
     my ($path, $key, $count) = @_;

@@ -44,7 +44,6 @@ location /on_tick      { proxy_wasm on_tick '10 random /body/5'; return 200 "pas
 CONF
 );
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
-$nginx->wait_for('a worker', sub { $nginx->workers });
 my ($worker) = $nginx->workers;
 
 # http_auth_random. (What is random in the examples is not in what this service answers.)

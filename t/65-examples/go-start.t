@@ -26,7 +26,6 @@ location /postponed     { proxy_wasm postpone '200'; return 200 "ok\n"; }
 CONF
 );
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
-$nginx->wait_for('a worker', sub { $nginx->workers });
 my ($worker) = $nginx->workers;
 
 # helloworld

@@ -37,7 +37,6 @@ location /metadata { proxy_wasm metadata 'ngx found_out'; return 500; }
 CONF
 );
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
-$nginx->wait_for('a worker', sub { $nginx->workers });
 my ($worker) = $nginx->workers;
 
 # hello_world

@@ -26,7 +26,6 @@ sub new {
     my $self = bless { nginx => $nginx, guests => "$root/build/guests" }, $class;
     $self->configure(%part);
     $nginx->start or Test::More::BAIL_OUT("nginx does not start: $nginx->{output}");
-    $nginx->wait_for('workers', sub { my @workers = $nginx->workers; @workers == $nginx->{workers} });
     return $self;
 }
 
