@@ -1,0 +1,211 @@
+# What the pages show is so: nginx accepts each configuration on them, each directive has a section in docs/directives.md
+# whose default it accepts at each level that is said, and links lead somewhere.
+
+use strict;
+use warnings;
+
+use File::Basename qw( basename dirname );
+use File::Path qw( make_path );
+use NginxProcess;
+use Test::More;
+
+my $root  = $ENV{TEST_WASM_ROOT} or die "run the tests with t/run or 'make test'\n";
+my @pages = map { substr $_, length "$root/" } glob "$root/*.md $root/docs/*.md $root/t/guests/README.md";
+
+# The level of what stands alone on a page, by its directive. All else in such a piece is of the same level.
+my %level = (
+    wasm       => 'main',
+    module     => 'wasm',
+    upstream   => 'http',
+    log_format => 'http',
+    access_log => 'http',
+    location   => 'server',
+    proxy_wasm_allow => 'http',
+);
+
+# For filters that are not ours.
+my $tiny = <<'WAT';
+(module
+  (memory (export "memory") 1)
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024))
+WAT
+
+sub slurp {
+    my $path = shift;
+    open my $in, '<', $path or die "cannot read $path: $!\n";
+    local $/;
+    return <$in>;
+}
+
+# Pieces of configuration in a page, with the line at which each begins.
+sub pieces {
+    my $text = slurp("$root/$_[0]");
+    my @found;
+    while ($text =~ /^```nginx\n(.*?)^```$/msg) {
+        push @found, [1 + (substr($text, 0, $-[1]) =~ tr/\n//), $1];
+    }
+    return @found;
+}
+
+# The directives that begin at the left, with what each has in its braces.
+sub at_top {
+    my $text = shift;
+    my @found;
+    while ($text =~ /\G(?:\s+|#[^\n]*\n)*(\w+)((?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^;{}'"])*)(;|\{)/gc) {
+        my ($name, $begin, $end) = ($1, $-[1], $3);
+        if ($end eq '{') {
+            my $depth = 1;
+            while ($depth && $text =~ /\G(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|#[^\n]*|[^{}'"#]+|([{}]))/gc) {
+                $depth += $1 eq '{' ? 1 : -1 if defined $1;
+            }
+        }
+        push @found, [$name, substr $text, $begin, pos($text) - $begin];
+    }
+    return @found;
+}
+
+my $nginx = NginxProcess->new('docs');
+my $prefix = $nginx->prefix;
+make_path("$prefix/filters", "$prefix/granted");
+# For the trusted certificates that a page names: those of some authority.
+my $has_tls = qx($ENV{TEST_NGINX_BINARY} -V 2>&1) =~ /--with-http_ssl_module/
+    && system("openssl req -x509 -newkey rsa:2048 -nodes -keyout '$prefix/key.pem' -out '$prefix/ca.pem' -subj /CN=ca 2>/dev/null") == 0;
+my $load = join '', map {"load_module $_;\n"} @{ $nginx->{modules} };
+my $temp = join '', map {"${_}_temp_path temp/$_;\n"} qw( client_body proxy fastcgi uwsgi scgi );
+
+# A file for a filter that a page names: our guest of that name, or one that does nothing.
+sub filter {
+    my $name = basename(shift);
+    my ($ours) = grep { -e } map {"$root/build/guests/$_$name"} '', 'rust-';
+    # It takes a quarter of a minute to compile, and has a test of its own.
+    undef $ours if $name eq 'coraza.wasm';
+    $nginx->write("filters/$name", $ours ? slurp($ours) : $tiny);
+    return "$prefix/filters/$name";
+}
+
+# The configuration on this machine: other paths, other ports, other sums.
+sub here {
+    my $text = shift;
+    $text =~ s/^load_module .*\n//mg;
+    $text =~ s{(?<=[\s"])(?:/etc/nginx/)?filters/(\w[\w.-]*)}{filter($1)}ge;
+    $text =~ s{sha256=[0-9a-f]{64}}{ 'sha256=' . (split ' ', qx(sha256sum '$prefix/filters/auth.wasm'))[0] }ge;
+    $text =~ s{/etc/nginx/auth-ca\.pem}{$prefix/ca.pem}g;
+    $text =~ s{/path/to/ngx-wasm/}{$root/}g;
+    $text =~ s{/var/lib/geo}{$prefix/granted}g;
+    # Nothing listens elsewhere than on the loopback address.
+    $text =~ s/^( *)server \{\n(?! *listen)/$1server {\n$1    listen 127.0.0.1:80;\n/mg;
+    my %port;
+    $text =~ s{\blisten (?:127\.0\.0\.1:)?(\d+)}{ 'listen 127.0.0.1:' . ($port{$1} //= $nginx->port + keys %port) }ge;
+    return $text;
+}
+
+sub whole {
+    my $text = shift;
+    return "${load}pid nginx.pid;\nerror_log stderr;\n" . ($text =~ s/^http \{\n/http {\n$temp/mr);
+}
+
+# What stands alone, inside of what it needs.
+sub around {
+    my ($text, @names) = @_;
+    my %part = map { $_ => '' } qw( main wasm http server );
+    for my $directive (at_top($text)) {
+        my ($name, $content) = @$directive;
+        my $level = $level{$name} or return "the test does not know where \"$name\" belongs";
+        $part{$level} .= "$content\n";
+    }
+    my $filters = '';
+    for my $name (@names) {
+        $part{wasm} .= "module $name @{[ filter(qq($name.wasm)) ]};\n";
+        $filters .= "proxy_wasm $name;\n";
+    }
+    my $wasm = $part{main} =~ /^wasm\b/m ? '' : "wasm {\n$part{wasm}}\n";
+    return undef, "events {}\n$wasm$part{main}http {\n$part{http}server {\nlisten 127.0.0.1:@{[ $nginx->port ]};\n$filters$part{server}}\n}\n";
+}
+
+sub accepts {
+    my ($what, $text) = @_;
+    $nginx->write('nginx.conf', whole($text));
+    my ($ok, $output) = $nginx->test;
+    return ok($ok, $what) || diag("$output\nThe configuration:\n" . $nginx->read('nginx.conf'));
+}
+
+my $shown = 0;
+for my $page (@pages) {
+    for my $piece (pieces($page)) {
+        my ($line, $text) = @$piece;
+        my $what = "$page:$line: nginx accepts what is shown";
+        $shown++;
+    SKIP: {
+            skip "$what (needs the Lua module)", 1 if $text =~ /_by_lua/ && !$ENV{TEST_WASM_LUA};
+            skip "$what (needs TLS)", 1 if $text =~ /wasm_ssl_/ && !$has_tls;
+            $text = here($text);
+            if ($text =~ /^http\b/m) {
+                accepts($what, $text);
+                next;
+            }
+            my %filters = map { $_ => 1 } $text =~ /\bfilter=(\w+)/g;
+            my ($mistake, $all) = around($text, sort keys %filters);
+            $mistake ? fail("$what: $mistake") : accepts($what, $all);
+        }
+    }
+}
+cmp_ok($shown, '>=', 10, 'pages show configurations');
+
+# docs/directives.md: each directive has a section, with its default and its levels.
+
+my %section;
+{
+    my $text = slurp("$root/docs/directives.md");
+    while ($text =~ /^## (\w+)\n\n\| \| \|\n\| --- \| --- \|\n((?:\|.*\n)+)/mg) {
+        my ($name, $table) = ($1, $2);
+        ($section{$name}{ lc $1 } = $2) =~ s/\\\|/|/g while $table =~ /^\| (Syntax|Default|Context) \| (.*) \|$/mg;
+    }
+}
+my @directives = slurp("$root/ngx_module/src/directives/mod.rs") =~ /(?:\bname|\binner|\bhttp)\(c"(\w+)"/g;
+cmp_ok(scalar @directives, '>', 30, 'the table of directives is there');
+is_deeply([grep { !$section{$_} } @directives], [], 'each directive has a section in docs/directives.md');
+
+my %known = map { $_ => 1 } @directives;
+is_deeply([sort grep { !$known{$_} } keys %section], [], 'and each section is about a directive');
+
+my %defaults;
+for my $name (sort keys %section) {
+    my ($default) = ($section{$name}{default} // '') =~ /^`(.*)`/ or next;
+    push @{ $defaults{$_} }, $default for map {s/ \(.*\)//r} split /, /, $section{$name}{context};
+}
+is(join(' ', sort keys %defaults), 'http location metrics server wasm', 'the levels that have defaults');
+for my $at (sort keys %defaults) {
+    my %part = map { $_ => '' } keys %defaults;
+    $part{$at} = join "\n", @{ $defaults{$at} }, '';
+    accepts("docs/directives.md: nginx accepts the defaults at the level $at",
+        "events {}\nwasm {\n$part{wasm}metrics {\n$part{metrics}}\n}\nhttp {\n$part{http}server {\n"
+            . "listen 127.0.0.1:@{[ $nginx->port ]};\n$part{server}location / {\n$part{location}}\n}\n}\n");
+}
+
+# Links: to files that are there, and to headings that they have.
+
+my %anchors;
+sub anchors {
+    my $path = shift;
+    return $anchors{$path} //= do {
+        my $text = slurp($path) =~ s/^```.*?^```$//msgr;
+        # As the site makes them of headings.
+        +{ map { s/[^\w\- ]//gr =~ tr/ /-/r => 1 } map {lc} $text =~ /^#+ (.*)$/mg };
+    };
+}
+
+my @dead;
+for my $page (@pages) {
+    my $text = slurp("$root/$page") =~ s/^```.*?^```$//msgr;
+    while ($text =~ /\]\(([^)\s]+)\)/g) {
+        my $link = $1;
+        next if $link =~ m{^https?://};
+        my ($file, $anchor) = $link =~ /^([^#]*)(?:#(.*))?$/;
+        my $path = $file eq '' ? "$root/$page" : dirname("$root/$page") . "/$file";
+        push @dead, "$page: $link" unless -e $path && (!defined $anchor || anchors($path)->{$anchor});
+    }
+}
+is_deeply(\@dead, [], 'each link leads somewhere');
+
+done_testing();
