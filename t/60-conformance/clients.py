@@ -28,6 +28,10 @@ class Request:
     trailers: list = None
     # With content-length, where the body has no trailers.
     sized: bool = True
+    # Each piece but the last waits for the answer to the one before: as many bytes as have been sent (HTTP/2).
+    answered: bool = False
+    # The pieces follow a 101, each when the other end has sent back the one before (HTTP/1.1).
+    upgrade: bool = False
     host: str = "test.example"
 
 
@@ -98,6 +102,8 @@ def over_http1(connection, request, pace):
                 break
         return responses
     headers = [("Host", request.host), *request.headers]
+    if request.upgrade:
+        return [upgraded(connection, reader, request)]
     chunked = request.pieces is not None and (request.trailers is not None or not request.sized)
     if chunked:
         headers.append(("Transfer-Encoding", "chunked"))
@@ -129,6 +135,28 @@ def over_http1(connection, request, pace):
     if response:
         answer.interim.insert(0, response.status)
     return [answer]
+
+
+def upgraded(connection, reader, request):
+    """A connection that becomes another protocol's, in which the other end sends back what it gets."""
+    headers = [("Host", request.host), ("Connection", "Upgrade"), ("Upgrade", "websocket"), *request.headers]
+    head = f"{request.method} {request.path} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in headers) + "\r\n"
+    connection.sendall(head.encode("latin-1"))
+    response = reader.head()
+    if response.status != 101:
+        return reader.rest(response, request.method)
+    try:
+        for piece in request.pieces:
+            connection.sendall(piece)
+            response.body += reader.exactly(len(piece))
+        while True:
+            response.body += reader.exactly(1)
+    except Closed as closed:
+        if str(closed) != "closed":
+            response.end = str(closed)
+    except OSError:
+        response.end = "reset"
+    return response
 
 
 class Closed(Exception):
@@ -271,9 +299,14 @@ class Http2:
             if request.pieces is None:
                 self.flush()
             else:
+                sent = 0
                 for piece, is_last in pieces_in_order(request, pace):
                     self.send(stream, piece, is_last and request.trailers is None)
+                    sent += len(piece)
+                    while request.answered and not is_last and not self.ended and len(self.response.body) < sent:
+                        self.receive()
                 if request.trailers is not None and not self.ended:
+                    pace(len(request.pieces))
                     state.send_headers(stream, request.trailers, end_stream=True)
                     self.flush()
             while not self.ended:

@@ -30,6 +30,8 @@ class Listener:
     # Body callbacks go on while headers are held back.
     held: bool = False
     tls: bool = False
+    # A client that sends nothing for two seconds has had its time.
+    short: bool = False
 
 
 def free_ports(count):
@@ -225,7 +227,10 @@ class Envoy(Process):
                 "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, **action}]}]
             },
             "http_filters": [*filters, {"name": "router", "typed_config": router}],
+            "upgrade_configs": [{"upgrade_type": "websocket"}],
         }
+        if listener.short:
+            manager["stream_idle_timeout"] = "2s"
         chain = {"filters": [{"name": "http", "typed_config": manager}]}
         inspectors = []
         if listener.tls:
@@ -302,7 +307,9 @@ class Nginx(Process):
                 + "}\n"
                 + "http {\n    access_log off;\n    # The log is how the filters tell what they see.\n    proxy_wasm_log_rate off;\n"
                 + "    proxy_http_version 1.1;\n    proxy_redirect off;\n"
-                + '    proxy_set_header Host $http_host;\n    proxy_set_header Connection "";\n'
+                + "    map $http_upgrade $connection_upgrade { default upgrade; '' ''; }\n"
+                + "    proxy_set_header Host $http_host;\n    proxy_set_header Connection $connection_upgrade;\n"
+                + "    proxy_set_header Upgrade $http_upgrade;\n"
                 + "    grpc_set_header Host $http_host;\n"
                 + "    client_max_body_size 8m;\n    large_client_header_buffers 4 32k;\n"
                 + f"{temp}{blocks}{servers}}}\n"
@@ -323,6 +330,8 @@ class Nginx(Process):
             ]
         if listener.held:
             lines.append("proxy_wasm_headers_stop_iteration on;")
+        if listener.short:
+            lines.append("client_body_timeout 2s;")
         lines += [f"proxy_wasm {self.names[guest]} {quoted(text)};" for guest, text in listener.filters]
         if listener.upstream is None:
             action = 'default_type text/plain; return 200 "direct\n";'

@@ -17,7 +17,8 @@ import sys
 from dataclasses import dataclass
 
 import differences
-from differences import ANY, DIFFERENCES
+from differences import DIFFERENCES
+from differences.entry import fits
 
 ROOT = os.environ["TEST_WASM_ROOT"]
 FOLDER = os.path.join(ROOT, "build/t/conformance")
@@ -204,19 +205,19 @@ class Suite:
             for value in values:
                 if value == "unknown statement":
                     unlisted.append(f"{what}: unknown statement")
-            if values[0] != values[1] and not self.is_listed(case.name, what, *values):
+            if values[0] != values[1] and not self.is_listed(case.name, what, there, here):
                 unlisted.append(f"{what}: Envoy {show(values[0])}, here {show(values[1])}")
         self.report(not unlisted, case.name, unlisted)
 
-    def is_listed(self, name, what, in_envoy, in_nginx):
+    def is_listed(self, name, what, there, here):
         found = False
         for n, difference in enumerate(DIFFERENCES):
             for m, (cases, aspects, envoy, nginx) in enumerate(difference.rules):
                 if (
                     fnmatch.fnmatchcase(name, cases)
                     and fnmatch.fnmatchcase(what, aspects)
-                    and envoy in (ANY, in_envoy)
-                    and nginx in (ANY, in_nginx)
+                    and fits(envoy, there.get(what), there)
+                    and fits(nginx, here.get(what), here)
                 ):
                     self.used.add((n, m))
                     found = True

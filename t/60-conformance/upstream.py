@@ -2,7 +2,8 @@
 
 /status/N answers with that status; /text, /empty, /large with a fixed body; /chunked, /text-chunked, /large-chunked the
 same in chunks; /pieces in three chunks, each when the trace asks for it (see `pace`); /close ends the body by closing;
-/trailers has trailers; everything else answers 200 and tells in JSON method, target and body of the request.
+/trailers has trailers; /echo (HTTP/2) sends back each piece as it comes, and /upgrade (HTTP/1.1) does so after a 101, until
+the piece `end`; /silent never answers, and /garbage not in HTTP; /empty-chunked has a body without a chunk; everything else answers 200 and tells in JSON method, target and body of the request.
 """
 
 import http.client
@@ -44,7 +45,7 @@ class Plan:
         self.status = int(path.split("/")[2]) if path.startswith("/status/") else 200
         self.trailers = TRAILERS if path == "/trailers" else None
         self.closes = path == "/close"
-        self.chunked = path in ("/chunked", "/text-chunked", "/large-chunked", "/pieces", "/trailers")
+        self.chunked = path.endswith("chunked") or path in ("/pieces", "/trailers")
         kind = "text/plain"
         if path in ("/text", "/text-chunked", "/trailers", "/close"):
             self.pieces = [TEXT]
@@ -52,7 +53,7 @@ class Plan:
             self.pieces = [LARGE]
         elif path == "/pieces":
             self.pieces = PIECES
-        elif path == "/empty":
+        elif path in ("/empty", "/empty-chunked"):
             self.pieces = [b""]
         else:
             kind = "application/json"
@@ -97,7 +98,16 @@ class Http1Connection(socketserver.StreamRequestHandler):
         headers = self.fields()
         seen = {"method": method, "target": target, "headers": headers, "body": "", "trailers": [], "whole": False}
         self.server.seen.append(seen)
+        if target == "/upgrade":
+            self.upgrade(seen)
+            return
         self.body(dict(headers), seen)
+        if target == "/silent":
+            self.rfile.read()
+            return
+        if target == "/garbage":
+            self.wfile.write(b"garbage\r\n\r\n")
+            return
         # One request for a connection: if its length is a lie, the next one does not suffer.
         self.answer(Plan(method, target, seen["body"]), method)
 
@@ -121,6 +131,16 @@ class Http1Connection(socketserver.StreamRequestHandler):
                 return
         seen["whole"] = True
 
+    def upgrade(self, seen):
+        # What follows has no end of its own.
+        seen["whole"] = True
+        self.wfile.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        while piece := self.request.recv(65536):
+            seen["body"] += piece.decode("latin-1")
+            self.wfile.write(piece)
+            if seen["body"].endswith("end"):
+                break
+
     def answer(self, plan, method):
         fields = list(plan.fields)
         if plan.has_body and plan.chunked:
@@ -137,7 +157,7 @@ class Http1Connection(socketserver.StreamRequestHandler):
                     self.wfile.write(out)
                     out = b""
                     self.server.pace(number)
-                out += b"%x\r\n%s\r\n" % (len(piece), piece) if plan.chunked else piece
+                out += b"%x\r\n%s\r\n" % (len(piece), piece) if plan.chunked and piece else piece
             if plan.chunked:
                 trailers = "".join(f"{name}: {value}\r\n" for name, value in plan.trailers or [])
                 out += f"0\r\n{trailers}\r\n".encode()
@@ -181,14 +201,21 @@ class Http2Connection(socketserver.BaseRequestHandler):
             }
             self.streams[event.stream_id] = seen
             self.server.seen.append(seen)
+            if seen["target"] == "/echo":
+                self.state.send_headers(event.stream_id, [(":status", "200"), ("content-type", "application/grpc")])
         elif isinstance(event, h2.events.DataReceived):
             self.streams[event.stream_id]["body"] += event.data.decode("latin-1")
+            if self.streams[event.stream_id]["target"] == "/echo":
+                self.state.send_data(event.stream_id, event.data)
             self.state.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         elif isinstance(event, h2.events.TrailersReceived):
             self.streams[event.stream_id]["trailers"] = list(event.headers)
         elif isinstance(event, h2.events.StreamEnded):
             self.streams[event.stream_id]["whole"] = True
-            self.answer(event.stream_id)
+            if self.streams[event.stream_id]["target"] == "/echo":
+                self.state.send_headers(event.stream_id, [("grpc-status", "0")], end_stream=True)
+            else:
+                self.answer(event.stream_id)
 
     def answer(self, stream):
         seen = self.streams[stream]

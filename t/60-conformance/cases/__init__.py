@@ -28,7 +28,8 @@ class Case:
     request: object
     # What must come of it, so that the case is known to do what it says.
     expect: dict = field(default_factory=dict)
-    # Callbacks of filter a that the next piece of a body waits for: of the client's, of the upstream's.
+    # Callbacks of filter a that the next piece of a body waits for (and trailers over HTTP/2): of the client's, of the
+    # upstream's.
     paced: tuple = (None, None)
     # The filter refuses the request while the upstream may get it: what of it arrives is up to chance.
     races: bool = False
@@ -51,6 +52,7 @@ LISTENERS = {
     "tls": chain("a", tls=True),
     "grpc": chain("a", upstream="h2"),
     "grpc two": chain("ab", upstream="h2"),
+    "grpc short": chain("a", upstream="h2", short=True),
 }
 
 

@@ -45,6 +45,16 @@ CASES = [
         method="POST",
         pieces=[b""],
     ),
+    *scripted(
+        "bodies: empty request body without length",
+        "@request-body collect 0; @log collected 0",
+        method="POST",
+        pieces=[b""],
+        sized=False,
+    ),
+    *scripted(
+        "bodies: empty response body in chunks", "@response-body collect 1; @log collected 1", path="/empty-chunked"
+    ),
     *scripted("bodies: empty response body", "@response-body collect 1; @log collected 1", path="/empty"),
     *scripted("bodies: HEAD", "@response-body collect 1; @log collected 1", method="HEAD"),
     *scripted("bodies: HEAD that is changed", HELD[1] + "set-buffer 1 0 100 new", method="HEAD"),

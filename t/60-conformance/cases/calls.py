@@ -34,6 +34,8 @@ SCRIPTS = {
     **{f"status {status}": (f"call a h1 GET /status/{status}; answer 200", {}) for status in (204, 302, 404, 503)},
     "an unknown service": ("call a nowhere GET /; answer 200", {}),
     "a service that is not there": ("call a dead GET /text; answer 200", {}),
+    "a service that does not answer in time": ("call a h1 GET /silent timeout:100; answer 200", {}),
+    "a service that answers otherwise": ("call a h1 GET /garbage; answer 200", {}),
     "no method": ("bare a h1 h::path=/ h::authority=a; answer 200", {}),
     "no path": ("bare a h1 h::method=GET h::authority=a; answer 200", {}),
     "no authority": ("bare a h1 h::method=GET h::path=/; answer 200", {}),

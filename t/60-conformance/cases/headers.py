@@ -115,6 +115,13 @@ CASES = [
         headers=DOUBLE,
     ),
     *scripted(
+        "headers: set all of the request, with what Envoy adds",
+        "set-pairs request :method=POST,:path=/set?x,:authority=set.example,:scheme=http,x-forwarded-proto=http,x-only=1; list 0",
+        headers=DOUBLE,
+        expect={"upstream target": "/set?x"},
+    ),
+    *scripted("headers: set all of the request, without pseudo-headers", "set-pairs request x-forwarded-proto=http; list 0"),
+    *scripted(
         "headers: set all of the response",
         "@response-headers set-pairs response :status=201,x-only=1,x-only=2,content-length=11; @response-headers list 2",
     ),
@@ -141,6 +148,7 @@ CASES = [
         "raw add_header_map_value 0 0 0 str:v; raw get_header_map_value 0 0 0 out out2; "
         "raw remove_header_map_value 0 0 0",
     ),
+    *scripted("headers: empty name that stays", "raw add_header_map_value 0 0 0 str:v"),
     *scripted("headers: many", ";".join(f"add request x-n{n} {n}" for n in range(60)) + "; get request x-n59"),
     *scripted(
         "headers: many in the response", ";".join(f"@response-headers add response x-n{n} {n}" for n in range(60))
@@ -242,5 +250,6 @@ CASES = [
         method="POST",
         pieces=[b"body"],
         trailers=[("x-t", "1")],
+        paced=("request-body", None),
     ),
 ]

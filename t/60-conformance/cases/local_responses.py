@@ -27,7 +27,7 @@ CASES = [
     *scripted("local: name in capitals", "answer 200 -1 X-Capital=Value ok; pause"),
     *[
         case
-        for status in (200, 201, 204, 304, 401, 404, 418, 429, 500, 503, 599)
+        for status in (200, 201, 204, 304, 401, 404, 418, 429, 500, 503, 599, 600, 999)
         for case in scripted(f"local: status {status}", f"answer {status} -1 x-h=1 text; pause", protocols=("h1",))
     ],
     *scripted("local: status 204 and 304", "answer 204 -1 x-h=1 ; pause", protocols=("h2",)),
@@ -111,6 +111,17 @@ CASES = [
     *scripted("local: replaces a direct answer", f"@response-headers {ANSWER}", listener="direct", expect=SEEN),
     *scripted("local: odd status 0", "answer 0 -1 x-h=1 text", protocols=("h1",)),
     *scripted("local: odd status 1000", "answer 1000 -1 x-h=1 text", protocols=("h1",)),
+    # One pair: "x" with "a", NUL, "b"; "x y" with "a".
+    *scripted(
+        "local: NUL in a header",
+        "raw send_local_response 200 0 0 str:body hex:0100000001000000030000007800" "61006200 -1; pause",
+        protocols=("h1",),
+    ),
+    *scripted(
+        "local: name with a blank in a header",
+        "raw send_local_response 200 0 0 str:body hex:010000000300000001000000782079006100 -1; pause",
+        protocols=("h1",),
+    ),
     # One pair: "x" with "a", CR, LF, "b".
     *scripted(
         "local: line break in a header",

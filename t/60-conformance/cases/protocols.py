@@ -4,6 +4,17 @@ from cases import Case, scripted
 
 SEE = "@request-body collect 0; @response-body collect 1; @log collected 0; @log collected 1"
 
+PING_PONG = {
+    "path": "/echo",
+    "protocols": ("h2",),
+    "method": "POST",
+    "pieces": [b"one, ", b"two, ", b"three"],
+    "sized": False,
+    "answered": True,
+    "headers": [("content-type", "application/grpc"), ("te", "trailers")],
+}
+FRAMES = {"path": "/upgrade", "protocols": ("h1",), "pieces": [b"one, ", b"two, ", b"end"], "upgrade": True}
+
 
 def raw(name, text, listener="one", **options):
     return [Case(f"{name} (h1)", listener, "h1", text.replace("\n", "\r\n").encode("latin-1"), **options)]
@@ -90,6 +101,7 @@ CASES = [
         method="POST",
         pieces=[b"body"],
         trailers=[("x-t", "1")],
+        paced=("request-body", None),
     ),
     *scripted("protocols: response trailers", SEE + "; @response-trailers list 3", path="/trailers"),
     *scripted(
@@ -111,7 +123,30 @@ CASES = [
         method="POST",
         pieces=[b"body"],
         trailers=[("x-t", "1")],
+        paced=("request-body", None),
     ),
+    *scripted("protocols: gRPC ping-pong", SEE, listener="grpc", **PING_PONG, expect={"body": "one, two, three"}),
+    *scripted(
+        "protocols: gRPC ping-pong behind a filter that holds the body until its end",
+        "@request-body-more pause",
+        listener="grpc short",
+        **PING_PONG,
+    ),
+    *scripted(
+        "protocols: gRPC ping-pong behind a filter that holds the answer until its end",
+        "@response-body-more pause",
+        listener="grpc short",
+        **PING_PONG,
+    ),
+    *scripted("protocols: upgrade", SEE + "; @response-headers list 2", **FRAMES, expect={"body": "one, two, end"}),
+    *scripted("protocols: upgrade that a filter refuses", "answer 403 -1 - no; pause", **FRAMES, expect={"status": 403}),
+    *scripted(
+        "protocols: upgrade that a filter refuses at the response",
+        "@response-headers answer 403 -1 - no",
+        **FRAMES,
+        expect={"status": 403},
+    ),
+    *scripted("protocols: gRPC with an empty body", SEE, path="/empty-chunked", listener="grpc", protocols=("h2",)),
     *scripted("protocols: gRPC without a body", SEE, path="/empty", listener="grpc", protocols=("h2",)),
     *scripted("protocols: TLS", SEE + "; get request :scheme", listener="tls"),
 ]

@@ -5,7 +5,6 @@ A difference that no rule covers fails the suite, and so does a rule that covers
 """
 
 from differences import behaviour, bodies, calls, header_maps, http, properties
-from differences.entry import ANY
 
 DIFFERENCES = [
     difference

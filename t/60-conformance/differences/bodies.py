@@ -1,6 +1,53 @@
 """Bodies and trailers."""
 
-from differences.entry import ANY, BODIES, Difference
+from differences.entry import BODIES, BODY, TEXT_THERE, Difference, Like, only_there, request, rules, told
+
+# What a filter gets of request trailers, the upstream of them, and, where it has one, of the answer.
+ALL = ["a request-headers", "a request-body", "a request-trailers", "a response-headers", "a response-body"]
+TRAILERS = {
+    "a request-trailers is told": "counted",
+    "a request-trailers: list 1": "0 well formed",
+    "a request-trailers: list 1: x-t": ["1"],
+    "upstream trailer x-t": ["1"],
+}
+
+
+def request_trailers(cases):
+    return [
+        # Over HTTP/1.1 the end comes with the body.
+        (f"{cases} (h1)", "a request-body is told", "passed=4 held=0 ends=0", "passed=4 held=0 ends=1"),
+        (f"{cases} (h1)", "callbacks", ALL, [name for name in ALL if name != "a request-trailers"]),
+        *only_there(f"{cases} (h*)", TRAILERS),
+        *no_answer(f"{cases} (h2)", ALL, "/text"),
+        (f"{cases} (h2)", "response header content-length", ["11"], None),
+        (f"{cases} (h2)", "a response-body is told", told(BODY), None),
+    ]
+
+
+def no_answer(cases, callbacks, target):
+    """The connection is closed before the request has been sent."""
+    return [
+        *rules(
+            cases,
+            {
+                "status": (200, 0),
+                "body": (BODY, ""),
+                "end": (None, "connection terminated"),
+                "callbacks": (callbacks, ["a request-headers", "a request-body"]),
+                "reached the upstream": (1, 0),
+            },
+        ),
+        *only_there(cases, {**TEXT_THERE, "a response-headers is told": "eos=0 counted"}),
+        *only_there(cases, request(target, "POST", "body")),
+        # As the client sent it.
+        (cases, "upstream header x-a", [Like("@request-.*")], None),
+    ]
+
+
+def nothing_collected(cases):
+    """A checksum of nothing, and that of the answer."""
+    seen = ("11 bytes, sum 7a9344d3a32bc8a8, 0123456789\\x0a", "0 bytes, sum cbf29ce484222325, ")
+    return rules(cases, {"a log: collected 1": seen})
 
 DIFFERENCES = [
     Difference(
@@ -10,8 +57,31 @@ DIFFERENCES = [
         "dropped; over HTTP/2 nginx closes the connection",
         "nginx discards them over HTTP/1.1, and takes them for a mistake over HTTP/2; the map is never there",
         [
-            ("*: *request trailers (h*)", "*", ANY, ANY),
-            ("headers: trailer map*everywhere*", "*", ANY, ANY),
+            *request_trailers("headers: request trailers"),
+            *only_there(
+                "headers: request trailers (h*)",
+                {
+                    "a request-trailers: add request-trailers x-new 1": "0",
+                    "a request-trailers: get request-trailers x-t": "0 1",
+                    "upstream trailer x-new": ["1"],
+                },
+            ),
+            *request_trailers("protocols: request trailers"),
+            *nothing_collected("protocols: request trailers (h2)"),
+            *only_there("protocols: gRPC request trailers (h2)", TRAILERS),
+            *no_answer("protocols: gRPC request trailers (h2)", [*ALL, "a response-trailers"], "/trailers"),
+            *nothing_collected("protocols: gRPC request trailers (h2)"),
+            *only_there(
+                "protocols: gRPC request trailers (h2)",
+                {
+                    "a response-body is told": "passed=11 held=0 ends=0",
+                    "a response-trailers is told": "counted",
+                    "response trailer x-up-trailer": ["up"],
+                    "response trailer x-up-trailer-old": ["old"],
+                },
+            ),
+            # In Envoy the map is there, and empty, when the body has come without trailers over HTTP/2.
+            ("headers: trailer map sizes everywhere (h2)", "a *: size 1", "0 0", "1 0"),
             ("headers: *trailer maps everywhere*", "a *: * request-trailers *", "0", "2"),
         ],
     ),
@@ -22,8 +92,37 @@ DIFFERENCES = [
         "dropped",
         "nginx discards them (1.27.2 has `proxy_pass_trailers`); those of gRPC upstreams are there",
         [
-            ("headers: response trailers from HTTP/1.1*", "*", ANY, ANY),
-            ("protocols: response trailers*", "*", ANY, ANY),
+            *[
+                rule
+                for case in ("headers: response trailers from HTTP/1.1", "protocols: response trailers")
+                for rule in [
+                    *rules(
+                        f"{case} (h*)",
+                        {
+                            "a response-body is told": ("passed=11 held=0 ends=0", "passed=11 held=0 ends=1"),
+                            "callbacks": (
+                                ["a request-headers", "a response-headers", "a response-body", "a response-trailers"],
+                                ["a request-headers", "a response-headers", "a response-body"],
+                            ),
+                        },
+                    ),
+                    *only_there(
+                        f"{case} (h*)",
+                        {
+                            "a response-trailers is told": "counted",
+                            "a response-trailers: list 3": "0 well formed",
+                            "a response-trailers: list 3: x-up-trailer": ["up"],
+                            "a response-trailers: list 3: x-up-trailer-old": ["old"],
+                            "response trailer x-up-trailer": ["up"],
+                            "response trailer x-up-trailer-old": ["old"],
+                        },
+                    ),
+                ]
+            ],
+            *only_there(
+                "headers: response trailers from HTTP/1.1 (h*)",
+                {"a response-trailers: add response-trailers x-new 1": "0", "response trailer x-new": ["1"]},
+            ),
         ],
     ),
     Difference(
@@ -33,11 +132,12 @@ DIFFERENCES = [
         "NotFound",
         "a filter can tell an empty body from none",
         [
-            ("statuses: buffers that are not there*", "a *: buffer* *", ANY, ANY),
-            ("bodies: parts of the request*", "a *: buffer*", ANY, ANY),
-            ("bodies: parts of the response*", "a *: buffer*", ANY, ANY),
+            *[
+                rule
+                for case in ("statuses: buffers that are not there*", "bodies: parts of the re*", "starts: no request")
+                for rule in ((case, "*: buffer ? 0 1*", "0", "1"), (case, "*: buffer-status ?", "0 0 0", "1 0 0"))
+            ],
             ("bodies: other buffers in body callbacks*", "a *: buffer *", "0", "1"),
-            ("starts: no request", "*: buffer*", ANY, ANY),
         ],
     ),
     Difference(
@@ -60,7 +160,17 @@ DIFFERENCES = [
         "there",
         "it costs nothing, and saves copies",
         [
-            ("statuses: the plugin's configuration in a request*", "a *: buffer*", ANY, ANY),
+            *rules(
+                "statuses: the plugin's configuration in a request*",
+                {
+                    "a request-headers: buffer 7 0 6": ("1", "0 name a"),
+                    "a request-headers: buffer 7 5 1": ("1", "0 a"),
+                    "a request-headers: buffer 7 0 0": ("1", "0"),
+                    "a request-headers: buffer 7 1000 1": ("1", "0"),
+                    "a request-headers: buffer 7 4294967295 4294967295": ("1", "0"),
+                    "a request-headers: buffer-status 7": ("1 0 0", "0 54 0"),
+                },
+            ),
             ("statuses: pointers outside of the memory, buffers*", "a request-headers: raw get_buffer_* 7 *", "1", "6"),
         ],
     ),
@@ -84,17 +194,43 @@ DIFFERENCES = [
         "work",
         "the specification has them",
         [
-            (f"bodies: *{change}*", aspect, ANY, ANY)
-            for change in ("shrunk", "grown in the middle", "overwritten in the middle", "cut")
-            for aspect in ("*body*: *set-buffer *", "*body*: buffer *", "*body")
+            rule
+            for change, made in {
+                "shrunk": "01x89",
+                "grown in the middle": "01234<middle>56789",
+                "overwritten in the middle": "012<>56789",
+                "cut": "0123",
+            }.items()
+            for direction, side, end in (("request", "upstream body", ""), ("response", "body", "\n"))
+            for rule in rules(
+                f"bodies: {direction} {change} (h*)",
+                {
+                    f"a {direction}-body: set-buffer *": ("2", "0"),
+                    f"a {direction}-body: buffer ? 0 40": (
+                        "0 0123456789" + end.replace("\n", "\\x0a"),
+                        "0 " + made + ("" if change == "cut" else end.replace("\n", "\\x0a")),
+                    ),
+                    side: ("0123456789" + end, made + ("" if change == "cut" else end)),
+                },
+            )
         ],
     ),
     Difference(
         BODIES,
-        "A message of length 0 whose end is not told with its headers",
-        "the end of stream comes with an empty body, or with the headers",
-        "the other of both",
-        "HTTP/2 peers may end a message in two ways, and nginx tells them apart elsewhere",
-        [("protocols: gRPC without a body*", aspect, ANY, ANY) for aspect in ("a response-*", "callbacks")],
+        "A response over HTTP/2 with `content-length: 0`, and an empty frame as its body",
+        "the end of stream comes with an empty body",
+        "it comes with the headers",
+        "nginx takes the length for the end, as both do over HTTP/1.1",
+        rules(
+            "protocols: gRPC without a body*",
+            {
+                "a response-headers is told": ("eos=0 counted", "eos=1 counted"),
+                "a response-body is told": ("passed=0 held=0 ends=1", None),
+                "callbacks": (
+                    ["a request-headers", "a response-headers", "a response-body"],
+                    ["a request-headers", "a response-headers"],
+                ),
+            },
+        ),
     ),
 ]

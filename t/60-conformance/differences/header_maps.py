@@ -1,6 +1,93 @@
 """Header maps."""
 
-from differences.entry import ANY, HEADERS, Difference
+from differences.entry import (
+    ANSWERED,
+    BODY,
+    HEADERS,
+    JSON_HERE,
+    PAGE_LENGTH,
+    TEXT_HERE,
+    TEXT_THERE,
+    TOLD_OF_PAGE,
+    UPSTREAM_FIELDS,
+    WITHOUT_BODY,
+    Difference,
+    SameAs,
+    answered_here_only,
+    only_here,
+    only_there,
+    page,
+    request,
+    rules,
+    told,
+)
+
+# What the requests of `sdk: go late` have as x-in, those that have it.
+X_IN = {
+    "query": "in",
+    "encoded path": "in",
+    "header to replace, to remove, to copy": "taken",
+    "duplicate headers": "first",
+    "names in capitals": "Value In Capitals",
+    "blanks around values, an empty value": "blanks \t",
+    "names with underscore": "in",
+    "long value": "long" * 900,
+    "bytes beyond ASCII": "caf\u00e9".encode().decode("latin-1"),
+    "HEAD": "in",
+    "denied": "in",
+}
+REFUSED = page("503 Service Temporarily Unavailable")
+
+
+def refused_behind_filters(cases, reason):
+    """Both sides refuse the request: Envoy says why, nginx has its page."""
+    return rules(
+        cases,
+        {
+            "a response-body is told": (told(reason), TOLD_OF_PAGE),
+            "body": (reason, REFUSED),
+            "response header content-length": ([str(len(reason))], PAGE_LENGTH),
+            "response header content-type": (["text/plain"], ["text/html"]),
+        },
+    )
+
+
+def refused_here_only(cases, script, reading=()):
+    """The request never leaves nginx."""
+    return [
+        *rules(
+            cases,
+            {
+                "status": (200, 503),
+                "a response-body is told": (told(BODY), TOLD_OF_PAGE),
+                "body": (BODY, REFUSED),
+                "reached the upstream": (1, 0),
+                "response header content-length": ([str(len(BODY))], PAGE_LENGTH),
+                "response header content-type": (["text/plain"], ["text/html"]),
+                **dict(reading),
+            },
+        ),
+        *only_there(cases, {**UPSTREAM_FIELDS, "response header cache-control": ["no-store,private"]}),
+        *only_there(cases, request("/text", x_a=script)),
+    ]
+
+
+def response_refused_here(cases):
+    """The response does not leave nginx."""
+    return [
+        *rules(
+            cases,
+            {
+                "status": (200, 503),
+                "a response-body is told": (told(BODY), None),
+                "body": (BODY, ""),
+                "callbacks": (ANSWERED, WITHOUT_BODY),
+                "response header content-length": ([str(len(BODY))], ["0"]),
+            },
+        ),
+        *only_there(cases, TEXT_THERE),
+    ]
+
 
 DIFFERENCES = [
     Difference(
@@ -29,18 +116,20 @@ DIFFERENCES = [
     ),
     Difference(
         HEADERS,
-        "Request headers in `proxy_on_response_headers` and after",
-        "not there: no value, and NotFound",
-        "there to the end",
+        "Headers in other callbacks than the one about them and `proxy_on_log`",
+        "not there: BadArgument",
+        "there from then on, to the end",
         "filters need not keep copies",
         [
-            ("sdk: go late: *", "response header x-late", ["<>"], ANY),
-            ("sdk: go late: *", "response header x-late-path", [""], ANY),
+            ("sdk: go late: *", "response header x-late-path", [""], SameAs("upstream target")),
+            *[
+                (f"sdk: go late: {name}", "response header x-late", ["<>"], [f"<{value}>"])
+                for name, value in X_IN.items()
+            ],
             ("headers: request map everywhere*", "* get request :path", "2", "0 /text"),
             ("headers: response map everywhere*", "* get response :status", "2", "0 200"),
             ("headers: size of request map everywhere*", "* get request x-in", "2", "0 first"),
-            ("statuses: effective contexts*", "a request-headers: get request :path again", "2", "1"),
-            ("chains: contexts of the same VM*", "* request-headers: get request :path", "2", "1"),
+            ("headers: from response trailers on*", "*: get response x-up-kept", "2", "0 Kept As It Is"),
         ],
     ),
     Difference(
@@ -52,6 +141,9 @@ DIFFERENCES = [
         [
             ("headers: *everywhere*", "* get * x-none", "2", "1"),
             ("headers: response map everywhere*", "* get response :status", "2", "1"),
+            ("headers: trailer maps everywhere*", "* get re*-trailers x", "2", "1"),
+            ("statuses: effective contexts*", "a request-headers: get request :path again", "2", "1"),
+            ("chains: contexts of the same VM*", "* request-headers: get request :path", "2", "1"),
             ("starts: *", "*: get *", "2", "1"),
         ],
     ),
@@ -61,33 +153,80 @@ DIFFERENCES = [
         "joins both values with a comma",
         "replaces the value",
         "a pseudo-header has one value",
-        [("headers: add to path and method*", "*", ANY, ANY)],
+        rules(
+            "headers: add to path and method (h*)",
+            {
+                "a request-headers: get request :method": ("0 GET,PUT", "0 PUT"),
+                "a request-headers: get request :path": ("0 /text,/other", "0 /other"),
+                "upstream method": ("GET,PUT", "PUT"),
+                "upstream target": ("/text,/other", "/other"),
+                # The answer tells of both.
+                "body": (
+                    '{"method": "GET,PUT", "target": "/text,/other", "body": ""}\n',
+                    '{"method": "PUT", "target": "/other", "body": ""}\n',
+                ),
+                "a response-body is told": ("passed=60 held=0 ends=1", "passed=50 held=0 ends=1"),
+                "response header content-length": (["60"], ["50"]),
+            },
+        ),
     ),
     Difference(
         HEADERS,
         "Removing a pseudo-header",
-        "removed: the request is answered with 404, the response with 502",
+        "removed: 404 without `:path`, no host to the upstream without `:authority`, 502 without `:status`",
         "ignored",
         "nginx has no request without them",
         [
-            ("headers: remove pseudo-headers*", "*", ANY, ANY),
-            ("headers: remove authority*", "*", ANY, ANY),
-            ("headers: remove status*", "*", ANY, ANY),
+            *answered_here_only(
+                "headers: remove pseudo-headers",
+                request("/text", x_a="remove request :path; get request :path"),
+                status=404,
+            ),
+            ("headers: remove pseudo-headers*", "a request-headers: get request :path", "1", "0 /text"),
+            *rules(
+                "headers: remove authority (h*)",
+                {
+                    "a request-headers: get request :authority": ("1", "0 test.example"),
+                    "a request-headers: get request host": ("1", "0 test.example"),
+                    "upstream header host": (None, ["test.example"]),
+                },
+            ),
+            *rules(
+                "headers: remove status (h1)",
+                {
+                    "a response-headers: get response :status": ("1", "0 200"),
+                    "status": (502, 200),
+                    "body": ("missing required header: :status", BODY),
+                    "a response-body is told": (None, told(BODY)),
+                    "callbacks": (WITHOUT_BODY, ANSWERED),
+                    "response header content-length": (["32"], ["11"]),
+                },
+            ),
+            *only_here(
+                "headers: remove status (h1)",
+                {**UPSTREAM_FIELDS, "response header cache-control": ["no-store", "private"]},
+            ),
         ],
     ),
     Difference(
         HEADERS,
-        "Writing to a map whose time has passed",
+        "Writing to a map outside of the callback about it",
         "BadArgument",
-        "Ok while it can still have an effect, else BadArgument",
+        "Ok before the log phase, with a warning when response headers have been sent; BadArgument in it",
         "nginx holds response headers back until the first piece of the body has passed the filters, and request headers until the "
         "request has been sent",
         [
             ("headers: writing to the request map everywhere*", "a *: add request x-w 1", "2", "0"),
             ("headers: writing to the request map everywhere*", "upstream header x-w", ["1"], ["1", "1"]),
-            ("bodies: changed headers from the body callback*", "*x-late*", ANY, ANY),
+            *rules(
+                "bodies: changed headers from the body callback (h*)",
+                {
+                    "a request-body: add request x-late 1": ("2", "0"),
+                    "a request-body: get request x-late": ("2", "0 1"),
+                    "upstream header x-late": (None, ["1"]),
+                },
+            ),
             ("headers: writing to the response map everywhere*", "a response-body: add response x-w 1", "2", "0"),
-            ("headers: from response trailers on*", "*: get response x-up-kept", "2", "0 Kept As It Is"),
             ("headers: writing to the response map everywhere*", "response header x-w", ["1"], ["1", "1"]),
             ("headers: removing from the response map everywhere*", "a response-body: remove response x-w", "2", "0"),
         ],
@@ -99,7 +238,7 @@ DIFFERENCES = [
         "NotFound",
         "as for its values",
         [
-            ("headers: *sizes everywhere*", "a *: size *", ANY, "1 0"),
+            ("headers: trailer map sizes everywhere*", "a *: size *", "2 0", "1 0"),
             ("headers: maps of calls and gRPC*", "a *: size *", "2 0", "1 0"),
             ("starts: *", "*: size *", "2 0", "1 0"),
         ],
@@ -131,8 +270,8 @@ DIFFERENCES = [
         "503, with nginx's page",
         "the same answer; the error log has the reason",
         [
-            ("headers: line break in a request value*", "*", ANY, ANY),
-            ("headers: name with a blank*", "*", ANY, ANY),
+            *refused_behind_filters("headers: line break in a request value (h*)", "invalid header value for: x-break"),
+            *refused_behind_filters("headers: name with a blank (h*)", "invalid header name: x y"),
         ],
     ),
     Difference(
@@ -142,19 +281,33 @@ DIFFERENCES = [
         "the response is refused with 503",
         "whoever controls the value would add headers to the response, or a whole response",
         [
-            ("headers: line break in a response value*", "status", 200, 503),
-            ("headers: line break in a response value*", "*", ANY, ANY),
-            ("headers: NUL in a response value*", "status", 200, 503),
-            ("headers: NUL in a response value*", "*", ANY, ANY),
+            *response_refused_here("headers: line break in a response value (h*)"),
+            # Two headers, for a client of HTTP/1.1.
+            *only_there(
+                "headers: line break in a response value (h1)",
+                {"response header x": ["y"], "response header x-break": ["a"]},
+            ),
+            ("headers: line break in a response value (h2)", "response header x-break", ["a\r\nx:y"], None),
+            *response_refused_here("headers: NUL in a response value (h*)"),
+            ("headers: NUL in a response value (h*)", "response header x-nul", ["a\0b"], None),
         ],
     ),
     Difference(
         HEADERS,
         "An empty name",
-        "ignored",
+        "kept, and sent to the upstream",
         "the request is refused with 503",
         "it is no name; see above",
-        [("headers: empty name*", "status", 200, 503), ("headers: empty name*", "*", ANY, ANY)],
+        [
+            *refused_here_only("headers: empty name that stays (h*)", "raw add_header_map_value 0 0 0 str:v"),
+            ("headers: empty name that stays (h*)", "upstream header ", ["v"], None),
+            *refused_here_only(
+                "headers: empty name (h*)",
+                "raw add_header_map_value 0 0 0 str:v; raw get_header_map_value 0 0 0 out out2; "
+                "raw remove_header_map_value 0 0 0",
+                {"a request-headers: raw get_header_map_value 0 0 0 out out2": ("0", "1")}.items(),
+            ),
+        ],
     ),
     Difference(
         HEADERS,
@@ -166,11 +319,33 @@ DIFFERENCES = [
     ),
     Difference(
         HEADERS,
-        "All request headers are set, without those that a route needs",
-        "404",
-        "pseudo-headers that are missing stay",
+        "All request headers are set, without the pseudo-headers, or without `x-forwarded-proto`, which Envoy adds",
+        "404: there is no route",
+        "the request has the new headers; pseudo-headers that are missing stay",
         "see removing a pseudo-header",
-        [("headers: set all of the request*", "*", ANY, ANY)],
+        [
+            *answered_here_only(
+                "headers: set all of the request, without pseudo-headers",
+                {
+                    **request("/text"),
+                    "a request-headers: list 0: :authority": ["test.example"],
+                    "a request-headers: list 0: :method": ["GET"],
+                    "a request-headers: list 0: :path": ["/text"],
+                    "a request-headers: list 0: :scheme": ["http"],
+                },
+                status=404,
+            ),
+            *answered_here_only(
+                "headers: set all of the request",
+                {
+                    **request("/set?x", "POST", host="set.example"),
+                    "upstream header x-only": ["1", "2"],
+                },
+                body='{"method": "POST", "target": "/set?x", "body": ""}\n',
+                fields=JSON_HERE,
+                status=404,
+            ),
+        ],
     ),
     Difference(
         HEADERS,
@@ -180,9 +355,24 @@ DIFFERENCES = [
         "a filter can give trailers to a response that has none",
         [
             ("headers: writing to trailer maps everywhere (h2)", "response trailer x", None, ["1", "1"]),
-            ("headers: writing to trailer maps everywhere (h2)", "callbacks", ANY, ANY),
-            ("headers: writing to trailer maps everywhere (h2)", "a response-trailers is told", None, "counted"),
-            ("headers: writing to trailer maps everywhere (h2)", "a response-body is told", ANY, ANY),
+            *rules(
+                "headers: writing to trailer maps everywhere (h2)",
+                {
+                    "callbacks": (
+                        ["a request-headers", "a request-body", "a response-headers", "a response-body"],
+                        [
+                            "a request-headers",
+                            "a request-body",
+                            "a response-headers",
+                            "a response-body",
+                            "a response-trailers",
+                        ],
+                    ),
+                    # The end comes with the trailers.
+                    "a response-body is told": ("passed=11 held=0 ends=1", "passed=11 held=0 ends=0"),
+                    "a response-trailers is told": (None, "counted"),
+                },
+            ),
             ("headers: writing to trailer maps everywhere (h2)", "a response-*: add response-trailers *", "2", "0"),
             (
                 "headers: removing from trailer maps everywhere (h2)",

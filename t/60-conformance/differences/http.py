@@ -1,6 +1,53 @@
 """HTTP itself."""
 
-from differences.entry import ANY, HTTP, Difference
+from differences.entry import (
+    ANSWERED,
+    HTTP,
+    JSON_HERE,
+    PAGE_LENGTH,
+    TEXT_HERE,
+    Difference,
+    LengthOf,
+    only_here,
+    page,
+    request,
+    rules,
+    told,
+)
+
+# What the upstream tells of the request of `sdk: *: method of one's own`.
+FROB = '{"method": "FROB", "target": "/frob", "body": ""}\n'
+NEW_FROB = '{"method": "PATCH", "target": "/new/frob", "body": ""}\n'
+FRAGMENT = '{"method": "GET", "target": "/text#frag", "body": ""}\n'
+BAD_REQUEST = page("400 Bad Request")
+
+
+def passed_on_here_only(cases, body, kind="application/json", status=200):
+    return rules(
+        cases,
+        {
+            "status": (400, status),
+            "body": ("Bad Request", body),
+            "reached the upstream": (0, 1),
+            "response header content-length": (["11"], [str(len(body))]),
+            "response header content-type": (["text/plain"], [kind]),
+        },
+    )
+
+
+# What the upstream adds to each answer, but for the type.
+ADDED = {name: value for name, value in JSON_HERE.items() if name != "response header content-type"}
+# The same, as the filters of `sdk: * edits` leave it.
+EDITED = {
+    **{name: value for name, value in ADDED.items() if name not in ("response header etag", "response header x-up-removed")},
+    "response header cache-control": ["no-store", "private", "max-age=1"],
+    "response header location": ["http://127.0.0.1/filtered"],
+    "response header set-cookie": ["one=1; Path=/", "two=2", "three=3"],
+    "response header x-resp-added": ["yes"],
+    "response header x-resp-was-absent": ["here-now"],
+    "response header x-up-replaced": ["new"],
+    "response header x-up-twice": ["a", "b", "c"],
+}
 
 DIFFERENCES = [
     Difference(
@@ -32,7 +79,42 @@ DIFFERENCES = [
         "400, before any filter",
         "passed on",
         "nginx does not judge methods",
-        [("sdk: *: method of one's own", "*", ANY, ANY)],
+        [
+            *passed_on_here_only("sdk: * edits: method of one's own", FROB, "text/x-filtered"),
+            *only_here("sdk: * edits: method of one's own", EDITED),
+            *only_here(
+                "sdk: * edits: method of one's own",
+                request(
+                    "/frob",
+                    "FROB",
+                    user_agent="filter",
+                    x_added="one",
+                    x_authority="test.example",
+                    x_copy="<>",
+                    x_host="test.example",
+                    x_method="FROB",
+                    x_mixed_case="Mixed Value",
+                    x_path="/frob",
+                    x_replaced="new",
+                    x_scheme="http",
+                    x_twice="more",
+                    x_was_absent="here-now",
+                ),
+            ),
+            *passed_on_here_only("sdk: * pseudo: method of one's own", NEW_FROB, status=299),
+            *only_here("sdk: * pseudo: method of one's own", {**ADDED, **request("/new/frob", "PATCH", host="other.example")}),
+            *passed_on_here_only("sdk: go late: method of one's own", FROB),
+            *only_here("sdk: go late: method of one's own", {**ADDED, **request("/frob", "FROB")}),
+            *only_here(
+                "sdk: go late: method of one's own",
+                {"response header x-late": ["<>"], "response header x-late-path": ["/frob"]},
+            ),
+            *passed_on_here_only("sdk: higress transformer: method of one's own", FROB),
+            *only_here(
+                "sdk: higress transformer: method of one's own",
+                {**ADDED, **request("/frob", "FROB", x_added="one"), "response header x-resp-added": ["yes"]},
+            ),
+        ],
     ),
     Difference(
         HTTP,
@@ -50,7 +132,10 @@ DIFFERENCES = [
         "RFC 9110 forbids the length, and nginx sends neither with a 204 of its own",
         [
             ("sdk: * edits: denied with 204", "response header content-type", ["text/x-filtered"], None),
-            ("sdk: * edits: denied with 204", "response header content-length", ANY, None),
+            *[
+                (f"sdk: {language} edits: denied with 204", "response header content-length", [length], None)
+                for language, length in (("rust", "15"), ("go", "13"), ("assemblyscript", "25"))
+            ],
         ],
     ),
     Difference(
@@ -60,9 +145,10 @@ DIFFERENCES = [
         "content-length to the upstream",
         "nginx reads the whole body first, unless `proxy_request_buffering` is off",
         [
-            ("*", "upstream header content-length", None, ANY),
+            ("*", "upstream header content-length", None, LengthOf("upstream body")),
             ("*", "upstream header transfer-encoding", ["chunked"], None),
-            ("protocols: pipelined*", "upstream's 2. header *", ANY, ANY),
+            ("protocols: pipelined*", "upstream's 2. header content-length", None, LengthOf("upstream's 2. body")),
+            ("protocols: pipelined*", "upstream's 2. header transfer-encoding", ["chunked"], None),
         ],
     ),
     Difference(
@@ -80,8 +166,30 @@ DIFFERENCES = [
         "nginx's page, or that of `error_page`",
         "nginx's settings decide",
         [
-            ("protocols: *", "body", ANY, ANY),
-            ("protocols: *", "response header content-*", ANY, ANY),
+            *[
+                rule
+                for case in ("bad request line", "length and chunks")
+                for rule in rules(
+                    f"protocols: {case} (h1)",
+                    {
+                        "body": ("Bad Request", BAD_REQUEST),
+                        "response header content-length": (["11"], PAGE_LENGTH),
+                        "response header content-type": (["text/plain"], ["text/html"]),
+                    },
+                )
+            ],
+            *[
+                rule
+                for case in ("no Host", "asterisk form")
+                for rule in rules(
+                    f"protocols: {case} (h1)",
+                    {
+                        "body": ("", BAD_REQUEST),
+                        "response header content-length": (["0"], PAGE_LENGTH),
+                        "response header content-type": (None, ["text/html"]),
+                    },
+                )
+            ],
         ],
     ),
     Difference(
@@ -91,8 +199,25 @@ DIFFERENCES = [
         "400, and served",
         "nginx's parser decides",
         [
-            ("protocols: asterisk form*", "*", ANY, ANY),
-            ("protocols: fragment in the path*", "*", ANY, ANY),
+            ("protocols: asterisk form (h1)", "status", 404, 400),
+            *rules(
+                "protocols: fragment in the path (h1)",
+                {
+                    "status": (400, 200),
+                    "body": ("", FRAGMENT),
+                    "callbacks": ([], ANSWERED),
+                    "reached the upstream": (0, 1),
+                    "response header content-length": (["0"], [str(len(FRAGMENT))]),
+                    "a request-headers is told": (None, "eos=1 counted"),
+                    "a request-headers: get request :path": (None, "0 /text#frag"),
+                    "a response-headers is told": (None, "eos=0 counted"),
+                    "a response-body is told": (None, told(FRAGMENT)),
+                },
+            ),
+            *only_here("protocols: fragment in the path (h1)", JSON_HERE),
+            *only_here(
+                "protocols: fragment in the path (h1)", request("/text#frag", host="a", x_a="get request :path")
+            ),
         ],
     ),
     Difference(
@@ -114,7 +239,33 @@ DIFFERENCES = [
         "closed",
         "kept",
         "nginx reads the body, and goes on",
-        [("protocols: a local response to a body that was sent*", "*", ANY, ANY)],
+        [
+            *rules(
+                "protocols: a local response to a body that was sent*",
+                {
+                    "2. status": (0, 200),
+                    "2. body": ("", "0123456789\n"),
+                    "2. end": ("closed before the headers were there", None),
+                    "a ends": (["log", "done", "delete"], ["done", "log", "delete"] * 2),
+                    "a response-body is told": ("passed=2 held=0 ends=1", "passed=13 held=0 ends=2"),
+                    # The two bodies are one entry.
+                    "callbacks": (ANSWERED, [*ANSWERED, *ANSWERED[:2]]),
+                    "filters begin": (["a"], ["a", "a"]),
+                    "filters end": (["a"], ["a", "a"]),
+                    "reached the upstream": (0, 1),
+                },
+            ),
+            *only_here(
+                "protocols: a local response to a body that was sent*",
+                {
+                    **{f"2. {name}": value for name, value in TEXT_HERE.items()},
+                    **request("/text", host="a"),
+                    "2. response header content-length": ["11"],
+                    "a request-headers 2 is told": "eos=1 counted",
+                    "a response-headers 2 is told": "eos=0 counted",
+                },
+            ),
+        ],
     ),
     Difference(
         HTTP,
@@ -142,5 +293,43 @@ DIFFERENCES = [
         "not sent",
         "there is no body to encode",
         [("protocols: HEAD of chunks (h1)", "response header transfer-encoding", ["chunked"], None)],
+    ),
+    Difference(
+        HTTP,
+        "What follows an upgrade (WebSocket)",
+        "shown to body callbacks as bodies of the request and the response",
+        "not shown: a request to upgrade ends with its headers, the body of a 101 at once",
+        "nginx moves these bytes between the sockets, past all filters; see [proxy-wasm.md](proxy-wasm.md#upgraded-connections)",
+        [
+            ("protocols: upgrade*", "a request-headers is told", "eos=0 counted", "eos=1 counted"),
+            *rules(
+                "protocols: upgrade (h1)",
+                {
+                    "a request-body is told": ("passed=13 held=0 ends=0", None),
+                    "a response-body is told": ("passed=13 held=0 ends=0", "passed=0 held=0 ends=1"),
+                    "a log: collected [01]": (
+                        "13 bytes, sum 16fa1ebfdbb0a574, one, two, end",
+                        "0 bytes, sum cbf29ce484222325, ",
+                    ),
+                },
+            ),
+            *[
+                rule
+                for case, seen in (
+                    ("upgrade", ANSWERED),
+                    ("upgrade that a filter refuses at the response", ANSWERED[:2]),
+                )
+                for rule in rules(
+                    f"protocols: {case} (h1)",
+                    {"callbacks": ([seen[0], "a request-body", *seen[1:]], seen)},
+                )
+            ],
+            (
+                "protocols: upgrade that a filter refuses at the response (h1)",
+                "a request-body is told",
+                "passed=0 held=0 ends=0",
+                None,
+            ),
+        ],
     ),
 ]

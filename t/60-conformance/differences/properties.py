@@ -1,6 +1,9 @@
 """Properties."""
 
-from differences.entry import ANY, PROPERTIES, Difference
+from differences.entry import PROPERTIES, Difference, Like, rules
+
+# Numbers of 8 bytes, as the trace shows them.
+ZERO, ONE = (rf"\x0{n}" + r"\x00" * 7 for n in (0, 1))
 
 DIFFERENCES = [
     Difference(
@@ -18,9 +21,9 @@ DIFFERENCES = [
         PROPERTIES,
         "Setting a property that the server has",
         "Ok, and no effect",
-        "BadArgument or NotFound",
+        "BadArgument",
         "the mistake shows where it is made",
-        [("statuses: setting what Envoy has*", "*: set-property *", "0", ANY)],
+        [("statuses: setting what Envoy has*", "*: set-property *", "0", "2")],
     ),
     Difference(
         PROPERTIES,
@@ -29,7 +32,7 @@ DIFFERENCES = [
         "the nginx variable of that name; NotFound",
         "bare names are nginx variables, as in other modules for nginx",
         [
-            ("statuses: properties that are not there*", "a request-headers: property request", "3", ANY),
+            ("statuses: properties that are not there*", "a request-headers: property request", "3", "0 GET /text HTTP/1.1"),
             ("statuses: properties that are not there*", "a request-headers: raw get_property 0 0 out out2", "3", "1"),
         ],
     ),
@@ -47,28 +50,58 @@ DIFFERENCES = [
         "NotFound until the end",
         "there",
         "as request headers are",
-        [("properties: request in response-headers*", "*: property request|*", ANY, ANY)],
+        [
+            *[
+                ("properties: request in response-headers*", f"*: property request|{name}", "1", f"0 {value}")
+                for name, value in {
+                    "path": "/text?q=1&r=%20",
+                    "url_path": "/text",
+                    "query": "q=1&r=%20",
+                    "host": "test.example",
+                    "scheme": "http",
+                    "method": "GET",
+                    "headers|[Xx]-[Ii]n": "in",
+                    "referer": "http://r.example/",
+                    "useragent": "client",
+                    # Those two are masked (comparison.py).
+                    "id": "an id",
+                }.items()
+            ],
+            ("properties: request in response-headers*", "*: property request|total_size", f"0 {ZERO}", "0 a size"),
+        ],
     ),
     Difference(
         PROPERTIES,
         "Names of the proxy's own parts (node, cluster, route, listener, metadata)",
-        "what xDS says",
-        "what nginx's configuration says: host name, location, upstream; empty metadata",
+        "below `xds` what xDS says; alone, as older versions had them, NotFound",
+        "both, what nginx's configuration says: host name, location, upstream; empty metadata",
         "nginx has no xDS",
         [
-            ("properties: plugin*", f"*: property {name}", ANY, ANY)
-            for name in (
-                "node",
-                "xds|node|id",
-                "cluster_name",
-                "xds|cluster_name",
-                "route_name",
-                "xds|route_name",
-                "listener_direction",
-                "listener_metadata",
-                "route_metadata",
-                "cluster_metadata",
-            )
+            *rules(
+                "properties: plugin in *",
+                {
+                    # The name of the machine, nginx and its version.
+                    "*: property node": ("1", Like(r"0 \\x0a.*2\\x05nginx:.*")),
+                    "*: property xds|node|id": ("0", Like(r"0 [\w.-]+")),
+                    "*: property route_name": ("1", "0 /"),
+                    "*: property xds|route_name": ("0", "0 /"),
+                    "*: property listener_direction": ("1", f"0 {ONE}"),
+                    **{f"*: property {name}_metadata": ("1", "0") for name in ("listener", "route", "cluster")},
+                },
+            ),
+            # Here it is known when the upstream has been asked.
+            ("properties: plugin in request-headers*", "*: property xds|cluster_name", "0 h1", "1"),
+            *[
+                rule
+                for when in ("response-headers", "log")
+                for rule in rules(
+                    f"properties: plugin in {when}*",
+                    {
+                        "*: property cluster_name": ("1", "0 127.0.0.1"),
+                        "*: property xds|cluster_name": ("0 h1", "0 127.0.0.1"),
+                    },
+                )
+            ],
         ],
     ),
     Difference(
@@ -77,7 +110,7 @@ DIFFERENCES = [
         "there",
         "NotFound",
         "nginx does not tell it",
-        [("properties: upstream*", "*: property upstream|num_endpoints", ANY, "1")],
+        [("properties: upstream*", "*: property upstream|num_endpoints", f"0 {ONE}", "1")],
     ),
     Difference(
         PROPERTIES,
@@ -85,7 +118,7 @@ DIFFERENCES = [
         "there",
         "NotFound",
         "nginx has closed that connection",
-        [("properties: upstream in log*", "*: property upstream|local_address", ANY, "1")],
+        [("properties: upstream in log*", "*: property upstream|local_address", "0 127.0.0.1 and a port", "1")],
     ),
     Difference(
         PROPERTIES,
