@@ -34,7 +34,12 @@ location /own {
                 "Include \@recommended-conf", "SecRuleEngine On",
                 "SecRequestBodyInMemoryLimit 1000", "SecRequestBodyLimit 1000",
                 "SecAuditEngine RelevantOnly", "SecAuditLogRelevantStatus 451",
-                "SecRule RESPONSE_HEADERS:x-got-length \\\\"\@streq 13\\\\" \\\\"id:1002,phase:3,deny,status:451,log\\\\""
+                "SecRule RESPONSE_HEADERS:x-got-length \\\\"\@streq 13\\\\" \\\\"id:1002,phase:3,deny,status:451,log\\\\"",
+                "SecRule REQUEST_HEADERS:x-early \\\\"\@streq bad\\\\" \\\\"id:1003,phase:2,deny,status:409,log\\\\"",
+                "SecRule &ARGS_POST \\\\"\@eq 0\\\\" \\\\"id:1004,phase:2,deny,status:410,log,chain\\\\"",
+                "SecRule REQUEST_HEADERS:x-late \\\\"\@streq bad\\\\"",
+                "SecRule REQUEST_HEADERS:x-moved \\\\"\@streq yes\\\\" \\\\"id:1005,phase:1,redirect:https://example.com/,log\\\\"",
+                "SecRule REQUEST_HEADERS:x-drop \\\\"\@streq yes\\\\" \\\\"id:1006,phase:1,drop,log\\\\""
             ],
             "none": ["SecRuleEngine Off"]
         },
@@ -113,6 +118,23 @@ is($nginx->request('POST', '/own', $form, 'a=' . 'b' x 900)->{status},  200, 're
 my $trusted = HTTP::Tiny->new->post("http://trusted.example:@{[ $nginx->port ]}/own",
     { peer => '127.0.0.1', headers => $form, content => 'a=' . 'b' x 1000 });
 is($trusted->{status}, 200, 'and has no say about a host with other rules');
+
+# A request without a body: rules of phase 2 that need no body run in phase 1, the others when the upstream has answered.
+$seen = () = $upstream->seen;
+is($nginx->get('/own', { 'x-early' => 'bad' })->{status}, 409, 'a rule of phase 2 about a header refuses a request without a body');
+is(scalar(() = $upstream->seen), $seen, 'before the upstream sees it');
+is($nginx->get('/own', { 'x-late' => 'bad' })->{status}, 410, 'so does a chain of phase 2');
+is(scalar(() = $upstream->seen), $seen + 1, 'but behind the upstream');
+$seen = () = $upstream->seen;
+is($nginx->request('POST', '/own', $json, '{}')->{status}, 200, 'JSON passes');
+is($nginx->request('POST', '/own', { %$json, 'x-late' => 'bad' }, '{}')->{status}, 410, 'the chain refuses a request with a body');
+is(scalar(() = $upstream->seen), $seen + 1, 'before the upstream sees it');
+
+# What docs/coraza.md says of other ends: no Location, no closed connection.
+my $moved = HTTP::Tiny->new(max_redirect => 0)->get('http://127.0.0.1:' . $nginx->port . '/own', { headers => { 'x-moved' => 'yes' } });
+is($moved->{status}, 302, '"redirect" answers with its status');
+is($moved->{headers}{location}, undef, 'and says not where to');
+is($nginx->get('/own', { 'x-drop' => 'yes' })->{status}, 403, '"drop" answers with 403');
 
 # Responses: the headers are on their way when the body is looked at; Coraza blanks it then.
 is($nginx->get('/page', { 'x-answer' => 'all is well' })->{content}, 'all is well', 'the body of a response passes');
