@@ -3,7 +3,8 @@
 /status/N answers with that status; /text, /empty, /large with a fixed body; /chunked, /text-chunked, /large-chunked the
 same in chunks; /pieces in three chunks, each when the trace asks for it (see `pace`); /close ends the body by closing;
 /trailers has trailers; /echo (HTTP/2) sends back each piece as it comes, and /upgrade (HTTP/1.1) does so after a 101, until
-the piece `end`; /silent never answers, and /garbage not in HTTP; /empty-chunked has a body without a chunk; everything else answers 200 and tells in JSON method, target and body of the request.
+the piece `end`; /silent never answers, and /garbage not in HTTP; /empty-chunked has a body without a chunk; everything else
+answers 200 and tells in JSON method, target and body of the request.
 """
 
 import http.client

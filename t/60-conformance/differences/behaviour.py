@@ -5,7 +5,6 @@ from differences.entry import (
     ANSWERS,
     BODY,
     CONTEXTS,
-    TEXT_HERE,
     TEXT_THERE,
     UPSTREAM_FIELDS,
     WAITING,

@@ -28,6 +28,7 @@ def failures():
         yield f"calls: a service that {how}", "body", there, here
         yield f"calls: a service that {how}", "response header content-length", [str(len(there))], [str(len(here))]
 
+
 DIFFERENCES = [
     Difference(
         CALLS,

@@ -6,7 +6,6 @@ from differences.entry import (
     HEADERS,
     JSON_HERE,
     PAGE_LENGTH,
-    TEXT_HERE,
     TEXT_THERE,
     TOLD_OF_PAGE,
     UPSTREAM_FIELDS,
