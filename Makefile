@@ -57,6 +57,7 @@ full-test: guests
 	@tools/build-module.sh asan
 	@t/run --nginx asan
 	@NGINX=asan tools/fuzz.sh live --batches 20
+	@tools/with-swap.sh tools/cargo.sh installed test --release --locked --lib swap::
 	@tools/build-module.sh installed
 	@NGINX=installed tools/fuzz.sh lua --batches 20
 	@t/run --nginx installed --valgrind t/40-lua

@@ -13,8 +13,6 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use nginx_sys::{NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_process, ngx_uint_t};
 use ngx_wasm::vm::{Activity, Engine, EngineOptions, PoolOptions, Ticker};
 
-use crate::page_map;
-
 /// What makes a difference to the machine code of a module, or to where its instances are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Form {
@@ -96,9 +94,6 @@ impl Kind {
             return Ok(engine);
         }
         let engine = self.make(options)?;
-        if options.pool.is_some() {
-            page_map::close_on_exec();
-        }
         engines.push(Known { kind: self, options, engine: Arc::downgrade(&engine) });
         Ok(engine)
     }

@@ -30,7 +30,6 @@ mod lua;
 mod metrics_page;
 mod module;
 mod net;
-mod page_map;
 mod phases;
 mod pool;
 mod properties;

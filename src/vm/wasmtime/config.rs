@@ -14,13 +14,12 @@ const POOL_TABLE_ELEMENTS: usize = 32 << 10;
 /// WebAssembly counts memory in these.
 const PAGE: u64 = 64 << 10;
 
-/// What a slot of the pool keeps when its instance ends, to be filled in again for the next one: that is quicker than to have
-/// the kernel take the pages back and give them again, one by one, as the guest touches them. A guest touches few, here and
-/// there, so it pays only where the kernel can say which (Linux 6.7 and later).
-const KEEP_MEMORY: usize = 1 << 20;
+/// What a slot of the pool keeps of its memory when its instance ends, to be overwritten for the next one. Nothing: the kernel
+/// takes all pages back, those too that it has put into swap. Wasmtime would keep the first bytes of a memory, where most guests
+/// have the end of a stack that they never reach.
+const KEEP_MEMORY: usize = 0;
 
-/// The same for tables. Up to a page is simply overwritten, which for most tables is all; to ask the kernel about more costs as
-/// much as the page.
+/// The same for tables. Up to a page is simply overwritten, which for most tables is all.
 const KEEP_TABLE: usize = 4 << 10;
 
 /// For instances on demand.
@@ -62,9 +61,10 @@ fn allocation(options: PoolOptions) -> wt::PoolingAllocationConfig {
     pool.max_memories_per_module(1).max_tables_per_module(MAX_TABLES as u32).table_elements(POOL_TABLE_ELEMENTS);
     let memory = options.memory.next_multiple_of(PAGE);
     pool.max_memory_size(usize::try_from(memory).unwrap_or(usize::MAX));
-    if wt::PoolingAllocationConfig::is_pagemap_scan_available() {
-        pool.pagemap_scan(wt::Enabled::Yes).linear_memory_keep_resident(KEEP_MEMORY);
-    }
-    pool.table_keep_resident(KEEP_TABLE);
+    // Wasmtime can ask the kernel which pages of a slot were written to, and restore these alone. It asks for those that are
+    // present: what went to swap would stay as it is, for the next request to read. To ask whether the kernel can tell opens
+    // /proc/self/pagemap already.
+    pool.pagemap_scan(wt::Enabled::No);
+    pool.linear_memory_keep_resident(KEEP_MEMORY).table_keep_resident(KEEP_TABLE);
     pool
 }

@@ -3,6 +3,8 @@
 mod fuel;
 mod pool;
 mod reuse;
+#[cfg(target_os = "linux")]
+mod swap;
 
 use std::sync::Arc;
 use std::time::Duration;
