@@ -413,6 +413,16 @@ unsafe fn conf_prefix(cycle: *const ngx_cycle_t) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(unsafe { (*cycle).conf_prefix.as_bytes() }))
 }
 
+/// Where on its way a request meets the filters of a location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing is said: the rewrite phase, with what nginx would find out later and filters want to know.
+    Unsaid,
+    Rewrite,
+    /// Behind the access phase.
+    Access,
+}
+
 /// What a location says, or inherits.
 #[repr(C)]
 pub struct LocConf {
@@ -429,6 +439,8 @@ pub struct LocConf {
     /// 0, 1 or [`UNSET`], as the one below.
     pub stop_iteration: usize,
     pub declared_order: usize,
+    /// Number of a [`Phase`], or [`UNSET`].
+    pub phase: usize,
     pub calls: CallConf,
 }
 
@@ -453,6 +465,7 @@ impl LocConf {
                     response_body_buffer: UNSET,
                     stop_iteration: UNSET,
                     declared_order: UNSET,
+                    phase: UNSET,
                     calls: CallConf::default(),
                 });
                 // Nginx makes that of http { } first.
@@ -494,6 +507,7 @@ impl LocConf {
             (&mut self.response_body_buffer, outer.response_body_buffer),
             (&mut self.stop_iteration, outer.stop_iteration),
             (&mut self.declared_order, outer.declared_order),
+            (&mut self.phase, outer.phase),
         ];
         for (own, outer) in sizes {
             if *own == UNSET {
@@ -556,6 +570,15 @@ impl LocConf {
     /// Whether responses pass the filters in the order of the configuration, and not in reverse.
     pub fn declared_order(&self) -> bool {
         self.declared_order == 1
+    }
+
+    /// Where a request meets the filters.
+    pub fn phase(&self) -> Phase {
+        match self.phase {
+            0 => Phase::Rewrite,
+            1 => Phase::Access,
+            _ => Phase::Unsaid,
+        }
     }
 
     fn memory_limit(&self) -> usize {

@@ -29,6 +29,7 @@ mod log_rate;
 mod lua;
 mod metrics_page;
 mod module;
+mod modules;
 mod net;
 mod phases;
 mod pool;

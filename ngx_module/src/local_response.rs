@@ -8,6 +8,7 @@ use nginx_sys::{
 use ngx_wasm::proxy_wasm::LocalResponse;
 
 use crate::headers::{self, Refused};
+use crate::modules::{self, Known};
 use crate::request::Request;
 use crate::{log, phases, pool, properties, rc};
 
@@ -20,6 +21,9 @@ pub unsafe fn send(request: *mut Request, response: LocalResponse) -> ngx_int_t 
     unsafe {
         let r = (*request).r;
         (*request).answered = true;
+        // A client that waits for "100 Continue" gets the answer instead, as with nginx's own refusals
+        // (src/http/ngx_http_special_response.c, ngx_http_special_response_handler).
+        (*r).set_expect_tested(1);
         let result = ngx_http_discard_request_body(r);
         if result != rc::OK {
             return result;
@@ -47,12 +51,18 @@ pub unsafe fn replace(request: *mut Request, response: LocalResponse) -> Result<
         let r = (*request).r;
         (*request).answered = true;
         (*request).discard_body = true;
+        // No other part of the old response is asked for.
+        if !(*request).is_subrequest() {
+            modules::forget(r, Known::Slice);
+        }
         let body = prepare(request, response).ok_or(NoMemory)?;
         // Neither belongs to the new body.
         (*r).set_allow_ranges(0);
         (*r).set_disable_not_modified(1);
-        // The old response may have had none.
-        (*r).set_header_only(0);
+        // The old response may have had none. Of a subrequest that is to have none, as that of `auth_request`, nobody wants one.
+        if !(*request).is_subrequest() {
+            (*r).set_header_only(0);
+        }
         Ok(body)
     }
 }
@@ -69,7 +79,7 @@ pub unsafe fn send_replaced(request: *mut Request, body: *mut ngx_chain_t) -> ng
         if result == rc::ERROR || result > rc::OK || (*r).header_only() != 0 {
             return result;
         }
-        phases::next_body_filter(r, body)
+        phases::hand_on(r, r, body)
     }
 }
 
@@ -174,7 +184,10 @@ pub unsafe fn body_chain(r: *mut ngx_http_request_t, body: &[u8]) -> Option<*mut
             (*buf).end = (*buf).last;
             (*buf).set_memory(1);
         }
-        (*buf).set_last_buf(1);
+        // A subrequest ends a part of the response; see `flow/output.rs`.
+        let is_main = r == (*r).main;
+        (*buf).set_last_buf(u32::from(is_main));
+        (*buf).set_sync(u32::from(!is_main && body.is_empty()));
         (*buf).set_last_in_chain(1);
         (*chain).buf = buf;
         Some(chain)

@@ -13,4 +13,5 @@ pub const GATEWAY_TIME_OUT: ngx_int_t = nginx_sys::NGX_HTTP_GATEWAY_TIME_OUT as 
 pub const AGAIN: ngx_int_t = nginx_sys::NGX_AGAIN as ngx_int_t;
 pub const CLOSE: ngx_int_t = nginx_sys::NGX_HTTP_CLOSE as ngx_int_t;
 pub const REQUEST_ENTITY_TOO_LARGE: ngx_int_t = nginx_sys::NGX_HTTP_REQUEST_ENTITY_TOO_LARGE as ngx_int_t;
+pub const HTTP_OK: ngx_int_t = nginx_sys::NGX_HTTP_OK as ngx_int_t;
 pub const SPECIAL_RESPONSE: ngx_int_t = nginx_sys::NGX_HTTP_SPECIAL_RESPONSE as ngx_int_t;

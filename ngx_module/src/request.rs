@@ -9,8 +9,9 @@ use crate::conf::{LocConf, MainConf};
 use crate::flow::drive::Stop;
 use crate::flow::{Direction, Flow, Hold, Stage};
 use crate::host::RequestHost;
-use crate::lua::LuaRun;
+use crate::lua::{self, LuaRun};
 use crate::module::ngx_http_wasm_module;
+use crate::phases::Tunnel;
 use crate::report::{self, Report};
 use crate::rules::Without;
 use crate::status::{Event, FilterStatus};
@@ -34,6 +35,15 @@ pub enum Progress {
 pub struct Reread {
     /// What the filters make of it, when it is small enough to be kept.
     pub kept: Option<Vec<u8>>,
+}
+
+/// A part of a response that waits to go through the filters.
+pub struct Waiting {
+    /// Who brought it.
+    pub from: *mut ngx_http_request_t,
+    pub chain: *mut ngx_chain_t,
+    /// It was its turn when it came: it only waits for what came before it.
+    pub is_next: bool,
 }
 
 /// A filter in a request.
@@ -72,8 +82,10 @@ pub struct Request {
     pub is_rerouted: bool,
     /// Filters see a body that nginx has read before.
     pub reread: Option<Reread>,
-    /// The handler of the location reads the body, and filters see it then.
+    /// Somebody else reads the body (the handler of the location, or a module of an earlier phase), and filters see it then.
     pub streams_body: bool,
+    /// The body is to be read for the filters when all phases that may refuse the request have let it pass.
+    pub body_due: bool,
     /// The phase handler is waiting for nginx to say how far the body has come.
     pub is_entered: bool,
     /// Why the request does not go on, until that has been acted on.
@@ -82,8 +94,22 @@ pub struct Request {
     pub parked: ngx_http_event_handler_pt,
     /// Parts of a request body that is streamed, which cannot go through the filters now.
     pub request_input: *mut ngx_chain_t,
-    /// Parts of the response that cannot go through the filters now.
-    pub input: *mut ngx_chain_t,
+    /// Parts of the response that cannot go through the filters now, in order.
+    pub input: Vec<Waiting>,
+    /// The request that brings what goes through the filters of the response: this one, or a subrequest whose output is a
+    /// part of the response.
+    pub carrier: *mut ngx_http_request_t,
+    /// Subrequests with data of their own. Only the main request has any.
+    pub subrequests: Vec<*mut Request>,
+    /// Subrequests that filters of nginx behind this module's have made: what they send is put in behind it, too. Only the
+    /// main request has any.
+    pub behind: Vec<*mut ngx_http_request_t>,
+    /// How many of a request and its subrequests hold the connection back. Only the main request counts.
+    pub delays: usize,
+    /// The response has been cut off: nothing of it goes out any more.
+    pub is_dead: bool,
+    /// The connection changes its protocol, and waits for a filter to let the client know.
+    pub tunnel: Option<Tunnel>,
     /// Nginx has the headers of the response.
     pub response_gone: bool,
     /// The response has no body.
@@ -124,15 +150,20 @@ impl Request {
     /// The module's data of a request; null when it has none.
     ///
     /// # Safety
-    /// `r` is a live main request.
+    /// `r` is a live request.
     pub unsafe fn of(r: *mut ngx_http_request_t) -> *mut Request {
         // SAFETY: nginx keeps an array for all HTTP modules. An internal redirect clears it (src/http/ngx_http_core_module.c,
-        // ngx_http_internal_redirect), but not the pool, where the data is.
+        // ngx_http_internal_redirect), but not the pool, where the data is. Subrequests share that of the main request.
         unsafe {
             let place = (*r).ctx.add(ngx_http_wasm_module.ctx_index);
             if (*place).is_null() && ((*r).internal() != 0 || (*r).filter_finalize() != 0) {
-                // Subrequests share the pool of the main request.
-                if let Some(request) = pool::find::<Request>((*r).pool, |request| request.r == r) {
+                let found = if r == (*r).main {
+                    pool::find::<Request>((*r).pool, |request| request.r == r)
+                } else {
+                    let subrequests = Request::of((*r).main).as_ref().map(|main| &main.subrequests);
+                    subrequests.and_then(|all| all.iter().copied().find(|request| (**request).r == r))
+                };
+                if let Some(request) = found {
                     *place = request.cast();
                 }
             }
@@ -142,8 +173,10 @@ impl Request {
 
     /// Makes the data of a request that has none.
     ///
+    /// That of a subrequest is known to the main request, which has data then, too. Null: the pool has no memory.
+    ///
     /// # Safety
-    /// `r` is a live main request, whose location has the configuration `loc`.
+    /// `r` is a live request, whose location has the configuration `loc`.
     pub unsafe fn create(r: *mut ngx_http_request_t, loc: &LocConf) -> *mut Request {
         let request = Request {
             r,
@@ -160,11 +193,18 @@ impl Request {
             is_rerouted: false,
             reread: None,
             streams_body: false,
+            body_due: false,
             is_entered: false,
             stopped: None,
             parked: None,
             request_input: std::ptr::null_mut(),
-            input: std::ptr::null_mut(),
+            input: Vec::new(),
+            carrier: r,
+            subrequests: Vec::new(),
+            behind: Vec::new(),
+            delays: 0,
+            is_dead: false,
+            tunnel: None,
             response_gone: false,
             no_response_body: false,
             is_delayed: false,
@@ -184,12 +224,33 @@ impl Request {
             logging: false,
             report: Report::default(),
         };
-        // SAFETY: the pool is the request's, and the array of contexts has room for this module.
+        // SAFETY: the pool is the request's, and the array of contexts has room for this module. A main request is live as
+        // long as its subrequests.
         unsafe {
+            let main = (*r).main;
+            let mut of_main = std::ptr::null_mut();
+            if r != main {
+                of_main = Request::of(main);
+                if of_main.is_null() {
+                    of_main = Request::create(main, LocConf::of(main));
+                }
+                if of_main.is_null() {
+                    return of_main;
+                }
+            }
             let Some(request) = pool::own((*r).pool, request) else { return std::ptr::null_mut() };
+            if r != main {
+                (*of_main).subrequests.push(request);
+            }
             *(*r).ctx.add(ngx_http_wasm_module.ctx_index) = request.cast();
             request
         }
+    }
+
+    /// Whether this is about a subrequest.
+    pub fn is_subrequest(&self) -> bool {
+        // SAFETY: the data lives in the pool of its request.
+        unsafe { self.r != (*self.r).main }
     }
 
     /// Whether any filter runs.
@@ -248,6 +309,7 @@ impl Request {
         self.reroute = false;
         self.reread = None;
         self.streams_body = false;
+        self.body_due = false;
         self.response_started = false;
         self.response_shown = false;
         self.response_gone = false;
@@ -566,6 +628,44 @@ pub unsafe fn end(request: *mut Request, loc: &LocConf, run: Run) {
         let main = (*request).main;
         if let Some(Ok(mut instances)) = main.instances.get(run.filter).map(|instances| instances.try_borrow_mut()) {
             instances.leave(run.generation, is_served);
+        }
+    }
+}
+
+/// Ends the contexts of all filters of a request.
+///
+/// # Safety
+/// As [`create_contexts`].
+pub unsafe fn end_all(request: *mut Request) {
+    // SAFETY: as above.
+    unsafe {
+        (*request).logging = true;
+        let loc = LocConf::of((*request).r);
+        let left = std::mem::take(&mut (*request).left);
+        let runs = std::mem::take(&mut (*request).runs);
+        for run in left.into_iter().chain(runs) {
+            end(request, loc, run);
+        }
+        lua::end_streams(request);
+    }
+}
+
+/// Ends the contexts of subrequests that are done. nginx has no log phase for them, unless `log_subrequest` asks for it.
+///
+/// # Safety
+/// `r` is a live request.
+pub unsafe fn end_done_subrequests(r: *mut ngx_http_request_t) {
+    // SAFETY: see above. All of them live in the pool of the main request.
+    unsafe {
+        let Some(main) = Request::of((*r).main).as_ref() else { return };
+        let done: SmallVec<[*mut Request; 4]> = main
+            .subrequests
+            .iter()
+            .copied()
+            .filter(|request| (*(**request).r).done() != 0 && !(**request).logging)
+            .collect();
+        for request in done {
+            end_all(request);
         }
     }
 }

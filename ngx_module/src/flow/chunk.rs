@@ -50,6 +50,16 @@ impl Chunk {
         (Chunk::Chain { head, len }, marks)
     }
 
+    /// Whether a chain ends what a subrequest sends. Only the main request sends the last buffer of all
+    /// (src/http/ngx_http_core_module.c, ngx_http_send_special).
+    ///
+    /// # Safety
+    /// As [`Chunk::of`].
+    pub unsafe fn is_last_in_chain(head: *mut ngx_chain_t) -> bool {
+        // SAFETY: see above.
+        unsafe { bufs(head).any(|buf| (*buf).last_buf() != 0 || (*buf).last_in_chain() != 0) }
+    }
+
     /// How many bytes there are.
     pub fn len(&self) -> usize {
         match self {

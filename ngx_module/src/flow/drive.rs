@@ -57,7 +57,8 @@ pub unsafe fn headers(request: *mut Request, loc: &LocConf, direction: Direction
                 Action::EndStream => (*flow).cut = (*flow).cut.or(Some(n)),
                 Action::Continue => {}
                 _ if is_resumed => {}
-                Action::Pause if loc.stop_iteration() && !end => {
+                // No body follows when the connection changes its protocol.
+                Action::Pause if loc.stop_iteration() && !end && !is_upgrade(request, direction) => {
                     stage.hold = Hold::HeadersOnly;
                     return Ok(());
                 }
@@ -309,6 +310,11 @@ unsafe fn pass(
             Direction::Response => phases::pass_response_body(request, loc, chunk, marks),
         }
     }
+}
+
+unsafe fn is_upgrade(request: *mut Request, direction: Direction) -> bool {
+    // SAFETY: see `headers`.
+    unsafe { direction == Direction::Response && phases::is_upgrade((*request).r) }
 }
 
 unsafe fn end_of_stream(request: *mut Request, direction: Direction) -> bool {

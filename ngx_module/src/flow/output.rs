@@ -22,12 +22,18 @@ struct Pending {
 }
 
 impl Output {
-    /// A chain of one buffer with these bytes. `None` when the pool has no memory.
+    /// A chain of one buffer with these bytes, for a subrequest or not. `None` when the pool has no memory.
     ///
     /// # Safety
     /// `pool` is the pool of a live request, and `self` lives until it is destroyed. Bytes stay where they are as long as
     /// the buffer is not empty, since a moved Vec keeps its memory.
-    pub unsafe fn chain(&mut self, pool: *mut ngx_pool_t, bytes: Vec<u8>, marks: Marks) -> Option<*mut ngx_chain_t> {
+    pub unsafe fn chain(
+        &mut self,
+        pool: *mut ngx_pool_t,
+        bytes: Vec<u8>,
+        marks: Marks,
+        of_subrequest: bool,
+    ) -> Option<*mut ngx_chain_t> {
         // SAFETY: see above; a buffer of zeros without bytes is one of nginx's special buffers.
         unsafe {
             let link = ngx_alloc_chain_link(pool);
@@ -47,7 +53,9 @@ impl Output {
             if buf.is_null() {
                 return None;
             }
-            (*buf).set_last_buf(u32::from(marks.last));
+            // A subrequest ends a part, and not the response; a buffer without bytes that says so is one to synchronise by.
+            (*buf).set_last_buf(u32::from(marks.last && !of_subrequest));
+            (*buf).set_sync(u32::from(marks.last && of_subrequest && bytes.is_empty()));
             (*buf).set_last_in_chain(u32::from(marks.last));
             (*buf).set_flush(u32::from(marks.flush));
             if !bytes.is_empty() {

@@ -168,6 +168,22 @@ pub unsafe fn remove(list: *mut ngx_list_t, pool: *mut ngx_pool_t, name: &[u8]) 
     Ok(())
 }
 
+/// Lets go of the arrays that a subrequest shares with the request that made it. [`refill`] makes others.
+///
+/// # Safety
+/// `headers_in` is that of a subrequest.
+#[cfg(not(linked_headers))]
+pub unsafe fn forget_arrays(headers_in: *mut nginx_sys::ngx_http_headers_in_t) {
+    // SAFETY: see above; an array of zeros is an empty one.
+    unsafe {
+        (*headers_in).cookies = std::mem::zeroed();
+        #[cfg(ngx_feature = "http_x_forwarded_for")]
+        {
+            (*headers_in).x_forwarded_for = std::mem::zeroed();
+        }
+    }
+}
+
 /// Puts pointers to lines into one of the arrays that nginx before 1.23 keeps for headers that may come more than once.
 ///
 /// # Safety

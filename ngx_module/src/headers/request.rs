@@ -110,6 +110,10 @@ pub unsafe fn count(r: *mut ngx_http_request_t) -> u32 {
 pub unsafe fn end_stream(r: *mut ngx_http_request_t) -> bool {
     // SAFETY: see `get`.
     unsafe {
+        if r != (*r).main {
+            // A subrequest has what has been read before it was made, and cannot read anything.
+            return (*r).request_body.is_null() || (*(*r).request_body).bufs.is_null();
+        }
         if (*r).headers_in.content_length_n > 0 || (*r).headers_in.chunked() != 0 {
             return false;
         }
@@ -198,6 +202,43 @@ pub unsafe fn set(r: *mut ngx_http_request_t, pairs: &Pairs) -> Result<(), Refus
                 continue;
             }
             add(r, name, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives a subrequest headers of its own: nginx lets it share those of the request that made it, of which it has copied only
+/// the first structure (src/http/ngx_http_core_module.c, ngx_http_subrequest).
+pub unsafe fn own(r: *mut ngx_http_request_t) -> Result<(), Refused> {
+    // SAFETY: see `get`; the list is in the request itself, and nobody looks at it meanwhile.
+    unsafe {
+        let headers_in = &raw mut (*r).headers_in;
+        let old: Vec<*mut ngx_table_elt_t> = list::lines(&raw mut (*headers_in).headers).collect();
+        let pool = (*r).pool;
+        let size = size_of::<ngx_table_elt_t>();
+        let fresh = nginx_sys::ngx_list_create(pool, old.len().max(4), size);
+        if fresh.is_null() {
+            return Err(Refused::NoMemory);
+        }
+        (*headers_in).headers = fresh.read();
+        // A list of one part leads to itself.
+        (*headers_in).headers.last = &raw mut (*headers_in).headers.part;
+        #[cfg(not(linked_headers))]
+        super::list::forget_arrays(headers_in);
+        let mut names: Vec<&[u8]> = Vec::new();
+        for line in old {
+            let copy = nginx_sys::ngx_list_push(&raw mut (*headers_in).headers).cast::<ngx_table_elt_t>();
+            if copy.is_null() {
+                return Err(Refused::NoMemory);
+            }
+            copy.write(line.read());
+            let name = (*line).key.as_bytes();
+            if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                names.push(name);
+            }
+        }
+        for name in names {
+            set_field(r, name)?;
         }
     }
     Ok(())

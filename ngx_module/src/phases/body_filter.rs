@@ -8,13 +8,13 @@ use nginx_sys::{
 };
 use ngx_wasm::proxy_wasm::LocalResponse;
 
-use super::{header_filter, pause, request_body};
+use super::{header_filter, parts, pause, request_body, upgrade};
 use crate::conf::LocConf;
 use crate::flow::drive::{self, Stop};
 use crate::flow::{Chunk, Direction, Hold, Marks, consume, free_links};
 use crate::guard::guard;
 use crate::local_response;
-use crate::request::Request;
+use crate::request::{Request, Waiting};
 use crate::{headers, log, rc};
 
 static mut NEXT: ngx_http_output_body_filter_pt = None;
@@ -22,6 +22,9 @@ static mut NEXT: ngx_http_output_body_filter_pt = None;
 /// Bit of a connection's `buffered` that says to nginx that there is more to send; nobody else uses it
 /// (src/core/ngx_connection.h, src/http/ngx_http_request.h).
 const BUFFERED: u32 = 0x40;
+
+/// The same in `buffered` of a request, of which nginx uses the lower three bits.
+const WAITS: u32 = 0x08;
 
 /// With so many bytes of our own waiting for a slow client, producers have to wait too.
 const MOST_WAITING: usize = 256 << 10;
@@ -44,29 +47,78 @@ pub(super) unsafe fn install() {
 /// `r` is a live request, and `chain` a chain of buffers, or null.
 pub unsafe fn next(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
     // SAFETY: `install` has run, since there are requests.
-    unsafe { NEXT.map_or(rc::ERROR, |next| next(r, chain)) }
+    unsafe {
+        let known = parts::known(r);
+        let c = (*r).connection;
+        // The mark says that there is something here. Without anything else to send, filters that look at `buffered` would
+        // have the last one send nothing, which it takes for a mistake.
+        let mark = if chain.is_null() { (*c).buffered() & BUFFERED } else { 0 };
+        if mark != 0 {
+            (*c).set_buffered((*c).buffered() & !BUFFERED);
+        }
+        let code = NEXT.map_or(rc::ERROR, |next| next(r, chain));
+        // Nothing behind this filter ends the request.
+        if mark != 0 {
+            (*c).set_buffered((*c).buffered() | BUFFERED);
+        }
+        parts::note_behind(r, &known);
+        code
+    }
 }
 
 unsafe extern "C" fn filter(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
     // SAFETY: nginx calls filters with a live request.
     guard(rc::ERROR, || unsafe {
-        if r != (*r).main {
-            return next(r, chain);
-        }
         let request = Request::of(r);
         if request.is_null() {
-            return next(r, chain);
+            return hand_on(r, r, chain);
+        }
+        if (*request).is_dead {
+            consume(chain);
+            return rc::ERROR;
         }
         if (*request).discard_body {
             consume(chain);
             let other = std::mem::replace(&mut (*request).other_body, std::ptr::null_mut());
-            return flush(r, other);
+            return hand_on(r, r, other);
         }
         if !is_filtered(request) {
-            return next(r, chain);
+            return hand_on(r, r, chain);
         }
-        take(request, chain)
+        if !(*request).response_gone {
+            upgrade::suspend(request);
+        }
+        take(request, r, chain)
     })
+}
+
+/// Hands on what has left the filters of `r`: to those of the response that it is a part of, or to nginx. `carrier` is the
+/// request that brought it, `r` itself or a subrequest that is a part of it. The result is what the filter returns.
+///
+/// # Safety
+/// Both are live requests, and `chain` a chain of buffers, or null.
+pub unsafe fn hand_on(
+    r: *mut ngx_http_request_t,
+    carrier: *mut ngx_http_request_t,
+    chain: *mut ngx_chain_t,
+) -> ngx_int_t {
+    // SAFETY: see above.
+    unsafe {
+        let Some(whole) = parts::whole(r) else { return flush(carrier, chain) };
+        if (*whole).is_dead {
+            consume(chain);
+            return rc::ERROR;
+        }
+        // Nothing follows the end of an answer.
+        if (*whole).discard_body || (*whole).outbound.ended {
+            consume(chain);
+            return rc::OK;
+        }
+        if !is_filtered(whole) {
+            return hand_on((*whole).r, carrier, chain);
+        }
+        take(whole, carrier, chain)
+    }
 }
 
 /// Whether what comes must go through the stages.
@@ -78,7 +130,7 @@ unsafe fn is_filtered(request: *mut Request) -> bool {
             return false;
         }
         let looks = outbound.wants_body() || outbound.wants_trailers();
-        !(*request).response_gone || !(*request).input.is_null() || (looks && !(*request).no_response_body)
+        !(*request).response_gone || !(*request).input.is_empty() || (looks && !(*request).no_response_body)
     }
 }
 
@@ -86,22 +138,28 @@ unsafe fn is_filtered(request: *mut Request) -> bool {
 unsafe fn flush(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
     // SAFETY: see `filter`. Without anything to send, the last filter takes an empty chain for a mistake.
     unsafe {
-        let is_pending = !(*r).out.is_null() || (*r).buffered() != 0 || (*(*r).connection).buffered() & !BUFFERED != 0;
+        let is_pending = !(*(*r).main).out.is_null()
+            || !(*r).postponed.is_null()
+            || (*r).buffered() & !WAITS != 0
+            || (*(*r).connection).buffered() & !BUFFERED != 0;
         if !chain.is_null() || is_pending { next(r, chain) } else { rc::OK }
     }
 }
 
-/// Takes a chain from nginx. The result is what the body filter returns.
-unsafe fn take(request: *mut Request, chain: *mut ngx_chain_t) -> ngx_int_t {
+/// Takes a chain from nginx, of the request itself or of a part of its response. The result is what the body filter returns.
+unsafe fn take(request: *mut Request, from: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
     // SAFETY: see `filter`.
     unsafe {
         let r = (*request).r;
         let loc = LocConf::of(r);
         (*request).outbound.output.reclaim();
-        if (*request).input.is_null() && can_go(request) {
+        let has_turn = parts::has_turn(request, from);
+        if has_turn && (*request).input.is_empty() && can_go(request) {
+            (*request).carrier = from;
             if chain.is_null() {
-                let code = if (*request).response_gone { flush(r, chain) } else { rc::OK };
+                let code = if (*request).response_gone { hand_on(r, from, chain) } else { rc::OK };
                 (*request).outbound.output.reclaim();
+                set_waits(from, false);
                 return code;
             }
             if let Err(stop) = process(request, loc, chain) {
@@ -113,10 +171,39 @@ unsafe fn take(request: *mut Request, chain: *mut ngx_chain_t) -> ngx_int_t {
                 Err(_) => rc::ERROR,
             };
         }
-        if ngx_chain_add_copy((*r).pool, &raw mut (*request).input, chain) != rc::OK {
+        if !chain.is_null() {
+            let known = (*request).input.last_mut().filter(|last| last.from == from && last.is_next == has_turn);
+            let place = match known {
+                Some(last) => last,
+                None => {
+                    let waiting = Waiting { from, chain: std::ptr::null_mut(), is_next: has_turn };
+                    (*request).input.push(waiting);
+                    match (*request).input.last_mut() {
+                        Some(last) => last,
+                        None => return rc::ERROR,
+                    }
+                }
+            };
+            if ngx_chain_add_copy((*r).pool, &raw mut place.chain, chain) != rc::OK {
+                return rc::ERROR;
+            }
+            set_waits(from, true);
+        }
+        // Parts come next: nginx begins with one when it is called for the request that they belong to.
+        if !has_turn && parts::active(from) == from && flush(from, std::ptr::null_mut()) == rc::ERROR {
             return rc::ERROR;
         }
         go_on(request, loc)
+    }
+}
+
+/// Tells nginx that a request has sent something that has not left this module: it is not done, and `slice` begins no other
+/// part.
+unsafe fn set_waits(r: *mut ngx_http_request_t, waits: bool) {
+    // SAFETY: see `filter`.
+    unsafe {
+        let others = (*r).buffered() & !WAITS;
+        (*r).set_buffered(if waits { others | WAITS } else { others });
     }
 }
 
@@ -137,7 +224,11 @@ unsafe fn is_abandoned(request: *mut Request) -> bool {
     unsafe {
         let outbound = &(*request).outbound;
         let is_done = (*(*request).r).http_state() == ngx_http_state_e_NGX_HTTP_WRITING_REQUEST_STATE;
-        is_done && outbound.is_held() && !outbound.waits_for_filter() && (*request).input.is_null()
+        is_done
+            && outbound.is_held()
+            && !outbound.waits_for_filter()
+            && (*request).input.is_empty()
+            && !parts::are_to_come((*request).r)
     }
 }
 
@@ -147,23 +238,39 @@ unsafe fn go_on(request: *mut Request, loc: &LocConf) -> ngx_int_t {
     unsafe {
         let r = (*request).r;
         if (*request).outbound.output.waiting() > MOST_WAITING {
-            if flush(r, std::ptr::null_mut()) == rc::ERROR {
+            if hand_on(r, (*request).carrier, std::ptr::null_mut()) == rc::ERROR {
                 return rc::ERROR;
             }
             (*request).outbound.output.reclaim();
         }
-        if !(*request).input.is_null() && can_go(request) {
-            let input = std::mem::replace(&mut (*request).input, std::ptr::null_mut());
-            let result = process(request, loc, input);
-            if result.is_err() {
-                consume(input);
+        while can_go(request)
+            && let Some(n) = next_input(request)
+        {
+            let Waiting { from, chain, .. } = (*request).input.remove(n);
+            if !(*request).input.iter().any(|other| other.from == from) {
+                set_waits(from, false);
             }
-            free_links((*r).pool, input);
+            (*request).carrier = from;
+            let result = process(request, loc, chain);
+            if result.is_err() {
+                consume(chain);
+            }
+            free_links((*r).pool, chain);
             if let Err(stop) = result {
                 return finish(request, stop);
             }
         }
         hold(request, loc)
+    }
+}
+
+/// Which of what waits goes through the filters next.
+unsafe fn next_input(request: *mut Request) -> Option<usize> {
+    // SAFETY: see `filter`.
+    unsafe {
+        let input = &(*request).input;
+        let first = input.iter().position(|waiting| waiting.is_next);
+        first.or_else(|| input.iter().position(|waiting| parts::has_turn(request, waiting.from)))
     }
 }
 
@@ -182,11 +289,15 @@ unsafe fn process(request: *mut Request, loc: &LocConf, chain: *mut ngx_chain_t)
     unsafe {
         let r = (*request).r;
         let (chunk, mut marks) = Chunk::of(chain);
+        let is_own = (*request).carrier == r;
+        if is_own && (*request).is_subrequest() {
+            marks.last = Chunk::is_last_in_chain(chain);
+        }
         if (*request).no_response_body {
             // Filters were told so with the headers.
             return pass(request, loc, chunk, marks);
         }
-        let has_trailers = marks.last && headers::trailers::count(r) > 0;
+        let has_trailers = marks.last && is_own && headers::trailers::count(r) > 0;
         if has_trailers {
             // The end comes behind the trailers. A buffer of no bytes may go only if it has another meaning
             // (src/core/ngx_buf.h, ngx_buf_special).
@@ -241,11 +352,11 @@ pub unsafe fn pass(request: *mut Request, _: &LocConf, chunk: Chunk, marks: Mark
             Chunk::Chain { head, .. } => (head, false),
             Chunk::Bytes(bytes) if bytes.is_empty() && !marks.last && !marks.flush => return Ok(()),
             Chunk::Bytes(bytes) => {
-                let link = (*outbound).output.chain((*r).pool, bytes, marks);
+                let link = (*outbound).output.chain((*r).pool, bytes, marks, (*request).is_subrequest());
                 (link.ok_or(Stop::Nginx(rc::ERROR))?, true)
             }
         };
-        let code = next(r, link);
+        let code = hand_on(r, (*request).carrier, link);
         if is_own {
             // nginx's filters make links of their own.
             free_links((*r).pool, link);
@@ -282,32 +393,53 @@ pub(super) unsafe fn hold(request: *mut Request, loc: &LocConf) -> ngx_int_t {
     // ngx_http_writer), and whose client it does not time out.
     unsafe {
         let r = (*request).r;
-        let c = (*r).connection;
         let outbound = &(*request).outbound;
-        let is_held = outbound.is_held();
-        let buffered = (*c).buffered() & !BUFFERED;
-        let more = is_held || !(*request).input.is_null();
-        (*c).set_buffered(if more { buffered | BUFFERED } else { buffered });
+        let more = outbound.is_held() || !(*request).input.is_empty();
         let waits = outbound.waits_for_filter();
-        let write = (*c).write;
+        if (*request).is_subrequest() {
+            set_waits(r, more);
+        } else {
+            let c = (*r).connection;
+            let buffered = (*c).buffered() & !BUFFERED;
+            (*c).set_buffered(if more { buffered | BUFFERED } else { buffered });
+            // Without this mark, `slice` goes on when a filter waits for more of the body.
+            set_waits(r, waits || (*request).input.iter().any(|waiting| waiting.from == r));
+        }
         if waits {
             if pause::begin(request, loc, Direction::Response).is_err() {
                 return rc::ERROR;
             }
+        } else {
+            pause::end(request, Direction::Response);
+        }
+        delay(request, waits);
+        let is_buffered = (*(*r).connection).buffered() != 0 || (*r).buffered() & WAITS != 0;
+        if is_buffered { rc::AGAIN } else { rc::OK }
+    }
+}
+
+/// Keeps nginx from writing to the client, and from timing it out, while a filter holds a response.
+unsafe fn delay(request: *mut Request, waits: bool) {
+    // SAFETY: see `hold`. A request and its subrequests share the connection: the last one that waits lets it go.
+    unsafe {
+        let r = (*request).r;
+        let Some(main) = Request::of((*r).main).as_mut() else { return };
+        let write = (*(*r).connection).write;
+        if waits && !(*request).is_delayed {
+            (*request).is_delayed = true;
+            main.delays += 1;
             if (*write).delayed() == 0 {
                 if (*write).timer_set() != 0 {
                     nginx_sys::ngx_del_timer(write);
                 }
                 (*write).set_delayed(1);
-                (*request).is_delayed = true;
             }
-        } else {
-            pause::end(request, Direction::Response);
-            if std::mem::take(&mut (*request).is_delayed) {
+        } else if !waits && std::mem::take(&mut (*request).is_delayed) {
+            main.delays = main.delays.saturating_sub(1);
+            if main.delays == 0 {
                 (*write).set_delayed(0);
             }
         }
-        if (*c).buffered() != 0 { rc::AGAIN } else { rc::OK }
     }
 }
 
@@ -322,9 +454,11 @@ unsafe fn finish(request: *mut Request, stop: Stop) -> ngx_int_t {
             stage.held = Vec::new();
         }
         (*request).outbound.ended = true;
-        let input = std::mem::replace(&mut (*request).input, std::ptr::null_mut());
-        consume(input);
-        free_links((*r).pool, input);
+        for waiting in std::mem::take(&mut (*request).input) {
+            set_waits(waiting.from, false);
+            consume(waiting.chain);
+            free_links((*r).pool, waiting.chain);
+        }
         hold(request, LocConf::of(r));
         let limit = LocConf::of(r).body_buffer(Direction::Response);
         let plain = |status: ngx_int_t| LocalResponse { status: status as u32, ..LocalResponse::default() };
@@ -351,8 +485,12 @@ unsafe fn replace(request: *mut Request, response: Option<LocalResponse>) -> ngx
     // SAFETY: see `filter`.
     unsafe {
         let r = (*request).r;
-        let Some(response) = response else { return rc::ERROR };
+        let Some(response) = response else {
+            (*request).is_dead = true;
+            return rc::ERROR;
+        };
         if (*request).response_gone {
+            (*request).is_dead = true;
             let line = "a wasm filter stopped a response that is on its way: the connection is closed";
             log::write(NGX_LOG_ERR, (*(*r).connection).log, line);
             return rc::ERROR;
@@ -375,15 +513,24 @@ pub(super) unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
         let is_timeout = (*event).timedout() != 0;
         (*event).set_timedout(0);
         if (*request).outbound.is_held() {
+            let has_tunnel = (*request).tunnel.is_some();
+            if has_tunnel {
+                upgrade::wake(request);
+            }
             let code = if is_timeout { time_out(request) } else { resume(request) };
-            if code == rc::ERROR {
+            if has_tunnel {
+                upgrade::go_on(request, code);
+            } else if code == rc::ERROR {
                 request_body::end_upstream(r);
                 ngx_http_finalize_request(r, rc::ERROR);
-            } else if !(*request).outbound.waits_for_filter()
-                && let Some(handler) = (*r).write_event_handler
-            {
+            } else if !(*request).outbound.waits_for_filter() {
                 // Who makes the response, or waits for it to be sent, goes on.
-                handler(r);
+                let active = parts::active(r);
+                let is_part = active != r && parts::whole(active) == Some(request);
+                let producer = if is_part { active } else { r };
+                if let Some(handler) = (*producer).write_event_handler {
+                    handler(producer);
+                }
             }
         }
         ngx_http_run_posted_requests(c);

@@ -9,7 +9,7 @@ use nginx_sys::{
 };
 use ngx_wasm::proxy_wasm::LocalResponse;
 
-use super::body_filter;
+use super::{body_filter, parts, upgrade};
 use crate::conf::LocConf;
 use crate::flow::Direction;
 use crate::flow::drive::{self, Stop};
@@ -38,15 +38,17 @@ pub(super) unsafe fn install() {
 /// `r` is a live request.
 pub unsafe fn next(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: `install` has run, since there are requests.
-    unsafe { NEXT.map_or(rc::ERROR, |next| next(r)) }
+    unsafe {
+        let known = parts::known(r);
+        let code = NEXT.map_or(rc::ERROR, |next| next(r));
+        parts::note_behind(r, &known);
+        code
+    }
 }
 
 unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx calls filters with a live request.
     guard(rc::ERROR, || unsafe {
-        if r != (*r).main {
-            return next(r);
-        }
         let request = Request::of(r);
         if request.is_null() {
             return next(r);
@@ -68,10 +70,15 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
                 }
             }
         }
-        match run(request, body) {
-            Ok(code) => code,
-            Err(NoMemory) => rc::ERROR,
+        let was_upgrade = upgrade::is_wanted(r);
+        let Ok(code) = run(request, body) else { return rc::ERROR };
+        if was_upgrade && (*request).discard_body {
+            upgrade::give_up(r);
+            // All of the response is there, and nothing of what the upstream sends belongs to it: this value ends the
+            // upstream, and is no error (src/http/ngx_http_upstream.c, ngx_http_upstream_send_response).
+            return if code == rc::ERROR { code } else { rc::HTTP_OK };
         }
+        code
     })
 }
 
@@ -172,6 +179,9 @@ pub(super) unsafe fn send(request: *mut Request) -> Result<(), Stop> {
             return Ok(());
         }
         keep_framing(request);
+        if upgrade::is_wanted(r) && !upgrade::is_announced(r) {
+            return send_without_tunnel(request);
+        }
         if !(*request).no_response_body && headers::response::announces_trailers(r) {
             (*r).set_expect_trailers(1);
         }
@@ -180,6 +190,20 @@ pub(super) unsafe fn send(request: *mut Request) -> Result<(), Stop> {
             return Err(Stop::Nginx(code));
         }
         Ok(())
+    }
+}
+
+/// Sends the headers of an upgrade whose status a filter has changed: without a tunnel there is no body.
+unsafe fn send_without_tunnel(request: *mut Request) -> Result<(), Stop> {
+    // SAFETY: see `send`.
+    unsafe {
+        let r = (*request).r;
+        upgrade::give_up(r);
+        (*request).discard_body = true;
+        headers::response::set_length(r, Some(0));
+        let Some(end) = local_response::body_chain(r, b"") else { return Err(Stop::Nginx(rc::ERROR)) };
+        let code = local_response::send_replaced(request, end);
+        if code == rc::ERROR || code > rc::OK { Err(Stop::Nginx(code)) } else { Ok(()) }
     }
 }
 

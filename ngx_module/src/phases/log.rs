@@ -3,9 +3,7 @@
 use nginx_sys::{ngx_http_request_t, ngx_int_t};
 
 use super::pause;
-use crate::conf::LocConf;
 use crate::guard::guard;
-use crate::lua;
 use crate::net::timer;
 use crate::rc;
 use crate::request::{self, Request};
@@ -21,14 +19,13 @@ pub(super) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t
             pause::log_shut_out(request);
             timer::leave();
         }
-        (*request).logging = true;
-        let loc = LocConf::of(r);
-        let left = std::mem::take(&mut (*request).left);
-        let runs = std::mem::take(&mut (*request).runs);
-        for run in left.into_iter().chain(runs) {
-            request::end(request, loc, run);
+        // Subrequests end with the main request, if not before.
+        for subrequest in std::mem::take(&mut (*request).subrequests) {
+            if !(*subrequest).logging {
+                request::end_all(subrequest);
+            }
         }
-        lua::end_streams(request);
+        request::end_all(request);
         rc::OK
     })
 }

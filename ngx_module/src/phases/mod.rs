@@ -1,25 +1,33 @@
 //! Where a request meets its filters: the phases and filter chains of nginx, a file for each.
 
+mod body_file;
 mod body_filter;
 mod header_filter;
 mod log;
+mod parts;
 mod pause;
+mod precontent;
+mod realip;
 mod request_body;
 mod reread;
+mod returns;
 mod rewrite;
 mod streaming;
+mod upgrade;
 
 use nginx_sys::{
     ngx_array_push, ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module,
-    ngx_http_handler_pt, ngx_http_phases_NGX_HTTP_LOG_PHASE, ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_int_t,
+    ngx_http_handler_pt, ngx_http_phases_NGX_HTTP_LOG_PHASE, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
+    ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_int_t,
 };
 
-use crate::rc;
+use crate::{modules, rc};
 
-pub use body_filter::{next as next_body_filter, pass as pass_response_body};
+pub use body_filter::{hand_on, pass as pass_response_body};
 pub use header_filter::{next as next_header_filter, passed as response_headers_passed};
 pub use pause::{release_waiting, wake};
 pub use request_body::pass as pass_request_body;
+pub use upgrade::{Tunnel, is_wanted as is_upgrade};
 
 /// Registers the handlers and filters, while nginx reads the configuration.
 ///
@@ -33,6 +41,10 @@ pub unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
         if add_handler(cmcf, ngx_http_phases_NGX_HTTP_REWRITE_PHASE as usize, Some(rewrite::handler)).is_none() {
             return rc::ERROR;
         }
+        // Behind all other modules', and so before them.
+        if add_handler(cmcf, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as usize, Some(precontent::handler)).is_none() {
+            return rc::ERROR;
+        }
         let log_phase = ngx_http_phases_NGX_HTTP_LOG_PHASE as usize;
         if add_handler(cmcf, log_phase, Some(log::handler)).is_none() {
             return rc::ERROR;
@@ -42,7 +54,8 @@ pub unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
         header_filter::install();
         body_filter::install();
         request_body::install();
-        streaming::install(cf);
+        modules::install(cf);
+        realip::install(cmcf);
     }
     rc::OK
 }

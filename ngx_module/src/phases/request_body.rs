@@ -1,5 +1,5 @@
 //! The body of a request: read before the handler of the location runs, when a filter looks at it, and shown to the filters
-//! as it comes. nginx keeps what leaves the last filter, in memory or in its temporary file, as the location says.
+//! as it comes. That is behind the phases that may refuse the request, unless a filter holds the headers for it. nginx keeps what leaves the last filter, in memory or in its temporary file, as the location says.
 //!
 //! Where the handler streams the body to an upstream (`proxy_request_buffering off`, gRPC), filters see it then, while the
 //! upstream is being served.
@@ -11,8 +11,8 @@ use nginx_sys::{
 };
 
 use super::pause::{self, CannotWait};
-use super::{reread, rewrite, streaming};
-use crate::conf::LocConf;
+use super::{body_file, reread, returns, rewrite, streaming};
+use crate::conf::{LocConf, Phase};
 use crate::flow::drive::{self, Stop};
 use crate::flow::{Chunk, Direction, Marks, consume, free_links};
 use crate::guard::guard;
@@ -41,12 +41,13 @@ unsafe fn next(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t
     unsafe { NEXT.map_or(rc::INTERNAL_SERVER_ERROR, |next| next(r, chain)) }
 }
 
-/// Has the body read if a filter wants to see it. The result is what the phase handler returns.
+/// Has the body read if a filter wants to see it: now, or behind the phases that may refuse the request ([`read_due`]). The
+/// result is what the handler of `phase` returns.
 ///
 /// # Safety
-/// `request` belongs to a live request in the rewrite phase, here and below.
-pub(super) unsafe fn read(request: *mut Request, loc: &LocConf) -> ngx_int_t {
-    // SAFETY: see above. nginx counts who uses a request: reading takes one, which goes back when the body is there.
+/// `request` belongs to a live request in that phase, here and below.
+pub(super) unsafe fn read(request: *mut Request, loc: &LocConf, phase: Phase) -> ngx_int_t {
+    // SAFETY: see above.
     unsafe {
         let r = (*request).r;
         let is_passed = (*request).inbound.headers_passed();
@@ -68,10 +69,75 @@ pub(super) unsafe fn read(request: *mut Request, loc: &LocConf) -> ngx_int_t {
         if !(*r).request_body.is_null() {
             return reread::begin(request, loc);
         }
+        // A filter that holds the headers wants the body to decide by. A location that answers by `return` does so before any
+        // later phase.
+        if is_passed && phase == Phase::Rewrite && !returns::answers(r) {
+            // Who reads it before that (Lua in the access phase) reads what filters make of it.
+            (*request).streams_body = true;
+            (*request).body_due = true;
+            return rc::DECLINED;
+        }
         if is_passed && streaming::is_wanted(r, loc.body_buffer(Direction::Request)) {
             (*request).streams_body = true;
             return rc::DECLINED;
         }
+        read_now(request)
+    }
+}
+
+/// Has the body read that [`read`] has put off, when the request is about to leave the filters that look at it: a `rewrite`
+/// of their location, or Lua, has chosen another one. The result is what the handler of the rewrite phase returns.
+///
+/// # Safety
+/// `request` belongs to a live request in that phase, or is null.
+pub(super) unsafe fn read_before_leaving(request: *mut Request, loc: &LocConf) -> ngx_int_t {
+    // SAFETY: see above.
+    unsafe {
+        if request.is_null() || (*request).is_rerouted || (*request).chain == loc.chain {
+            return rc::DECLINED;
+        }
+        if (*request).progress == Progress::Reading {
+            return rc::DONE;
+        }
+        read_due(request, loc, false)
+    }
+}
+
+/// Has the body read that [`read`] has put off, unless the handler of the location passes it on as it comes and
+/// `may_stream`. The result is what the phase handler returns.
+///
+/// # Safety
+/// As [`read`].
+pub(super) unsafe fn read_due(request: *mut Request, loc: &LocConf, may_stream: bool) -> ngx_int_t {
+    // SAFETY: see above.
+    unsafe {
+        let r = (*request).r;
+        if !std::mem::take(&mut (*request).body_due) {
+            return rc::DECLINED;
+        }
+        if (*r).discard_body() != 0 || (*request).inbound.ended || headers::request::end_stream(r) {
+            (*request).streams_body = false;
+            return rc::DECLINED;
+        }
+        if !(*r).request_body.is_null() {
+            // Another module has made one, without reading what the client sent.
+            (*request).streams_body = false;
+            return if (*request).inbound.passed == 0 { reread::begin(request, loc) } else { rc::DECLINED };
+        }
+        if may_stream && streaming::is_wanted(r, loc.body_buffer(Direction::Request)) {
+            return rc::DECLINED;
+        }
+        (*request).streams_body = false;
+        read_now(request)
+    }
+}
+
+/// Has the body read. The result is what the phase handler returns.
+unsafe fn read_now(request: *mut Request) -> ngx_int_t {
+    // SAFETY: see `read`. nginx counts who uses a request: reading takes one, which goes back when the body is there.
+    unsafe {
+        let r = (*request).r;
+        body_file::prepare(r);
         (*request).progress = Progress::Reading;
         (*request).is_entered = true;
         let result = ngx_http_read_client_request_body(r, Some(on_body_read));
@@ -88,6 +154,9 @@ pub(super) unsafe fn read(request: *mut Request, loc: &LocConf) -> ngx_int_t {
         }
         if (*request).progress == Progress::Passed {
             (*(*r).main).set_count((*(*r).main).count() - 1);
+            // nginx may have waited for more of it, and nobody would be called when a subrequest has ended
+            // (src/http/ngx_http_request_body.c, ngx_http_read_client_request_body).
+            (*r).write_event_handler = Some(ngx_http_core_run_phases);
             return rc::DECLINED;
         }
         ngx_http_finalize_request(r, rc::DONE);
@@ -393,7 +462,7 @@ pub unsafe fn pass(request: *mut Request, chunk: Chunk, marks: Marks) -> Result<
             Chunk::Bytes(bytes) if bytes.is_empty() && !marks.last => return Ok(()),
             Chunk::Bytes(bytes) => {
                 let marks = Marks { flush: marks.flush && (*r).request_body_no_buffering() != 0, ..marks };
-                let link = (*inbound).output.chain((*r).pool, bytes, marks);
+                let link = (*inbound).output.chain((*r).pool, bytes, marks, false);
                 (link.ok_or(Stop::Nginx(rc::INTERNAL_SERVER_ERROR))?, true)
             }
         };

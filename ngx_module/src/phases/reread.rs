@@ -1,9 +1,9 @@
 //! A request body that nginx has read before filters look at it: another location's filters, or another module, came first.
 //! The filters see it piece by piece, and what they make of it takes its place.
 
-use nginx_sys::ngx_int_t;
+use nginx_sys::{ngx_http_request_body_t, ngx_int_t, ngx_pcalloc};
 
-use super::rewrite;
+use super::{body_file, rewrite};
 use crate::conf::LocConf;
 use crate::flow::drive::{self, Stop};
 use crate::flow::{Chunk, Direction, Marks};
@@ -95,15 +95,30 @@ pub(super) unsafe fn end(request: *mut Request) -> Result<(), Stop> {
             return Ok(());
         }
         headers::request::set_length(r, kept.len() as u64);
+        if (*request).is_subrequest() {
+            // It shares the structure with the main request, whose body stays as it is.
+            let own = ngx_pcalloc((*r).pool, size_of::<ngx_http_request_body_t>()).cast::<ngx_http_request_body_t>();
+            if own.is_null() {
+                return Err(Stop::Nginx(rc::INTERNAL_SERVER_ERROR));
+            }
+            own.write((*r).request_body.read());
+            (*r).request_body = own;
+        }
         let body = (*r).request_body;
         (*body).bufs = std::ptr::null_mut();
         // The file has what nginx read.
         (*body).temp_file = std::ptr::null_mut();
+        let mut chain = std::ptr::null_mut();
         if !kept.is_empty() {
             let marks = Marks { last: true, flush: false };
-            let chain = (*request).inbound.output.chain((*r).pool, kept, marks);
-            (*body).bufs = chain.ok_or(Stop::Nginx(rc::INTERNAL_SERVER_ERROR))?;
+            let made = (*request).inbound.output.chain((*r).pool, kept, marks, false);
+            chain = made.ok_or(Stop::Nginx(rc::INTERNAL_SERVER_ERROR))?;
         }
+        if (*r).request_body_in_file_only() != 0 {
+            let written = body_file::write(r, chain);
+            return written.map_err(|body_file::Unwritten| Stop::Nginx(rc::INTERNAL_SERVER_ERROR));
+        }
+        (*body).bufs = chain;
     }
     Ok(())
 }

@@ -1,34 +1,57 @@
-//! Rewrite phase: on_request_headers of each filter, in order, and then the body, when a filter looks at it. When a filter
-//! has changed the path, nginx matches the location again after that.
+//! Where a request meets its filters on the way in: on_request_headers of each filter, in order, and then the body, when a
+//! filter looks at it. When a filter has changed the path, nginx matches the location again after that.
 //!
-//! Nginx runs handlers of a phase from the last registered to the first, so this one comes before the rewrite module:
-//! filters see a request before `return`, `rewrite` and `set` of their location do.
+//! That is in the rewrite phase. Nginx runs handlers of a phase from the last registered to the first, so this one comes
+//! before the rewrite module: filters see a request before `return`, `rewrite` and `set` of their location do. With
+//! `proxy_wasm_phase access` it is behind the access phase (`precontent.rs`).
 
 use nginx_sys::{
-    ngx_handle_read_event, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_request_t, ngx_http_test_reading,
-    ngx_int_t, ngx_post_event, ngx_posted_events,
+    NGX_LOG_ERR, ngx_handle_read_event, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_core_srv_conf_t,
+    ngx_http_request_t, ngx_http_test_reading, ngx_int_t, ngx_post_event, ngx_posted_events,
 };
 
 use super::pause::{self, CannotWait};
-use super::request_body;
-use crate::conf::{LocConf, NO_CHAIN};
+use super::{parts, realip, request_body};
+use crate::conf::{LocConf, NO_CHAIN, Phase};
 use crate::flow::drive::{self, Stop};
 use crate::flow::{Direction, Hold};
 use crate::guard::guard;
 use crate::request::{self, Progress, Request};
-use crate::{local_response, rc};
+use crate::{headers, local_response, log, rc};
 
 pub(super) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx calls a phase handler with a live request.
-    guard(rc::INTERNAL_SERVER_ERROR, || unsafe { run(r) })
-}
-
-unsafe fn run(r: *mut ngx_http_request_t) -> ngx_int_t {
-    // SAFETY: see `handler`. Subrequests belong to the main request, whose filters have seen it.
-    unsafe {
-        if r != (*r).main {
+    guard(rc::INTERNAL_SERVER_ERROR, || unsafe {
+        let loc = LocConf::of(r);
+        let request = Request::of(r);
+        let code = request_body::read_before_leaving(request, loc);
+        if code != rc::DECLINED {
+            return code;
+        }
+        if loc.chain().is_some() && loc.phase() == Phase::Access {
+            // Filters of another location have nothing to do with what comes before those of this one.
+            if !request.is_null() && !(*request).is_rerouted && (*request).chain != loc.chain {
+                (*request).enter_chain(NO_CHAIN);
+            }
             return rc::DECLINED;
         }
+        if loc.chain().is_some() && loc.phase() == Phase::Unsaid {
+            let code = realip::run_early(r);
+            if code != rc::DECLINED {
+                return code;
+            }
+        }
+        run(r, Phase::Rewrite)
+    })
+}
+
+/// Runs the filters of a location. The result is what the handler of `phase` returns.
+///
+/// # Safety
+/// `r` is a live request in that phase, here and below.
+pub(super) unsafe fn run(r: *mut ngx_http_request_t, phase: Phase) -> ngx_int_t {
+    // SAFETY: see above.
+    unsafe {
         let loc = LocConf::of(r);
         let mut request = Request::of(r);
         let is_rerouted = !request.is_null() && std::mem::take(&mut (*request).is_rerouted);
@@ -39,7 +62,11 @@ unsafe fn run(r: *mut ngx_http_request_t) -> ngx_int_t {
             }
             return rc::DECLINED;
         };
+        if r != (*r).main && request.is_null() && is_run_by_main(r, chain) {
+            return rc::DECLINED;
+        }
         if request.is_null() {
+            request::end_done_subrequests(r);
             request = Request::create(r, loc);
             if request.is_null() {
                 return rc::INTERNAL_SERVER_ERROR;
@@ -47,6 +74,9 @@ unsafe fn run(r: *mut ngx_http_request_t) -> ngx_int_t {
         }
         // A location that inherits the chain of the one before goes on with the contexts that there are.
         if (*request).chain != chain {
+            if r != (*r).main && (*request).runs.is_empty() && headers::request::own(r).is_err() {
+                return rc::INTERNAL_SERVER_ERROR;
+            }
             if is_rerouted {
                 (*request).add_chain(chain);
             } else {
@@ -55,37 +85,64 @@ unsafe fn run(r: *mut ngx_http_request_t) -> ngx_int_t {
             if request::create_contexts(request, loc, filters).is_err() {
                 return finish(request, Stop::Failed);
             }
+            parts::forget_range(request);
         }
         let code = match (*request).progress {
-            Progress::New | Progress::Waiting => proceed(request, loc),
+            Progress::New | Progress::Waiting => proceed(request, loc, phase),
             // `request_body.rs` goes on.
             Progress::Reading => rc::DONE,
             Progress::Passed => rc::DECLINED,
         };
-        if code == rc::DECLINED { go_on(request) } else { code }
+        if code == rc::DECLINED { go_on(request, phase) } else { code }
     }
 }
 
-/// The filters are done with the request: nginx goes on with the location, or looks for another one, as it does after
-/// `rewrite ... last` (src/http/ngx_http_core_module.c, ngx_http_core_post_rewrite_phase).
-unsafe fn go_on(request: *mut Request) -> ngx_int_t {
-    // SAFETY: see `handler`. Each handler of a phase knows the number of the first one behind the phase.
+/// Whether the main request has gone through the filters that this subrequest would go through: the rule of internal
+/// redirects.
+unsafe fn is_run_by_main(r: *mut ngx_http_request_t, chain: usize) -> bool {
+    // SAFETY: see `run`; the main request lives as long as its subrequests.
     unsafe {
-        let r = (*request).r;
-        if std::mem::take(&mut (*request).reroute) {
-            (*request).is_rerouted = true;
-            (*r).set_uri_changed(1);
-            let cmcf: *mut ngx_http_core_main_conf_t = (*(*r).main_conf.add(ngx_http_core_module.ctx_index)).cast();
-            let handlers = (*cmcf).phase_engine.handlers;
-            // nginx adds one to it. The other handlers of the phase, those of the location that is left, do not run.
-            (*r).phase_handler = (*handlers.add((*r).phase_handler as usize)).next as ngx_int_t - 1;
-        }
+        let main = Request::of((*r).main);
+        !main.is_null() && (*main).chain == chain && (*main).inbound.headers_passed()
     }
-    rc::DECLINED
+}
+
+/// The filters are done with the request: nginx goes on with the location, or looks for another one.
+pub(super) unsafe fn go_on(request: *mut Request, phase: Phase) -> ngx_int_t {
+    // SAFETY: see `run`.
+    unsafe {
+        if !std::mem::take(&mut (*request).reroute) {
+            return rc::DECLINED;
+        }
+        (*request).is_rerouted = true;
+        let r = (*request).r;
+        let cmcf: *mut ngx_http_core_main_conf_t = (*(*r).main_conf.add(ngx_http_core_module.ctx_index)).cast();
+        let engine = &(*cmcf).phase_engine;
+        if phase == Phase::Rewrite {
+            // As after `rewrite ... last` (src/http/ngx_http_core_module.c, ngx_http_core_post_rewrite_phase). Each handler of
+            // a phase knows the number of the first one behind the phase; nginx adds one. The other handlers of the phase,
+            // those of the location that is left, do not run.
+            (*r).set_uri_changed(1);
+            (*r).phase_handler = (*engine.handlers.add((*r).phase_handler as usize)).next as ngx_int_t - 1;
+            return rc::DECLINED;
+        }
+        // What that function does; the search for the location comes right before the rewrite phase of locations
+        // (src/http/ngx_http.c, ngx_http_init_phase_handlers).
+        (*r).set_uri_changes((*r).uri_changes().saturating_sub(1));
+        if (*r).uri_changes() == 0 {
+            let line = "wasm: rewrite or internal redirection cycle: a filter has changed the path too often";
+            log::write(NGX_LOG_ERR, (*(*r).connection).log, line);
+            return rc::INTERNAL_SERVER_ERROR;
+        }
+        let cscf: *mut ngx_http_core_srv_conf_t = (*(*r).srv_conf.add(ngx_http_core_module.ctx_index)).cast();
+        (*r).loc_conf = (*(*cscf).ctx).loc_conf;
+        (*r).phase_handler = engine.location_rewrite_index as ngx_int_t - 2;
+        rc::DECLINED
+    }
 }
 
 /// Shows the headers to the filters that have not seen them, and has the body read.
-unsafe fn proceed(request: *mut Request, loc: &LocConf) -> ngx_int_t {
+unsafe fn proceed(request: *mut Request, loc: &LocConf, phase: Phase) -> ngx_int_t {
     // SAFETY: see `handler`.
     unsafe {
         if (*request).progress == Progress::Waiting {
@@ -114,9 +171,9 @@ unsafe fn proceed(request: *mut Request, loc: &LocConf) -> ngx_int_t {
         }
         if (*request).progress == Progress::Waiting {
             pause::end(request, Direction::Request);
-            (*(*request).r).read_event_handler = Some(nginx_sys::ngx_http_block_reading);
+            stop_watching((*request).r);
         }
-        request_body::read(request, loc)
+        request_body::read(request, loc, phase)
     }
 }
 
@@ -126,15 +183,29 @@ pub(super) unsafe fn wait(request: *mut Request, loc: &LocConf) -> Result<(), Ca
     // SAFETY: see `handler`.
     unsafe {
         let r = (*request).r;
-        (*r).read_event_handler = Some(ngx_http_test_reading);
-        let read = (*(*r).connection).read;
-        if (*read).ready() != 0 {
-            // What there is to read, or the end, has been reported already and will not be again.
-            ngx_post_event(read, &raw mut ngx_posted_events);
-        } else if ngx_handle_read_event(read, 0) != rc::OK {
-            return Err(CannotWait);
+        // nginx tells of the client to the request whose turn it is to send.
+        if parts::active(r) == r {
+            (*r).read_event_handler = Some(ngx_http_test_reading);
+            let read = (*(*r).connection).read;
+            if (*read).ready() != 0 {
+                // What there is to read, or the end, has been reported already and will not be again.
+                ngx_post_event(read, &raw mut ngx_posted_events);
+            } else if ngx_handle_read_event(read, 0) != rc::OK {
+                return Err(CannotWait);
+            }
         }
         pause::begin(request, loc, Direction::Request)
+    }
+}
+
+/// The wait is over.
+pub(super) unsafe fn stop_watching(r: *mut ngx_http_request_t) {
+    // SAFETY: see `handler`; subrequests begin with the second of these (src/http/ngx_http_core_module.c,
+    // ngx_http_subrequest).
+    unsafe {
+        let is_main = r == (*r).main;
+        let idle = nginx_sys::ngx_http_request_empty_handler;
+        (*r).read_event_handler = Some(if is_main { nginx_sys::ngx_http_block_reading } else { idle });
     }
 }
 
@@ -147,6 +218,7 @@ pub(super) unsafe fn finish(request: *mut Request, stop: Stop) -> ngx_int_t {
     unsafe {
         pause::end(request, Direction::Request);
         (*request).progress = Progress::Passed;
+        (*request).body_due = false;
         match stop {
             Stop::Answered => match (*request).local_response.take() {
                 Some(response) => {
@@ -160,6 +232,8 @@ pub(super) unsafe fn finish(request: *mut Request, stop: Stop) -> ngx_int_t {
                 (*request).failed = true;
                 rc::SERVICE_UNAVAILABLE
             }
+            // That would end the connection, and with it all that the main request does.
+            Stop::Closed if (*request).is_subrequest() => rc::SERVICE_UNAVAILABLE,
             Stop::Closed => rc::CLOSE,
             Stop::TooLarge => {
                 request_body::log_too_large(request);

@@ -1,0 +1,290 @@
+# Filters of a location that a subrequest is in: they run when the main request has not run them, and what they do is about
+# the subrequest.
+
+use TestWasm 'no_plan';
+use Upstream;
+
+Upstream->start($ENV{TEST_NGINX_PORT_5});
+
+add_block_preprocessor(sub {
+    my $block = shift;
+    $block->set_value(main_config => <<'CONF') unless $block->main_config;
+wasm {
+    module one $TEST_NGINX_GUESTS/rust-bodies.wasm;
+    module two $TEST_NGINX_GUESTS/rust-bodies.wasm;
+    module headers $TEST_NGINX_GUESTS/rust-headers.wasm;
+    module lifecycle $TEST_NGINX_GUESTS/rust-lifecycle.wasm;
+}
+CONF
+});
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: auth_request: a refusal of the filter is one of the service
+--- config
+location /t { auth_request /auth; return 200 guarded; }
+location /t2 { auth_request /auth; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/echo; }
+location = /auth { internal; proxy_wasm one 'request-headers respond 403 no'; return 204; }
+--- request
+GET /t2
+--- error_code: 403
+--- response_body_unlike: guarded|GET|no$
+
+
+
+=== TEST 2: a refusal in each callback about the response, whose body goes nowhere
+--- config
+location /t { auth_request /auth; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/echo; }
+location = /auth { internal; proxy_wasm one 'response-headers respond 401 closed'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10; }
+--- request
+GET /t
+--- error_code: 401
+--- response_body_unlike: GET|closed|aaaa
+
+
+
+=== TEST 3: a filter that fails is no consent
+--- config
+location /t { auth_request /auth; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/echo; }
+location = /auth { internal; proxy_wasm one 'request-headers trap'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10; }
+--- request
+GET /t
+--- error_code: 500
+--- response_body_unlike: GET|aaaa
+--- error_log
+panicked at
+auth request unexpected status: 503
+
+
+
+=== TEST 4: close_stream does not consent, either
+--- config
+location /t { auth_request /auth; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/echo; }
+location = /auth { internal; proxy_wasm one 'request-headers close'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10; }
+--- request
+GET /t
+--- error_code: 500
+--- response_body_unlike: GET|aaaa
+
+
+
+=== TEST 5: a pause holds the subrequest, and with it the request
+--- config
+location /t { auth_request /auth; return 200 unused; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/echo; }
+location /p { auth_request /auth; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/echo; }
+location = /auth { internal; proxy_wasm one 'tick 20; request-headers hold; request-headers at-tick respond 403 no'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10; }
+--- request
+GET /p
+--- error_code: 403
+--- response_body_unlike: GET
+
+
+
+=== TEST 6: the response of the subrequest is held, refused later, and the request goes by that
+--- config
+location /t { auth_request /auth; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/echo; }
+location = /auth { internal; proxy_wasm one 'tick 20; response-headers hold; response-headers at-tick respond 403 no'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10; }
+--- request
+GET /t
+--- error_code: 403
+--- response_body_unlike: GET
+
+
+
+=== TEST 7: a pause that nobody ends
+--- config
+location /t { auth_request /auth; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/echo; }
+location = /auth { internal; wasm_pause_timeout 100ms; proxy_wasm one 'request-headers hold'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10; }
+--- request
+GET /t
+--- error_code: 500
+--- error_log
+auth request unexpected status: 504
+
+
+
+=== TEST 8: consent after a pause
+--- config
+location /t { auth_request /auth; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/echo; }
+location = /auth { internal; proxy_wasm one 'tick 20; response-headers hold; response-headers at-tick resume'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10; }
+--- request
+GET /t
+--- response_body_like: GET /echo
+
+
+
+=== TEST 9: the chain that the main request has run does not run again
+--- config
+proxy_wasm lifecycle;
+location /t { auth_request /auth; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/echo; }
+location = /auth { internal; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10; }
+--- request
+GET /t
+--- response_body_like: GET /echo
+--- grep_error_log eval: qr/on_http_request_headers|on_request_headers|proxy_on_request_headers/
+--- grep_error_log_out eval
+qr/^\S+\n\z/
+--- error_log
+delete
+
+
+
+=== TEST 10: what a filter writes into headers of a subrequest is not in those of the main request
+--- config
+location /t { auth_request /auth; proxy_wasm headers 'response.add x-seen "%{x-sub}%{x-client}"'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/echo; }
+location = /auth { internal; proxy_wasm headers 'request.add x-sub written;request.replace x-client changed;request.remove x-gone;request.add cookie b=2'; return 204; }
+--- more_headers
+x-client: own
+x-gone: there
+Cookie: a=1
+--- request
+GET /t
+--- response_headers
+x-seen: "own"
+
+
+
+=== TEST 11: SSI: a part with filters of its own; the page's filters see the page only
+--- config
+ssi on;
+proxy_wasm one 'response-body show; response-body append !';
+location /inc { proxy_wasm two 'response-headers remove response content-length; response-end append ~; response-body upper'; return 200 included; }
+--- request
+GET /t.html
+--- user_files
+>>> t.html
+<!--# include virtual="/inc" -->.
+--- response_body_like chomp
+^INCLUDED~\.
+!+$
+--- no_error_log
+wasm "one": body "included"
+
+
+
+=== TEST 12: SSI: a part that is refused is not in the page
+--- config
+ssi on;
+location /inc { proxy_wasm two 'response-body respond 403 refused'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/3/10; }
+--- request
+GET /t.html
+--- user_files
+>>> t.html
+(<!--# include virtual="/inc" -->)
+--- response_body
+(refused)
+
+
+
+=== TEST 13: SSI: two parts that are held, in the order of the page
+--- config
+ssi on;
+location /one { proxy_wasm one 'tick 60; response-headers hold; response-headers at-tick resume'; return 200 first; }
+location /two { proxy_wasm two 'tick 20; response-body hold; response-body at-tick resume'; return 200 second; }
+--- request
+GET /t.html
+--- user_files
+>>> t.html
+(<!--# include virtual="/one" -->, <!--# include virtual="/two" -->)
+--- response_body
+(first, second)
+
+
+
+=== TEST 14: mirror: a filter of the copy sees the body, and changes it for the copy alone
+--- config
+location /t { mirror /mirror; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/echo; }
+location = /mirror { internal; proxy_wasm two 'request-body upper; request-end show'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/echo; }
+--- request
+POST /t
+body
+--- response_body
+POST /echo HTTP/1.0
+Content-Length: 4
+
+body
+--- error_log
+wasm "two": request-body 4 end
+
+
+
+=== TEST 15: mirror: a copy that is refused is not sent, and nobody else sees it
+--- config
+location /t { mirror /mirror; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/echo; }
+location = /mirror { internal; proxy_wasm two 'request-body respond 403 no'; proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/mirrored; }
+location /mirrored { return 200; }
+--- request
+POST /t
+body
+--- response_body
+POST /echo HTTP/1.0
+Content-Length: 4
+
+body
+--- no_access_log
+/mirrored
+--- error_log
+wasm "two": request-body 4 end
+
+
+
+=== TEST 16: contexts of subrequests end
+--- config
+ssi on;
+location /inc { proxy_wasm lifecycle; return 200 included; }
+--- request
+GET /t.html
+--- user_files
+>>> t.html
+<!--# include virtual="/inc" -->
+--- response_body
+included
+--- error_log
+delete
+--- no_error_log
+[alert]
+
+
+
+=== TEST 17: a subrequest of a location whose filters run behind the access phase
+--- config
+location /t { auth_request /auth; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/echo; }
+location = /auth { internal; proxy_wasm_phase access; proxy_wasm one 'request-headers respond 403 no'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10; }
+--- request
+GET /t
+--- error_code: 403
+--- response_body_unlike: GET
+
+
+
+=== TEST 18: Lua gets what the filter of the subrequest answered
+--- skip_eval: 3: !$ENV{TEST_WASM_LUA}
+--- config
+location /t { content_by_lua_block {
+    local answer = ngx.location.capture("/sub")
+    ngx.say(answer.status, " ", answer.body)
+} }
+location /sub { proxy_wasm one 'request-headers respond 403 refused'; return 200 secret; }
+--- request
+GET /t
+--- response_body
+403 refused
+
+
+
+=== TEST 19: a subrequest of Lua, of which the body is changed
+--- skip_eval: 3: !$ENV{TEST_WASM_LUA}
+--- config
+location /t { proxy_wasm two 'response-body append .'; content_by_lua_block {
+    ngx.print("a")
+    ngx.flush(true)
+    local answer = ngx.location.capture("/sub")
+    ngx.print("(", answer.status, " ", answer.body, ")")
+} }
+location /sub { proxy_wasm one 'response-body upper'; return 200 body; }
+--- request
+GET /t
+--- response_body_like chomp
+^a\.+\(200 BODY\)\.+$
