@@ -77,6 +77,8 @@ pub(crate) struct FakeHost {
     pub now: u64,
     /// What was logged, in order.
     pub entries: Vec<(LogLevel, Vec<u8>)>,
+    /// What happens meanwhile.
+    pub on_log: Option<Box<dyn Fn()>>,
     pub streams: BTreeMap<usize, FakeStream>,
     /// What filters keep as long as the connection, of which there is one.
     pub connection: FilterState,
@@ -96,6 +98,7 @@ impl Default for FakeHost {
             lowest_level: LogLevel::Trace,
             now: 1_700_000_000_123_456_789,
             entries: Vec::new(),
+            on_log: None,
             streams: BTreeMap::new(),
             connection: FilterState::default(),
             selected: None,
@@ -137,6 +140,9 @@ impl Host for FakeHost {
 
     fn log(&mut self, level: LogLevel, message: &[u8]) {
         self.entries.push((level, message.to_vec()));
+        if let Some(on_log) = &self.on_log {
+            on_log();
+        }
     }
 
     fn log_level(&self) -> LogLevel {

@@ -129,7 +129,8 @@ pub struct Vm {
 }
 
 impl Vm {
-    /// Makes an instance and runs its start functions (`_initialize` and `main`, or `_start`).
+    /// Makes an instance and runs its start functions (`_initialize` and `main`, or `_start`). Here and in
+    /// [`Vm::create_root`], time-outs are CPU time.
     pub fn start(module: &Arc<Module>, config: VmConfig, host: &mut dyn Host) -> Result<Vm, StartError> {
         let callbacks = match &config.capabilities {
             Some(capabilities) => module.callbacks.filtered(|callback| capabilities.may_have(callback)),
@@ -160,6 +161,7 @@ impl Vm {
         } else if callbacks.has(Callback::Start) {
             vm.run(Callback::Start, ContextId(0), &[], host)?;
         }
+        vm.instance.count_cpu_time(false);
         Ok(vm)
     }
 
@@ -168,7 +170,9 @@ impl Vm {
         let vm_size = self.state.vm_configuration().len() as u32;
         let size = config.configuration.len() as u32;
         let id = self.state.new_context(Context::Root(config));
+        self.instance.count_cpu_time(true);
         let result = self.start_root(id, vm_size, size, host);
+        self.instance.count_cpu_time(false);
         if result.is_err() {
             self.state.contexts.abandon(id);
             self.forget_root(id);

@@ -12,6 +12,15 @@ use super::Engine;
 /// The resolution of deadlines.
 pub const TICK: Duration = Duration::from_millis(10);
 
+/// A start may take so many times its CPU time until it is given up: one that waits for something would never use it up.
+pub(super) const MOST_WAITING: u64 = 100;
+
+/// The CPU time that this thread has used.
+pub(super) fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or_default(), time.tv_nsec.try_into().unwrap_or_default())
+}
+
 /// Ticks without guest code after which the ticker goes to sleep.
 const IDLE_TICKS: u32 = 100;
 

@@ -192,7 +192,8 @@ pub trait Module: Send + Sync {
 /// A compiled and linked module.
 pub trait Program: Send + Sync {
     /// Starts an instance; `host` serves what a start function of the module may call, and that function has `fuel` if the
-    /// engine counts it; `None` is any amount.
+    /// engine counts it; `None` is any amount. `timeout` is CPU time, and goes on being that in the instance until
+    /// [`Instance::count_cpu_time`] says otherwise.
     fn instantiate(
         &self,
         limits: InstanceLimits,
@@ -214,6 +215,10 @@ pub trait Instance {
         timeout: Duration,
         host: &mut dyn HostFunctions,
     ) -> Result<u32, Trap>;
+
+    /// Whether the time-outs of the next calls are CPU time of this thread, or time as it passes. Starts are measured by what
+    /// they use: those of many processes at once take long.
+    fn count_cpu_time(&mut self, is_on: bool);
 
     /// Sizes and counts.
     fn stats(&mut self) -> InstanceStats;

@@ -201,6 +201,30 @@ fn an_endless_start_section_ends_at_the_deadline() {
 }
 
 #[test]
+fn callbacks_of_a_start_are_measured_in_cpu_time_and_others_are_not() {
+    // Time passes for others, and the guest goes on.
+    let busy = "(drop (call $proxy_log (i32.const 2) (i32.const 0) (i32.const 0)))
+        (loop $again (br_if $again (i32.ne (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 100))))";
+    let function = |name: &str, types: &str, result: &str| {
+        format!("(func (export \"{name}\") {types} (local $n i32) {busy} {result})")
+    };
+    let guest = Guest::new(function("_initialize", "", ""))
+        .and(&function("proxy_on_vm_start", "(param i32 i32) (result i32)", "(i32.const 1)"))
+        .and(&function("proxy_on_configure", "(param i32 i32) (result i32)", "(i32.const 1)"))
+        .and(&function("proxy_on_request_headers", "(param i32 i32 i32) (result i32)", "(i32.const 0)"));
+    let engine = own_engine();
+    let module = guest.module_on(engine.as_ref()).unwrap();
+    let clock = engine.clone();
+    let on_log: Box<dyn Fn()> = Box::new(move || (0..500).for_each(|_| clock.tick()));
+    let host = FakeHost { on_log: Some(on_log), ..FakeHost::default() };
+    let started = World::start(&module, VmConfig::default(), RootConfig::default(), host);
+    let mut world = started.unwrap_or_else(|failed| panic!("{}", failed.err));
+    let id = world.stream();
+    let err = world.request_headers(id).unwrap_err();
+    assert!(matches!(&err, CallError::Trap { trap: Trap::Timeout(_), .. }), "{err}");
+}
+
+#[test]
 fn each_callback_has_the_whole_time() {
     let engine = own_engine();
     let module = Guest::new("").noting("on_request_headers", 3, "(i32.const 0)").module_on(engine.as_ref()).unwrap();

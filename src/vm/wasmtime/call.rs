@@ -11,6 +11,7 @@ use wasmtime as wt;
 
 use super::instance::StoreData;
 use super::trap::into_trap;
+use crate::vm::clock::{MOST_WAITING, cpu_time};
 use crate::vm::{
     Activity, BYTES_PER_FUEL, Caller, FuncType, GuestMemory, HOST_CALL_FUEL, HostFunctions, LinkedImport, TICK, Trap,
     ValType,
@@ -30,15 +31,41 @@ pub(super) fn guest_call<R>(
     host: &mut dyn HostFunctions,
     call: impl FnOnce(&mut wt::Store<StoreData>) -> wt::Result<R>,
 ) -> wt::Result<R> {
-    // One tick more, because the first may come at once.
-    let ticks = timeout.as_nanos().div_ceil(TICK.as_nanos()) as u64 + 1;
+    let ticks = ticks(timeout);
     store.set_epoch_deadline(ticks);
+    if store.data().counts_cpu_time {
+        store.epoch_deadline_callback(at_deadline(timeout, ticks));
+    } else {
+        store.epoch_deadline_trap();
+    }
     store.data_mut().host = Some(erase(host));
     activity.enter();
     let result = call(store);
     activity.leave();
     store.data_mut().host = None;
     result
+}
+
+/// As ticks, and one more, because the first may come at once.
+fn ticks(time: Duration) -> u64 {
+    time.as_nanos().div_ceil(TICK.as_nanos()) as u64 + 1
+}
+
+/// What happens when a guest that has so much CPU time has run for so many ticks: it goes on for what it has not used.
+fn at_deadline(
+    timeout: Duration,
+    deadline: u64,
+) -> impl FnMut(wt::StoreContextMut<'_, StoreData>) -> wt::Result<wt::UpdateDeadline> + Send + Sync + 'static {
+    let begun = cpu_time();
+    let mut passed = deadline;
+    move |_| {
+        let left = timeout.saturating_sub(cpu_time().saturating_sub(begun));
+        if left.is_zero() || passed >= deadline.saturating_mul(MOST_WAITING) {
+            return Ok(wt::UpdateDeadline::Interrupt);
+        }
+        passed += ticks(left);
+        Ok(wt::UpdateDeadline::Continue(ticks(left)))
+    }
 }
 
 /// Forgets how long the host lives. Sound only because each user clears the pointer before the borrow ends.

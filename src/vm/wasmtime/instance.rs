@@ -74,6 +74,7 @@ impl WasmtimeProgram {
             exports: vec![None; linked.exports.len()].into(),
             limiter: Limiter { memory: limits.memory, refused: 0 },
             counts_fuel: linked.counts_fuel,
+            counts_cpu_time: true,
             copied: Cell::new(0),
         };
         let mut store = wt::Store::new(linked.pre.module().engine(), data);
@@ -112,6 +113,10 @@ impl Instance for WasmtimeInstance {
             .map_err(|err| into_trap(err, timeout))
     }
 
+    fn count_cpu_time(&mut self, is_on: bool) {
+        self.store.data_mut().counts_cpu_time = is_on;
+    }
+
     fn stats(&mut self) -> InstanceStats {
         let data = self.store.data();
         InstanceStats {
@@ -144,6 +149,8 @@ pub(super) struct StoreData {
     /// The functions that have been called. Looking for one takes a while, and most instances of single requests need few.
     pub exports: Box<[Option<Exported>]>,
     pub counts_fuel: bool,
+    /// Time-outs are CPU time.
+    pub counts_cpu_time: bool,
     /// Bytes that host calls have copied and not paid for yet.
     pub copied: Cell<u64>,
     limiter: Limiter,

@@ -3,6 +3,7 @@
 mod fuel;
 mod pool;
 mod reuse;
+mod start_clock;
 #[cfg(target_os = "linux")]
 mod swap;
 
