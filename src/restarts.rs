@@ -1,6 +1,7 @@
 //! When a filter that has failed is started again: at once as a rule, and after ever longer waits when it keeps failing.
 //! Whoever sends requests that make a filter fail must not be able to keep it from the requests of others, as long as some
-//! of those are served in between. `ngx_module` keeps one [`Restarts`] for each filter in each worker.
+//! of those are served in between. `ngx_module` keeps one [`Restarts`] for each filter in each worker, and another one for the
+//! work that no request has asked for, such as ticks: when that fails, requests do not wait.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,7 @@ impl Restarts {
         self.fail(now, self.at_once.saturating_add(1), random())
     }
 
-    /// The instance has served a request to its end.
+    /// The instance has served a request to its end, or has done what failed before.
     pub fn served(&mut self) {
         self.failures = 0;
         self.not_before = None;

@@ -9,6 +9,7 @@ use crate::conf::{LocConf, MainConf};
 use crate::flow::drive::Stop;
 use crate::flow::{Direction, Flow, Hold, Stage};
 use crate::host::RequestHost;
+use crate::instances::About;
 use crate::lua::{self, LuaRun};
 use crate::module::ngx_http_wasm_module;
 use crate::phases::Tunnel;
@@ -512,7 +513,7 @@ pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[u
                     instances.settle(main, generation);
                 }
                 Err(err) => {
-                    let verdict = instances.judge(main, generation, &err, true);
+                    let verdict = instances.judge(main, generation, &err, About::Request);
                     host.complain(&err, &verdict.text);
                     drop(host);
                     instances.discard(main, &verdict, request);
@@ -591,7 +592,7 @@ pub unsafe fn call<R>(
                         return Ok(result);
                     }
                     Err(err) => {
-                        let verdict = instances.judge(main, run.generation, &err, true);
+                        let verdict = instances.judge(main, run.generation, &err, About::Request);
                         host.complain(&err, &verdict.text);
                         drop(host);
                         instances.discard(main, &verdict, request);

@@ -10,6 +10,7 @@ use nginx_sys::{
 use crate::conf::MainConf;
 use crate::guard::guard;
 use crate::host::RequestHost;
+use crate::instances::{About, OwnWork};
 
 /// The timer of an instance.
 pub struct Ticks {
@@ -105,6 +106,7 @@ unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
         match instance.vm.on_tick(instance.root, &mut host) {
             Ok(()) => {
                 drop(host);
+                instances.own_work_done(OwnWork::Tick);
                 // That arms the timer for the next one.
                 instances.settle(main, generation);
                 // It may have no requests, at whose beginning this is looked at otherwise.
@@ -112,7 +114,7 @@ unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
                 instances.sweep(generation);
             }
             Err(err) => {
-                let verdict = instances.judge(main, generation, &err, false);
+                let verdict = instances.judge(main, generation, &err, About::OwnWork(OwnWork::Tick));
                 host.complain(&err, &verdict.text);
                 drop(host);
                 instances.discard(main, &verdict, std::ptr::null_mut());

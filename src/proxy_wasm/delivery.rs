@@ -3,7 +3,6 @@
 
 use super::callbacks::Callback;
 use super::calls::{CallCommand, CallFailure, CallId, HttpAnswer};
-use super::context::ContextId;
 use super::host::Host;
 use super::in_flight::{InFlight, Kind, Shown};
 use super::pairs::Pairs;
@@ -21,6 +20,11 @@ impl Vm {
         self.state.calls.get(id).is_some()
     }
 
+    /// Whether a stream wants the call whose callback ran last. Other calls are a root context's own work.
+    pub fn last_call_was_for_stream(&self) -> bool {
+        self.state.calls.was_for_stream()
+    }
+
     /// Ends an HTTP call: runs on_http_call_response of the root context that it belongs to. Of a call that is not in flight
     /// nobody is told.
     pub fn on_http_call_response(
@@ -35,7 +39,7 @@ impl Vm {
             Err(_) => (0, 0, 0),
         };
         let args = [call.root.0, id.0, headers, body, trailers];
-        self.tell(Callback::OnHttpCallResponse, call.root, &args, Shown::http(result), host)
+        self.tell(Callback::OnHttpCallResponse, call, &args, Shown::http(result), host)
     }
 
     /// What a gRPC stream answers first: runs on_grpc_receive_initial_metadata. Guests are not told of that of a call.
@@ -51,16 +55,16 @@ impl Vm {
     /// A message of a gRPC stream, or the answer of a call, which ends it: runs on_grpc_receive.
     pub fn on_grpc_message(&mut self, id: CallId, message: Vec<u8>, host: &mut dyn Host) -> Result<(), CallError> {
         let calls = &mut self.state.calls;
-        let root = match calls.get(id) {
-            Some(InFlight { kind: Kind::GrpcCall, root, .. }) => {
+        let call = match calls.get(id) {
+            Some(call @ InFlight { kind: Kind::GrpcCall, .. }) => {
                 calls.remove(id);
-                root
+                call
             }
-            Some(InFlight { kind: Kind::GrpcStream { .. }, root, .. }) => root,
+            Some(call @ InFlight { kind: Kind::GrpcStream { .. }, .. }) => call,
             _ => return Ok(()),
         };
-        let args = [root.0, id.0, number(message.len())];
-        self.tell(Callback::OnGrpcReceive, root, &args, Shown::message(message), host)
+        let args = [call.root.0, id.0, number(message.len())];
+        self.tell(Callback::OnGrpcReceive, call, &args, Shown::message(message), host)
     }
 
     /// What a gRPC stream answers last: runs on_grpc_receive_trailing_metadata. Guests are not told of that of a call.
@@ -82,13 +86,13 @@ impl Vm {
         host: &mut dyn Host,
     ) -> Result<(), CallError> {
         let calls = &mut self.state.calls;
-        let root = match calls.get(id) {
-            Some(InFlight { kind: Kind::GrpcCall | Kind::GrpcStream { .. }, root, .. }) => root,
+        let call = match calls.get(id) {
+            Some(call @ InFlight { kind: Kind::GrpcCall | Kind::GrpcStream { .. }, .. }) => call,
             _ => return Ok(()),
         };
         calls.remove(id);
-        let args = [root.0, id.0, status];
-        self.tell(Callback::OnGrpcClose, root, &args, Shown::closed(status, message), host)
+        let args = [call.root.0, id.0, status];
+        self.tell(Callback::OnGrpcClose, call, &args, Shown::closed(status, message), host)
     }
 
     /// A message of a stream, of so many bytes, has left the host or will never do so: what a stream has queued counts
@@ -112,7 +116,7 @@ impl Vm {
             Err(_) => (NETWORK_ERROR, 0),
         };
         let args = [call.root.0, id.0, status, size];
-        self.tell(Callback::OnRedisCallResponse, call.root, &args, Shown::redis(result), host)
+        self.tell(Callback::OnRedisCallResponse, call, &args, Shown::redis(result), host)
     }
 
     fn metadata(
@@ -123,19 +127,19 @@ impl Vm {
         shown: fn(Pairs) -> Shown,
         host: &mut dyn Host,
     ) -> Result<(), CallError> {
-        let root = match self.state.calls.get(id) {
-            Some(InFlight { kind: Kind::GrpcStream { .. }, root, .. }) => root,
+        let call = match self.state.calls.get(id) {
+            Some(call @ InFlight { kind: Kind::GrpcStream { .. }, .. }) => call,
             _ => return Ok(()),
         };
-        let args = [root.0, id.0, number(metadata.len())];
-        self.tell(callback, root, &args, shown(metadata), host)
+        let args = [call.root.0, id.0, number(metadata.len())];
+        self.tell(callback, call, &args, shown(metadata), host)
     }
 
-    /// Runs a callback of a root context, in which the guest can read `shown`.
+    /// Runs a callback of the root context of a call, in which the guest can read `shown`.
     fn tell(
         &mut self,
         callback: Callback,
-        root: ContextId,
+        call: InFlight,
         args: &[u32],
         shown: Shown,
         host: &mut dyn Host,
@@ -143,8 +147,8 @@ impl Vm {
         if !self.has(callback) {
             return Ok(());
         }
-        self.state.calls.show(shown);
-        self.call(callback, root, args, host).map(|_| ())
+        self.state.calls.show(shown, call);
+        self.call(callback, call.root, args, host).map(|_| ())
     }
 }
 

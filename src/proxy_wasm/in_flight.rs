@@ -38,6 +38,8 @@ pub(super) struct InFlight {
     pub kind: Kind,
     /// The contexts that it was made for: that of the callback, and the effective one. Guests know calls by them.
     made_for: [ContextId; 2],
+    /// A stream wants it: it was made for one, or in a callback about such a call.
+    for_stream: bool,
     /// What the host holds for it.
     bytes: usize,
 }
@@ -60,12 +62,23 @@ pub(super) struct Calls {
     max_bytes: usize,
     commands: Vec<CallCommand>,
     shown: Option<Shown>,
+    /// Whether a stream wants the call that `shown` is about, or was about last.
+    told_for_stream: bool,
 }
 
 impl Calls {
     /// No calls yet; never more than `max_calls`, and never more than `max_bytes` held for them.
     pub fn new(max_calls: usize, max_bytes: usize) -> Self {
-        Calls { map: HashMap::default(), last: 0, bytes: 0, max_calls, max_bytes, commands: Vec::new(), shown: None }
+        Calls {
+            map: HashMap::default(),
+            last: 0,
+            bytes: 0,
+            max_calls,
+            max_bytes,
+            commands: Vec::new(),
+            shown: None,
+            told_for_stream: false,
+        }
     }
 
     /// Whether one more call fits for which the host holds `bytes`.
@@ -103,7 +116,9 @@ impl Calls {
     ) {
         self.last = id.0;
         self.bytes += bytes;
-        self.map.insert(id.0, InFlight { root, kind, made_for, bytes });
+        let is_continuation = self.shown.is_some() && self.told_for_stream;
+        let for_stream = is_continuation || made_for.iter().any(|context| *context != root);
+        self.map.insert(id.0, InFlight { root, kind, made_for, for_stream, bytes });
         self.commands.push(command);
     }
 
@@ -200,9 +215,15 @@ impl Calls {
         std::mem::take(&mut self.commands)
     }
 
-    /// Lets the guest read this in the next callback.
-    pub fn show(&mut self, shown: Shown) {
+    /// Lets the guest read this in the next callback, which is about `call`.
+    pub fn show(&mut self, shown: Shown, call: InFlight) {
         self.shown = Some(shown);
+        self.told_for_stream = call.for_stream;
+    }
+
+    /// Whether a stream wants the call that [`Calls::show`] was about last.
+    pub fn was_for_stream(&self) -> bool {
+        self.told_for_stream
     }
 
     /// The callback has ended.

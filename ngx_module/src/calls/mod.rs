@@ -21,6 +21,7 @@ pub use self::conf::{CallConf, SSL, VERSIONS};
 use crate::conf::MainConf;
 use crate::engine;
 use crate::host::RequestHost;
+use crate::instances::{About, OwnWork};
 use crate::log;
 use crate::lua::Plugin;
 use crate::net::balancer::{Subject, Upstream};
@@ -126,13 +127,19 @@ impl Owner {
                 // SAFETY: nginx always has a cycle with a log.
                 let log = unsafe { (*ngx_cycle).log };
                 let mut host = RequestHost::for_root(filter, log, &conf.name, conf.timeout);
-                match run(&mut instance.vm, &mut host) {
+                let result = run(&mut instance.vm, &mut host);
+                let is_own_work = !instance.vm.last_call_was_for_stream();
+                match result {
                     Ok(()) => {
                         drop(host);
+                        if is_own_work {
+                            instances.own_work_done(OwnWork::Call);
+                        }
                         instances.settle(main, generation);
                     }
                     Err(err) => {
-                        let verdict = instances.judge(main, generation, &err, false);
+                        let about = if is_own_work { About::OwnWork(OwnWork::Call) } else { About::Call };
+                        let verdict = instances.judge(main, generation, &err, about);
                         host.complain(&err, &verdict.text);
                         drop(host);
                         // SAFETY: the callback was about no request, and it is over.

@@ -12,8 +12,30 @@ use crate::request::Request;
 use crate::rules::{Isolation, OnError, Without};
 use crate::{log, phases, request};
 
-/// A filter that ticks and has failed is started again after this time at the earliest.
+/// A filter that has work of its own and has failed is started again after this time at the earliest.
 const REVIVE_AFTER: Duration = Duration::from_secs(1);
+
+/// What the callback was about that has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// A request.
+    Request,
+    /// A call that was made for a request.
+    Call,
+    /// No request at all. Requests get a new instance at once then, and the filter's own work waits.
+    OwnWork(OwnWork),
+}
+
+/// What a filter does that no request has asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnWork {
+    /// proxy_on_tick.
+    Tick,
+    /// proxy_on_queue_ready.
+    Queue,
+    /// A call to another service, such as a timer makes, or the start.
+    Call,
+}
 
 /// What follows from a failed callback.
 pub struct Verdict {
@@ -21,6 +43,7 @@ pub struct Verdict {
     pub own: Without,
     /// What other requests do that have their contexts in the instance.
     others: Without,
+    about: About,
     generation: u64,
     /// For the log.
     pub text: String,
@@ -46,9 +69,8 @@ impl Instances {
         }
     }
 
-    /// Notes that a callback has failed, and decides what follows. [`Instances::discard`] does it. `is_request`: the callback
-    /// was about a request.
-    pub fn judge(&mut self, main: &MainConf, generation: u64, err: &CallError, is_request: bool) -> Verdict {
+    /// Notes that a callback has failed, and decides what follows. [`Instances::discard`] does it.
+    pub fn judge(&mut self, main: &MainConf, generation: u64, err: &CallError, about: About) -> Verdict {
         self.status.failure(err);
         let conf = &main.filters[self.filter];
         let others = self.without(main);
@@ -57,12 +79,14 @@ impl Instances {
             OnError::Reload(_) => Without::Closed,
         };
         let request = match own {
-            _ if !is_request => "",
+            _ if about != About::Request => "",
             Without::Closed => "this request fails, ",
             Without::Open => "this request goes on without the filter, ",
         };
         let next = if self.current != Some(generation) {
             "others have other instances".to_owned()
+        } else if let About::OwnWork(work) = about {
+            self.own_work_failed(conf.on_error, work)
         } else {
             match conf.on_error {
                 OnError::Stay(without) => {
@@ -80,7 +104,61 @@ impl Instances {
                 }
             }
         };
-        Verdict { own, others, generation, text: format!("proxy_wasm_on_error: {request}{next}") }
+        Verdict { own, others, about, generation, text: format!("proxy_wasm_on_error: {request}{next}") }
+    }
+
+    /// A callback about no request has failed. Answers what follows, in words.
+    fn own_work_failed(&mut self, on_error: OnError, work: OwnWork) -> String {
+        self.has_failed = true;
+        self.own_work_failure = Some(work);
+        match on_error {
+            OnError::Stay(_) => {
+                self.is_own_work_over = true;
+                "requests get a new instance, which has no timers, queues and calls of its own until the configuration is \
+                 loaded again"
+                    .to_owned()
+            }
+            OnError::Reload(_) => {
+                let wait = seconds(self.own_work.failed(Instant::now()).max(REVIVE_AFTER));
+                format!("requests get a new instance, whose timers, queues and calls of its own wait for {wait}")
+            }
+        }
+    }
+
+    /// A callback about no request has ended well.
+    pub fn own_work_done(&mut self, work: OwnWork) {
+        // That one kind of work goes well does not say that another does.
+        if self.own_work_failure == Some(work) {
+            self.own_work_failure = None;
+            self.own_work.served();
+        }
+    }
+
+    /// Whether a new instance of the shared kind has to wait with its own work.
+    pub(super) fn own_work_waits(&self) -> bool {
+        self.is_own_work_over || !self.own_work.wait(Instant::now()).is_zero()
+    }
+
+    /// Lets the shared instance do the work of its own that it has put off, if it is time.
+    fn begin_own_work(&mut self, main: &MainConf) {
+        let Some(current) = self.current else { return };
+        let Some(true) = self.get(current).map(|instance| instance.is_resting) else { return };
+        if self.own_work_waits() {
+            self.revive_when_due(main);
+            return;
+        }
+        let filter = self.filter;
+        if let Some(instance) = self.get(current) {
+            instance.end_rest(main, filter);
+        }
+        self.settle(main, current);
+    }
+
+    /// Arms the timer that lets a new instance begin with its own work, unless that is over.
+    pub(super) fn revive_when_due(&mut self, main: &MainConf) {
+        if !self.is_own_work_over {
+            self.revive_later(main, self.own_work.wait(Instant::now()));
+        }
     }
 
     /// Drops an instance in which a callback has failed, about `own` or about no request. Others that wait for it would wait
@@ -90,7 +168,7 @@ impl Instances {
     /// Nothing of the requests that have their contexts in the instance is borrowed.
     pub unsafe fn discard(&mut self, main: &MainConf, verdict: &Verdict, own: *mut Request) {
         let is_current = self.current == Some(verdict.generation);
-        let Some(mut instance) = self.remove(verdict.generation) else { return };
+        let Some(instance) = self.remove(verdict.generation) else { return };
         for stream in instance.vm.streams() {
             let request = stream.0 as *mut Request;
             if request != own {
@@ -102,9 +180,10 @@ impl Instances {
                 }
             }
         }
-        let ticked = instance.ticks().is_some_and(|ticks| ticks.is_running());
-        if is_current && ticked && !self.is_stopped {
-            self.revive_later(main, self.restarts.wait(Instant::now()).max(REVIVE_AFTER));
+        let has_own_work = instance.has_own_work() || matches!(verdict.about, About::OwnWork(_));
+        if is_current && has_own_work && !self.is_stopped && !self.is_own_work_over {
+            let now = Instant::now();
+            self.revive_later(main, self.restarts.wait(now).max(self.own_work.wait(now)).max(REVIVE_AFTER));
         }
     }
 
@@ -139,15 +218,18 @@ impl Instances {
         unsafe { log::write(NGX_LOG_CRIT, log, line) };
     }
 
-    /// Starts the instance that all requests share, if it can be. Tries again when that fails.
+    /// Starts the instance that all requests share, if it can be, and lets it do its own work. Tries again when that fails.
     pub(super) fn revive(&mut self, main: &MainConf, log: *mut ngx_log_t) {
-        if self.ensure(main, log).is_none() && !self.is_stopped {
+        if self.ensure(main, log).is_some() {
+            self.begin_own_work(main);
+        } else if !self.is_stopped {
             self.revive_later(main, self.restarts.wait(Instant::now()).max(REVIVE_AFTER));
         }
     }
 
     fn revive_later(&mut self, main: &MainConf, wait: Duration) {
-        let delay = ngx_msec_t::try_from(wait.as_millis()).unwrap_or(ngx_msec_t::MAX / 4);
+        // Rounded up, so that the wait is over then.
+        let delay = ngx_msec_t::try_from(wait.as_millis() + 1).unwrap_or(ngx_msec_t::MAX / 4);
         let filter = self.filter;
         self.revival.get_or_insert_with(|| Revival::new(main, filter)).arm(delay);
     }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use nginx_sys::ngx_msec_t;
-use ngx_wasm::proxy_wasm::{Callback, ContextId, Vm};
+use ngx_wasm::proxy_wasm::{CallCommand, Callback, ContextId, Vm};
 
 use crate::calls::{Calls, Owner, Who};
 use crate::conf::MainConf;
@@ -33,6 +33,10 @@ pub struct Instance {
     denied: u64,
     /// Its request has ended, and it is there only because of what else goes on in it.
     pub lingers: bool,
+    /// It serves requests, and waits with what no request has asked for: one before it has failed at that.
+    pub is_resting: bool,
+    /// Calls of its start, which wait too.
+    put_off: Vec<CallCommand>,
 }
 
 impl Instance {
@@ -51,12 +55,41 @@ impl Instance {
             refused_growth: 0,
             denied: 0,
             lingers: false,
+            is_resting: false,
+            put_off: Vec::new(),
         }
+    }
+
+    /// Has one that has just started wait with its own work.
+    pub fn begin_rest(&mut self) {
+        self.is_resting = true;
+        self.put_off = self.vm.take_calls();
+    }
+
+    /// Lets it work: [`Instance::settle`] has to follow.
+    pub fn end_rest(&mut self, main: &MainConf, filter: usize) {
+        self.is_resting = false;
+        let commands = std::mem::take(&mut self.put_off);
+        self.start_calls(main, filter, commands);
+    }
+
+    /// Whether it has, or has put off, what no request has asked for.
+    pub fn has_own_work(&self) -> bool {
+        self.is_resting || self.ticks.as_ref().is_some_and(|ticks| ticks.is_running())
     }
 
     /// Does what the guest asked for in the callback that has just ended.
     pub fn settle(&mut self, main: &MainConf, filter: usize) {
         let generation = self.generation;
+        let mut commands = self.vm.take_calls();
+        if self.is_resting {
+            // The VM keeps what it has asked for of timers and queues.
+            let is_put_off = |command: &CallCommand| self.put_off.iter().any(|other| other.call() == command.call());
+            let more: Vec<_> = commands.extract_if(.., |command| is_put_off(command)).collect();
+            self.put_off.extend(more);
+            self.start_calls(main, filter, commands);
+            return;
+        }
         if self.vm.has(Callback::OnQueueReady) {
             for (root, queue) in self.vm.take_registered_queues() {
                 if root == self.root {
@@ -76,7 +109,11 @@ impl Instance {
             // All contexts but the root are those of requests.
             ticks.again(self.vm.contexts() > 1);
         }
-        let commands = self.vm.take_calls();
+        self.start_calls(main, filter, commands);
+    }
+
+    fn start_calls(&mut self, main: &MainConf, filter: usize, commands: Vec<CallCommand>) {
+        let generation = self.generation;
         let conf = &main.filters[filter];
         if let (false, Some(settings)) = (commands.is_empty(), &conf.calls) {
             let owner = self.owner.get_or_insert_with(|| {

@@ -14,6 +14,7 @@ use std::time::Instant;
 use nginx_sys::{NGX_LOG_NOTICE, ngx_log_t};
 use ngx_wasm::restarts::Restarts;
 
+pub use failure::{About, OwnWork};
 pub use instance::Instance;
 
 use crate::conf::{FilterConf, MainConf};
@@ -46,6 +47,12 @@ pub struct Instances {
     /// Those without a request.
     lingering: VecDeque<u64>,
     restarts: Restarts,
+    /// The failures of callbacks about no request: what has to wait is such work, from the first failure on.
+    own_work: Restarts,
+    /// Which kind of it failed last.
+    own_work_failure: Option<OwnWork>,
+    /// There is to be no more of it.
+    is_own_work_over: bool,
     /// A failure is not followed by another start.
     is_stopped: bool,
     /// There was a failure, and no start since.
@@ -71,6 +78,9 @@ impl Instances {
             kept_until: None,
             lingering: VecDeque::new(),
             restarts: Restarts::new(delay.first, delay.longest, delay.at_once),
+            own_work: Restarts::new(delay.first, delay.longest, 0),
+            own_work_failure: None,
+            is_own_work_over: false,
             is_stopped: false,
             has_failed: false,
             revival: None,
@@ -124,7 +134,11 @@ impl Instances {
                 let place = self.free.pop().unwrap_or(self.places.len());
                 self.made += 1;
                 let generation = (self.made << PLACE_BITS) | place as u64;
-                let instance = Box::new(Instance::new(vm, root, generation));
+                let mut instance = Box::new(Instance::new(vm, root, generation));
+                if self.own_work_waits() {
+                    instance.begin_rest();
+                    self.revive_when_due(main);
+                }
                 self.count += 1;
                 self.memory += instance.memory;
                 if conf.isolation == Isolation::Request {

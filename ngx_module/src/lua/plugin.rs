@@ -241,25 +241,39 @@ impl Plugin {
         &self.name
     }
 
-    /// Runs a callback about a call that the VM number `generation` has made, or one of its ticks.
+    /// Runs a callback about a call that the VM number `generation` has made.
     pub fn deliver(
         self: &Rc<Self>,
         generation: u64,
         run: impl FnOnce(&mut Vm, &mut dyn Host) -> Result<(), CallError>,
     ) {
+        self.run_own(generation, run, Policy::failed);
+    }
+
+    /// Runs a callback about no request. Answers whether it has ended well; `failed` says what follows if not.
+    fn run_own(
+        self: &Rc<Self>,
+        generation: u64,
+        run: impl FnOnce(&mut Vm, &mut dyn Host) -> Result<(), CallError>,
+        failed: impl FnOnce(&Policy) -> String,
+    ) -> bool {
         if self.generation.get() != generation {
-            return;
+            return false;
         }
-        // Calls go on in events of nginx, in which no guest runs.
-        let Ok(mut vm) = self.vm.try_borrow_mut() else { return };
-        let Some(vm) = vm.as_mut() else { return };
+        // Calls and timers go on in events of nginx, in which no guest runs.
+        let Ok(mut vm) = self.vm.try_borrow_mut() else { return false };
+        let Some(vm) = vm.as_mut() else { return false };
         // SAFETY: the callback is about no request.
         let mut host = unsafe { RequestHost::for_plugin(std::ptr::null_mut(), self, self.timeout) };
         match self.clocked(|| run(vm, &mut host)) {
-            Ok(()) => self.settle(vm),
+            Ok(()) => {
+                self.settle(vm);
+                true
+            }
             Err(err) => {
-                host.complain(&err, &self.policy.failed());
+                host.complain(&err, &failed(&self.policy));
                 self.fail(vm, &err);
+                false
             }
         }
     }
@@ -299,24 +313,30 @@ impl Plugin {
         self.calls.borrow_mut().start(&Rc::new(Owner { who, name: self.name.clone(), settings }), commands);
     }
 
-    /// Has a root context tick every `period` milliseconds from now on; 0 ends it. A worker that shuts down does not wait for
-    /// that.
+    /// Has a root context tick every `period` milliseconds from now on, or once failed ticks of a VM before it are far enough
+    /// behind; 0 ends it. A worker that shuts down does not wait for that.
     fn set_tick(self: &Rc<Self>, root: ContextId, period: u32) {
         self.end_tick(root);
         if period == 0 {
             return;
         }
+        let period = Duration::from_millis(period.into());
+        let Some(wait) = self.policy.tick_wait() else { return };
         let (plugin, generation) = (Rc::downgrade(self), self.generation.get());
         let task = executor::spawn(async move {
+            let mut delay = period.max(wait);
             loop {
-                timer::sleep(Duration::from_millis(period.into()), AtExit::Leave).await;
+                timer::sleep(std::mem::replace(&mut delay, period), AtExit::Leave).await;
                 let Some(plugin) = plugin.upgrade() else { return };
-                plugin.deliver(generation, |vm, host| {
+                let tick = |vm: &mut Vm, host: &mut dyn Host| {
                     // A reload leaves no old timers behind, unless requests may wait for them.
                     // SAFETY: nginx sets the variables.
                     let is_exiting = unsafe { ngx_exiting != 0 || ngx_quit != 0 };
                     if is_exiting && vm.streams().next().is_none() { Ok(()) } else { vm.on_tick(root, host) }
-                });
+                };
+                if plugin.run_own(generation, tick, Policy::tick_failed) {
+                    plugin.policy.ticked();
+                }
             }
         });
         self.ticks.borrow_mut().push((root, task));

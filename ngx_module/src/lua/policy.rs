@@ -17,6 +17,10 @@ pub struct Policy {
     on_error: OnError,
     recycle: Recycle,
     restarts: Cell<Restarts>,
+    /// The failures of timers: what has to wait is the next tick.
+    ticks: Cell<Restarts>,
+    /// There are to be no more ticks.
+    are_ticks_over: Cell<bool>,
     /// A failure is not followed by another start.
     is_stopped: Cell<bool>,
 }
@@ -40,6 +44,8 @@ impl Policy {
             on_error: rule!(Setting::OnError).unwrap_or(OnError::Reload(Without::Closed)),
             recycle: rule!(Setting::Recycle).unwrap_or(Recycle::AtLimit),
             restarts: Cell::new(Restarts::new(delay.first, delay.longest, delay.at_once)),
+            ticks: Cell::new(Restarts::new(delay.first, delay.longest, 0)),
+            are_ticks_over: Cell::new(false),
             is_stopped: Cell::new(false),
         }
     }
@@ -72,6 +78,35 @@ impl Policy {
         };
         let what = if self.is_open() { "do without it" } else { "fail" };
         format!("proxy_wasm_on_error: {wait} {what}")
+    }
+
+    /// A tick has failed. Answers what follows, in words for the log.
+    pub fn tick_failed(&self) -> String {
+        let until = match self.on_error {
+            OnError::Stay(_) => {
+                self.are_ticks_over.set(true);
+                "end until Lua loads the module again".to_owned()
+            }
+            OnError::Reload(_) => {
+                let mut ticks = self.ticks.get();
+                let wait = ticks.failed(Instant::now());
+                self.ticks.set(ticks);
+                format!("wait for {:.1} s", wait.as_secs_f64())
+            }
+        };
+        format!("proxy_wasm_on_error: the next call gets a new VM, whose timers {until}")
+    }
+
+    /// A tick has gone well.
+    pub fn ticked(&self) {
+        let mut ticks = self.ticks.get();
+        ticks.served();
+        self.ticks.set(ticks);
+    }
+
+    /// How long timers have to wait; for ever if there is nothing.
+    pub fn tick_wait(&self) -> Option<Duration> {
+        (!self.are_ticks_over.get()).then(|| self.ticks.get().wait(Instant::now()))
     }
 
     /// A request has been served to its end.

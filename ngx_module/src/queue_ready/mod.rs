@@ -20,6 +20,7 @@ use ngx_wasm::shared::Queues;
 use crate::conf::MainConf;
 use crate::guard::guard;
 use crate::host::RequestHost;
+use crate::instances::{About, OwnWork};
 use crate::{engine, log, rc, shared_memory};
 
 /// So many messages of a queue before the worker looks after requests again.
@@ -275,11 +276,12 @@ fn run_filter(registration: Registration, number: usize, queues: &Queues) -> boo
         match instance.vm.on_queue_ready(instance.root, registration.queue, &mut host) {
             Ok(()) => {
                 drop(host);
+                instances.own_work_done(OwnWork::Queue);
                 instances.settle(main, registration.generation);
                 instances.sweep(registration.generation);
             }
             Err(err) => {
-                let verdict = instances.judge(main, registration.generation, &err, false);
+                let verdict = instances.judge(main, registration.generation, &err, About::OwnWork(OwnWork::Queue));
                 host.complain(&err, &verdict.text);
                 drop(host);
                 // SAFETY: the callback was about no request, and it is over.

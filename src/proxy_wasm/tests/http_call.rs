@@ -589,3 +589,33 @@ fn a_name_that_is_longer_than_any_is_unknown() {
     let said = world.host.logged(LogLevel::Error);
     assert!(said[0].ends_with("is not made: its name has 5000 bytes, more than 4096"), "{said:?}");
 }
+
+#[test]
+fn a_call_belongs_to_a_stream_when_it_was_made_for_one_or_in_a_callback_about_such_a_call() {
+    // The first call of each callback about a call makes another one, in the root context.
+    let guest = Guest::on_request(&call(PLAIN)).and(&format!(
+        "(func (export \"proxy_on_tick\") (param i32) {0})
+         (func (export \"proxy_on_http_call_response\") (param i32 i32 i32 i32 i32) {0})",
+        call(PLAIN)
+    ));
+    let mut world = guest.start();
+    let deliver = |world: &mut World, id: u32| {
+        let failed = Err(CallFailure { reason: "no answer".into() });
+        world.vm.on_http_call_response(CallId(id), failed, &mut world.host).unwrap();
+        world.vm.last_call_was_for_stream()
+    };
+    let (root, id) = (world.root, world.stream());
+    world.vm.on_tick(root, &mut world.host).unwrap();
+    world.request_headers(id).unwrap();
+    assert_eq!(world.notes(), ["call 0 1 0 2"]);
+    // 3 and 4 are those that follow.
+    assert!(!deliver(&mut world, 1));
+    assert!(deliver(&mut world, 2));
+    assert_eq!(world.notes(), ["call 0 3 0 4"]);
+    assert!(!deliver(&mut world, 3));
+    assert!(deliver(&mut world, 4));
+    // A tick after a callback about a stream's call is about no stream.
+    world.vm.on_tick(root, &mut world.host).unwrap();
+    assert_eq!(world.notes(), ["call 0 5 0 6 0 7"]);
+    assert!(!deliver(&mut world, 7));
+}
