@@ -29,6 +29,9 @@ pub struct Marks {
     pub last: bool,
     /// It is to be sent at once.
     pub flush: bool,
+    /// Its producer wants the memory back soon. Nginx sends it at once too, but compresses no earlier for it than it would
+    /// (src/http/ngx_http_write_filter_module.c).
+    pub recycled: bool,
 }
 
 impl Chunk {
@@ -45,6 +48,7 @@ impl Chunk {
                 len += buf_len(buf);
                 marks.last |= (*buf).last_buf() != 0;
                 marks.flush |= (*buf).flush() != 0;
+                marks.recycled |= (*buf).recycled() != 0;
             }
         }
         (Chunk::Chain { head, len }, marks)

@@ -167,7 +167,7 @@ pub unsafe fn trailers(request: *mut Request, loc: &LocConf, direction: Directio
             let_go(request, loc, direction, n)?;
             n += 1;
         }
-        pass(request, loc, direction, Chunk::Bytes(Vec::new()), Marks { last: true, flush: false })
+        pass(request, loc, direction, Chunk::Bytes(Vec::new()), Marks { last: true, ..Marks::default() })
     }
 }
 
@@ -199,7 +199,14 @@ pub unsafe fn resume(request: *mut Request, loc: &LocConf, direction: Direction)
                     continue;
                 }
                 if !held.is_empty() || end {
-                    data(request, loc, direction, n, Chunk::Bytes(held), Marks { last: end, flush: true })?;
+                    data(
+                        request,
+                        loc,
+                        direction,
+                        n,
+                        Chunk::Bytes(held),
+                        Marks { last: end, flush: true, ..Marks::default() },
+                    )?;
                 }
                 if had_trailers {
                     trailers(request, loc, direction, n)?;
@@ -230,7 +237,7 @@ unsafe fn let_go(request: *mut Request, loc: &LocConf, direction: Direction, n: 
         if held.is_empty() && !end {
             return Ok(());
         }
-        let marks = Marks { last: end, flush: true };
+        let marks = Marks { last: end, flush: true, ..Marks::default() };
         if (*flow).cut == Some(n) {
             return cut(request, loc, direction, Chunk::Bytes(held), marks);
         }

@@ -59,6 +59,8 @@ impl Output {
             (*buf).set_last_in_chain(u32::from(marks.last));
             (*buf).set_flush(u32::from(marks.flush));
             if !bytes.is_empty() {
+                // Alone it would not make an empty buffer one of nginx's special ones.
+                (*buf).set_recycled(u32::from(marks.recycled));
                 let range = bytes.as_ptr_range();
                 (*buf).start = range.start.cast_mut();
                 (*buf).end = range.end.cast_mut();

@@ -44,7 +44,7 @@ pub(super) unsafe fn begin(request: *mut Request, loc: &LocConf) -> ngx_int_t {
                 Err(_) => Err(Stop::Nginx(rc::INTERNAL_SERVER_ERROR)),
                 Ok(()) => {
                     at += size;
-                    let marks = Marks { last: at == len, flush: false };
+                    let marks = Marks { last: at == len, ..Marks::default() };
                     drive::data(request, loc, Direction::Request, first, Chunk::Bytes(piece), marks)
                 }
             };
@@ -110,7 +110,7 @@ pub(super) unsafe fn end(request: *mut Request) -> Result<(), Stop> {
         (*body).temp_file = std::ptr::null_mut();
         let mut chain = std::ptr::null_mut();
         if !kept.is_empty() {
-            let marks = Marks { last: true, flush: false };
+            let marks = Marks { last: true, ..Marks::default() };
             let made = (*request).inbound.output.chain((*r).pool, kept, marks, false);
             chain = made.ok_or(Stop::Nginx(rc::INTERNAL_SERVER_ERROR))?;
         }
