@@ -133,8 +133,10 @@ unsafe fn set_headers(r: *mut ngx_http_request_t, response: LocalResponse) -> Ve
         ngx_http_clean_header(r);
         (*r).headers_out.status = response.status as usize;
         (*r).headers_out.status_line = nginx_sys::ngx_str_t::empty();
-        (*r).headers_out.content_length_n = response.body.len() as i64;
-        if !response.body.is_empty() {
+        let is_bodiless = headers::response::is_bodiless((*r).headers_out.status);
+        let body = if is_bodiless { Vec::new() } else { response.body };
+        (*r).headers_out.content_length_n = if is_bodiless { -1 } else { body.len() as i64 };
+        if !body.is_empty() {
             // Envoy's default; a guest's own comes after it and wins.
             complain(r, headers::response::replace(r, b"content-type", b"text/plain"));
         }
@@ -145,7 +147,7 @@ unsafe fn set_headers(r: *mut ngx_http_request_t, response: LocalResponse) -> Ve
             }
             complain(r, headers::response::add(r, name, value));
         }
-        response.body
+        body
     }
 }
 

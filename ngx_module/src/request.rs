@@ -254,6 +254,18 @@ impl Request {
         unsafe { self.r != (*self.r).main }
     }
 
+    /// Whether the body of a response is counted when a filter gives it a length now: filters of the configuration are
+    /// looking at its headers.
+    ///
+    /// # Safety
+    /// `r` is a live request.
+    pub unsafe fn counts_body(r: *mut ngx_http_request_t) -> bool {
+        // SAFETY: see above.
+        unsafe { Request::of(r).as_ref() }.is_some_and(|request| {
+            request.response_shown && !request.response_gone && !request.outbound.stages.is_empty()
+        })
+    }
+
     /// Whether any filter runs.
     pub fn has_filters(&self) -> bool {
         !self.runs.is_empty()

@@ -213,3 +213,83 @@ location /t {
 GET /t
 --- response_body eval
 CORE::join("", map { chr(ord("A") + $_ % 26) x 20000 } 0 .. 259)
+
+
+
+=== TEST 14: what is about a connection of HTTP/1.1 does not leave in HTTP/2, and what stands beside it does
+--- http2
+--- config
+location /t {
+    proxy_wasm one 'response-headers add response upgrade h2c; response-headers add response proxy-connection close; response-headers add response te trailers; response-headers add response keep-alive 5; response-headers add response connection x-b; response-headers add response transfer-encoding chunked; response-headers add response x-a 1';
+    return 200 body;
+}
+--- request
+GET /t
+--- response_headers
+!upgrade
+!proxy-connection
+!te
+!keep-alive
+!connection
+!transfer-encoding
+x-a: 1
+--- response_body chomp
+body
+--- error_log
+response header "upgrade" is not for HTTP/2 and was not set
+response header "proxy-connection" is not for HTTP/2 and was not set
+response header "te" is not for HTTP/2 and was not set
+--- no_error_log
+[error]
+
+
+
+=== TEST 15: neither in a response of a filter's own
+--- http2
+--- config
+location /t {
+    proxy_wasm one 'request-headers respond 403 no; response-headers add response Proxy-Connection close; response-headers add response x-a 1';
+    return 200 body;
+}
+--- request
+GET /t
+--- error_code: 403
+--- response_headers
+!proxy-connection
+x-a: 1
+--- response_body chomp
+no
+
+
+
+=== TEST 16: nor in trailers
+--- http2
+--- config
+location /t {
+    proxy_wasm one 'response-headers remove response content-length; response-end add response-trailers te trailers; response-end add response-trailers Upgrade h2c; response-end add response-trailers proxy-connection close; response-end add response-trailers keep-alive 5; response-end add response-trailers x-sum 1';
+    return 200 body;
+}
+--- request
+GET /t
+--- response_body_like
+^bodyx-sum: 1\s*$
+--- error_log
+"te" cannot be a trailer and was not set
+"Upgrade" cannot be a trailer and was not set
+"proxy-connection" cannot be a trailer and was not set
+"keep-alive" cannot be a trailer and was not set
+
+
+
+=== TEST 17: in HTTP/1.1 they are a filter's to set
+--- config
+location /t {
+    proxy_wasm one 'response-headers add response upgrade h2c';
+    return 200 body;
+}
+--- request
+GET /t
+--- response_headers
+upgrade: h2c
+--- response_body chomp
+body

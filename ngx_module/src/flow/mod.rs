@@ -72,6 +72,10 @@ pub struct Flow {
     pub current: Option<(usize, Chunk)>,
     /// A filter changed the body.
     pub changed: bool,
+    /// The length of the body that was known before the filters saw the headers; -1: none.
+    pub known_length: i64,
+    /// The length that filters have given a body.
+    pub told_length: Option<u64>,
     /// Bytes behind the last stage.
     pub passed: u64,
     /// The end has passed the last stage.
@@ -93,6 +97,8 @@ impl Default for Flow {
             cut: None,
             current: None,
             changed: false,
+            known_length: -1,
+            told_length: None,
             passed: 0,
             ended: false,
             too_large: false,
@@ -111,6 +117,8 @@ impl Flow {
         self.cut = None;
         self.current = None;
         self.changed = false;
+        self.known_length = -1;
+        self.told_length = None;
         self.passed = 0;
         self.ended = false;
         self.too_large = false;

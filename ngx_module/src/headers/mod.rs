@@ -51,6 +51,13 @@ fn check_value(name: &[u8], value: &[u8]) -> Result<(), Refused> {
     Err(Refused::Malformed(format!("CR, LF or NUL in the value of header \"{}\"", name.escape_ascii())))
 }
 
+/// Whether a header is about one connection and not about a message (RFC 9110, section 7.6.1).
+fn is_about_connection(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 6] =
+        [b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"];
+    NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
 fn is_token(byte: u8) -> bool {
     /// Every header name is looked at, so the answers are made once.
     const TOKEN: [bool; 256] = {

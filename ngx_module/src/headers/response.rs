@@ -7,6 +7,7 @@ use ngx_wasm::proxy_wasm::Pairs;
 use super::list;
 use super::{Refused, check_name, check_pairs, check_value};
 use crate::pool;
+use crate::request::Request;
 
 /// Appends the first value of `name` to `value`.
 ///
@@ -78,6 +79,14 @@ pub unsafe fn set_length(r: *mut ngx_http_request_t, length: Option<u64>) {
     }
 }
 
+/// Whether a response with this status has neither a body nor a length of one (RFC 9110, sections 6.4.1 and 8.6). For 304 the
+/// length would be that of another response, which nobody knows here. What follows a 101 is none of HTTP.
+pub fn is_bodiless(status: usize) -> bool {
+    (100..200).contains(&status)
+        || status == nginx_sys::NGX_HTTP_NO_CONTENT as usize
+        || status == nginx_sys::NGX_HTTP_NOT_MODIFIED as usize
+}
+
 /// Whether a header says that trailers will come.
 pub unsafe fn announces_trailers(r: *mut ngx_http_request_t) -> bool {
     // SAFETY: see `get`.
@@ -122,6 +131,7 @@ pub unsafe fn add(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> Resu
         }
         check_name(name)?;
         check_value(name, value)?;
+        check_hop(r, name)?;
         list::push(&raw mut (*r).headers_out.headers, (*r).pool, name, value)?;
         sync(r, name, kind)
     }
@@ -140,6 +150,7 @@ pub unsafe fn replace(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> 
             Kind::Framing => framing(r, name, value),
             Kind::Own(own) => own.set(r, value),
             kind => {
+                check_hop(r, name)?;
                 drop_lines(r, name);
                 list::push(&raw mut (*r).headers_out.headers, (*r).pool, name, value)?;
                 sync(r, name, kind)
@@ -311,8 +322,17 @@ impl Own {
                     if (*out).content_length_n == length {
                         return Ok(());
                     }
+                    if is_bodiless((*out).status) {
+                        let what =
+                            format!("content-length was not set: a response with status {} has none", (*out).status);
+                        return Err(Refused::Ignored(what));
+                    }
                     // Where a body follows, another length than its own would make the next response begin in the wrong place.
-                    if !end_stream(r) || (*out).content_length_n == 0 {
+                    if !end_stream(r) && (*out).content_length_n < 0 && !Request::counts_body(r) {
+                        let what = "a change of content-length has no effect: nobody would see whether the body has it";
+                        return Err(Refused::Ignored(what.into()));
+                    }
+                    if (!end_stream(r) && (*out).content_length_n >= 0) || (*out).content_length_n == 0 {
                         let what = "a change of content-length has no effect: nginx knows the length of the body";
                         return Err(Refused::Ignored(what.into()));
                     }
@@ -354,6 +374,9 @@ unsafe fn set_status(r: *mut ngx_http_request_t, value: &[u8]) -> Result<(), Ref
         if (*r).headers_out.status != status {
             (*r).headers_out.status = status;
             (*r).headers_out.status_line = ngx_str_t::empty();
+            if is_bodiless(status) {
+                Own::ContentLength.clear(r);
+            }
         }
     }
     Ok(())
@@ -367,6 +390,16 @@ unsafe fn framing(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> Resu
         return Ok(());
     }
     Err(Refused::Ignored(format!("response header \"{}\" is nginx's own and was not set", name.escape_ascii())))
+}
+
+/// What is about the connection has no place in HTTP/2 and later, where it makes a message malformed (RFC 9113, section 8.2.2).
+unsafe fn check_hop(r: *mut ngx_http_request_t, name: &[u8]) -> Result<(), Refused> {
+    // SAFETY: see `get`.
+    let is_later = unsafe { (*r).http_version >= nginx_sys::NGX_HTTP_VERSION_20 as usize };
+    if !is_later || !super::is_about_connection(name) {
+        return Ok(());
+    }
+    Err(Refused::Ignored(format!("response header \"{}\" is not for HTTP/2 and was not set", name.escape_ascii())))
 }
 
 /// Nginx skips response lines whose hash is 0.

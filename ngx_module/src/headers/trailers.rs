@@ -101,11 +101,10 @@ pub unsafe fn set(r: *mut ngx_http_request_t, pairs: &Pairs) -> Result<(), Refus
 
 /// Fields that say how a message is to be read cannot come behind it (RFC 9110, section 6.5.1).
 fn check(name: &[u8], value: &[u8]) -> Result<(), Refused> {
-    const HEADERS_ONLY: [&[u8]; 6] =
-        [b"content-length", b"transfer-encoding", b"connection", b"host", b"trailer", b"content-encoding"];
+    const HEADERS_ONLY: [&[u8]; 4] = [b"content-length", b"host", b"trailer", b"content-encoding"];
     check_name(name)?;
     check_value(name, value)?;
-    if HEADERS_ONLY.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+    if super::is_about_connection(name) || HEADERS_ONLY.iter().any(|known| name.eq_ignore_ascii_case(known)) {
         return Err(Refused::Ignored(format!("\"{}\" cannot be a trailer and was not set", name.escape_ascii())));
     }
     Ok(())

@@ -129,7 +129,7 @@ unsafe fn is_filtered(request: *mut Request) -> bool {
         if !(*request).response_shown || outbound.stages.is_empty() || outbound.ended {
             return false;
         }
-        let looks = outbound.wants_body() || outbound.wants_trailers();
+        let looks = outbound.wants_body() || outbound.wants_trailers() || outbound.told_length.is_some();
         !(*request).response_gone || !(*request).input.is_empty() || (looks && !(*request).no_response_body)
     }
 }
@@ -334,14 +334,20 @@ pub unsafe fn pass(request: *mut Request, _: &LocConf, chunk: Chunk, marks: Mark
             if chunk.len() == 0 && !marks.last {
                 return Ok(());
             }
-            if (*outbound).changed && (*r).headers_out.content_length_n >= 0 {
-                headers::response::set_length(r, marks.last.then_some(chunk.len() as u64));
+            let is_told = (*outbound).told_length.is_some();
+            if (*r).headers_out.content_length_n >= 0 && (is_told || (*outbound).changed) {
+                // All of it is there, or nobody knows how much there will be. Filters' word for it is taken then.
+                if marks.last {
+                    headers::response::set_length(r, Some(chunk.len() as u64));
+                } else if !is_told {
+                    headers::response::set_length(r, None);
+                }
             }
             header_filter::send(request)?;
         }
         (*outbound).passed += chunk.len() as u64;
         (*outbound).ended |= marks.last;
-        if (*outbound).changed {
+        if (*outbound).changed || (*outbound).told_length.is_some() {
             check_length(request, marks.last)?;
         }
         if (*r).header_only() != 0 {
@@ -376,8 +382,17 @@ unsafe fn check_length(request: *mut Request, is_end: bool) -> Result<(), Stop> 
         if passed <= told && (!is_end || passed == told) {
             return Ok(());
         }
-        let line = "a wasm filter changed the length of a response body whose content-length has been sent: remove that \
-                    header in on_response_headers; the connection is closed";
+        let line = match (*request).outbound.told_length {
+            Some(_) => format!(
+                "a wasm filter gave a response a content-length of {told}, and its body has {}: the connection is closed",
+                if passed > told { "more bytes".to_owned() } else { format!("{passed} bytes") }
+            ),
+            None => {
+                "a wasm filter changed the length of a response body whose content-length has been sent: remove that \
+                     header in on_response_headers; the connection is closed"
+                    .to_owned()
+            }
+        };
         log::write(NGX_LOG_ERR, (*(*r).connection).log, line);
         Err(Stop::Nginx(rc::ERROR))
     }

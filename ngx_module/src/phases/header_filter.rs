@@ -89,6 +89,7 @@ unsafe fn run(request: *mut Request, replaced: Option<*mut ngx_chain_t>) -> Resu
         let r = (*request).r;
         let loc = LocConf::of(r);
         let mut replaced = replaced;
+        (*request).outbound.known_length = (*r).headers_out.content_length_n;
         while let Err(stop) = drive::headers(request, loc, Direction::Response) {
             match stop {
                 Stop::Closed => return Ok(rc::ERROR),
@@ -129,10 +130,13 @@ unsafe fn run(request: *mut Request, replaced: Option<*mut ngx_chain_t>) -> Resu
         }
         (*request).no_response_body = headers::response::end_stream(r);
         let outbound = &(*request).outbound;
-        if outbound.wants_body() && !(*request).no_response_body {
-            // Filters look at the bytes, and parts of a body that filters change are not parts of the file.
-            (*r).set_filter_need_in_memory(1);
+        if outbound.wants_body() {
+            // Parts of a body that filters change are not parts of the file. Who asks with HEAD is told the same.
             (*r).set_allow_ranges(0);
+            if !(*request).no_response_body {
+                // Filters look at the bytes.
+                (*r).set_filter_need_in_memory(1);
+            }
         }
         if outbound.headers_passed() {
             return Ok(match passed(request) {
@@ -159,7 +163,13 @@ pub unsafe fn passed(request: *mut Request) -> Result<(), Stop> {
     // SAFETY: see above.
     unsafe {
         let r = (*request).r;
-        let is_known = (*r).headers_out.content_length_n >= 0;
+        let length = (*r).headers_out.content_length_n;
+        let is_known = length >= 0;
+        if is_known && length != (*request).outbound.known_length && !(*request).no_response_body {
+            (*request).outbound.told_length = u64::try_from(length).ok();
+            // A part has another length.
+            (*r).set_allow_ranges(0);
+        }
         if is_known && !(*request).no_response_body && (*request).outbound.wants_body() {
             return Ok(());
         }
