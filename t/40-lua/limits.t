@@ -239,3 +239,38 @@ location /t {
 ["x-faulty: abort", ""]
 --- response_body eval
 ["nil\n", "true\n"]
+
+
+
+=== TEST 16: a timer that traps puts off ticks, and no call
+--- http_config
+proxy_wasm_restart_delay 1h 1h after=0;
+--- config
+location /wait {
+    content_by_lua_block {
+        local wasm = require "resty.proxy-wasm"
+        local plugin = assert(wasm.load("ticker", "$TEST_NGINX_GUESTS/rust-faulty.wasm"))
+        package.loaded.ticker = assert(wasm.on_configure(plugin, "name ticker; @configure tick 10; @tick abort; @request-headers tell"))
+        local trapped
+        while not trapped do
+            ngx.sleep(0.01)
+            local log = io.open(ngx.config.prefix() .. "logs/error.log")
+            trapped = log:read("*a"):find("proxy_on_tick trapped", 1, true)
+            log:close()
+        end
+        ngx.say("trapped")
+    }
+}
+location /t {
+    access_by_lua_block {
+        local ok, err = require "resty.proxy-wasm".on_http_request_headers(package.loaded.ticker)
+        ngx.ctx.result = tostring(ok) .. ", " .. tostring(err)
+    }
+    content_by_lua_block { ngx.say(ngx.ctx.result, ": ", ngx.var.http_x_ticker or "none") }
+}
+--- request eval
+["GET /wait", "GET /t", "GET /t", "GET /t"]
+--- response_body eval
+["trapped\n", "true, nil: start 2 stream 1\n", "true, nil: start 2 stream 2\n", "true, nil: start 2 stream 3\n"]
+--- error_log eval
+qr/proxy_on_tick trapped in context \d+: .*proxy_wasm_on_error: the next call gets a new VM, whose timers wait for \d{4}\.\d s/
