@@ -132,6 +132,12 @@ impl Callbacks {
         self.0[callback as usize].is_some()
     }
 
+    /// Whether the module can run from its beginning to its end, and that is all: no callback could ever find it.
+    pub fn is_program(&self) -> bool {
+        let is_called_later = |slot: usize| slot >= Callback::OnContextCreate as usize && self.0[slot].is_some();
+        self.has(Callback::Start) && !self.has(Callback::Initialize) && !(0..self.0.len()).any(is_called_later)
+    }
+
     /// The function that gives the host memory inside the guest.
     pub fn allocator(&self) -> Option<Callback> {
         [Callback::OnMemoryAllocate, Callback::Malloc].into_iter().find(|callback| self.has(*callback))

@@ -12,6 +12,10 @@ use crate::vm::{
     self, CompileError, Engine, Export, ExternType, FuncType, Import, LinkError, LinkedImport, Program, ValType,
 };
 
+/// How to build what stays when its start is over.
+pub(super) const AS_REACTOR: &str = "Go with -buildmode=c-shared, Rust with crate-type = [\"cdylib\"], C and C++ with \
+                                     -mexec-model=reactor";
+
 /// A compiled, checked and linked Proxy-Wasm module.
 pub struct Module {
     pub(super) program: Arc<dyn Program>,
@@ -32,6 +36,17 @@ pub enum ModuleError {
     /// No marker of an ABI version.
     #[error("not a Proxy-Wasm module: it exports no \"proxy_abi_version_X_Y_Z\"; build it with a Proxy-Wasm SDK")]
     NoAbi,
+    /// The same of a program.
+    #[error(
+        "not a Proxy-Wasm module: it exports no \"proxy_abi_version_X_Y_Z\", but \"_start\", as a program does; build it with a \
+         Proxy-Wasm SDK, and as a library: {AS_REACTOR}"
+    )]
+    Program,
+    /// It has a marker, and nothing that the host would call but its `_start`.
+    #[error(
+        "not a filter: it exports no callback of Proxy-Wasm, but \"_start\", as a program does; build it as a library: {AS_REACTOR}"
+    )]
+    NoCallbacks,
     /// Only markers that this host does not know.
     #[error("unknown Proxy-Wasm ABI \"{0}\"; known are 0_1_0, 0_2_0, 0_2_1 and 0_2_100")]
     UnknownAbi(String),
@@ -83,6 +98,9 @@ impl Module {
         if callbacks.allocator().is_none() {
             return Err(ModuleError::NoAllocator);
         }
+        if callbacks.is_program() {
+            return Err(ModuleError::NoCallbacks);
+        }
         let imports = resolve(&compiled.imports())?;
         let program = compiled.link(&imports, &callbacks::NAMES)?;
         Ok(Module { program, abi, callbacks, compiled })
@@ -118,7 +136,12 @@ fn abi_version(exports: &[Export]) -> Result<AbiVersion, ModuleError> {
             None => {}
         }
     }
-    Err(unknown.map_or(ModuleError::NoAbi, ModuleError::UnknownAbi))
+    let has = |name| exports.iter().any(|export| export.name == name);
+    Err(match unknown {
+        Some(version) => ModuleError::UnknownAbi(version),
+        None if has("_start") && !has("_initialize") => ModuleError::Program,
+        None => ModuleError::NoAbi,
+    })
 }
 
 fn callbacks(exports: &[Export]) -> Result<Callbacks, ModuleError> {

@@ -1,5 +1,6 @@
 //! What the host keeps of a VM beside its instance. `vm.rs` runs callbacks with it, and host functions work on it.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 
 use super::callbacks::Callback;
@@ -42,6 +43,10 @@ pub(crate) struct State {
     pub(super) tick_periods: Vec<(ContextId, u32)>,
     pub(super) registered_queues: Vec<(ContextId, u32)>,
     pub(super) scratch: Vec<u8>,
+    /// The guest has asked for `plugin_root_id`.
+    pub(super) asked_root_id: Cell<bool>,
+    /// The guest has looked at a plugin configuration.
+    pub(super) read_configuration: Cell<bool>,
     /// How often the guest has asked for what it may not do.
     pub(super) denied: u64,
     /// When it was complained about what last, in nanoseconds.
@@ -75,6 +80,8 @@ impl State {
             tick_periods: Vec::new(),
             registered_queues: Vec::new(),
             scratch: Vec::new(),
+            asked_root_id: Cell::new(false),
+            read_configuration: Cell::new(false),
             denied: 0,
             complaints: HashMap::new(),
         }

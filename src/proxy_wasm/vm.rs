@@ -12,7 +12,7 @@ use super::capabilities::Capabilities;
 use super::context::{Context, ContextId};
 use super::host::{Host, StreamToken};
 use super::host_calls::Dispatch;
-use super::module::Module;
+use super::module::{AS_REACTOR, Module};
 use super::state::State;
 use super::types::{Action, LogLevel};
 use crate::vm::{Instance, InstanceLimits, InstanceStats, Trap};
@@ -96,6 +96,12 @@ pub enum StartError {
     /// What it is granted is not there.
     #[error("{0} (proxy_wasm_allow)")]
     Directory(String),
+    /// Its `_start` ended with an exit, as that of a program does: nothing is left to be called.
+    #[error(
+        "its _start called proc_exit({0}): it is a program that runs and ends, and no filter; build it as a library (a \
+         \"reactor\"): {AS_REACTOR}"
+    )]
+    Program(u32),
     /// A callback trapped.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -159,7 +165,10 @@ impl Vm {
                 vm.run(Callback::MainVoid, ContextId(0), &[], host)?;
             }
         } else if callbacks.has(Callback::Start) {
-            vm.run(Callback::Start, ContextId(0), &[], host)?;
+            vm.run(Callback::Start, ContextId(0), &[], host).map_err(|err| match err {
+                CallError::Trap { trap: Trap::Exit(code), .. } => StartError::Program(code),
+                err => err.into(),
+            })?;
         }
         vm.instance.count_cpu_time(false);
         Ok(vm)
@@ -189,6 +198,20 @@ impl Vm {
             return Err(StartError::Configure);
         }
         Ok(())
+    }
+
+    /// Whether the guest has asked for its root id.
+    pub fn asked_root_id(&self) -> bool {
+        self.state.asked_root_id.get()
+    }
+
+    /// Whether the guest of a root that has started may not know its root id. SDKs with a registry of root ids ask for it when
+    /// they make a context, and give one that does nothing to an id that nobody has registered (C++); that one does not look
+    /// at its configuration, either. Nothing is known of a root without a configuration.
+    pub fn may_not_know_root(&self, root: ContextId) -> bool {
+        let has_configuration =
+            matches!(self.state.contexts.get(root), Some(Context::Root(config)) if !config.configuration.is_empty());
+        has_configuration && self.asked_root_id() && !self.state.read_configuration.get()
     }
 
     /// Runs on_tick of a root context.

@@ -275,3 +275,19 @@ qr/\[emerg\] .*module "m" .*"env\.emscripten_runtime_function_1" .* in \S+nginx\
 [['m.wat', "(module (import \"env\" \"one\\0atwo\\00three\" (func)) " . main::but() . ')']]
 --- error_log eval
 qr/\[emerg\] .*module "m" .*unknown import "env\.one.+two.+three" of type .* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 31: a program with the marker of the ABI, and no callback
+--- user_files eval
+[['m.wat', "(module\n" . main::but() . '(func (export "_start")))']]
+--- error_log eval
+qr/\[emerg\] .*module "m" .*not a filter: .*-buildmode=c-shared.*cdylib.*-mexec-model=reactor in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 32: a program without it
+--- user_files eval
+[['m.wat', "(module\n" . main::but('abi') . '(func (export "_start")))']]
+--- error_log eval
+qr/\[emerg\] .*module "m" .*not a Proxy-Wasm module: .*-buildmode=c-shared.*cdylib.*-mexec-model=reactor in \S+nginx\.conf:\d+$/

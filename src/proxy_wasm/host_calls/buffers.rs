@@ -81,6 +81,7 @@ fn own<'a>(call: &'a HostCall<'_>, buffer: BufferType) -> Result<Option<&'a [u8]
         BufferType::VmConfiguration => Ok(Some(call.state.vm_configuration())),
         BufferType::PluginConfiguration => {
             let root = call.state.root().ok_or(Status::NotFound)?;
+            call.state.read_configuration.set(true);
             Ok(Some(&root.configuration))
         }
         BufferType::HttpCallBody | BufferType::GrpcMessage | BufferType::RedisReply => {

@@ -31,7 +31,10 @@ pub(in crate::proxy_wasm) fn read(
     let path = trim(path)?;
     let own: Option<&[u8]> = match path {
         b"plugin_name" => state.root().map(|root| root.name.as_slice()),
-        b"plugin_root_id" => state.root().map(|root| root.root_id.as_slice()),
+        b"plugin_root_id" => {
+            state.asked_root_id.set(true);
+            state.root().map(|root| root.root_id.as_slice())
+        }
         b"plugin_vm_id" => Some(state.vm_id()),
         _ => {
             return match host.property(path, out) {

@@ -46,6 +46,28 @@ fn a_module_without_a_marker_is_refused() {
 }
 
 #[test]
+fn a_program_without_a_marker_is_refused_as_a_program() {
+    let start = "(func (export \"_start\"))";
+    let text = message(&format!("(module {MEMORY} {ALLOCATOR} {start})"));
+    assert!(text.starts_with("not a Proxy-Wasm module: "), "{text}");
+    assert!(text.contains("-buildmode=c-shared") && text.contains("-mexec-model=reactor"), "{text}");
+    let library = message(&format!("(module {MEMORY} {ALLOCATOR} {start} (func (export \"_initialize\")))"));
+    assert!(!library.contains("-buildmode"), "{library}");
+}
+
+#[test]
+fn a_program_that_no_callback_would_ever_find_is_refused() {
+    let start = "(func (export \"_start\"))";
+    let module = |more: &str| format!("(module {MARKER} {MEMORY} {ALLOCATOR} {more})");
+    let text = message(&module(&format!("{start} (func (export \"__main_void\") (result i32) (i32.const 0))")));
+    assert!(text.starts_with("not a filter: "), "{text}");
+    assert!(text.contains("-buildmode=c-shared") && text.contains("cdylib"), "{text}");
+    for more in ["", "(func (export \"_initialize\"))", "(func (export \"proxy_on_tick\") (param i32))"] {
+        assert!(check(&module(&format!("{start} {more}"))).is_ok() != more.is_empty(), "{more}");
+    }
+}
+
+#[test]
 fn a_module_with_an_unknown_marker_alone_is_refused() {
     let marker = "(func (export \"proxy_abi_version_9_9_9\"))";
     assert_eq!(

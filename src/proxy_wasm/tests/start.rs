@@ -13,6 +13,9 @@ fn says(export: &str, types: &str, result: &str) -> String {
     format!("(func (export \"{export}\") {types} (note \"{export}\" (i32.const 0)) {result})")
 }
 
+/// Without a callback, a module with "_start" is refused before it is started.
+const CALLBACK: &str = "(func (export \"proxy_on_log\") (param i32))";
+
 fn configs() -> (VmConfig, RootConfig) {
     let vm = VmConfig { configuration: b"four".to_vec(), ..VmConfig::default() };
     (vm, RootConfig { configuration: b"sixsix".to_vec(), ..RootConfig::default() })
@@ -57,7 +60,7 @@ fn main_void_is_the_other_name_of_main() {
 
 #[test]
 fn start_runs_only_without_initialize() {
-    let start = says("_start", "", "");
+    let start = says("_start", "", "") + CALLBACK;
     let main = says("main", "(param i32 i32) (result i32)", "(i32.const 0)");
     assert_eq!(start_notes(&Guest::new(start.clone() + &main)), ["_start 0"]);
     assert_eq!(start_notes(&Guest::new(start + &says("_initialize", "", ""))), ["_initialize 0"]);
@@ -117,7 +120,7 @@ fn a_trap_while_starting_names_its_callback() {
         ("proxy_on_vm_start", "(param i32 i32) (result i32)", Callback::OnVmStart, 1),
         ("proxy_on_configure", "(param i32 i32) (result i32)", Callback::OnConfigure, 1),
     ] {
-        let err = Guest::new(format!("(func (export \"{export}\") {types} unreachable)")).start_error();
+        let err = Guest::new(format!("(func (export \"{export}\") {types} unreachable) {CALLBACK}")).start_error();
         let text = err.to_string();
         let StartError::Call(CallError::Trap { callback: found, context: id, .. }) = err else { panic!("{err}") };
         assert_eq!((found, id), (callback, ContextId(context)), "{export}");
@@ -144,9 +147,53 @@ fn a_trap_in_the_start_section_is_told() {
 }
 
 #[test]
-fn the_end_of_a_main_is_an_exit_and_fails_the_start() {
-    let err = Guest::new("(func (export \"_start\") (call $proc_exit (i32.const 0)))").start_error();
-    assert_eq!(err.to_string(), "_start trapped in context 0: called proc_exit(0)");
+fn a_program_that_ends_is_no_filter_and_its_error_says_how_to_build_one() {
+    for code in [0, 2] {
+        let err = Guest::new(format!("(func (export \"_start\") (call $proc_exit (i32.const {code}))) {CALLBACK}"))
+            .start_error();
+        assert_eq!(
+            err.to_string(),
+            format!(
+                "its _start called proc_exit({code}): it is a program that runs and ends, and no filter; build it as a library (a \
+                 \"reactor\"): Go with -buildmode=c-shared, Rust with crate-type = [\"cdylib\"], C and C++ with \
+                 -mexec-model=reactor"
+            )
+        );
+    }
+}
+
+#[test]
+fn a_start_that_traps_otherwise_is_no_program() {
+    let err = Guest::new(format!("(func (export \"_start\") unreachable) {CALLBACK}")).start_error();
+    assert!(err.to_string().starts_with("_start trapped in context 0: "), "{err}");
+}
+
+/// What is known of the root id after a start in which a guest does these things.
+fn may_not_know_root(create: &str, configure: &str, configuration: &str) -> bool {
+    let guest = Guest::new(format!(
+        "(func (export \"proxy_on_context_create\") (param i32 i32) {create})
+         (func (export \"proxy_on_configure\") (param i32 i32) (result i32) {configure} (i32.const 1))"
+    ));
+    let root = RootConfig { configuration: configuration.into(), ..RootConfig::default() };
+    let world = guest.start_with(VmConfig::default(), root, FakeHost::default()).unwrap();
+    world.vm.may_not_know_root(ContextId(1))
+}
+
+#[test]
+fn a_guest_that_asks_for_its_root_id_and_leaves_its_configuration_unread_is_suspected() {
+    let asks = "(drop (call $proxy_get_property (text \"plugin_root_id\") (i32.const 0) (i32.const 4)))";
+    let reads =
+        "(drop (call $proxy_get_buffer_bytes (i32.const 7) (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 4)))";
+    let sizes = "(drop (call $proxy_get_buffer_status (i32.const 7) (i32.const 0) (i32.const 4)))";
+    let other =
+        "(drop (call $proxy_get_buffer_bytes (i32.const 6) (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 4)))";
+    assert!(may_not_know_root(asks, "", "{}"));
+    assert!(may_not_know_root(asks, other, "{}"));
+    assert!(!may_not_know_root(asks, reads, "{}"));
+    assert!(!may_not_know_root(asks, sizes, "{}"));
+    assert!(!may_not_know_root(asks, "", ""));
+    assert!(!may_not_know_root("", "", "{}"));
+    assert!(!may_not_know_root(&asks.replace("root_id", "vm_id"), "", "{}"));
 }
 
 #[test]
