@@ -22,6 +22,7 @@ use ngx_wasm::proxy_wasm::{Capabilities, Module, RootConfig, VmConfig};
 use ngx_wasm::vm::{Engine, InstanceLimits};
 
 use crate::calls::CallConf;
+use crate::chains::{self, Outer};
 use crate::engine::{EngineConf, Form, Kind};
 use crate::flow::Direction;
 use crate::headers::variables::Followers;
@@ -77,11 +78,13 @@ impl fmt::Display for Place {
     }
 }
 
-/// `module NAME PATH ['VM CONFIG'] [sha256=HEX];`
+/// `module NAME PATH ['VM CONFIG' | file=PATH] [sha256=HEX];`
 pub struct ModuleConf {
     pub name: Vec<u8>,
     pub path: String,
     pub vm_configuration: Vec<u8>,
+    /// Where start-up reads the VM configuration from.
+    pub file: Option<PathBuf>,
     /// What the file has to have, in lower-case hexadecimal digits.
     pub sha256: Option<String>,
     pub place: Place,
@@ -96,10 +99,22 @@ impl ModuleConf {
     }
 }
 
-/// `proxy_wasm NAME ['CONFIG'];`
+/// What `proxy_wasm` says of a filter.
+pub struct NewFilter {
+    pub name: Vec<u8>,
+    pub configuration: Vec<u8>,
+    pub file: Option<PathBuf>,
+    pub root_id: Vec<u8>,
+    pub place: Place,
+}
+
+/// `proxy_wasm NAME ['CONFIG' | file=PATH] [root_id=ID];`
 pub struct FilterConf {
     pub name: Vec<u8>,
     pub configuration: Vec<u8>,
+    /// Where start-up reads the configuration from.
+    pub file: Option<PathBuf>,
+    pub root_id: Vec<u8>,
     pub place: Place,
     /// The level that declares it, whose limits hold for its instance.
     declared: *const LocConf,
@@ -170,8 +185,11 @@ impl FilterConf {
             fuel: self.fuel,
             ..VmConfig::default()
         };
-        let root =
-            RootConfig { name: self.name.clone(), root_id: Vec::new(), configuration: self.configuration.clone() };
+        let root = RootConfig {
+            name: self.name.clone(),
+            root_id: self.root_id.clone(),
+            configuration: self.configuration.clone(),
+        };
         (vm, root)
     }
 }
@@ -191,7 +209,7 @@ pub struct MainConf {
     /// How modules were come by, until that is in the log.
     pub notes: Vec<Note>,
     pub filters: Vec<FilterConf>,
-    /// Filters of each level that declares any, in order.
+    /// Filters of each level that declares any, in order, once levels are merged; before that, those that it declares.
     pub chains: Vec<Vec<usize>>,
     /// What is said about filters one by one.
     pub rules: Rules,
@@ -333,8 +351,9 @@ impl MainConf {
     }
 
     /// Adds a filter at the end of the chain of `loc`.
-    pub fn add_filter(&mut self, loc: &mut LocConf, name: Vec<u8>, configuration: Vec<u8>, place: Place) {
-        if loc.chain == UNSET {
+    pub fn add_filter(&mut self, loc: &mut LocConf, filter: NewFilter) {
+        let NewFilter { name, configuration, file, root_id, place } = filter;
+        if matches!(loc.chain, UNSET | NO_CHAIN) {
             loc.chain = self.chains.len();
             self.chains.push(Vec::new());
         }
@@ -342,6 +361,8 @@ impl MainConf {
         self.filters.push(FilterConf {
             name,
             configuration,
+            file,
+            root_id,
             place,
             declared: loc,
             module: UNSET,
@@ -431,6 +452,8 @@ pub struct LocConf {
     pub outer: *const LocConf,
     /// Place in [`MainConf::chains`].
     pub chain: usize,
+    /// What is said of the chain of the outer level.
+    pub outer_chain: Outer,
     pub memory_limit: usize,
     pub timeout: ngx_msec_t,
     pub pause_timeout: ngx_msec_t,
@@ -458,6 +481,7 @@ impl LocConf {
                     main: MainConf::of((*cf).cycle),
                     outer: ptr::null(),
                     chain: UNSET,
+                    outer_chain: Outer::Unsaid,
                     memory_limit: UNSET,
                     timeout: ngx_msec_t::MAX,
                     pause_timeout: ngx_msec_t::MAX,
@@ -500,8 +524,11 @@ impl LocConf {
         self.calls.inherit(&outer.calls);
         // SAFETY: see above.
         self.calls.core = unsafe { LocConf::core(cf) };
+        // SAFETY: the cycle's configuration, of which nothing else has hold while nginx merges levels.
+        if let Some(main) = unsafe { self.main.as_mut() } {
+            chains::merge(main, self, outer);
+        }
         let sizes = [
-            (&mut self.chain, outer.chain),
             (&mut self.memory_limit, outer.memory_limit),
             (&mut self.request_body_buffer, outer.request_body_buffer),
             (&mut self.response_body_buffer, outer.response_body_buffer),

@@ -13,7 +13,9 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod calls;
+mod chains;
 mod conf;
+mod configuration_file;
 mod cpu_clock;
 mod directives;
 mod engine;

@@ -132,7 +132,7 @@ unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         if let Some(main) = unsafe { MainConf::of(cycle).as_mut() } {
             main.shared.enter();
             // SAFETY: a cycle that is being made has a log.
-            unsafe { main.status.enter(&main.filters, (*cycle).log) };
+            unsafe { main.status.enter(&main.filters, &main.modules, (*cycle).log) };
             if !supply::is_test() {
                 // SAFETY: the log is that of the new configuration.
                 unsafe { supply::tell(&mut main.notes, (*cycle).log) };

@@ -4,9 +4,10 @@
 
 use std::cell::RefCell;
 use std::ffi::CStr;
+use std::path::Path;
 
 use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_log_t, ngx_process, ngx_uint_t};
-use ngx_wasm::proxy_wasm::{Module, Vm};
+use ngx_wasm::proxy_wasm::{CallError, Callback, Module, StartError, Vm};
 use ngx_wasm::vm::Engine;
 
 use crate::conf::{FilterConf, MainConf, ModuleConf, Place};
@@ -16,7 +17,7 @@ use crate::host::RootHost;
 use crate::instances::Instances;
 use crate::status::FilterStatus;
 use crate::supply::{self, Note, Supplier};
-use crate::{log, report};
+use crate::{configuration_file, log, report};
 
 /// The error is in the log already.
 pub struct Reported;
@@ -81,6 +82,7 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Re
         return Ok(());
     }
 
+    read_configurations(main).map_err(|(place, reason)| report(&place, reason))?;
     let mut notes = Vec::new();
     let supplied = supply_all(main, log, &mut notes);
     main.notes.append(&mut notes);
@@ -94,13 +96,43 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Re
             return Err(report(&filter.place, "its module is not compiled".into()));
         };
         // The instance ends here. Workers make their own: what a guest keeps, and its random numbers, must not be shared.
-        if let Err(reason) = with_cpu_clock(engine, || start(filter, &main.modules, &mut host)) {
-            let name = String::from_utf8_lossy(&filter.name);
-            return Err(report(&filter.place, format!("filter \"{name}\" does not start: {reason}")));
+        let name = String::from_utf8_lossy(&filter.name);
+        match with_cpu_clock(engine, || start(filter, &main.modules, &mut host)) {
+            Ok((vm, root)) if vm.may_not_know_root(root) => main.notes.push(Note::warning(format!(
+                "filter \"{name}\" has asked for its root id, which is \"{}\", and not looked at its configuration: if it \
+                 does not know that root id, it does nothing; \"root_id=ID\" names another, in {}",
+                String::from_utf8_lossy(&filter.root_id),
+                filter.place
+            ))),
+            Ok(_) => {}
+            Err(reason) => {
+                return Err(report(&filter.place, format!("filter \"{name}\" does not start: {reason}")));
+            }
         }
     }
     let instances = main.filters.iter().enumerate().map(|(filter, conf)| RefCell::new(Instances::new(filter, conf)));
     main.instances = instances.collect();
+    Ok(())
+}
+
+/// Reads the configurations that are in files.
+fn read_configurations(main: &mut MainConf) -> Result<(), (Place, String)> {
+    let cannot = |what: &str, name: &[u8], path: &Path, reason: String| {
+        let (name, path) = (String::from_utf8_lossy(name), path.display());
+        format!("{what} \"{name}\": cannot read its configuration from \"{path}\": {reason}")
+    };
+    for module in &mut main.modules {
+        if let Some(path) = &module.file {
+            module.vm_configuration = configuration_file::read(path)
+                .map_err(|reason| (module.place.clone(), cannot("module", &module.name, path, reason)))?;
+        }
+    }
+    for filter in &mut main.filters {
+        if let Some(path) = &filter.file {
+            filter.configuration = configuration_file::read(path)
+                .map_err(|reason| (filter.place.clone(), cannot("filter", &filter.name, path, reason)))?;
+        }
+    }
     Ok(())
 }
 
@@ -207,8 +239,17 @@ pub fn start(
     let Some(compiled) = module.compiled(filter.form()) else { return Err("its module is not compiled".into()) };
     let (vm, root) = filter.configs(module);
     let mut vm = Vm::start(compiled, vm, host).map_err(|err| err.to_string())?;
-    let root = vm.create_root(root, host).map_err(|err| err.to_string())?;
-    Ok((vm, root))
+    match vm.create_root(root, host) {
+        Ok(root) => Ok((vm, root)),
+        // SDKs with a registry of root ids look for theirs there.
+        Err(StartError::Call(err @ CallError::Trap { callback: Callback::OnContextCreate, .. }))
+            if vm.asked_root_id() =>
+        {
+            let id = String::from_utf8_lossy(&filter.root_id);
+            Err(format!("{err}; it asked for its root id before, which is \"{id}\" (root_id=ID names another)"))
+        }
+        Err(err) => Err(err.to_string()),
+    }
 }
 
 fn unknown(filter: &FilterConf, modules: &[ModuleConf]) -> String {

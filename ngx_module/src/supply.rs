@@ -28,6 +28,12 @@ pub struct Note {
     text: String,
 }
 
+impl Note {
+    pub fn warning(text: String) -> Note {
+        Note { level: NGX_LOG_WARN, text }
+    }
+}
+
 /// Gets modules, and notes how.
 pub struct Supplier<'a> {
     cache: Option<CodeCache>,

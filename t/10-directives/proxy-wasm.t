@@ -1,5 +1,5 @@
-# The directive 'proxy_wasm NAME ['CONFIG'];': levels and inheritance, the order of a chain, configurations, and nginx's
-# message for each mistake.
+# The directive 'proxy_wasm NAME ['CONFIG'] [root_id=ID];': levels, the order of a chain, configurations, root ids, and nginx's
+# message for each mistake. 'proxy_wasm inherit;' is in inherit.t, 'file=PATH' in configuration-file.t.
 
 use TestWasm 'no_plan';
 
@@ -290,19 +290,26 @@ location /t {
 }
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*"proxy_wasm off" cannot stand beside other "proxy_wasm" of the same level in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*"proxy_wasm off" must stand before the other "proxy_wasm" of its level in \S+nginx\.conf:\d+$/
 
 
 
-=== TEST 20: "off" before a filter of the same level
+=== TEST 20: "off" before a filter of the same level: the level has its own alone, and there is no warning
+--- http_config
+proxy_wasm headers 'response.add x-http 1';
 --- config
 location /t {
     proxy_wasm off;
-    proxy_wasm headers;
+    proxy_wasm headers 'response.add x-own 1';
+    return 200 "ok\n";
 }
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm off" cannot stand beside other "proxy_wasm" of the same level in \S+nginx\.conf:\d+$/
+--- request
+GET /t
+--- response_headers
+!x-http
+x-own: 1
+--- no_error_log
+[warn]
 
 
 
@@ -320,7 +327,7 @@ qr/\[emerg\] .*invalid number of arguments in "proxy_wasm" directive in \S+nginx
 location /t { proxy_wasm headers one two; }
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid number of arguments in "proxy_wasm" directive in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*unexpected "two" in "proxy_wasm": .*"file=PATH".*"root_id=ID".* in \S+nginx\.conf:\d+$/
 
 
 
@@ -356,3 +363,161 @@ location /t {
 qr/unknown module "nobody"/
 --- no_error_log
 anybody
+
+
+
+=== TEST 26: "off" twice
+--- config
+location /t {
+    proxy_wasm off;
+    proxy_wasm off;
+}
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm off" is duplicate on this level in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 27: "off" and something behind it
+--- config
+location /t { proxy_wasm off '{}'; }
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm off" takes nothing more; .* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 28: the root id is the property plugin_root_id, before or behind the configuration; without one it is empty
+--- main_config
+wasm { module probe $TEST_NGINX_GUESTS/rust-probe.wasm; }
+--- config
+location /behind { proxy_wasm probe 'property plugin_root_id; report' root_id=behind; return 200; }
+location /before { proxy_wasm probe 'root_id=of blanks/ü:=' 'property plugin_root_id; report'; return 200; }
+location /none   { proxy_wasm probe 'property plugin_root_id; report'; return 200; }
+--- request eval
+["GET /behind", "GET /before", "GET /none"]
+--- response_body eval
+["property plugin_root_id -> 0 behind\n", "property plugin_root_id -> 0 of blanks/\\xc3\\xbc:=\n", "property plugin_root_id -> 0\n"]
+
+
+
+=== TEST 29: an instance for each request has the root id too
+--- main_config
+wasm { module probe $TEST_NGINX_GUESTS/rust-probe.wasm; }
+--- config
+location /t {
+    proxy_wasm_isolation request;
+    proxy_wasm probe 'property plugin_root_id; report' root_id=mine;
+    return 200;
+}
+--- request
+GET /t
+--- response_body
+property plugin_root_id -> 0 mine
+
+
+
+=== TEST 30: an empty root id
+--- config
+location /t { proxy_wasm probe '{}' root_id=; }
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"root_id=" lacks an id; .* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 31: two root ids
+--- config
+location /t { proxy_wasm probe root_id=one root_id=two; }
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*unexpected "root_id=two" in "proxy_wasm": .* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 32: an option that there is not
+--- config
+location /t { proxy_wasm probe '{}' rootid=one; }
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*unexpected "rootid=one" in "proxy_wasm": .* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 33: a configuration, and one in a file
+--- config
+location /t { proxy_wasm probe '{}' file=config; }
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*unexpected "file=config" in "proxy_wasm": .* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 34: the same the other way round
+--- config
+location /t { proxy_wasm probe file=config '{}'; }
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*unexpected "\{\}" in "proxy_wasm": .* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 35: two files
+--- config
+location /t { proxy_wasm probe file=config file=other; }
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*unexpected "file=other" in "proxy_wasm": .* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 36: a file without a path
+--- config
+location /t { proxy_wasm probe file=; }
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"file=" lacks the path of a file in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 37: a filter that asks for its root id and does not look at its configuration may not know the id: a warning
+--- main_config
+wasm { module asks $TEST_NGINX_HTML_DIR/asks.wat; }
+--- user_files
+>>> asks.wat
+(module
+  (import "env" "proxy_get_property" (func $get (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "plugin_root_id")
+  (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_context_create") (param i32 i32)
+    (drop (call $get (i32.const 0) (i32.const 14) (i32.const 100) (i32.const 104)))))
+--- config
+location /t {
+    proxy_wasm asks '{}' root_id=nobody;
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- response_body
+ok
+--- error_log eval
+qr/\[warn\] .*filter "asks" has asked for its root id, which is "nobody", and not looked at its configuration: .*"root_id=ID" .*in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 38: without a configuration nothing can be known, and nothing is said
+--- main_config
+wasm { module rootid $TEST_NGINX_GUESTS/cpp-rootid.wasm; }
+--- config
+location /t {
+    proxy_wasm rootid;
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- response_body
+ok
+--- no_error_log
+[warn]

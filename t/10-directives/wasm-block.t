@@ -302,3 +302,33 @@ wasm {
 --- must_die
 --- error_log eval
 qr/\[emerg\] .*module "gone" .*No such file .* in \S+modules\.conf:2$/
+
+
+
+=== TEST 22: "inherit" cannot be the name of a module
+--- main_config
+wasm { module inherit $TEST_NGINX_HTML_DIR/tiny.wat; }
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid module name "inherit" in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 23: a VM configuration, and one in a file
+--- main_config
+wasm { module tiny tiny.wat file=config '{}'; }
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*unexpected "\{\}" in "module": .*"file=PATH".* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 24: two files of VM configurations
+--- main_config
+wasm { module tiny tiny.wat file=config file=other; }
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*unexpected "file=other" in "module": .* in \S+nginx\.conf:\d+$/

@@ -3,6 +3,7 @@
 mod bodies;
 mod calls;
 mod engine;
+mod file;
 mod limits;
 mod pages;
 mod proxy_wasm;
@@ -65,7 +66,7 @@ pub static mut CORE: [ngx_command_t; 11] = [
 /// Directives of the HTTP module.
 pub static mut HTTP: [ngx_command_t; 36] = [
     http(c"wasm_vm", NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, wasm_vm::set),
-    http(c"proxy_wasm", ANY_HTTP | NGX_CONF_TAKE12, proxy_wasm::set),
+    http(c"proxy_wasm", ANY_HTTP | NGX_CONF_1MORE, proxy_wasm::set),
     http(c"wasm_memory_limit", ANY_HTTP | NGX_CONF_TAKE1, limits::memory),
     http(c"wasm_timeout", ANY_HTTP | NGX_CONF_TAKE1, limits::timeout),
     http(c"wasm_metrics", NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, pages::metrics),

@@ -1,5 +1,5 @@
-//! `wasm { module NAME PATH ['VM CONFIG'] [sha256=HEX]; cache_dir PATH; }` at the top level: which modules there are, by name,
-//! and where their compiled code is kept.
+//! `wasm { module NAME PATH ['VM CONFIG' | file=PATH] [sha256=HEX]; cache_dir PATH; }` at the top level: which modules there
+//! are, by name, and where their compiled code is kept.
 
 use std::ffi::{OsString, c_char, c_void};
 use std::os::unix::ffi::OsStringExt;
@@ -9,7 +9,7 @@ use nginx_sys::{
     NGX_CORE_MODULE, ngx_command_t, ngx_conf_full_name, ngx_conf_parse, ngx_conf_t, ngx_str_t, ngx_uint_t,
 };
 
-use super::{Directive, WASM_CONF, shown};
+use super::{Directive, WASM_CONF, file, shown};
 use crate::conf::ModuleConf;
 use crate::guard::guard;
 use crate::module::{CONF_ERROR, CONF_OK};
@@ -55,7 +55,8 @@ pub(super) unsafe extern "C" fn module(cf: *mut ngx_conf_t, _: *mut ngx_command_
             let (Some(name), Some(path)) = (directive.word(1), directive.word(2)) else {
                 return Err("\"module\" needs a name and a path".into());
             };
-            if name.is_empty() || name == b"off" {
+            // "proxy_wasm" has another meaning for the last two.
+            if matches!(name, b"" | b"off" | b"inherit") {
                 return Err(format!("invalid module name \"{}\"", shown(name)));
             }
             let main = directive.main()?;
@@ -65,24 +66,28 @@ pub(super) unsafe extern "C" fn module(cf: *mut ngx_conf_t, _: *mut ngx_command_
             // Relative to the folder of nginx.conf, as `include` and `ssl_certificate` are.
             let path = String::from_utf8(full_name(cf, path, 1)?)
                 .map_err(|_| format!("the path of a module must be UTF-8, not \"{}\"", shown(path)))?;
-            let (mut vm_configuration, mut sha256) = (None, None);
+            let (mut vm_configuration, mut from_file, mut sha256) = (None, None, None);
             for word in [3, 4].into_iter().filter_map(|n| directive.word(n)) {
-                let is_first = match word.strip_prefix(SHA256) {
-                    Some(digits) => sha256.replace(sum(digits)?).is_none(),
-                    None => vm_configuration.replace(word.to_vec()).is_none(),
+                let is_first = if let Some(digits) = word.strip_prefix(SHA256) {
+                    sha256.replace(sum(digits)?).is_none()
+                } else if let Some(path) = file::named(directive, word)? {
+                    from_file.replace(path).is_none() && vm_configuration.is_none()
+                } else {
+                    vm_configuration.replace(word.to_vec()).is_none() && from_file.is_none()
                 };
                 if !is_first {
                     return Err(format!(
-                        "unexpected \"{}\" in \"module\": a path is followed by one VM configuration and one \"sha256=...\" at most",
+                        "unexpected \"{}\" in \"module\": a path is followed by one VM configuration or one \"file=PATH\", and by \
+                         one \"sha256=...\", at most",
                         shown(word)
                     ));
                 }
             }
-            let vm_configuration = vm_configuration.unwrap_or_default();
             main.modules.push(ModuleConf {
                 name: name.to_vec(),
                 path,
-                vm_configuration,
+                vm_configuration: vm_configuration.unwrap_or_default(),
+                file: from_file,
                 sha256,
                 place,
                 compiled: Vec::new(),
@@ -128,7 +133,10 @@ fn sum(digits: &[u8]) -> Result<String, String> {
 }
 
 /// The absolute path for one that is relative to the folder of nginx.conf (1), or to nginx's prefix (0).
-unsafe fn full_name(cf: *mut ngx_conf_t, path: &[u8], to_conf: ngx_uint_t) -> Result<Vec<u8>, String> {
+///
+/// # Safety
+/// `cf` is what nginx passed to the handler of a directive.
+pub(super) unsafe fn full_name(cf: *mut ngx_conf_t, path: &[u8], to_conf: ngx_uint_t) -> Result<Vec<u8>, String> {
     // SAFETY: ngx_conf_full_name replaces the string by one in the cycle's pool when it must.
     unsafe {
         let mut name: ngx_str_t = pool::copy((*cf).pool, path).ok_or("no memory")?;

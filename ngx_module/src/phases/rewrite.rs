@@ -17,7 +17,7 @@ use crate::flow::drive::{self, Stop};
 use crate::flow::{Direction, Hold};
 use crate::guard::guard;
 use crate::request::{self, Progress, Request};
-use crate::{headers, local_response, log, rc};
+use crate::{chains, headers, local_response, log, rc};
 
 pub(super) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx calls a phase handler with a live request.
@@ -77,12 +77,15 @@ pub(super) unsafe fn run(r: *mut ngx_http_request_t, phase: Phase) -> ngx_int_t 
             if r != (*r).main && (*request).runs.is_empty() && headers::request::own(r).is_err() {
                 return rc::INTERNAL_SERVER_ERROR;
             }
-            if is_rerouted {
+            let created = if is_rerouted {
+                let added = chains::added(loc.main(), (*request).chain, filters);
                 (*request).add_chain(chain);
+                request::create_contexts(request, loc, &added)
             } else {
                 (*request).enter_chain(chain);
-            }
-            if request::create_contexts(request, loc, filters).is_err() {
+                request::create_contexts(request, loc, filters)
+            };
+            if created.is_err() {
                 return finish(request, Stop::Failed);
             }
             parts::forget_range(request);

@@ -2,8 +2,8 @@
 //! table of a configuration, in a zone of shared memory; [`FilterStatus`] counts for one filter, in whatever runs it.
 //! `page.rs` shows the table (`wasm_status;`), and `metrics_page.rs` too.
 //!
-//! A filter is known by its module, its configuration, and its place among those that have both in common, so that a reload
-//! that leaves it as it is leaves its counters, too. What Lua loads is known by its name.
+//! A filter is known by its module, both configurations, its root id, and its place among those that have all this in common,
+//! so that a reload that leaves it as it is leaves its counters, too. What Lua loads is known by its name.
 
 pub mod page;
 mod process;
@@ -19,7 +19,7 @@ pub use ngx_wasm::shared::filter_status::Event;
 use ngx_wasm::shared::filter_status::{Shape, Slot, Snapshot, StatusTable};
 use ngx_wasm::vm::{InstanceStats, Trap};
 
-use crate::conf::{FilterConf, MainConf};
+use crate::conf::{FilterConf, MainConf, ModuleConf};
 use crate::shared_memory::Zone;
 use crate::{engine, log};
 
@@ -64,13 +64,15 @@ impl Status {
     ///
     /// # Safety
     /// `log` is a log of nginx.
-    pub unsafe fn enter(&mut self, filters: &[FilterConf], log: *mut ngx_log_t) {
+    pub unsafe fn enter(&mut self, filters: &[FilterConf], modules: &[ModuleConf], log: *mut ngx_log_t) {
         let Some(table) = &self.table else { return };
         table.begin();
-        let mut before = HashMap::<(&[u8], &[u8]), u64>::new();
+        let mut before = HashMap::<(&[u8], &[u8], &[u8]), u64>::new();
         for filter in filters {
-            let count = before.entry((&filter.name, &filter.configuration)).or_default();
-            let key: [&[u8]; 4] = [b"filter", &filter.name, &filter.configuration, &count.to_le_bytes()];
+            let vm: &[u8] = modules.get(filter.module).map_or(b"", |module| &module.vm_configuration);
+            let count = before.entry((&filter.name, &filter.configuration, &filter.root_id)).or_default();
+            let key: [&[u8]; 6] =
+                [b"filter", &filter.name, vm, &filter.configuration, &filter.root_id, &count.to_le_bytes()];
             *count += 1;
             let slot = table.declare(&key, b"", &process::is_alive);
             if slot.is_none() {

@@ -1,6 +1,8 @@
 //! `wasm_status;`: the location answers with what is known about filters, as JSON. `wasm_metrics;` shows the same numbers
 //! to Prometheus.
 
+use std::path::Path;
+
 use nginx_sys::{NGINX_VERSION, ngx_http_request_t, ngx_int_t};
 use ngx_wasm::shared::filter_status::{Event, FilterLabels, Snapshot, Summary, exposition as samples};
 use serde_json::{Map, Value, json};
@@ -61,6 +63,7 @@ fn status(main: &MainConf) -> Value {
             let mut object = numbers(&total);
             object.insert("name".into(), text(&module.name));
             object.insert("path".into(), module.path.as_str().into());
+            object.insert("file".into(), path(module.file.as_deref()));
             Value::Object(object)
         })
         .collect();
@@ -86,6 +89,8 @@ fn filter(filter: &Filter<'_>) -> Value {
     object.insert("place".into(), place.into());
     object.insert("policy".into(), policy.into());
     object.insert("isolation".into(), isolation.into());
+    object.insert("file".into(), path(filter.conf.and_then(|conf| conf.file.as_deref())));
+    object.insert("root_id".into(), filter.conf.map_or(Value::Null, |conf| text(&conf.root_id)));
     let error = filter.summary.last_error.as_ref();
     object.insert(
         "last_error".into(),
@@ -103,6 +108,11 @@ fn numbers(summary: &Summary) -> Map<String, Value> {
 
 fn text(bytes: &[u8]) -> Value {
     String::from_utf8_lossy(bytes).into_owned().into()
+}
+
+/// The file that a configuration is in.
+fn path(path: Option<&Path>) -> Value {
+    path.map_or(Value::Null, |path| path.to_string_lossy().into_owned().into())
 }
 
 /// As `proxy_wasm_on_error` takes it.
