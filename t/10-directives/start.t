@@ -143,7 +143,7 @@ qr/\[emerg\] .*filter "m" does not start: _initialize trapped .*unreachable.* in
 --- main_config
 wasm { module m $TEST_NGINX_HTML_DIR/m.wat; }
 --- user_files eval
-main::wat('', '(func (export "_start") unreachable)')
+main::wat('', '(func (export "_start") unreachable) (func (export "proxy_on_log") (param i32))')
 --- config
 location /t { proxy_wasm m; }
 --- error_log eval
