@@ -33,7 +33,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: upstream.*: nothing before there is one; no attempt
+=== TEST 1: upstream.*: nothing before there is one but its name; no attempt
 --- config
 location /t {
     proxy_wasm probe 'property upstream|address; property upstream|port; property upstream|local_address; property upstream|cx_pool_ready_duration; property upstream|transport_failure_reason; property upstream|tls_version; property cluster_name; property upstream|request_attempt_count; report';
@@ -46,7 +46,7 @@ property upstream|local_address -> 1
 property upstream|cx_pool_ready_duration -> 1
 property upstream|transport_failure_reason -> 1
 property upstream|tls_version -> 1
-property cluster_name -> 1
+property cluster_name -> 0 one
 property upstream|request_attempt_count -> 0 @{[ main::number(0) ]}
 "
 
@@ -367,3 +367,82 @@ location /t {
 ["GET /t", "GET /t"]
 --- response_headers eval
 [main::came_of('via_upstream', 0), main::came_of('cache.response_from_cache_filter', 0x100000)]
+
+
+
+=== TEST 21: cluster_name of request headers: what the location passes requests on to, by each module
+--- config
+proxy_wasm probe 'property cluster_name; property xds|cluster_name; report';
+location /proxy { proxy_pass http://one; }
+location /proxy-uri/ { proxy_pass http://one/up; }
+location /address { proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT; }
+location /fastcgi { fastcgi_pass one; }
+location /uwsgi { uwsgi_pass one; }
+location /scgi { scgi_pass one; }
+location /grpc { grpc_pass grpc://one; }
+location /memcached { set $memcached_key k; memcached_pass one; }
+location /limited { limit_except POST { allow all; } proxy_pass http://one; }
+--- request eval
+[map { "GET /$_" } qw( proxy proxy-uri/x address fastcgi uwsgi scgi grpc memcached limited )]
+--- response_body eval
+[map { "property cluster_name -> 0 $_\nproperty xds|cluster_name -> 0 $_\n" } qw( one one 127.0.0.1 one one one one one one )]
+
+
+
+=== TEST 22: cluster_name of request headers: not where the location has none, or a variable says it
+--- config
+proxy_wasm probe 'property cluster_name; report';
+set $backend one;
+location /plain { return 200; }
+location /variable { proxy_pass http://$backend; }
+--- request eval
+["GET /plain", "GET /variable"]
+--- response_body eval
+["property cluster_name -> 1\n", "property cluster_name -> 1\n"]
+
+
+
+=== TEST 23: cluster_name and route_name behind a redirect: what holds now, not what has failed before
+--- http_config
+upstream gone { server 127.0.0.1:1; }
+--- config
+location /t {
+    proxy_intercept_errors on;
+    error_page 502 = /other;
+    proxy_pass http://gone;
+}
+location /other {
+    proxy_wasm probe 'property cluster_name; property route_name; @response property cluster_name; @log property cluster_name';
+    proxy_pass http://one/up;
+}
+--- request
+GET /t
+--- response_headers
+x-probe-result: property cluster_name -> 0 one
+--- error_log eval
+[qr/probe: property cluster_name -> 0 one, client.*/, 'property route_name -> 0 /other', qr/property cluster_name -> 0 one while logging request/]
+--- no_error_log
+[alert]
+
+
+
+=== TEST 24: cluster_name behind a redirect to a location that has none
+--- http_config
+upstream gone { server 127.0.0.1:1; }
+--- config
+location /u {
+    error_page 502 = @page;
+    proxy_pass http://gone;
+}
+location @page {
+    proxy_wasm probe 'property cluster_name; property route_name; @response property cluster_name; @log property cluster_name';
+    return 200 "page\n";
+}
+--- request
+GET /u
+--- response_headers
+x-probe-result: property cluster_name -> 1
+--- error_log eval
+[qr/probe: property cluster_name -> 1(?! while logging)/, 'property route_name -> 0 @page', 'property cluster_name -> 1 while logging request']
+--- no_error_log
+[alert]

@@ -2,7 +2,7 @@
 
 use nginx_sys::{ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_http_request_t};
 
-use super::{number, text, upstream, variables};
+use super::{cluster, number, text, variables};
 
 /// Envoy's number for a listener whose clients come from outside.
 const INBOUND: i64 = 1;
@@ -46,7 +46,7 @@ pub unsafe fn xds(r: *mut ngx_http_request_t, name: &[u8], value: &mut Vec<u8>) 
     // SAFETY: see `get`; the core module has a configuration in every location.
     unsafe {
         match name {
-            b"cluster_name" => upstream::name(r).is_some_and(|name| text(value, name)),
+            b"cluster_name" => cluster::name(r).is_some_and(|name| text(value, name)),
             b"route_name" => {
                 let location: *mut ngx_http_core_loc_conf_t =
                     (*(*r).loc_conf.add(ngx_http_core_module.ctx_index)).cast();

@@ -2,6 +2,7 @@
 //! timestamps and durations nanoseconds, booleans one byte, maps pairs, the rest text. A file for each family; `host.rs`
 //! is the caller. What each property means on nginx is in docs/properties.md.
 
+mod cluster;
 mod connection;
 mod environment;
 mod request;

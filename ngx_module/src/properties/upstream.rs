@@ -113,19 +113,6 @@ pub unsafe fn latency(r: *mut ngx_http_request_t) -> Option<i64> {
     }
 }
 
-/// The name of the upstream: of the block, or the host in `proxy_pass`.
-pub unsafe fn name<'a>(r: *mut ngx_http_request_t) -> Option<&'a [u8]> {
-    // SAFETY: see `get`; one of both is there from the beginning, or it is not known yet.
-    unsafe {
-        let u = (*r).upstream.as_ref()?;
-        match (u.upstream.as_ref(), u.resolved.as_ref()) {
-            (Some(conf), _) => Some(conf.host.as_bytes()),
-            (None, Some(resolved)) => Some(resolved.host.as_bytes()),
-            (None, None) => None,
-        }
-    }
-}
-
 /// Where the response comes from, as far as upstreams have a part in it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
