@@ -459,11 +459,12 @@ pub struct LocConf {
     pub pause_timeout: ngx_msec_t,
     pub request_body_buffer: usize,
     pub response_body_buffer: usize,
-    /// 0, 1 or [`UNSET`], as the one below.
+    /// 0, 1 or [`UNSET`], as those below.
     pub stop_iteration: usize,
     pub declared_order: usize,
     /// Number of a [`Phase`], or [`UNSET`].
     pub phase: usize,
+    pub reroute: usize,
     pub calls: CallConf,
 }
 
@@ -490,6 +491,7 @@ impl LocConf {
                     stop_iteration: UNSET,
                     declared_order: UNSET,
                     phase: UNSET,
+                    reroute: UNSET,
                     calls: CallConf::default(),
                 });
                 // Nginx makes that of http { } first.
@@ -535,6 +537,7 @@ impl LocConf {
             (&mut self.stop_iteration, outer.stop_iteration),
             (&mut self.declared_order, outer.declared_order),
             (&mut self.phase, outer.phase),
+            (&mut self.reroute, outer.reroute),
         ];
         for (own, outer) in sizes {
             if *own == UNSET {
@@ -606,6 +609,11 @@ impl LocConf {
             1 => Phase::Access,
             _ => Phase::Unsaid,
         }
+    }
+
+    /// Whether a new path has the location matched again.
+    pub fn reroutes(&self) -> bool {
+        self.reroute != 0
     }
 
     fn memory_limit(&self) -> usize {

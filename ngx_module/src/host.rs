@@ -44,6 +44,9 @@ pub struct RequestHost<'a> {
     written: usize,
 }
 
+/// A property of Higress, by which a filter keeps a request in its location ("off"). It is kept like others, too.
+const KEEPS_ROUTE: &[u8] = b"clear_route_cache";
+
 /// Filters that Lua runs have no place in the configuration.
 const LUA: usize = usize::MAX;
 
@@ -531,15 +534,20 @@ impl Host for RequestHost<'_> {
     }
 
     fn set_property(&mut self, path: &[u8], value: &[u8]) -> Result<(), Status> {
-        let r = self.r().ok_or(Status::NotFound)?;
+        let request = self.request().ok_or(Status::NotFound)?;
         // SAFETY: the request is live.
-        unsafe { properties::set(r, path, value) }
+        unsafe {
+            if path == KEEPS_ROUTE {
+                (*request).keeps_route = value == b"off";
+            }
+            properties::set((*request).r, path, value)
+        }
     }
 
     fn clear_route_cache(&mut self) -> Result<(), Status> {
         if let Some(request) = self.request() {
             // SAFETY: the request is live. `phases/rewrite.rs` acts on it, as long as a location can be chosen.
-            unsafe { (*request).reroute = true };
+            unsafe { (*request).ask_for_route() };
         }
         Ok(())
     }

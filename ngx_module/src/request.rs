@@ -79,6 +79,10 @@ pub struct Request {
     pub filter_state: FilterState,
     /// A filter changed what locations are chosen by, or asked for another choice: nginx matches the location again.
     pub reroute: bool,
+    /// A filter said that the location stays, whatever becomes of the path.
+    pub keeps_route: bool,
+    /// The path that a filter wrote is none of the location's; nginx was told so.
+    pub has_left_location: bool,
     /// nginx is matching the location again.
     pub is_rerouted: bool,
     /// Filters see a body that nginx has read before.
@@ -191,6 +195,8 @@ impl Request {
             progress: Progress::New,
             filter_state: FilterState::default(),
             reroute: false,
+            keeps_route: false,
+            has_left_location: false,
             is_rerouted: false,
             reread: None,
             streams_body: false,
@@ -293,6 +299,11 @@ impl Request {
     /// Whether there is anything that [`Request::decided`] would give.
     pub fn is_decided(&self) -> bool {
         self.closed || self.refused || self.local_response.is_some()
+    }
+
+    /// Has nginx match the location again, as long as it can: until the filters are done with the request.
+    pub fn ask_for_route(&mut self) {
+        self.reroute |= self.progress != Progress::Passed;
     }
 
     /// Number `n` of the filters that run.

@@ -115,3 +115,22 @@ location /own {
 ["POST /inherits\nbody", "POST /own\nbody"]
 --- error_code eval
 [413, 200]
+
+
+
+=== TEST 11: proxy_wasm_reroute takes two words
+--- config
+proxy_wasm_reroute never;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "never" of "proxy_wasm_reroute": it takes "off" or "on" in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 12: proxy_wasm_reroute stands once on a level
+--- config
+proxy_wasm_reroute off;
+proxy_wasm_reroute off;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_reroute" directive is duplicate in \S+nginx\.conf:\d+$/

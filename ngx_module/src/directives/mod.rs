@@ -64,7 +64,7 @@ pub static mut CORE: [ngx_command_t; 11] = [
 ];
 
 /// Directives of the HTTP module.
-pub static mut HTTP: [ngx_command_t; 36] = [
+pub static mut HTTP: [ngx_command_t; 37] = [
     http(c"wasm_vm", NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, wasm_vm::set),
     http(c"proxy_wasm", ANY_HTTP | NGX_CONF_1MORE, proxy_wasm::set),
     http(c"wasm_memory_limit", ANY_HTTP | NGX_CONF_TAKE1, limits::memory),
@@ -78,6 +78,7 @@ pub static mut HTTP: [ngx_command_t; 36] = [
     http(c"proxy_wasm_response_order", ANY_HTTP | NGX_CONF_TAKE1, streams::response_order),
     http(c"proxy_wasm_phase", ANY_HTTP | NGX_CONF_TAKE1, streams::phase),
     http(c"proxy_wasm_request_headers_in_access", ANY_HTTP | NGX_CONF_TAKE1, streams::request_headers_in_access),
+    http(c"proxy_wasm_reroute", ANY_HTTP | NGX_CONF_TAKE1, streams::reroute),
     http(c"proxy_wasm_on_error", ANY_HTTP | NGX_CONF_1MORE, rules::on_error),
     http(c"proxy_wasm_isolation", ANY_HTTP | NGX_CONF_1MORE, rules::isolation),
     http(c"proxy_wasm_recycle", ANY_HTTP | NGX_CONF_1MORE, rules::recycle),

@@ -1,6 +1,6 @@
-//! `proxy_wasm_headers_stop_iteration on|off;`, `proxy_wasm_response_order onion|declared;`, `proxy_wasm_phase
-//! rewrite|access;` and `proxy_wasm_request_headers_in_access on|off;`, which says the same, in http, server, location: where
-//! and how requests and responses pass the filters of a chain.
+//! `proxy_wasm_headers_stop_iteration on|off;`, `proxy_wasm_response_order onion|declared;`, `proxy_wasm_reroute on|off;`,
+//! `proxy_wasm_phase rewrite|access;` and `proxy_wasm_request_headers_in_access on|off;`, which says the same, in http, server,
+//! location: where and how requests and responses pass the filters of a chain, and where requests go from there.
 
 use std::ffi::{c_char, c_void};
 
@@ -42,6 +42,11 @@ pub(super) unsafe extern "C" fn request_headers_in_access(
 ) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe { Directive::handle(cf, |directive| choose(directive, &mut loc(conf).phase, ["off", "on"])) }
+}
+
+pub(super) unsafe extern "C" fn reroute(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
+    // SAFETY: nginx passes its own structures to a handler.
+    unsafe { Directive::handle(cf, |directive| choose(directive, &mut loc(conf).reroute, ["off", "on"])) }
 }
 
 /// Stores which of two words the argument is.

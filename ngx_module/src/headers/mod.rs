@@ -4,6 +4,7 @@
 use ngx_wasm::proxy_wasm::Pairs;
 
 pub mod list;
+pub mod path;
 pub mod request;
 pub mod response;
 pub mod trailers;

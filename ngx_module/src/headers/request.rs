@@ -1,17 +1,16 @@
 //! Headers of a request. Beside the list, nginx has a field for each header that it knows; both change together.
 
 use nginx_sys::{
-    ngx_hash_find, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_header_t, ngx_http_request_t, ngx_str_t,
+    ngx_hash_find, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_header_t, ngx_http_request_t,
     ngx_table_elt_t, ngx_uint_t,
 };
 use ngx_wasm::proxy_wasm::Pairs;
 
 use super::list::{self, nginx_hash};
-use super::variables;
 use super::{Refused, check_name, check_pairs, check_value, is_token};
+use super::{path, variables};
 use crate::pool;
 use crate::properties::scheme;
-use crate::request::Request;
 
 /// Appends the first value of `name` to `value`.
 ///
@@ -21,7 +20,7 @@ pub unsafe fn get(r: *mut ngx_http_request_t, name: &[u8], value: &mut Vec<u8>) 
     // SAFETY: see above.
     unsafe {
         match name {
-            b":path" => value.extend_from_slice((*r).unparsed_uri.as_bytes()),
+            b":path" => value.extend_from_slice(&path::current(r)),
             b":method" => value.extend_from_slice((*r).method_name.as_bytes()),
             b":scheme" => value.extend_from_slice(scheme(r)),
             _ => {
@@ -78,7 +77,7 @@ pub unsafe fn visit(r: *mut ngx_http_request_t, visit: &mut dyn FnMut(&[u8], &[u
         if get(r, b":authority", &mut authority) {
             visit(b":authority", &authority);
         }
-        visit(b":path", (*r).unparsed_uri.as_bytes());
+        visit(b":path", &path::current(r));
         visit(b":method", (*r).method_name.as_bytes());
         visit(b":scheme", scheme(r));
         for line in list::lines(&raw mut (*r).headers_in.headers) {
@@ -145,8 +144,13 @@ pub unsafe fn replace(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> 
     check_value(name, value)?;
     // SAFETY: see `get`.
     unsafe {
+        // What a filter writes back as it was read is left as nginx has it: an empty host, a path that nginx has made.
+        let mut now = Vec::new();
+        if is_single(name) && get(r, name, &mut now) && now == value {
+            return Ok(());
+        }
         match name {
-            b":path" => return set_path(r, value),
+            b":path" => return path::set(r, value),
             b":method" => return set_method(r, value),
             b":scheme" => return set_scheme(r, value),
             _ => {}
@@ -196,11 +200,6 @@ pub unsafe fn set(r: *mut ngx_http_request_t, pairs: &Pairs) -> Result<(), Refus
             remove(r, name)?;
         }
         for (name, value) in pairs.iter() {
-            // A list in which nothing of these changed must not make nginx parse the path again.
-            let mut now = Vec::new();
-            if is_single(name) && get(r, name, &mut now) && now == value {
-                continue;
-            }
             add(r, name, value)?;
         }
     }
@@ -352,87 +351,6 @@ unsafe fn link(
 unsafe fn core_main_conf(r: *mut ngx_http_request_t) -> *mut ngx_http_core_main_conf_t {
     // SAFETY: the core HTTP module has a main configuration in every request.
     unsafe { (*(*r).main_conf.add(ngx_http_core_module.ctx_index)).cast() }
-}
-
-/// Gives the request another target, as if the client had sent it. Nginx's own parser decides what is valid.
-unsafe fn set_path(r: *mut ngx_http_request_t, path: &[u8]) -> Result<(), Refused> {
-    let malformed = || Refused::Malformed(format!("invalid :path \"{}\"", path.escape_ascii()));
-    if !path.starts_with(b"/") || path.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
-        return Err(malformed());
-    }
-    // SAFETY: the parser works on these fields of the request (src/http/ngx_http_parse.c, ngx_http_parse_uri and
-    // ngx_http_parse_complex_uri). Nginx reuses their memory later, so they are put back as they were.
-    unsafe {
-        let text = pool::copy((*r).pool, path).ok_or(Refused::NoMemory)?;
-        let before = ((*r).uri_start, (*r).uri_end, (*r).uri_ext, (*r).args_start, (*r).state);
-        let exten = (*r).exten;
-        (*r).uri_start = text.data;
-        (*r).uri_end = text.data.add(text.len);
-        (*r).uri_ext = std::ptr::null_mut();
-        (*r).args_start = std::ptr::null_mut();
-        (*r).exten = ngx_str_t::empty();
-        (*r).state = 0;
-        (*r).set_complex_uri(0);
-        (*r).set_quoted_uri(0);
-        (*r).set_plus_in_uri(0);
-        (*r).set_empty_path_in_uri(0);
-
-        let parsed = parse_uri(r);
-        match parsed {
-            Some(uri) => {
-                // Of a path that it decodes, the parser sets the extension itself, and `uri_ext` is null then.
-                if !(*r).uri_ext.is_null() {
-                    let len = uri.data.add(uri.len).offset_from((*r).uri_ext) as usize;
-                    (*r).exten = ngx_str_t { data: (*r).uri_ext, len };
-                }
-                (*r).uri = uri;
-                (*r).args = match (*r).args_start {
-                    start if start.is_null() => ngx_str_t::empty(),
-                    start => ngx_str_t { data: start, len: (*r).uri_end.offset_from(start) as usize },
-                };
-                (*r).unparsed_uri = text;
-                (*r).set_valid_unparsed_uri(1);
-            }
-            None => (*r).exten = exten,
-        }
-        ((*r).uri_start, (*r).uri_end, (*r).uri_ext, (*r).args_start, (*r).state) = before;
-        let request = Request::of(r);
-        if parsed.is_some() && !request.is_null() {
-            (*request).reroute = true;
-        }
-        variables::follow(r);
-        parsed.map(|_| ()).ok_or_else(malformed)
-    }
-}
-
-unsafe fn parse_uri(r: *mut ngx_http_request_t) -> Option<ngx_str_t> {
-    // SAFETY: see `set_path`.
-    unsafe {
-        if nginx_sys::ngx_http_parse_uri(r) != crate::rc::OK {
-            return None;
-        }
-        let end = if (*r).args_start.is_null() { (*r).uri_end } else { (*r).args_start.sub(1) };
-        let len = end.offset_from((*r).uri_start) as usize;
-        if (*r).complex_uri() == 0 && (*r).quoted_uri() == 0 {
-            return Some(ngx_str_t { len, data: (*r).uri_start });
-        }
-        // Decoding never makes a path longer. The parser writes to r->uri, whose old value must survive a failure.
-        let old = (*r).uri;
-        let data = nginx_sys::ngx_pnalloc((*r).pool, len + 1).cast::<u8>();
-        if data.is_null() {
-            return None;
-        }
-        (*r).uri = ngx_str_t { len, data };
-        let merge_slashes = (*core_srv_conf(r)).merge_slashes as ngx_uint_t;
-        let parsed = nginx_sys::ngx_http_parse_complex_uri(r, merge_slashes) == crate::rc::OK;
-        let uri = std::mem::replace(&mut (*r).uri, old);
-        parsed.then_some(uri)
-    }
-}
-
-unsafe fn core_srv_conf(r: *mut ngx_http_request_t) -> *mut nginx_sys::ngx_http_core_srv_conf_t {
-    // SAFETY: the core HTTP module has a server configuration in every request.
-    unsafe { (*(*r).srv_conf.add(ngx_http_core_module.ctx_index)).cast() }
 }
 
 unsafe fn set_method(r: *mut ngx_http_request_t, method: &[u8]) -> Result<(), Refused> {

@@ -12,6 +12,7 @@ mod request_body;
 mod reread;
 mod returns;
 mod rewrite;
+mod route;
 mod streaming;
 mod upgrade;
 

@@ -11,7 +11,7 @@ use nginx_sys::{
 };
 
 use super::pause::{self, CannotWait};
-use super::{parts, realip, request_body};
+use super::{parts, realip, request_body, route};
 use crate::conf::{LocConf, NO_CHAIN, Phase};
 use crate::flow::drive::{self, Stop};
 use crate::flow::{Direction, Hold};
@@ -114,7 +114,7 @@ unsafe fn is_run_by_main(r: *mut ngx_http_request_t, chain: usize) -> bool {
 pub(super) unsafe fn go_on(request: *mut Request, phase: Phase) -> ngx_int_t {
     // SAFETY: see `run`.
     unsafe {
-        if !std::mem::take(&mut (*request).reroute) {
+        if !route::is_wanted(request) {
             return rc::DECLINED;
         }
         (*request).is_rerouted = true;

@@ -17,11 +17,11 @@ pub unsafe fn get(r: *mut ngx_http_request_t, path: &[u8], value: &mut Vec<u8>) 
         match path {
             b"path" => header(b":path", value),
             b"url_path" => {
-                let path = (*r).unparsed_uri.as_bytes();
+                let path = headers::path::current(r);
                 text(value, path.split(|byte| *byte == b'?').next().unwrap_or_default())
             }
             b"query" => {
-                let path = (*r).unparsed_uri.as_bytes();
+                let path = headers::path::current(r);
                 let query = path.splitn(2, |byte| *byte == b'?').nth(1).unwrap_or_default();
                 text(value, query.split(|byte| *byte == b'#').next().unwrap_or_default())
             }
