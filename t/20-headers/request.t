@@ -153,7 +153,7 @@ $size += length($_) + 5 for @pairs;
 
 
 
-=== TEST 9: HTTP/1.0 without Host: there is no :authority
+=== TEST 9: HTTP/1.0 without Host: :authority is there, and empty
 --- config
 location /t {
     proxy_wasm probe 'pairs request; get request :authority; get request host; report';
@@ -162,9 +162,9 @@ location /t {
 --- raw_request eval
 "GET /t HTTP/1.0\r\nX-One: 1\r\n\r\n"
 --- response_body
-pairs request -> 0 :path=/t,:method=GET,:scheme=http,x-one=1
-get request :authority -> 1
-get request host -> 1
+pairs request -> 0 :authority=,:path=/t,:method=GET,:scheme=http,x-one=1
+get request :authority -> 0
+get request host -> 0
 
 
 

@@ -59,6 +59,28 @@ pub unsafe fn show(line: *mut ngx_table_elt_t, visit: &mut dyn FnMut(&[u8], &[u8
     }
 }
 
+/// Makes a list of request headers that has no lines.
+///
+/// # Safety
+/// `list` belongs to a request with this pool, and its old lines, if any, are not wanted.
+pub unsafe fn begin(list: *mut ngx_list_t, pool: *mut ngx_pool_t) -> Result<(), Refused> {
+    // nginx's own number (src/http/ngx_http_request.c, ngx_http_process_request_line).
+    const ROOM: usize = 20;
+    // SAFETY: as ngx_list_init does, which is inline in C.
+    unsafe {
+        let elts = ngx_palloc(pool, ROOM * size_of::<ngx_table_elt_t>());
+        if elts.is_null() {
+            return Err(Refused::NoMemory);
+        }
+        (*list).part = ngx_list_part_t { elts, nelts: 0, next: ptr::null_mut() };
+        (*list).last = &raw mut (*list).part;
+        (*list).size = size_of::<ngx_table_elt_t>();
+        (*list).nalloc = ROOM;
+        (*list).pool = pool;
+    }
+    Ok(())
+}
+
 /// Adds a line at the end.
 ///
 /// # Safety

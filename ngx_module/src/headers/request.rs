@@ -1,7 +1,7 @@
 //! Headers of a request. Beside the list, nginx has a field for each header that it knows; both change together.
 
 use nginx_sys::{
-    ngx_hash_find, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_header_t, ngx_http_request_t,
+    ngx_hash_find, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_header_t, ngx_http_request_t, ngx_list_t,
     ngx_table_elt_t, ngx_uint_t,
 };
 use ngx_wasm::proxy_wasm::Pairs;
@@ -32,13 +32,11 @@ pub unsafe fn get(r: *mut ngx_http_request_t, name: &[u8], value: &mut Vec<u8>) 
                 let name = if is_host { b"host".as_slice() } else { name };
                 let Some(line) = list::lines(&raw mut (*r).headers_in.headers).find(|line| list::is(*line, name))
                 else {
-                    // HTTP/2 and absolute URIs name the host without a line.
-                    let server = (*r).headers_in.server.as_bytes();
-                    let known = name.eq_ignore_ascii_case(b"host") && !server.is_empty();
-                    if known {
-                        value.extend_from_slice(server);
+                    // HTTP/2 and absolute URIs name the host without a line; HTTP/1.0 and 0.9 need not name any.
+                    if is_host {
+                        value.extend_from_slice((*r).headers_in.server.as_bytes());
                     }
-                    return known;
+                    return is_host;
                 };
                 value.extend_from_slice((*line).value.as_bytes());
             }
@@ -50,22 +48,21 @@ pub unsafe fn get(r: *mut ngx_http_request_t, name: &[u8], value: &mut Vec<u8>) 
 /// The authority of an absolute URI in the request line, by which nginx chooses the server whatever the Host line says
 /// (RFC 9112, section 3.2.2).
 unsafe fn absolute_authority<'a>(r: *mut ngx_http_request_t) -> Option<&'a [u8]> {
-    // SAFETY: the parser's pointers lead into the request line, which stays in memory with the request; behind a host come
-    // at least the version and the end of the line.
+    // SAFETY: the parser's pointers lead into the request line, which stays in memory with the request; `request_end` is
+    // there once the parser has come to its end, which it does not for a line that is too long.
     unsafe {
-        let (start, end) = ((*r).host_start, (*r).host_end);
+        let (start, end, limit) = ((*r).host_start, (*r).host_end, (*r).request_end);
         let is_line = (*r).http_version < nginx_sys::NGX_HTTP_VERSION_20 as usize;
-        if !is_line || (*r).schema_start.is_null() || start.is_null() || end.is_null() {
+        if !is_line || (*r).schema_start.is_null() || start.is_null() || end.is_null() || limit < end {
             return None;
         }
-        let mut len = end.offset_from(start) as usize;
-        if *start.add(len) == b':' {
-            len += 1;
-            while (*start.add(len)).is_ascii_digit() {
-                len += 1;
-            }
-        }
-        Some(std::slice::from_raw_parts(start, len))
+        let text: &[u8] = std::slice::from_raw_parts(start, limit.offset_from(start) as usize);
+        let (host, rest) = text.split_at(end.offset_from(start) as usize);
+        let port = match rest {
+            [b':', digits @ ..] => 1 + digits.iter().take_while(|byte| byte.is_ascii_digit()).count(),
+            _ => 0,
+        };
+        Some(&text[..host.len() + port])
     }
 }
 
@@ -74,9 +71,8 @@ pub unsafe fn visit(r: *mut ngx_http_request_t, visit: &mut dyn FnMut(&[u8], &[u
     // SAFETY: see `get`.
     unsafe {
         let mut authority = Vec::new();
-        if get(r, b":authority", &mut authority) {
-            visit(b":authority", &authority);
-        }
+        get(r, b":authority", &mut authority);
+        visit(b":authority", &authority);
         visit(b":path", &path::current(r));
         visit(b":method", (*r).method_name.as_bytes());
         visit(b":scheme", scheme(r));
@@ -92,16 +88,9 @@ pub unsafe fn visit(r: *mut ngx_http_request_t, visit: &mut dyn FnMut(&[u8], &[u
 pub unsafe fn count(r: *mut ngx_http_request_t) -> u32 {
     // SAFETY: see `get`.
     unsafe {
-        let mut authority = u32::from(!(*r).headers_in.server.is_empty());
-        let mut others = 3;
-        for line in list::lines(&raw mut (*r).headers_in.headers) {
-            if list::is(line, b"host") {
-                authority = 1;
-            } else {
-                others += 1;
-            }
-        }
-        authority + others
+        const PSEUDO: u32 = 4;
+        let others = list::lines(&raw mut (*r).headers_in.headers).filter(|line| !list::is(*line, b"host"));
+        PSEUDO + others.count() as u32
     }
 }
 
@@ -134,7 +123,7 @@ pub unsafe fn add(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> Resu
         }
         check_name(name)?;
         check_value(name, value)?;
-        list::push(&raw mut (*r).headers_in.headers, (*r).pool, name, value)?;
+        list::push(own_list(r)?, (*r).pool, name, value)?;
         sync(r, name)
     }
 }
@@ -161,8 +150,9 @@ pub unsafe fn replace(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> 
         if is_host {
             check_host(value)?;
         }
-        list::remove(&raw mut (*r).headers_in.headers, (*r).pool, name)?;
-        list::push(&raw mut (*r).headers_in.headers, (*r).pool, name, value)?;
+        let list = own_list(r)?;
+        list::remove(list, (*r).pool, name)?;
+        list::push(list, (*r).pool, name, value)?;
         if is_host {
             set_server(r, value)?;
         }
@@ -178,7 +168,7 @@ pub unsafe fn remove(r: *mut ngx_http_request_t, name: &[u8]) -> Result<(), Refu
     }
     // SAFETY: see `get`.
     unsafe {
-        list::remove(&raw mut (*r).headers_in.headers, (*r).pool, name)?;
+        list::remove(own_list(r)?, (*r).pool, name)?;
         sync(r, name)
     }
 }
@@ -273,6 +263,19 @@ pub unsafe fn is_grpc(r: *mut ngx_http_request_t) -> bool {
         }
         let rest = (*line).value.as_bytes().strip_prefix(b"application/grpc");
         matches!(rest, Some([] | [b'+' | b';', ..]))
+    }
+}
+
+/// The list of the request, to write to. A request without header lines has none yet: HTTP/0.9, and one that nginx refused
+/// before it came to them.
+unsafe fn own_list(r: *mut ngx_http_request_t) -> Result<*mut ngx_list_t, Refused> {
+    // SAFETY: see `get`. A list that nobody has made is of zeros (src/http/ngx_http_request.c, ngx_http_alloc_request).
+    unsafe {
+        let list = &raw mut (*r).headers_in.headers;
+        if (*list).last.is_null() {
+            list::begin(list, (*r).pool)?;
+        }
+        Ok(list)
     }
 }
 

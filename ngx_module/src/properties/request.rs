@@ -33,7 +33,8 @@ pub unsafe fn get(r: *mut ngx_http_request_t, path: &[u8], value: &mut Vec<u8>) 
             b"id" => header(b"x-request-id", value) || variables::get(r, b"request_id", value),
             b"protocol" => match protocol(r) {
                 Some(protocol) => text(value, protocol),
-                None => variables::get(r, b"server_protocol", value),
+                // A version that came up since, as the client wrote it.
+                None => variables::get(r, b"server_protocol", value) || text(value, b""),
             },
             b"time" => number(value, nanoseconds((*r).start_sec, (*r).start_msec as i64)),
             b"duration" => is_over(r) && number(value, duration(r)),
@@ -70,6 +71,7 @@ pub unsafe fn scheme(r: *mut ngx_http_request_t) -> &'static [u8] {
 unsafe fn protocol(r: *mut ngx_http_request_t) -> Option<&'static [u8]> {
     // SAFETY: see `get`. Nginx's numbers are 1000 times the major version, and the minor one.
     match unsafe { (*r).http_version } {
+        9 => Some(b"HTTP/0.9"),
         1000 => Some(b"HTTP/1.0"),
         1001 => Some(b"HTTP/1.1"),
         2000 => Some(b"HTTP/2"),

@@ -43,6 +43,8 @@ CASES = [
     *raw(
         "protocols: HTTP/1.0", "GET /text HTTP/1.0\nHost: a\nx-a: get request :authority; property request|protocol\n\n"
     ),
+    *raw("protocols: HTTP/1.0 without Host", "GET /text HTTP/1.0\nx-a: get request :authority; property request|host\n\n"),
+    *raw("protocols: HTTP/0.9", "GET /text\n"),
     *raw("protocols: no Host", "GET /text HTTP/1.1\n\n"),
     *raw("protocols: bad request line", "GET\n\n"),
     *raw(

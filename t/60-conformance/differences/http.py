@@ -118,6 +118,33 @@ DIFFERENCES = [
     ),
     Difference(
         HTTP,
+        "A request without a host (HTTP/1.0 without the line Host, HTTP/0.9)",
+        "400, before any filter",
+        "served; `:authority` is there, and empty",
+        "nginx serves it, and a filter that reads it must see it",
+        [
+            ("protocols: HTTP/1.0 without Host*", "status", 400, 200),
+            ("protocols: HTTP/1.0 without Host*", "a request-headers: *", None, "0"),
+            ("protocols: HTTP/0.9*", "status", 400, 0),
+            *(
+                (f"protocols: HTTP/{form}*", *rule)
+                for form in ("1.0 without Host", "0.9")
+                for rule in (
+                    ("reached the upstream", 0, 1),
+                    ("callbacks", [], ["a request-headers", "a response-headers", "a response-body"]),
+                    ("upstream target", None, "/text"),
+                    # What the upstream got, and its answer.
+                    ("upstream *", None, ANY),
+                    ("a * is told", None, ANY),
+                )
+            ),
+            ("protocols: HTTP/1.0 without Host*", "response header *", None, ANY),
+            # An answer to HTTP/0.9 has no headers.
+            ("protocols: HTTP/0.9*", "end", None, "closed before the headers were there"),
+        ],
+    ),
+    Difference(
+        HTTP,
         "A request line with a host (`GET http://a/ HTTP/1.1`) that differs from the line Host",
         "the upstream gets the host of the request line",
         "the upstream gets what `proxy_set_header Host` says",
