@@ -449,3 +449,19 @@ location /u {
 ["GET /t", "GET /u"]
 --- response_body eval
 ["/x\n", "get request x-left -> 1\nget request :path -> 0 /u\nget request :method -> 0 GET\n"]
+
+
+
+=== TEST 90: set-pairs: what has no effect does not keep the other pairs from theirs
+--- config
+location /t {
+    proxy_wasm probe 'set-pairs request :scheme=https,:protocol=websocket,:path=/u,x-new=1; pairs request; report';
+    return 200;
+}
+--- raw_request eval
+"GET /t HTTP/1.1\r\nHost: localhost\r\nX-One: 1\r\nConnection: close\r\n\r\n"
+--- response_body
+set-pairs request :scheme=https,:protocol=websocket,:path=/u,x-new=1 -> 0
+pairs request -> 0 :authority=localhost,:path=/u,:method=GET,:scheme=http,x-new=1
+--- error_log eval
+[qr/\[warn\] .*a change of :scheme has no effect .* \(and 1 more\)/]

@@ -450,3 +450,20 @@ location /t {
 GET /t
 --- response_headers eval
 "x-n: " . CORE::join(', ', 'a' .. 'x') . "\nx-m: 2\n!x-up\nETag: \"up\""
+
+
+
+=== TEST 90: set-pairs: what has no effect does not keep the other pairs from theirs
+--- config
+location /t {
+    proxy_wasm probe '@response set-pairs response connection=upgrade,:path=/x,x-new=1';
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- response_headers
+x-new: 1
+--- response_body
+ok
+--- error_log eval
+[qr/\[warn\] .*response header "connection" is nginx's own and was not set \(and 1 more\)/]

@@ -20,6 +20,39 @@ pub enum Refused {
     Ignored(String),
 }
 
+/// What nginx decides itself among the pairs of a list that is to become all headers of a message. The other pairs count.
+#[derive(Default)]
+struct Ignored {
+    first: Option<String>,
+    others: usize,
+}
+
+impl Ignored {
+    /// Lets a pair that has no effect pass.
+    fn pass(&mut self, result: Result<(), Refused>) -> Result<(), Refused> {
+        match result {
+            Err(Refused::Ignored(_)) if self.first.is_some() => self.others += 1,
+            Err(Refused::Ignored(what)) => self.first = Some(what),
+            result => return result,
+        }
+        Ok(())
+    }
+
+    /// Says what had no effect.
+    fn tell(self) -> Result<(), Refused> {
+        match self.first {
+            None => Ok(()),
+            Some(what) if self.others == 0 => Err(Refused::Ignored(what)),
+            Some(what) => Err(Refused::Ignored(format!("{what} (and {} more)", self.others))),
+        }
+    }
+}
+
+/// A name with a colon that means nothing here: filters bring such along from other hosts and other protocols.
+fn unknown_pseudo_header(name: &[u8]) -> Refused {
+    Refused::Ignored(format!("unknown pseudo-header \"{}\" was not set", name.escape_ascii()))
+}
+
 /// Looks at a list that is to become all headers of a message: every line of it, and how many there are. The cost of
 /// replacing headers grows with the square of that, and no deadline runs meanwhile.
 fn check_pairs(pairs: &Pairs) -> Result<(), Refused> {

@@ -7,7 +7,7 @@ use nginx_sys::{
 use ngx_wasm::proxy_wasm::Pairs;
 
 use super::list::{self, nginx_hash};
-use super::{Refused, check_name, check_pairs, check_value, is_token};
+use super::{Ignored, Refused, check_name, check_pairs, check_value, is_token, unknown_pseudo_header};
 use super::{path, variables};
 use crate::pool;
 use crate::properties::scheme;
@@ -142,6 +142,8 @@ pub unsafe fn replace(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> 
             b":path" => return path::set(r, value),
             b":method" => return set_method(r, value),
             b":scheme" => return set_scheme(r, value),
+            b":authority" => {}
+            _ if name.starts_with(b":") => return Err(unknown_pseudo_header(name)),
             _ => {}
         }
         let is_host = name == b":authority" || name.eq_ignore_ascii_case(b"host");
@@ -189,11 +191,12 @@ pub unsafe fn set(r: *mut ngx_http_request_t, pairs: &Pairs) -> Result<(), Refus
         for name in &old {
             remove(r, name)?;
         }
+        let mut ignored = Ignored::default();
         for (name, value) in pairs.iter() {
-            add(r, name, value)?;
+            ignored.pass(add(r, name, value))?;
         }
+        ignored.tell()
     }
-    Ok(())
 }
 
 /// Gives a subrequest headers of its own: nginx lets it share those of the request that made it, of which it has copied only

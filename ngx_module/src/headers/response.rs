@@ -5,7 +5,7 @@ use nginx_sys::{ngx_http_headers_out_t, ngx_http_request_t, ngx_http_time, ngx_s
 use ngx_wasm::proxy_wasm::Pairs;
 
 use super::list;
-use super::{Refused, check_name, check_pairs, check_value};
+use super::{Ignored, Refused, check_name, check_pairs, check_value, unknown_pseudo_header};
 use crate::pool;
 use crate::request::Request;
 
@@ -145,6 +145,9 @@ pub unsafe fn replace(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> 
         if name == b":status" {
             return set_status(r, value);
         }
+        if name.starts_with(b":") {
+            return Err(unknown_pseudo_header(name));
+        }
         check_name(name)?;
         match Kind::of(name) {
             Kind::Framing => framing(r, name, value),
@@ -198,11 +201,12 @@ pub unsafe fn set(r: *mut ngx_http_request_t, pairs: &Pairs) -> Result<(), Refus
                 remove(r, name)?;
             }
         }
+        let mut ignored = Ignored::default();
         for (name, value) in pairs.iter() {
-            add(r, name, value)?;
+            ignored.pass(add(r, name, value))?;
         }
+        ignored.tell()
     }
-    Ok(())
 }
 
 /// How nginx keeps a header.

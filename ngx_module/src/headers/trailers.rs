@@ -5,7 +5,7 @@ use nginx_sys::ngx_http_request_t;
 use ngx_wasm::proxy_wasm::Pairs;
 
 use super::list;
-use super::{Refused, check_name, check_pairs, check_value};
+use super::{Ignored, Refused, check_name, check_pairs, check_value, unknown_pseudo_header};
 
 /// Whether trailers can reach the client: HTTP/2 and later, or a body in chunks.
 ///
@@ -84,24 +84,29 @@ pub unsafe fn remove(r: *mut ngx_http_request_t, name: &[u8]) -> Result<(), Refu
 /// Makes the trailers consist of `pairs` alone.
 pub unsafe fn set(r: *mut ngx_http_request_t, pairs: &Pairs) -> Result<(), Refused> {
     check_pairs(pairs)?;
+    // Everything is looked at before anything changes.
     for (name, value) in pairs.iter() {
-        check(name, value)?;
+        Ignored::default().pass(check(name, value))?;
     }
     // SAFETY: see `can_be_sent`.
     unsafe {
         for line in list::lines(&raw mut (*r).headers_out.trailers) {
             (*line).hash = 0;
         }
+        let mut ignored = Ignored::default();
         for (name, value) in pairs.iter() {
-            add(r, name, value)?;
+            ignored.pass(add(r, name, value))?;
         }
+        ignored.tell()
     }
-    Ok(())
 }
 
 /// Fields that say how a message is to be read cannot come behind it (RFC 9110, section 6.5.1).
 fn check(name: &[u8], value: &[u8]) -> Result<(), Refused> {
     const HEADERS_ONLY: [&[u8]; 4] = [b"content-length", b"host", b"trailer", b"content-encoding"];
+    if name.starts_with(b":") {
+        return Err(unknown_pseudo_header(name));
+    }
     check_name(name)?;
     check_value(name, value)?;
     if super::is_about_connection(name) || HEADERS_ONLY.iter().any(|known| name.eq_ignore_ascii_case(known)) {

@@ -96,6 +96,19 @@ CASES = [
         "add request :path /other; add request :method PUT; get request :path; " "get request :method",
     ),
     *scripted("headers: remove pseudo-headers", "remove request :path; get request :path"),
+    *scripted(
+        "headers: an unknown pseudo-header",
+        "add request :unknown 1; replace request :status 200; add request x-new 1",
+        protocols=("h1",),
+        expect={"status": 200, "upstream header x-new": ["1"]}
+    ),
+    *scripted(
+        "headers: an unknown pseudo-header of a response",
+        "@response-headers add response :unknown 1; @response-headers replace response :path /x; "
+        "@response-headers add response x-new 1",
+        protocols=("h1",),
+        expect={"status": 200, "response header x-new": ["1"]}
+    ),
     *scripted("headers: remove authority", "remove request :authority; get request :authority; get request host"),
     *scripted("headers: new scheme", "replace request :scheme https; get request :scheme"),
     *scripted(
