@@ -33,19 +33,23 @@ wasm {
 --- main_config
 wasm {
     module shared $TEST_NGINX_GUESTS/rust-shared.wasm;
-    metrics { slab_size 15k; }
-    shm_kv * 15k;
-    shm_queue * 15k;
+    metrics { slab_size 12k; }
+    shm_kv * 12k;
+    shm_kv own 12k eviction=none;
+    shm_queue * 12k;
+    shm_queue own 12k;
 }
 --- config
 location /t {
-    proxy_wasm shared 'define histogram h; set k v; read k; register q; push q x; pop q';
+    proxy_wasm shared 'define histogram h; set k v; read k; set own/k v; read own/k; register q; push q x; pop q; register own/q; push own/q y; pop own/q';
     return 200 "ok\n";
 }
 --- error_log
 define histogram h -> 1
 read k -> v 1
+read own/k -> v 1
 pop q -> x
+pop own/q -> y
 
 
 
@@ -86,10 +90,10 @@ wasm { metrics { slab_size 1m; slab_size 2m; } }
 
 === TEST 7: a size that is too small
 --- main_config
-wasm { metrics { slab_size 14k; } }
+wasm { metrics { slab_size 11k; } }
 --- must_die
 --- error_log eval
-[qr/invalid size "14k" of "slab_size": it takes a size from 15k to 4096m, such as 5m in .*nginx\.conf:\d+/]
+[qr/invalid size "11k" of "slab_size": it takes a size from 12k to 4096m, such as 5m in .*nginx\.conf:\d+/]
 
 
 

@@ -12,7 +12,7 @@ use crate::module::{CONF_ERROR, CONF_OK};
 use crate::shared_memory::{KeyValueConf, QueueConf};
 
 /// What configurations written for others may ask for. Nginx needs more for itself, and gets it.
-const SMALLEST: usize = 15 << 10;
+const SMALLEST: usize = 12 << 10;
 const LARGEST: usize = 4 << 30;
 /// What a slot of a metric can tell.
 const LONGEST_NAME: usize = 64 << 10;
@@ -138,7 +138,7 @@ fn size(directive: &Directive, n: usize) -> Result<usize, String> {
     usize::try_from(size).ok().filter(|size| (SMALLEST..=LARGEST).contains(size)).ok_or_else(|| {
         let directive = shown(directive.word(0).unwrap_or_default());
         format!(
-            "invalid size \"{}\" of \"{directive}\": it takes a size from 15k to 4096m, such as 5m",
+            "invalid size \"{}\" of \"{directive}\": it takes a size from 12k to 4096m, such as 5m",
             shown(word.as_bytes())
         )
     })
