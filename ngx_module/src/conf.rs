@@ -18,7 +18,7 @@ use nginx_sys::{
     ngx_conf_t, ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_http_request_t,
     ngx_msec_t, ngx_pcalloc, ngx_uint_t,
 };
-use ngx_wasm::proxy_wasm::{Capabilities, Module, RootConfig, VmConfig};
+use ngx_wasm::proxy_wasm::{Action, Capabilities, Module, RootConfig, VmConfig};
 use ngx_wasm::vm::{Engine, InstanceLimits};
 
 use crate::calls::CallConf;
@@ -592,9 +592,13 @@ impl LocConf {
         if size == UNSET { DEFAULT_BODY_BUFFER } else { size }
     }
 
-    /// Whether a filter that holds the headers sees the body nevertheless.
-    pub fn stop_iteration(&self) -> bool {
-        self.stop_iteration == 1
+    /// Whether a filter that answers so to headers, and holds them, sees the body nevertheless. What the directive says counts
+    /// for all ABIs; where it says nothing, that of Higress has it so.
+    pub fn shows_body(&self, action: Action) -> bool {
+        match (action, self.stop_iteration) {
+            (Action::Pause | Action::PauseHeaders, 1) | (Action::PauseHeaders, UNSET) => true,
+            _ => false,
+        }
     }
 
     /// Whether responses pass the filters in the order of the configuration, and not in reverse.

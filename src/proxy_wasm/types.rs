@@ -140,21 +140,22 @@ pub enum Action {
     Continue,
     /// Wait. In a body callback: keep what was shown, and show it again together with what comes next.
     Pause,
+    /// Of headers: wait with them, but show the body that follows. What a callback about it answers decides on both.
+    PauseHeaders,
     /// Wait, and show nothing more before the stream goes on.
     PauseAll,
-    /// Of headers: go on, and let nothing follow them.
-    EndStream,
     /// Of a body: wait, and drop what was shown.
     PauseAndDrop,
 }
 
 impl Action {
-    /// What a callback about headers answered. A number that nobody defined means the strictest stop.
-    pub fn of_headers(answer: u32) -> Action {
+    /// What a callback about headers answered to a host of this ABI. A number that nobody defined means the strictest stop.
+    /// 2 once ended the stream behind the headers; Envoy takes it for 0 since it has no such status any more.
+    pub fn of_headers(answer: u32, abi: AbiVersion) -> Action {
         match answer {
-            0 => Action::Continue,
+            0 | 2 => Action::Continue,
+            1 if abi == AbiVersion::V0_2_100 => Action::PauseHeaders,
             1 => Action::Pause,
-            2 => Action::EndStream,
             _ => Action::PauseAll,
         }
     }
@@ -181,8 +182,10 @@ pub enum AbiVersion {
     V0_1_0,
     /// Reading a missing header answers NotFound.
     V0_2_0,
-    /// Envoy's and the SDKs' present version; Higress' `0_2_100` is the same to a host.
+    /// Envoy's and the SDKs' present version.
     V0_2_1,
+    /// Higress': the same, but a pause in headers does not hide the body.
+    V0_2_100,
 }
 
 impl AbiVersion {
@@ -192,7 +195,8 @@ impl AbiVersion {
         Some(match version {
             "0_1_0" => Ok(AbiVersion::V0_1_0),
             "0_2_0" => Ok(AbiVersion::V0_2_0),
-            "0_2_1" | "0_2_100" => Ok(AbiVersion::V0_2_1),
+            "0_2_1" => Ok(AbiVersion::V0_2_1),
+            "0_2_100" => Ok(AbiVersion::V0_2_100),
             _ => Err(version),
         })
     }

@@ -428,7 +428,7 @@ impl Vm {
         // 0.1.0 knows no end of stream here. The declared type decides, not the marker.
         let len = self.callbacks.params(callback).unwrap_or(args.len());
         let action = self.call(callback, id, &args[..len], host)?;
-        Ok(action.map_or(Action::Continue, Action::of_headers))
+        Ok(action.map_or(Action::Continue, |answer| Action::of_headers(answer, self.state.abi())))
     }
 
     fn delete(&mut self, id: ContextId, host: &mut dyn Host) -> Result<(), CallError> {

@@ -49,16 +49,16 @@ pub unsafe fn headers(request: *mut Request, loc: &LocConf, direction: Direction
                 continue;
             }
             stage.resumed = false;
-            let end = (*flow).cut.is_some() || end_of_stream(request, direction);
+            let end = end_of_stream(request, direction);
             let action = show_headers(request, loc, direction, stage.run, end)?;
             let stage = &mut (&mut (*flow).stages)[n];
             let is_resumed = std::mem::take(&mut stage.resumed);
             match action {
-                Action::EndStream => (*flow).cut = (*flow).cut.or(Some(n)),
                 Action::Continue => {}
                 _ if is_resumed => {}
-                // No body follows when the connection changes its protocol.
-                Action::Pause if loc.stop_iteration() && !end && !is_upgrade(request, direction) => {
+                // Without a callback about the body, nothing of it could make the headers go on; and no body follows when the
+                // connection changes its protocol.
+                _ if loc.shows_body(action) && stage.wants_body && !end && !is_upgrade(request, direction) => {
                     stage.hold = Hold::HeadersOnly;
                     return Ok(());
                 }
@@ -131,9 +131,6 @@ pub unsafe fn data(
             if hold == Hold::HeadersOnly {
                 go_on_with_headers(request, loc, direction, n)?;
             }
-            if (*flow).cut == Some(n) {
-                return cut(request, loc, direction, chunk, marks);
-            }
             n += 1;
         }
     }
@@ -195,9 +192,6 @@ pub unsafe fn resume(request: *mut Request, loc: &LocConf, direction: Direction)
                 let (held, end) = (std::mem::take(&mut stage.held), std::mem::take(&mut stage.end));
                 stage.trailers = false;
                 go_on_with_headers(request, loc, direction, n)?;
-                if (*flow).cut == Some(n) {
-                    continue;
-                }
                 if !held.is_empty() || end {
                     data(
                         request,
@@ -238,9 +232,6 @@ unsafe fn let_go(request: *mut Request, loc: &LocConf, direction: Direction, n: 
             return Ok(());
         }
         let marks = Marks { last: end, flush: true, ..Marks::default() };
-        if (*flow).cut == Some(n) {
-            return cut(request, loc, direction, Chunk::Bytes(held), marks);
-        }
         data(request, loc, direction, n + 1, Chunk::Bytes(held), marks)
     }
 }
@@ -259,22 +250,6 @@ unsafe fn go_on_with_headers(request: *mut Request, loc: &LocConf, direction: Di
             phases::response_headers_passed(request)?;
         }
         Ok(())
-    }
-}
-
-/// The stream has ended with the headers: of the body, only its end passes.
-unsafe fn cut(
-    request: *mut Request,
-    loc: &LocConf,
-    direction: Direction,
-    chunk: Chunk,
-    marks: Marks,
-) -> Result<(), Stop> {
-    // SAFETY: see `headers`.
-    unsafe {
-        (*(*request).flow(direction)).changed = true;
-        chunk.into_bytes().map_err(unreadable)?;
-        pass(request, loc, direction, Chunk::Bytes(Vec::new()), marks)
     }
 }
 

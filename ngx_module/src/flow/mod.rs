@@ -29,7 +29,7 @@ pub enum Hold {
     Open,
     /// Headers and everything behind them; nothing of that is shown to the filter.
     Headers,
-    /// Headers; the body is shown to the filter, and held back too (`proxy_wasm_headers_stop_iteration`).
+    /// Headers; the body is shown to the filter, and held back too (`proxy_wasm_headers_stop_iteration`, plugins for Higress).
     HeadersOnly,
     /// The body.
     Body,
@@ -66,8 +66,6 @@ pub struct Flow {
     pub headers: usize,
     /// The stages that have seen the body.
     pub body: usize,
-    /// The stage that ended the stream with the headers: nothing of the body passes it.
-    pub cut: Option<usize>,
     /// What the callback that runs can look at, and whose callback it is.
     pub current: Option<(usize, Chunk)>,
     /// A filter changed the body.
@@ -94,7 +92,6 @@ impl Default for Flow {
             stages: SmallVec::new(),
             headers: 0,
             body: 0,
-            cut: None,
             current: None,
             changed: false,
             known_length: -1,
@@ -114,7 +111,6 @@ impl Flow {
         self.stages.clear();
         self.headers = 0;
         self.body = 0;
-        self.cut = None;
         self.current = None;
         self.changed = false;
         self.known_length = -1;
@@ -131,7 +127,7 @@ impl Flow {
 
     /// Whether pieces of the body must go through the stages.
     pub fn wants_body(&self) -> bool {
-        self.cut.is_some() || self.stages.iter().any(|stage| stage.wants_body)
+        self.stages.iter().any(|stage| stage.wants_body)
     }
 
     /// Whether a filter looks at trailers.

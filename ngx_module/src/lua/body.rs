@@ -99,9 +99,7 @@ unsafe fn run(
                 None
             }
             Outcome::Answered => Some(ANSWER),
-            Outcome::Skipped | Outcome::Done(Action::Continue | Action::EndStream) => {
-                show(request, plugin, body, changed)
-            }
+            Outcome::Skipped | Outcome::Done(Action::Continue) => show(request, plugin, body, changed),
             Outcome::Done(_) if is_end && is_response => {
                 plugin.complain(r, "paused at the end of a response body, for which Lua cannot wait");
                 None

@@ -228,7 +228,7 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
                 let response = (*request).local_response.take()?;
                 local_response::replace_later(request, *response).ok().map(|()| rc::OK)
             }
-            Outcome::Skipped | Outcome::Done(Action::Continue | Action::EndStream) => Some(rc::OK),
+            Outcome::Skipped | Outcome::Done(Action::Continue) => Some(rc::OK),
             Outcome::Done(_) if !is_response => Some(PAUSED),
             Outcome::Done(_) => {
                 plugin.complain(r, "paused a response, for which Lua cannot wait");

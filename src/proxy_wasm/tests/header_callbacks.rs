@@ -29,23 +29,45 @@ fn two_parameters_are_context_and_count_under_any_marker() {
     }
 }
 
-#[test]
-fn an_answer_is_an_action_and_unknown_ones_stop_everything() {
-    for (number, action) in [
-        (0, Action::Continue),
-        (1, Action::Pause),
-        (2, Action::EndStream),
-        (3, Action::PauseAll),
-        (4, Action::PauseAll),
-        (-1, Action::PauseAll),
-    ] {
+fn check_answers(abi: &'static str, answers: [(i32, Action); 6]) {
+    for (number, action) in answers {
         let result = format!("(i32.const {number})");
-        let guest = Guest::new("").noting("on_request_headers", 3, &result);
+        let guest = Guest::new("").abi(abi).noting("on_request_headers", 3, &result);
         let mut world = guest.noting("on_response_headers", 2, &result).start();
         let id = world.stream();
-        assert_eq!(world.request_headers(id).unwrap(), action, "{number}");
-        assert_eq!(world.response_headers(id).unwrap(), action, "{number}");
+        assert_eq!(world.request_headers(id).unwrap(), action, "{abi}: {number}");
+        assert_eq!(world.response_headers(id).unwrap(), action, "{abi}: {number}");
     }
+}
+
+/// 2 goes on: Envoy has no status for it any more, and takes the default.
+#[test]
+fn an_answer_is_an_action_and_unknown_ones_stop_everything() {
+    for abi in ["0_1_0", "0_2_0", "0_2_1"] {
+        let answers = [
+            (0, Action::Continue),
+            (1, Action::Pause),
+            (2, Action::Continue),
+            (3, Action::PauseAll),
+            (4, Action::PauseAll),
+            (-1, Action::PauseAll),
+        ];
+        check_answers(abi, answers);
+    }
+}
+
+/// Plugins for Higress answer 1 to see the body, and 4 to see nothing.
+#[test]
+fn of_higress_a_pause_shows_the_body() {
+    let answers = [
+        (0, Action::Continue),
+        (1, Action::PauseHeaders),
+        (2, Action::Continue),
+        (3, Action::PauseAll),
+        (4, Action::PauseAll),
+        (5, Action::PauseAll),
+    ];
+    check_answers("0_2_100", answers);
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn all_known_markers_are_accepted() {
         ("0_1_0", AbiVersion::V0_1_0),
         ("0_2_0", AbiVersion::V0_2_0),
         ("0_2_1", AbiVersion::V0_2_1),
-        ("0_2_100", AbiVersion::V0_2_1),
+        ("0_2_100", AbiVersion::V0_2_100),
     ] {
         assert_eq!(Guest::new("").abi(marker).module().unwrap().abi(), abi, "{marker}");
     }

@@ -25,6 +25,13 @@ CASES = [
     ),
     *scripted("waiting: continue, and then pause", "continue 0; pause", expect={"status": 200}),
     *scripted("waiting: action 2, which goes on", "action 2", protocols=("h1",)),
+    *scripted(
+        "waiting: action 2 with a body, which goes on whole",
+        "action 2; @request-body collect 0; @request-body-end collected 0",
+        **POST,
+        expect={"upstream body": "0123456789"}
+    ),
+    *scripted("waiting: action 2 of response headers", "@response-headers action 2", path="/text", expect={"status": 200}),
     *scripted("waiting: unknown action 7", "action 7; wait; @tick continue 0", protocols=("h1",)),
     *scripted("waiting: action -1", "action -1; wait; @tick continue 0", protocols=("h1",)),
     *scripted(
