@@ -23,6 +23,7 @@ mod in_flight;
 mod module;
 mod pairs;
 mod redis_services;
+mod root_id;
 mod state;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -40,5 +41,6 @@ pub use host::{Host, LocalResponse, StreamToken};
 pub(crate) use host_calls::{HostCall, Row, Run, args};
 pub use module::{Module, ModuleError};
 pub use pairs::Pairs;
+pub use root_id::RootIdUse;
 pub use types::{AbiVersion, Action, BufferType, LogLevel, MapType, MetricType, Status, StreamType};
 pub use vm::{CallError, RootConfig, StartError, Vm, VmConfig};

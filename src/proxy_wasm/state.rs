@@ -11,6 +11,7 @@ use super::host::Host;
 use super::in_flight::Calls;
 use super::module::Module;
 use super::redis_services::RedisServices;
+use super::root_id::Asked;
 use super::types::{AbiVersion, LogLevel};
 use super::vm::{RootConfig, VmConfig};
 use crate::wasi::{Descriptors, Output};
@@ -49,6 +50,8 @@ pub(crate) struct State {
     pub(super) read_configuration: Cell<bool>,
     /// How often the guest has asked for what it may not do.
     pub(super) denied: u64,
+    /// How much the guest has asked.
+    pub(super) asked: Asked,
     /// When it was complained about what last, in nanoseconds.
     pub(super) complaints: HashMap<&'static str, u64>,
 }
@@ -83,6 +86,7 @@ impl State {
             asked_root_id: Cell::new(false),
             read_configuration: Cell::new(false),
             denied: 0,
+            asked: Asked::default(),
             complaints: HashMap::new(),
         }
     }

@@ -13,6 +13,7 @@ use super::context::{Context, ContextId};
 use super::host::{Host, StreamToken};
 use super::host_calls::Dispatch;
 use super::module::{AS_REACTOR, Module};
+use super::root_id::{self, RootIdUse};
 use super::state::State;
 use super::types::{Action, LogLevel};
 use crate::vm::{Instance, InstanceLimits, InstanceStats, Trap};
@@ -132,6 +133,8 @@ pub struct Vm {
     dead: bool,
     /// How many callbacks have run since somebody asked.
     callbacks_run: u64,
+    /// What the guest made of the root id of the context that was made last.
+    root_id_use: RootIdUse,
 }
 
 impl Vm {
@@ -156,7 +159,8 @@ impl Vm {
             let trap = Trap::Instantiate("it has fuel, but the module was compiled without counting it".into());
             return Err(StartError::Instantiate { trap });
         }
-        let mut vm = Vm { instance, callbacks, state, dead: false, callbacks_run: 0 };
+        let root_id_use = RootIdUse::Ignored;
+        let mut vm = Vm { instance, callbacks, state, dead: false, callbacks_run: 0, root_id_use };
         if callbacks.has(Callback::Initialize) {
             vm.run(Callback::Initialize, ContextId(0), &[], host)?;
             if callbacks.has(Callback::Main) {
@@ -179,14 +183,21 @@ impl Vm {
         let vm_size = self.state.vm_configuration().len() as u32;
         let size = config.configuration.len() as u32;
         let id = self.state.new_context(Context::Root(config));
+        let before = self.state.asked;
         self.instance.count_cpu_time(true);
-        let result = self.start_root(id, vm_size, size, host);
+        let result = self.start_root(id, vm_size, size, host).map(|()| id);
         self.instance.count_cpu_time(false);
+        self.root_id_use = root_id::seen(&self.state, before, &result);
         if result.is_err() {
             self.state.contexts.abandon(id);
             self.forget_root(id);
         }
-        result.map(|()| id)
+        result
+    }
+
+    /// What the guest made of the root id of the context that [`Vm::create_root`] made last, or tried to.
+    pub fn root_id_use(&self) -> RootIdUse {
+        self.root_id_use
     }
 
     fn start_root(&mut self, id: ContextId, vm: u32, plugin: u32, host: &mut dyn Host) -> Result<(), StartError> {

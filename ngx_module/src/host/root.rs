@@ -18,6 +18,8 @@ pub struct RootHost {
     timeout: Duration,
     lines: Rc<LogRate>,
     status: FilterStatus,
+    /// Lines that are not written yet.
+    held: Option<Vec<(LogLevel, Vec<u8>)>>,
 }
 
 impl RootHost {
@@ -29,7 +31,19 @@ impl RootHost {
         lines: Rc<LogRate>,
         status: FilterStatus,
     ) -> Self {
-        RootHost { log, filter, timeout, lines, status }
+        RootHost { log, filter, timeout, lines, status, held: None }
+    }
+
+    /// Holds lines back, until it is known whether this start counts.
+    pub fn hold(&mut self) {
+        self.held = Some(Vec::new());
+    }
+
+    /// Writes the lines that were held back.
+    pub fn tell(&mut self) {
+        for (level, message) in self.held.take().unwrap_or_default() {
+            self.log(level, &message);
+        }
     }
 }
 
@@ -49,6 +63,14 @@ impl Host for RootHost {
     }
 
     fn log(&mut self, level: LogLevel, message: &[u8]) {
+        const MOST_HELD: usize = 100;
+        if let Some(held) = &mut self.held {
+            if held.len() < MOST_HELD {
+                held.push((level, message[..message.len().min(log::LONGEST)].to_vec()));
+                return;
+            }
+            self.tell();
+        }
         // SAFETY: `new` asks for a log that lives.
         unsafe {
             if !log::wants(level, self.log) {

@@ -3,6 +3,8 @@
 //! A VM belongs to the process that made it. A module that init_by_lua loads in the master gets a VM of its own in each
 //! worker, with the same plugin contexts; so it does after a trap. Calls to other services belong to a VM, and end with it.
 
+mod root_id;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use nginx_sys::{
     ngx_exiting, ngx_http_request_t, ngx_log_t, ngx_pid, ngx_pid_t, ngx_process, ngx_quit, ngx_uint_t,
 };
 use ngx_wasm::proxy_wasm::{
-    CallError, CallId, Callback, Capabilities, ContextId, Host, Module, RootConfig, StartError, Vm, VmConfig,
+    AbiVersion, CallError, CallId, Callback, Capabilities, ContextId, Host, Module, StartError, Vm, VmConfig,
 };
 use ngx_wasm::vm::{Engine, InstanceLimits};
 
@@ -62,6 +64,10 @@ pub struct Plugin {
     counted: Cell<Counted>,
     /// The timers of its root contexts.
     ticks: RefCell<Vec<(ContextId, Task<()>)>>,
+    /// Which root id its contexts get, once that is known.
+    root_id: Cell<Option<root_id::Choice>>,
+    /// Its name is a text in the module.
+    has_name: bool,
 }
 
 /// A configuration of a plugin.
@@ -130,6 +136,8 @@ impl Plugin {
             status: Cell::default(),
             counted: Cell::default(),
             ticks: RefCell::default(),
+            root_id: Cell::new(None),
+            has_name: root_id::has_text(code, name),
         };
         if !plugin.ensure_vm(&failed) {
             return None;
@@ -216,6 +224,11 @@ impl Plugin {
     /// Counts for it.
     pub fn status(&self) -> FilterStatus {
         status::plugin(&self.name, &self.status)
+    }
+
+    /// Whether it has the ABI of Higress.
+    pub fn of_higress(&self) -> bool {
+        self.module.abi() == AbiVersion::V0_2_100
     }
 
     /// What it has logged.
@@ -413,19 +426,13 @@ impl PluginContext {
             return None;
         }
         let (root, generation) = self.root.get();
-        let current = self.plugin.generation.get();
-        if generation == current {
+        if generation == self.plugin.generation.get() {
             return Some(root);
         }
+        let made = root_id::create(self, &failed)?;
         let mut vm = self.plugin.vm.try_borrow_mut().ok()?;
         let vm = vm.as_mut()?;
-        let config = RootConfig {
-            name: self.plugin.name.clone(),
-            root_id: Vec::new(),
-            configuration: self.configuration.clone(),
-        };
-        let mut host = self.plugin.root_host();
-        let root = match self.plugin.clocked(|| vm.create_root(config, &mut host)) {
+        let root = match made {
             Ok(root) => root,
             Err(err) => {
                 failed(err.to_string());
@@ -438,7 +445,8 @@ impl PluginContext {
         };
         self.plugin.settle(vm);
         write(NGX_LOG_INFO, format!("create plugin context {root}"));
-        self.root.set((root, current));
+        // Finding the root id may have taken another VM.
+        self.root.set((root, self.plugin.generation.get()));
         Some(root)
     }
 

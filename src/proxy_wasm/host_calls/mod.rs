@@ -200,11 +200,14 @@ impl HostFunctions for Dispatch<'_> {
             return Ok(call.deny_function(row.name) as u64);
         }
         match row.run {
-            Run::Status(run) => match run(&mut call, args) {
-                Ok(()) => Ok(Status::Ok as u64),
-                Err(Failure::Status(status)) => Ok(status as u64),
-                Err(Failure::Trap(trap)) => Err(trap),
-            },
+            Run::Status(run) => {
+                call.state.asked.calls += 1;
+                match run(&mut call, args) {
+                    Ok(()) => Ok(Status::Ok as u64),
+                    Err(Failure::Status(status)) => Ok(status as u64),
+                    Err(Failure::Trap(trap)) => Err(trap),
+                }
+            }
             Run::Wasi(run) => match run(&mut call, args) {
                 Ok(()) => Ok(0),
                 Err(errno) => Ok(errno as u64),

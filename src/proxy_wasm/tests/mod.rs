@@ -21,6 +21,7 @@ mod module_checks;
 mod properties;
 mod redis;
 mod runtime;
+mod root_id;
 mod shared_data;
 mod shared_queue;
 mod start;

@@ -1,0 +1,43 @@
+//! What a guest makes of the root id that it is given (`plugin_root_id`). Guests in C++ choose their class by it, and for one that
+//! they do not know take a class that does nothing and refuses nothing; some in AssemblyScript trap. Others never ask. Whoever
+//! can only guess the root id, as Lua's way in, looks at this.
+
+use super::callbacks::Callback;
+use super::context::ContextId;
+use super::state::State;
+use super::vm::{CallError, StartError};
+
+/// What became of a root id, as far as that shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RootIdUse {
+    /// The guest did not ask for it.
+    Ignored,
+    /// It asked, and went on to work.
+    Known,
+    /// It asked, and looked at nothing after that: it does not know the id, or has nothing to look at.
+    Silent,
+    /// It trapped when it was to make the context.
+    Unknown,
+}
+
+/// How much a guest has asked its host.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Asked {
+    /// Calls that answer a status.
+    pub calls: u64,
+    /// Those of them that were for the root id.
+    pub root_id: u64,
+}
+
+/// Looks at the start of a root context, before which the guest had asked `before`.
+pub(super) fn seen(state: &State, before: Asked, result: &Result<ContextId, StartError>) -> RootIdUse {
+    let asked = state.asked.root_id - before.root_id;
+    let others = state.asked.calls - before.calls - asked;
+    match result {
+        _ if asked == 0 => RootIdUse::Ignored,
+        Err(StartError::Call(CallError::Trap { callback: Callback::OnContextCreate, .. })) => RootIdUse::Unknown,
+        // The class that does nothing answers true.
+        Ok(_) if others == 0 => RootIdUse::Silent,
+        _ => RootIdUse::Known,
+    }
+}
