@@ -44,7 +44,10 @@ pub const NO_CHAIN: usize = usize::MAX - 1;
 const DEFAULT_MEMORY_LIMIT: usize = 128 << 20;
 const DEFAULT_TIMEOUT: ngx_msec_t = 1000;
 const DEFAULT_PAUSE_TIMEOUT: ngx_msec_t = 60_000;
-const DEFAULT_BODY_BUFFER: usize = 1 << 20;
+/// What a plugin for Higress usually asks for is more than it needs; responses have no bound of nginx's.
+const DEFAULT_RESPONSE_BUFFER_MAX: usize = 16 << 20;
+/// Guests count with 32 bits.
+pub const LARGEST_BODY: usize = (4 << 30) - 1;
 const DEFAULT_LOG_RATE: u32 = 1000;
 
 /// Where in the configuration something was said.
@@ -459,6 +462,7 @@ pub struct LocConf {
     pub pause_timeout: ngx_msec_t,
     pub request_body_buffer: usize,
     pub response_body_buffer: usize,
+    pub body_buffer_max: usize,
     /// 0, 1 or [`UNSET`], as those below.
     pub stop_iteration: usize,
     pub declared_order: usize,
@@ -488,6 +492,7 @@ impl LocConf {
                     pause_timeout: ngx_msec_t::MAX,
                     request_body_buffer: UNSET,
                     response_body_buffer: UNSET,
+                    body_buffer_max: UNSET,
                     stop_iteration: UNSET,
                     declared_order: UNSET,
                     phase: UNSET,
@@ -534,6 +539,7 @@ impl LocConf {
             (&mut self.memory_limit, outer.memory_limit),
             (&mut self.request_body_buffer, outer.request_body_buffer),
             (&mut self.response_body_buffer, outer.response_body_buffer),
+            (&mut self.body_buffer_max, outer.body_buffer_max),
             (&mut self.stop_iteration, outer.stop_iteration),
             (&mut self.declared_order, outer.declared_order),
             (&mut self.phase, outer.phase),
@@ -583,13 +589,35 @@ impl LocConf {
         if self.pause_timeout == ngx_msec_t::MAX { DEFAULT_PAUSE_TIMEOUT } else { self.pause_timeout }
     }
 
-    /// How much of a body a filter may hold, in bytes.
-    pub fn body_buffer(&self, direction: Direction) -> usize {
+    /// How much of a body a filter may hold, in bytes, where nothing is said.
+    pub const DEFAULT_BODY_BUFFER: usize = 1 << 20;
+
+    /// How much of a body a filter may hold, in bytes, when the configuration says it.
+    pub fn body_buffer(&self, direction: Direction) -> Option<usize> {
         let size = match direction {
             Direction::Request => self.request_body_buffer,
             Direction::Response => self.response_body_buffer,
         };
-        if size == UNSET { DEFAULT_BODY_BUFFER } else { size }
+        (size != UNSET).then_some(size)
+    }
+
+    /// How much of a body a filter can ask to hold, in bytes.
+    ///
+    /// # Safety
+    /// `r` is a live request in this location.
+    pub unsafe fn body_buffer_max(&self, r: *mut ngx_http_request_t, direction: Direction) -> usize {
+        if self.body_buffer_max != UNSET {
+            return self.body_buffer_max;
+        }
+        if direction == Direction::Response {
+            return DEFAULT_RESPONSE_BUFFER_MAX;
+        }
+        // SAFETY: the core module has a configuration in every location.
+        let core: *mut ngx_http_core_loc_conf_t =
+            unsafe { (*(*r).loc_conf.add(ngx_http_core_module.ctx_index)).cast() };
+        // No bound is that of what guests can count.
+        let most = unsafe { (*core).client_max_body_size };
+        usize::try_from(most).ok().filter(|most| *most > 0).map_or(LARGEST_BODY, |most| most.min(LARGEST_BODY))
     }
 
     /// Whether a filter that answers so to headers, and holds them, sees the body nevertheless. What the directive says counts

@@ -21,7 +21,7 @@ use crate::log_rate::LogRate;
 use crate::lua::{self, LuaBody, Plugin};
 use crate::request::Request;
 use crate::status::{Event, FilterStatus};
-use crate::{calls, filter_state, log, phases, properties, queue_ready, report, shared_memory};
+use crate::{body_limit, calls, filter_state, log, phases, properties, queue_ready, report, shared_memory};
 
 pub use root::RootHost;
 
@@ -359,6 +359,12 @@ impl Host for RequestHost<'_> {
         unsafe { log::lowest(self.log) }
     }
 
+    fn warn_once(&mut self, subject: &'static str, message: &str) {
+        if self.lines().is_none_or(|lines| lines.is_first(subject)) {
+            self.log(LogLevel::Warn, message.as_bytes());
+        }
+    }
+
     fn stores(&self) -> Option<&Stores> {
         shared_memory::stores()
     }
@@ -493,7 +499,9 @@ impl Host for RequestHost<'_> {
                     BufferType::RequestBody => Direction::Request,
                     _ => Direction::Response,
                 };
-                let limit = LocConf::of((*self.request).r).body_buffer(direction).max(len);
+                let loc = LocConf::of((*self.request).r);
+                let of_higress = self.plugin.is_some_and(Plugin::of_higress);
+                let limit = body_limit::of(self.request, loc, direction, of_higress).bytes.max(len);
                 let body = self.lua_body(buffer).ok_or(Status::NotFound)?;
                 body.is_changed = true;
                 if len.saturating_add(bytes.len()) > limit {
@@ -506,10 +514,12 @@ impl Host for RequestHost<'_> {
             }
             let (direction, flow, n) = self.stage(buffer).ok_or(Status::NotFound)?;
             // What is larger than filters may hold ends the request when the callback ends.
-            let limit = LocConf::of((*self.request).r).body_buffer(direction).max(len);
+            let (loc, of_higress) = (LocConf::of((*self.request).r), (&(*flow).stages)[n].of_higress);
+            let limit = body_limit::of(self.request, loc, direction, of_higress);
             let replaced = len.saturating_sub(start as usize).min(size as usize);
-            if (len - replaced).saturating_add(bytes.len()) > limit {
+            if (len - replaced).saturating_add(bytes.len()) > limit.bytes.max(len) {
                 (*flow).too_large = true;
+                (*flow).exceeded = Some(limit);
                 self.note(self.request, "body too large");
                 return Ok(());
             }
@@ -528,6 +538,9 @@ impl Host for RequestHost<'_> {
     }
 
     fn property(&mut self, path: &[u8], value: &mut Vec<u8>) -> Result<(), Status> {
+        if self.request.is_null() {
+            return properties::of_process(path, value);
+        }
         let r = self.r().ok_or(Status::NotFound)?;
         // SAFETY: the request is live.
         unsafe { properties::get(r, path, value) }
@@ -535,6 +548,13 @@ impl Host for RequestHost<'_> {
 
     fn set_property(&mut self, path: &[u8], value: &[u8]) -> Result<(), Status> {
         let request = self.request().ok_or(Status::NotFound)?;
+        if let Some(direction) = body_limit::direction_of(path) {
+            // SAFETY: the request is live. The filter state keeps the value, as that of any name.
+            if !unsafe { body_limit::ask(request, direction, value) } {
+                let (name, value) = (String::from_utf8_lossy(path), value.escape_ascii());
+                self.log(LogLevel::Warn, format!("{name} \"{value}\" is no number, and has no effect").as_bytes());
+            }
+        }
         // SAFETY: the request is live.
         unsafe {
             if path == KEEPS_ROUTE {

@@ -12,6 +12,7 @@
 #![allow(clippy::missing_safety_doc)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod body_limit;
 mod calls;
 mod chains;
 mod conf;

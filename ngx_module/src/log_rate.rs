@@ -1,7 +1,7 @@
 //! How much a filter may log: `proxy_wasm_log_rate`. `host.rs` asks before it writes a line; what was dropped is said in one
 //! line by the first one of a later second, or by a timer when none comes.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -23,12 +23,15 @@ pub struct LogRate {
     lines: Cell<u32>,
     /// Lines that were dropped, and that nobody was told of.
     dropped: Cell<u64>,
+    /// What is said once in the life of the filter, and has been said.
+    said: RefCell<Vec<&'static str>>,
 }
 
 impl LogRate {
     /// For a filter of this name.
     pub fn new(filter: Vec<u8>, limit: Option<u32>) -> Rc<LogRate> {
-        Rc::new(LogRate { filter, limit, begin: Cell::new(None), lines: Cell::new(0), dropped: Cell::new(0) })
+        let (begin, lines, dropped) = (Cell::new(None), Cell::new(0), Cell::new(0));
+        Rc::new(LogRate { filter, limit, begin, lines, dropped, said: RefCell::default() })
     }
 
     /// Whether one more line may be written to `log`.
@@ -53,6 +56,16 @@ impl LogRate {
             self.tell_later();
         }
         false
+    }
+
+    /// Whether this is to be said now: the first time.
+    pub fn is_first(&self, subject: &'static str) -> bool {
+        let mut said = self.said.borrow_mut();
+        let is_first = !said.contains(&subject);
+        if is_first {
+            said.push(subject);
+        }
+        is_first
     }
 
     /// Says what was dropped, if anything was. A new second begins: for a worker, whose lines are not those of the master, and

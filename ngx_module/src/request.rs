@@ -2,7 +2,7 @@
 //! callback. It lives in the request's pool.
 
 use nginx_sys::{ngx_chain_t, ngx_event_handler_pt, ngx_event_t, ngx_http_event_handler_pt, ngx_http_request_t};
-use ngx_wasm::proxy_wasm::{Callback, ContextId, FilterState, LocalResponse};
+use ngx_wasm::proxy_wasm::{AbiVersion, Callback, ContextId, FilterState, LocalResponse};
 use smallvec::SmallVec;
 
 use crate::conf::{LocConf, MainConf};
@@ -381,6 +381,7 @@ impl Request {
         let count = wants.len();
         let stage = |run: usize, wants_body: bool, wants_trailers: bool| Stage {
             run: before + run,
+            of_higress: wants[run].of_higress,
             wants_body,
             wants_trailers,
             ..Stage::default()
@@ -473,6 +474,7 @@ struct Wants {
     request_trailers: bool,
     response_body: bool,
     response_trailers: bool,
+    of_higress: bool,
 }
 
 /// Tells the VM of a filter that a stream is no more, without running the guest.
@@ -524,6 +526,7 @@ pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[u
                 request_trailers: instance.vm.has(Callback::OnRequestTrailers),
                 response_body: instance.vm.has(Callback::OnResponseBody),
                 response_trailers: instance.vm.has(Callback::OnResponseTrailers),
+                of_higress: instance.vm.abi() == AbiVersion::V0_2_100,
             };
             let mut host = RequestHost::new(request, *filter, (*request).filter_name(*filter), loc.timeout());
             let (root, token) = (instance.root, host.token());

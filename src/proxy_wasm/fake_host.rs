@@ -89,6 +89,8 @@ pub(crate) struct FakeHost {
     pub filled: Vec<u32>,
     /// Where calls can go.
     pub services: Vec<&'static [u8]>,
+    /// What has been warned of.
+    pub warned: Vec<&'static str>,
 }
 
 impl Default for FakeHost {
@@ -105,6 +107,7 @@ impl Default for FakeHost {
             stores: Stores::on_heap(16 << 10),
             filled: Vec::new(),
             services: vec![b"service"],
+            warned: Vec::new(),
         }
     }
 }
@@ -147,6 +150,13 @@ impl Host for FakeHost {
 
     fn log_level(&self) -> LogLevel {
         self.lowest_level
+    }
+
+    fn warn_once(&mut self, subject: &'static str, message: &str) {
+        if !self.warned.contains(&subject) {
+            self.warned.push(subject);
+            self.log(LogLevel::Warn, message.as_bytes());
+        }
     }
 
     fn now(&self) -> u64 {

@@ -42,6 +42,12 @@ pub trait Host {
     /// The lowest level that is written.
     fn log_level(&self) -> LogLevel;
 
+    /// Warns of what the filter does, once for each `subject` in the life of the filter.
+    fn warn_once(&mut self, subject: &'static str, message: &str) {
+        let _ = subject;
+        self.log(LogLevel::Warn, message.as_bytes());
+    }
+
     /// Wall-clock time in nanoseconds since 1970.
     fn now(&self) -> u64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))

@@ -15,7 +15,7 @@ use super::host_calls::Dispatch;
 use super::module::{AS_REACTOR, Module};
 use super::root_id::{self, RootIdUse};
 use super::state::State;
-use super::types::{Action, LogLevel};
+use super::types::{AbiVersion, Action, LogLevel};
 use crate::vm::{Instance, InstanceLimits, InstanceStats, Trap};
 use crate::wasi::Descriptors;
 
@@ -390,6 +390,11 @@ impl Vm {
         self.state.foreign.forget(id);
         self.state.calls.forget_root(id);
         self.state.redis.forget(id);
+    }
+
+    /// The ABI that its module declares.
+    pub fn abi(&self) -> AbiVersion {
+        self.state.abi()
     }
 
     /// Whether a callback has trapped, so that the VM must be replaced.

@@ -32,6 +32,11 @@ impl<'a> GuestMemory<'a> {
         GuestMemory { bytes, copied: Some(copied) }
     }
 
+    /// How many bytes there are.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// `len` bytes at `ptr`. No bytes may be asked for anywhere inside memory, or right behind its end.
     pub fn read(&self, ptr: u32, len: u32) -> Result<&[u8], OutOfBounds> {
         let (start, end) = self.range(ptr, u64::from(len))?;

@@ -134,3 +134,22 @@ proxy_wasm_reroute off;
 --- must_die
 --- error_log eval
 qr/\[emerg\] .*"proxy_wasm_reroute" directive is duplicate in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 13: proxy_wasm_body_buffer_max 4096m
+--- config
+proxy_wasm_body_buffer_max 4096m;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*invalid value "4096m" of "proxy_wasm_body_buffer_max": it takes a size from 1 to 4095m, such as 1m in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 14: proxy_wasm_body_buffer_max stands once on a level
+--- config
+proxy_wasm_body_buffer_max 1m;
+proxy_wasm_body_buffer_max 1m;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_body_buffer_max" directive is duplicate in \S+nginx\.conf:\d+$/

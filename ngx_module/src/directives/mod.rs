@@ -64,7 +64,7 @@ pub static mut CORE: [ngx_command_t; 11] = [
 ];
 
 /// Directives of the HTTP module.
-pub static mut HTTP: [ngx_command_t; 37] = [
+pub static mut HTTP: [ngx_command_t; 38] = [
     http(c"wasm_vm", NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, wasm_vm::set),
     http(c"proxy_wasm", ANY_HTTP | NGX_CONF_1MORE, proxy_wasm::set),
     http(c"wasm_memory_limit", ANY_HTTP | NGX_CONF_TAKE1, limits::memory),
@@ -74,6 +74,7 @@ pub static mut HTTP: [ngx_command_t; 37] = [
     http(c"wasm_pause_timeout", ANY_HTTP | NGX_CONF_TAKE1, limits::pause_timeout),
     http(c"proxy_wasm_request_body_buffer", ANY_HTTP | NGX_CONF_TAKE1, bodies::request),
     http(c"proxy_wasm_response_body_buffer", ANY_HTTP | NGX_CONF_TAKE1, bodies::response),
+    http(c"proxy_wasm_body_buffer_max", ANY_HTTP | NGX_CONF_TAKE1, bodies::max),
     http(c"proxy_wasm_headers_stop_iteration", ANY_HTTP | NGX_CONF_TAKE1, streams::headers_stop_iteration),
     http(c"proxy_wasm_response_order", ANY_HTTP | NGX_CONF_TAKE1, streams::response_order),
     http(c"proxy_wasm_phase", ANY_HTTP | NGX_CONF_TAKE1, streams::phase),

@@ -8,6 +8,7 @@ use nginx_sys::ngx_int_t;
 use ngx_wasm::proxy_wasm::{Action, CallError, Callback, Vm};
 
 use super::{Chunk, Direction, Hold, Marks};
+use crate::body_limit;
 use crate::conf::LocConf;
 use crate::headers;
 use crate::host::RequestHost;
@@ -88,7 +89,6 @@ pub unsafe fn data(
     // SAFETY: see above.
     unsafe {
         let flow = (*request).flow(direction);
-        let limit = loc.body_buffer(direction);
         loop {
             let Some(stage) = (*flow).stage(n) else {
                 return pass(request, loc, direction, chunk, marks);
@@ -96,7 +96,7 @@ pub unsafe fn data(
             let hold = stage.hold;
             if matches!(hold, Hold::Headers | Hold::Trailers) || (hold == Hold::HeadersOnly && !stage.wants_body) {
                 stage.end |= marks.last;
-                return keep(request, direction, n, chunk, limit);
+                return keep(request, loc, direction, n, chunk);
             }
             if !stage.wants_body || (chunk.len() == 0 && !marks.last) {
                 // Only the end, or something to show, is worth a callback.
@@ -107,7 +107,7 @@ pub unsafe fn data(
                 continue;
             }
             if hold != Hold::Open {
-                keep(request, direction, n, chunk, limit)?;
+                keep(request, loc, direction, n, chunk)?;
                 chunk = Chunk::Bytes(std::mem::take(&mut (&mut (*flow).stages)[n].held));
             }
             let action = show_body(request, loc, direction, n, &mut chunk, marks.last)?;
@@ -124,7 +124,7 @@ pub unsafe fn data(
                         chunk.into_bytes().map_err(unreadable)?;
                         return Ok(());
                     }
-                    return keep(request, direction, n, chunk, limit);
+                    return keep(request, loc, direction, n, chunk);
                 }
                 _ => stage.hold = Hold::Open,
             }
@@ -254,11 +254,13 @@ unsafe fn go_on_with_headers(request: *mut Request, loc: &LocConf, direction: Di
 }
 
 /// Adds a piece to what a stage holds.
-unsafe fn keep(request: *mut Request, direction: Direction, n: usize, chunk: Chunk, limit: usize) -> Result<(), Stop> {
+unsafe fn keep(request: *mut Request, loc: &LocConf, direction: Direction, n: usize, chunk: Chunk) -> Result<(), Stop> {
     // SAFETY: see `headers`.
     unsafe {
         let stage = &mut (&mut (*(*request).flow(direction)).stages)[n];
-        if stage.held.len().saturating_add(chunk.len()) > limit {
+        let limit = body_limit::of(request, loc, direction, stage.of_higress);
+        if stage.held.len().saturating_add(chunk.len()) > limit.bytes {
+            (*(*request).flow(direction)).exceeded = Some(limit);
             let filter = (*request).run(stage.run).map_or(usize::MAX, |run| run.filter);
             report::note(request, (*request).filter_name(filter), "body too large");
             return Err(Stop::TooLarge);

@@ -11,6 +11,8 @@ mod output;
 use nginx_sys::ngx_event_t;
 use smallvec::SmallVec;
 
+use crate::body_limit::{Asked, Limit};
+
 pub use chunk::{Chunk, Marks, Unreadable, consume, free_links};
 pub use output::Output;
 
@@ -57,6 +59,8 @@ pub struct Stage {
     pub wants_body: bool,
     /// The filter has a callback about trailers.
     pub wants_trailers: bool,
+    /// The filter has the ABI of Higress.
+    pub of_higress: bool,
 }
 
 /// One direction of a request.
@@ -80,6 +84,10 @@ pub struct Flow {
     pub ended: bool,
     /// A filter made the body larger than it may be.
     pub too_large: bool,
+    /// How much of a body filters may hold in this request, when one of them has said so.
+    pub asked: Option<Asked>,
+    /// The limit that a filter has passed.
+    pub exceeded: Option<Limit>,
     /// Armed or posted when a stage holds the stream, or has let it go; null before the first time.
     pub event: *mut ngx_event_t,
     /// What leaves the last stage and is not nginx's own.
@@ -99,6 +107,8 @@ impl Default for Flow {
             passed: 0,
             ended: false,
             too_large: false,
+            asked: None,
+            exceeded: None,
             event: std::ptr::null_mut(),
             output: Output::default(),
         }
@@ -118,6 +128,8 @@ impl Flow {
         self.passed = 0;
         self.ended = false;
         self.too_large = false;
+        self.asked = None;
+        self.exceeded = None;
     }
 
     /// Whether all stages have let the headers through.

@@ -4,12 +4,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nginx_sys::ngx_log_t;
-use ngx_wasm::proxy_wasm::{Host, LogLevel};
+use ngx_wasm::proxy_wasm::{Host, LogLevel, Status};
 use ngx_wasm::shared::Stores;
 
 use crate::log_rate::LogRate;
 use crate::status::{Event, FilterStatus};
-use crate::{calls, engine, log, queue_ready, shared_memory};
+use crate::{calls, engine, log, properties, queue_ready, shared_memory};
 
 /// A filter without a request: start-up, and whatever a root context does.
 pub struct RootHost {
@@ -89,8 +89,18 @@ impl Host for RootHost {
         unsafe { log::lowest(self.log) }
     }
 
+    fn warn_once(&mut self, subject: &'static str, message: &str) {
+        if self.lines.is_first(subject) {
+            self.log(LogLevel::Warn, message.as_bytes());
+        }
+    }
+
     fn stores(&self) -> Option<&Stores> {
         shared_memory::stores()
+    }
+
+    fn property(&mut self, path: &[u8], value: &mut Vec<u8>) -> Result<(), Status> {
+        properties::of_process(path, value)
     }
 
     fn queue_filled(&mut self, queue: u32) {

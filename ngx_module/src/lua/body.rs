@@ -9,6 +9,7 @@ use ngx_wasm::proxy_wasm::{Action, BufferType, Callback};
 
 use super::plugin::PluginContext;
 use super::{ANSWER, Outcome, PAUSED, bytes, call};
+use crate::body_limit;
 use crate::conf::LocConf;
 use crate::flow::Direction;
 use crate::guard::guard;
@@ -70,7 +71,7 @@ unsafe fn run(
         let mut all = take_held(r, plugin);
         let was_held = !all.is_empty();
         all.extend_from_slice(piece);
-        if was_held && all.len() > LocConf::of(r).body_buffer(direction) {
+        if was_held && all.len() > limit_of(r, plugin, direction) {
             plugin.complain(r, "holds more of a body than its buffer may have");
             return None;
         }
@@ -112,7 +113,7 @@ unsafe fn run(
             }
             Outcome::Done(action) => {
                 let held = if action == Action::PauseAndDrop { Vec::new() } else { body.bytes };
-                if held.len() > LocConf::of(r).body_buffer(direction) {
+                if held.len() > limit_of(r, plugin, direction) {
                     plugin.complain(r, "holds more of a body than its buffer may have");
                     return None;
                 }
@@ -153,6 +154,19 @@ unsafe fn too_large(r: *mut ngx_http_request_t, plugin: &PluginContext) -> Optio
     // SAFETY: the callers pass a live request.
     unsafe { plugin.complain(r, "made a body larger than its buffer may be") };
     None
+}
+
+/// How much of a body it may hold.
+unsafe fn limit_of(r: *mut ngx_http_request_t, plugin: &PluginContext, direction: Direction) -> usize {
+    // SAFETY: the callers pass a live request, which is known since the filter holds something of it.
+    unsafe {
+        let request = Request::of(r);
+        if request.is_null() {
+            0
+        } else {
+            body_limit::of(request, LocConf::of(r), direction, plugin.plugin().of_higress()).bytes
+        }
+    }
 }
 
 /// What the filter holds of a body in this request.

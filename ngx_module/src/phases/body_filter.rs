@@ -9,6 +9,7 @@ use nginx_sys::{
 use ngx_wasm::proxy_wasm::LocalResponse;
 
 use super::{header_filter, parts, pause, request_body, upgrade};
+use crate::body_limit;
 use crate::conf::LocConf;
 use crate::flow::drive::{self, Stop};
 use crate::flow::{Chunk, Direction, Hold, Marks, consume, free_links};
@@ -475,16 +476,15 @@ unsafe fn finish(request: *mut Request, stop: Stop) -> ngx_int_t {
             free_links((*r).pool, waiting.chain);
         }
         hold(request, LocConf::of(r));
-        let limit = LocConf::of(r).body_buffer(Direction::Response);
         let plain = |status: ngx_int_t| LocalResponse { status: status as u32, ..LocalResponse::default() };
         let response = match stop {
             Stop::Answered => (*request).local_response.take().map(|response| *response),
             Stop::Failed => Some(plain(rc::SERVICE_UNAVAILABLE)),
             Stop::TooLarge => {
-                let line = format!(
-                    "a wasm filter holds a response body, or made one, of more than {limit} bytes \
-                     (proxy_wasm_response_body_buffer)"
-                );
+                let body_limit::Limit { bytes, source } =
+                    body_limit::exceeded(request, LocConf::of(r), Direction::Response);
+                let line =
+                    format!("a wasm filter holds a response body, or made one, of more than {bytes} bytes ({source})");
                 log::write(NGX_LOG_ERR, log, line);
                 Some(plain(rc::INTERNAL_SERVER_ERROR))
             }

@@ -12,6 +12,7 @@ use nginx_sys::{
 
 use super::pause::{self, CannotWait};
 use super::{body_file, reread, returns, rewrite, streaming};
+use crate::body_limit;
 use crate::conf::{LocConf, Phase};
 use crate::flow::drive::{self, Stop};
 use crate::flow::{Chunk, Direction, Marks, consume, free_links};
@@ -77,7 +78,7 @@ pub(super) unsafe fn read(request: *mut Request, loc: &LocConf, phase: Phase) ->
             (*request).body_due = true;
             return rc::DECLINED;
         }
-        if is_passed && streaming::is_wanted(r, loc.body_buffer(Direction::Request)) {
+        if is_passed && streaming::is_wanted(r, small_body(loc)) {
             (*request).streams_body = true;
             return rc::DECLINED;
         }
@@ -124,12 +125,17 @@ pub(super) unsafe fn read_due(request: *mut Request, loc: &LocConf, may_stream: 
             (*request).streams_body = false;
             return if (*request).inbound.passed == 0 { reread::begin(request, loc) } else { rc::DECLINED };
         }
-        if may_stream && streaming::is_wanted(r, loc.body_buffer(Direction::Request)) {
+        if may_stream && streaming::is_wanted(r, small_body(loc)) {
             return rc::DECLINED;
         }
         (*request).streams_body = false;
         read_now(request)
     }
+}
+
+/// A body that is read at once, also where the handler of the location streams.
+fn small_body(loc: &LocConf) -> usize {
+    loc.body_buffer(Direction::Request).unwrap_or(LocConf::DEFAULT_BODY_BUFFER)
 }
 
 /// Has the body read. The result is what the phase handler returns.
@@ -528,11 +534,8 @@ pub(super) unsafe fn log_too_large(request: *mut Request) {
     // SAFETY: see `read`.
     unsafe {
         let r = (*request).r;
-        let limit = LocConf::of(r).body_buffer(Direction::Request);
-        let line = format!(
-            "a wasm filter holds a request body, or made one, of more than {limit} bytes \
-             (proxy_wasm_request_body_buffer)"
-        );
+        let body_limit::Limit { bytes, source } = body_limit::exceeded(request, LocConf::of(r), Direction::Request);
+        let line = format!("a wasm filter holds a request body, or made one, of more than {bytes} bytes ({source})");
         log::write(NGX_LOG_ERR, (*(*r).connection).log, line);
     }
 }

@@ -4,6 +4,7 @@
 use nginx_sys::{ngx_http_request_body_t, ngx_int_t, ngx_pcalloc};
 
 use super::{body_file, rewrite};
+use crate::body_limit;
 use crate::conf::LocConf;
 use crate::flow::drive::{self, Stop};
 use crate::flow::{Chunk, Direction, Marks};
@@ -30,7 +31,8 @@ pub(super) unsafe fn begin(request: *mut Request, loc: &LocConf) -> ngx_int_t {
             return rc::DECLINED;
         }
         // A larger one can be looked at, but not changed.
-        let is_small = len <= loc.body_buffer(Direction::Request);
+        let of_higress = (*inbound).stages.iter().any(|stage| stage.of_higress);
+        let is_small = len <= body_limit::of(request, loc, Direction::Request, of_higress).bytes;
         (*request).reread = Some(Reread { kept: is_small.then(Vec::new) });
         (*request).progress = Progress::Reading;
         (*inbound).ended = false;

@@ -1,11 +1,20 @@
 //! What Envoy tells of its configuration, in the terms of nginx: `node`, `cluster_name`, `route_name`, `xds.*`.
 
-use nginx_sys::{ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_http_request_t};
+use nginx_sys::{ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_http_request_t, ngx_worker};
 
 use super::{cluster, number, text, variables};
 
 /// Envoy's number for a listener whose clients come from outside.
 const INBOUND: i64 = 1;
+
+/// Which worker this is, counted from 0, in decimal digits: a property of the other Wasm module with directives.
+const WORKER: &[u8] = b"worker_id";
+
+/// Appends a property that needs no request.
+pub fn of_process(name: &[u8], value: &mut Vec<u8>) -> bool {
+    // SAFETY: nginx sets the variable before a worker begins; in the master it is 0.
+    name == WORKER && text(value, unsafe { ngx_worker }.to_string().as_bytes())
+}
 
 /// Whether [`get`] knows the name, now or at another time.
 pub fn knows(name: &[u8]) -> bool {
@@ -21,6 +30,7 @@ pub fn knows(name: &[u8]) -> bool {
             | b"upstream_host_metadata"
             | b"metadata"
             | b"connection_id"
+            | WORKER
     )
 }
 
@@ -33,6 +43,7 @@ pub unsafe fn get(r: *mut ngx_http_request_t, name: &[u8], value: &mut Vec<u8>) 
     unsafe {
         match name {
             b"connection_id" => number(value, (*(*r).connection).number),
+            WORKER => of_process(name, value),
             // There is none, and no message of protocol buffers has no bytes.
             b"metadata" => true,
             name if knows(name) => xds(r, name, value),

@@ -57,6 +57,11 @@ pub unsafe fn get(r: *mut ngx_http_request_t, path: &[u8], value: &mut Vec<u8>) 
     if found { Ok(()) } else { Err(Status::NotFound) }
 }
 
+/// Appends a property that has a value without a request too.
+pub fn of_process(path: &[u8], value: &mut Vec<u8>) -> Result<(), Status> {
+    if environment::of_process(path, value) { Ok(()) } else { Err(Status::NotFound) }
+}
+
 /// Sets a property: variables of nginx that can be set, and scratch values.
 ///
 /// # Safety

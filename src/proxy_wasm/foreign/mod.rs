@@ -1,5 +1,5 @@
 //! Foreign functions: what a filter calls by name through `proxy_call_foreign_function`. They are Envoy's, with its names
-//! and wire formats.
+//! and wire formats, and one of Higress.
 //!
 //! Adding one: its function in a file of this folder, and a line in [`TABLE`]. `host_calls/foreign_function.rs` is the
 //! caller; it reads and writes guest memory.
@@ -8,6 +8,7 @@ mod cel;
 mod compression;
 mod expressions;
 mod filter_state;
+mod log_level;
 mod route;
 mod signatures;
 
@@ -28,6 +29,7 @@ const TABLE: &[(&str, Function)] = &[
     ("expr_create", expressions::create),
     ("expr_delete", expressions::delete),
     ("expr_evaluate", expressions::evaluate),
+    ("get_log_level", log_level::get),
     ("set_envoy_filter_state", filter_state::set),
     ("sign", signatures::sign),
     ("uncompress", compression::uncompress),

@@ -11,6 +11,7 @@ mod foreign_function;
 mod grpc;
 mod grpc_service;
 mod header_maps;
+mod higress;
 mod http_call;
 mod local_response;
 mod log;
@@ -124,6 +125,7 @@ const ENV: &[(&str, &[Row])] = &[
     ("foreign_function", foreign_function::TABLE),
     ("contexts", contexts::TABLE),
     ("redis", redis::TABLE),
+    ("higress", higress::TABLE),
     ("runtime", runtime::TABLE),
 ];
 

@@ -15,14 +15,22 @@ pub(super) const TABLE: &[Row] = &[
 
 fn get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let [path, path_len, ptr_at, len_at] = args(raw);
-    if trim(call.memory().read(path, path_len)?)? == b"plugin_root_id" {
-        call.state.asked.root_id += 1;
+    match trim(call.memory().read(path, path_len)?)? {
+        MEMORY => {
+            let size = call.memory().size() as u64;
+            return call.give(&size.to_le_bytes(), ptr_at, len_at);
+        }
+        b"plugin_root_id" => call.state.asked.root_id += 1,
+        _ => {}
     }
     call.give_with(ptr_at, len_at, |call, out| {
         call.with_bytes(path, path_len, |path, state, host| read(state, host, path, out))??;
         Ok(())
     })
 }
+
+/// How large the guest's memory is; a property of Higress.
+const MEMORY: &[u8] = b"plugin_vm_memory";
 
 /// Appends the value of a property to `out`. The answer is its type when filters made it.
 pub(in crate::proxy_wasm) fn read(
@@ -62,7 +70,7 @@ fn set(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     Ok(call.with_bytes(value, value_len, |value, state, host| {
         let path = trim(&path)?;
         match path {
-            b"plugin_name" | b"plugin_root_id" | b"plugin_vm_id" => Err(Status::BadArgument),
+            b"plugin_name" | b"plugin_root_id" | b"plugin_vm_id" | MEMORY => Err(Status::BadArgument),
             _ => match host.set_property(path, value) {
                 Err(Status::NotFound) => foreign::set_property(state, host, path, value),
                 answer => answer,

@@ -76,7 +76,15 @@ const TABLE: &[(&str, &[Arg])] = &[
 ];
 
 /// Those that answer something else, or need more than a stream; other files of this folder have them.
-const ELSEWHERE: &[&str] = &["proxy_done", "proxy_grpc_send", "proxy_grpc_cancel", "proxy_grpc_close"];
+const ELSEWHERE: &[&str] = &[
+    "proxy_done",
+    "proxy_grpc_send",
+    "proxy_grpc_cancel",
+    "proxy_grpc_close",
+    "proxy_inject_encoded_data_to_filter_chain",
+    "proxy_get_upstream_hosts",
+    "proxy_set_upstream_override_host",
+];
 
 const READ_AT: u32 = 0x1000;
 const WRITE_AT: u32 = 0x100;

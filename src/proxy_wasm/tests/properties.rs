@@ -56,7 +56,7 @@ fn set(path: &[u8], value: &[u8]) -> u32 {
 
 #[test]
 fn the_vms_own_cannot_be_set() {
-    for path in [&b"plugin_name"[..], b"plugin_root_id", b"plugin_vm_id", b"plugin_name\0"] {
+    for path in [&b"plugin_name"[..], b"plugin_root_id", b"plugin_vm_id", b"plugin_vm_memory", b"plugin_name\0"] {
         assert_eq!(set(path, b"x"), Status::BadArgument as u32, "{path:?}");
     }
 }
