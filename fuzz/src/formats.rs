@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use ngx_wasm::net::head::Fields;
 use ngx_wasm::net::target::{Target, istio_host, split_scheme};
 use ngx_wasm::proxy_wasm::{Callback, Capabilities, Pairs};
 use ngx_wasm::{grpc as wire, redis as resp, x509 as certificate};
@@ -88,9 +89,11 @@ pub fn grpc(data: &[u8]) {
     assert_eq!(decoder.next(&mut &framed[..]), Ok(Some(data.to_vec())));
 
     let mut headers = HeaderMap::new();
+    let mut metadata = Fields::default();
     for line in data.split(|byte| *byte == b'\n') {
         let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
         let value = line.get(colon + 1..).unwrap_or_default();
+        let _ = metadata.append(&line[..colon], value, "entry");
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(&line[..colon]), HeaderValue::from_bytes(value)) {
             headers.append(name, value);
         }
@@ -100,7 +103,7 @@ pub fn grpc(data: &[u8]) {
     assert!(wire::of_head(status, &headers, piece % 2 == 0).is_none_or(|outcome| outcome.status <= 16));
     let (service, method) = data.split_at(usize::from(*piece).min(data.len()));
     let timeout = std::time::Duration::from_millis(data.len() as u64 * u64::from(*piece));
-    let _ = wire::request(service, method, headers, Some(timeout));
+    let _ = wire::request(service, method, b"a", metadata, Some(timeout));
 }
 
 /// Names of services.

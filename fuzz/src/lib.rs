@@ -3,11 +3,13 @@
 //! is in its module `fuzzing`.
 
 mod formats;
+mod heads;
 mod module;
 pub mod seeds;
 mod shared;
 
 pub use formats::{capabilities, grpc, pairs, redis, target, x509};
+pub use heads::heads;
 pub use module::module;
 pub use ngx_wasm::fuzzing::{foreign, host_calls, properties};
 pub use shared::shared;
@@ -20,6 +22,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("capabilities", capabilities),
     ("foreign", foreign),
     ("grpc", grpc),
+    ("heads", heads),
     ("host_calls", host_calls),
     ("module", module),
     ("pairs", pairs),

@@ -72,18 +72,23 @@ impl<'a> RequestHost<'a> {
         Self::with(request, filter, None, log, name, timeout)
     }
 
-    /// A host for a filter that Lua runs. `request`: what the callback is about, or null.
+    /// A host for a filter that Lua runs.
     ///
     /// # Safety
-    /// As [`RequestHost::new`], if there is a request.
+    /// As [`RequestHost::new`].
     pub unsafe fn for_plugin(request: *mut Request, plugin: &'a Plugin, timeout: Duration) -> Self {
-        // SAFETY: nginx always has a cycle with a log, and a request a connection with one.
-        let log =
-            unsafe { if request.is_null() { (*nginx_sys::ngx_cycle).log } else { (*(*(*request).r).connection).log } };
+        // SAFETY: a request has a connection with a log.
+        let log = unsafe { (*(*(*request).r).connection).log };
         Self::with(request, LUA, Some(plugin), log, plugin.name(), timeout)
     }
 
-    /// A host for a callback about no request, from which the guest can choose one: a tick. `log` must outlive it.
+    /// As [`RequestHost::for_root`], for a filter that Lua runs.
+    pub fn for_root_of_plugin(plugin: &'a Plugin, log: *mut ngx_log_t, timeout: Duration) -> Self {
+        Self::with(ptr::null_mut(), LUA, Some(plugin), log, plugin.name(), timeout)
+    }
+
+    /// A host for a callback about no request, from which the guest can choose one: a tick, the result of a call. `log` must
+    /// outlive it.
     pub fn for_root(filter: usize, log: *mut ngx_log_t, name: &'a [u8], timeout: Duration) -> Self {
         Self::with(ptr::null_mut(), filter, None, log, name, timeout)
     }
@@ -146,7 +151,7 @@ impl<'a> RequestHost<'a> {
                 report::note_failure(self.own, self.name, err);
             }
             // Nginx names the request behind the message, if the log is a connection's.
-            let about = if self.own.is_null() { "; no request" } else { "" };
+            let about = if self.log == (*nginx_sys::ngx_cycle).log { "; no request" } else { "" };
             let begin = format!("wasm filter \"{}\": failed to call function: ", String::from_utf8_lossy(self.name));
             let room = log::LONGEST.saturating_sub(begin.len());
             let message = begin + &err.report(&format!("{about}; {policy}"), room);

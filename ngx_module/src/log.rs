@@ -1,7 +1,8 @@
 //! Lines in nginx's error log.
 
 use nginx_sys::{
-    NGX_LOG_CRIT, NGX_LOG_DEBUG, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_WARN, ngx_log_error_core, ngx_log_t, ngx_uint_t,
+    NGX_LOG_CRIT, NGX_LOG_DEBUG, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_WARN, ngx_http_log_ctx_t, ngx_http_request_t,
+    ngx_log_error_core, ngx_log_t, ngx_uint_t,
 };
 use ngx_wasm::proxy_wasm::LogLevel;
 
@@ -30,6 +31,23 @@ pub unsafe fn write(level: u32, log: *mut ngx_log_t, message: impl AsRef<[u8]>) 
 pub unsafe fn wants(level: LogLevel, log: *const ngx_log_t) -> bool {
     // SAFETY: see above.
     unsafe { (*log).log_level >= nginx_level(level) as ngx_uint_t }
+}
+
+/// The log of a request's connection, which names client and request behind each line. Its subrequests share it, so it is told
+/// of which one to speak.
+///
+/// # Safety
+/// `r` is a live request of a client.
+pub unsafe fn of_request(r: *mut ngx_http_request_t) -> *mut ngx_log_t {
+    // SAFETY: the log of a connection with a request has this data (src/http/ngx_http_request.h, ngx_http_set_log_request).
+    unsafe {
+        let log = (*(*r).connection).log;
+        let data = (*log).data.cast::<ngx_http_log_ctx_t>();
+        if !data.is_null() {
+            (*data).current_request = r;
+        }
+        log
+    }
 }
 
 /// Writes a message of a guest, with the name of its filter before it. Control characters are shown, not written, so that

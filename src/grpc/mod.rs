@@ -8,7 +8,7 @@ mod request;
 
 pub use answer::{Outcome, of_head, of_trailers};
 pub use frame::{Decoder, FrameError, frame};
-pub use request::{RequestError, request};
+pub use request::request;
 
 /// The status codes that this host gives itself.
 pub mod code {

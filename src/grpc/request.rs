@@ -2,46 +2,34 @@
 
 use std::time::Duration;
 
+use http::Method;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TE};
-use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Uri};
-use thiserror::Error;
+
+use crate::net::head::{Fields, Head, Unsendable};
 
 const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// What cannot be the name of a method.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("\"{0}\" is no path of a gRPC method")]
-pub struct RequestError(String);
-
-/// A request for `/service/method` with the metadata of the caller, and without a host. What the metadata says about the
-/// content, its encoding and the time-out does not count: the sender of the request knows better.
+/// A request for `/service/method` with the metadata of the caller. What the metadata says about the content, its encoding and
+/// the time-out does not count: the sender of the request knows better.
 pub fn request(
     service: &[u8],
     method: &[u8],
-    metadata: HeaderMap,
+    authority: &[u8],
+    metadata: Fields,
     timeout: Option<Duration>,
-) -> Result<Request<()>, RequestError> {
-    let path = [b"/", service, b"/", method].concat();
-    let named = !service.is_empty() && !method.is_empty() && !path.iter().any(|byte| matches!(byte, b'?' | b'#'));
-    let valid = PathAndQuery::try_from(&path[..]).ok().filter(|_| named);
-    let valid =
-        valid.ok_or_else(|| RequestError(String::from_utf8_lossy(&path[..path.len().min(200)]).into_owned()))?;
-    let mut request = Request::new(());
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = Uri::from(valid);
-    let headers = request.headers_mut();
-    *headers = metadata;
+) -> Result<Head, Unsendable> {
+    let mut head = Head::new(Method::POST, &[b"/", service, b"/", method].concat(), authority)?;
+    head.fields = metadata;
     for own in ["grpc-encoding", "grpc-accept-encoding"] {
-        headers.remove(own);
+        head.fields.remove(&HeaderName::from_static(own));
     }
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(TE, HeaderValue::from_static("trailers"));
-    headers.remove(TIMEOUT);
+    head.fields.set(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    head.fields.set(TE, HeaderValue::from_static("trailers"));
+    head.fields.remove(&TIMEOUT);
     if let Some(value) = timeout.and_then(timeout_value) {
-        headers.insert(TIMEOUT, value);
+        head.fields.set(TIMEOUT, value);
     }
-    Ok(request)
+    Ok(head)
 }
 
 /// At most eight digits, and a unit. Longer ones than 3000 years need no header.
@@ -60,35 +48,37 @@ fn timeout_value(timeout: Duration) -> Option<HeaderValue> {
 mod tests {
     use super::*;
 
+    fn for_method(service: &[u8], method: &[u8]) -> Result<Head, Unsendable> {
+        request(service, method, b"a", Fields::default(), None)
+    }
+
     #[test]
     fn a_request_is_a_post_for_the_method() {
-        let mut metadata = HeaderMap::new();
-        metadata.append("x", HeaderValue::from_static("y"));
-        metadata.append("key-bin", HeaderValue::from_static("AAEC"));
+        let mut metadata = Fields::default();
+        metadata.append(b"x", b"y", "entry").unwrap();
+        metadata.append(b"key-bin", b"AAEC", "entry").unwrap();
         for own in ["content-type", "te", "grpc-timeout", "grpc-encoding", "grpc-accept-encoding"] {
-            metadata.append(own, HeaderValue::from_static("other"));
-            metadata.append(own, HeaderValue::from_static("another"));
+            metadata.append(own.as_bytes(), b"other", "entry").unwrap();
+            metadata.append(own.as_bytes(), b"an\x01other", "entry").unwrap();
         }
-        let request = request(b"pkg.Service", b"Method", metadata, Some(Duration::from_millis(1500))).unwrap();
-        assert_eq!(request.method(), "POST");
-        assert_eq!(request.uri(), "/pkg.Service/Method");
-        let mut headers: Vec<_> =
-            request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
-        headers.sort_unstable();
+        let head = request(b"pkg.Service", b"Method", b"a:1", metadata, Some(Duration::from_millis(1500))).unwrap();
+        assert_eq!((head.method.as_str(), head.target()), ("POST", &b"/pkg.Service/Method"[..]));
+        assert_eq!(head.authority(), b"a:1");
+        let mut fields: Vec<_> = head.fields.iter().collect();
+        fields.sort_unstable();
         let wanted = [
-            ("content-type", "application/grpc"),
-            ("grpc-timeout", "1500m"),
-            ("key-bin", "AAEC"),
-            ("te", "trailers"),
-            ("x", "y"),
+            (&b"content-type"[..], &b"application/grpc"[..]),
+            (b"grpc-timeout", b"1500m"),
+            (b"key-bin", b"AAEC"),
+            (b"te", b"trailers"),
+            (b"x", b"y"),
         ];
-        assert_eq!(headers, wanted);
+        assert_eq!(fields, wanted);
     }
 
     #[test]
     fn a_request_without_a_timeout_does_not_speak_of_one() {
-        let request = request(b"s", b"m", HeaderMap::new(), None).unwrap();
-        assert!(!request.headers().contains_key("grpc-timeout"));
+        assert_eq!(for_method(b"s", b"m").unwrap().fields.get("grpc-timeout"), None);
     }
 
     #[test]
@@ -108,12 +98,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_method_is_refused() {
-        for (service, method) in
-            [(&b""[..], &b"m"[..]), (b"s", b""), (b"s?", b"m"), (b"s", b"m#"), (b"s s", b"m"), (b"s", b"m\r\nx")]
+    fn names_have_any_byte_that_a_path_can_have() {
+        for (service, method, wanted) in
+            [(&b""[..], &b"m"[..], &b"//m"[..]), (b"s", b"", b"/s/"), (b"s?", b"m#\xff<", b"/s?/m#\xff<")]
         {
-            let err = request(service, method, HeaderMap::new(), None).unwrap_err();
-            assert!(err.to_string().ends_with("is no path of a gRPC method"), "{err}");
+            assert_eq!(for_method(service, method).unwrap().target(), wanted);
+        }
+        for (service, method) in [(&b"s s"[..], &b"m"[..]), (b"s", b"m\r\nx"), (b"s", b"\0")] {
+            let err = for_method(service, method).unwrap_err();
+            assert!(err.to_string().ends_with("is no valid \":path\""), "{err}");
         }
     }
 }

@@ -1,3 +1,5 @@
 //! What calls to other services need that knows nothing of nginx.
 
+pub mod head;
 pub mod target;
+pub mod verbatim;

@@ -53,6 +53,16 @@ pub fn istio_host(name: &[u8]) -> Option<(&[u8], &[u8])> {
     parts.next().is_none().then_some((host, port))
 }
 
+/// What a service is called in `:authority` when the filter does not say it: its name, if that can be one of a host.
+pub fn authority(name: &[u8]) -> &[u8] {
+    let name = split_scheme(name).1;
+    let host = istio_host(name).map_or(name, |(host, _)| host);
+    match name.starts_with(b"unix:") || http::uri::Authority::try_from(host).is_err() {
+        true => b"localhost",
+        false => host,
+    }
+}
+
 impl Target {
     /// Reads a name.
     pub fn parse(name: &[u8]) -> Result<Target, TargetError> {
@@ -163,5 +173,19 @@ mod tests {
         assert_eq!(split_scheme(b"grpcs://a:1"), (Some(true), &b"a:1"[..]));
         assert_eq!(split_scheme(b"http://a"), (Some(false), &b"a"[..]));
         assert_eq!(split_scheme(b"a"), (None, &b"a"[..]));
+    }
+
+    #[test]
+    fn a_service_is_called_by_its_own_name() {
+        for (name, wanted) in [
+            (&b"https://a.example:8443"[..], &b"a.example:8443"[..]),
+            (b"auth", b"auth"),
+            (b"unix:/run/a.sock", b"localhost"),
+            (b"outbound|80||a.static", b"a.static"),
+            (b"grpc://outbound|80||a.static", b"a.static"),
+            (b"the one", b"localhost"),
+        ] {
+            assert_eq!(authority(name), wanted);
+        }
     }
 }

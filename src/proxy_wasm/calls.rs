@@ -5,10 +5,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::{HeaderMap, Request};
+use http::HeaderMap;
 
 use super::host::StreamToken;
 use super::pairs::Pairs;
+use crate::net::head::{Fields, Head};
 
 /// The number by which guest and host know a call; unique in a VM, never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +53,8 @@ pub enum CallCommand {
     GrpcCancel(CallId),
     /// A command for a Redis server.
     Redis(RedisCall),
+    /// A call that has a number, and that no message can say: it fails, and the guest is told so.
+    Unsendable(UnsendableCall),
 }
 
 impl CallCommand {
@@ -63,6 +66,7 @@ impl CallCommand {
             CallCommand::GrpcSend { call, .. } => *call,
             CallCommand::GrpcCancel(call) => *call,
             CallCommand::Redis(call) => call.id,
+            CallCommand::Unsendable(call) => call.id,
         }
     }
 }
@@ -78,11 +82,12 @@ pub struct HttpCall {
     pub target: Vec<u8>,
     /// How to speak to it.
     pub scheme: Scheme,
-    /// Method, path, headers and body. `host` is among the headers, from `:authority`; so is no other pseudo-header, and
-    /// nothing that says how the message is framed: that is for who sends it.
-    pub request: Request<Vec<u8>>,
+    /// Method, path, authority and headers.
+    pub head: Head,
+    /// What follows them.
+    pub body: Vec<u8>,
     /// What comes behind the body.
-    pub trailers: HeaderMap,
+    pub trailers: Fields,
     /// When to give up. Never 0.
     pub timeout: Duration,
 }
@@ -98,14 +103,23 @@ pub struct GrpcCall {
     pub target: Vec<u8>,
     /// How to speak to it: `h2c` or `https`.
     pub scheme: Scheme,
-    /// What goes into `:authority` when it is not the target's name.
-    pub authority: Option<Vec<u8>>,
-    /// Method, path (`/service/method`) and headers, `content-type`, `te` and `grpc-timeout` among them.
-    pub request: Request<()>,
+    /// Method, path (`/service/method`), authority and headers, `content-type`, `te` and `grpc-timeout` among them.
+    pub head: Head,
     /// The message of a call that has one; a stream gets its own by [`CallCommand::GrpcSend`].
     pub message: Option<Vec<u8>>,
     /// When to give up; a stream has none.
     pub timeout: Option<Duration>,
+}
+
+/// `proxy_http_call`, `proxy_grpc_call` or `proxy_grpc_stream` with what cannot be sent.
+#[derive(Debug)]
+pub struct UnsendableCall {
+    /// Its number.
+    pub id: CallId,
+    /// Name of the service.
+    pub target: Vec<u8>,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 /// `proxy_redis_call`, with what `proxy_redis_init` said of the service before.

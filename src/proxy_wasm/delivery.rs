@@ -3,10 +3,12 @@
 
 use super::callbacks::Callback;
 use super::calls::{CallCommand, CallFailure, CallId, HttpAnswer};
-use super::host::Host;
+use super::context::ContextId;
+use super::host::{Host, StreamToken};
 use super::in_flight::{InFlight, Kind, Shown};
 use super::pairs::Pairs;
 use super::vm::{CallError, Vm};
+use crate::grpc::code;
 
 impl Vm {
     /// What the guest has asked for since this was called last, in order. The embedder looks after each callback. A callback
@@ -23,6 +25,31 @@ impl Vm {
     /// Whether a stream wants the call whose callback ran last. Other calls are a root context's own work.
     pub fn last_call_was_for_stream(&self) -> bool {
         self.state.calls.was_for_stream()
+    }
+
+    /// The streams that a call was made for, of those that are still there.
+    pub fn streams_of_call(&self, id: CallId) -> impl Iterator<Item = StreamToken> + use<> {
+        let made_for = self.state.calls.get(id).map(|call| call.made_for);
+        let [own, effective] =
+            made_for.map(|made_for| made_for.map(|context| self.state.contexts.token_of(context))).unwrap_or_default();
+        [effective, own.filter(|_| own != effective)].into_iter().flatten()
+    }
+
+    /// Whether a call that was made for this context has yet to end; not counting streams of gRPC, which end when somebody wants
+    /// it.
+    pub fn waits_for_calls(&self, context: ContextId) -> bool {
+        self.state.calls.has_ending(context)
+    }
+
+    /// Ends a call that cannot be sent, as one that has failed.
+    pub fn on_unsendable(&mut self, id: CallId, reason: String, host: &mut dyn Host) -> Result<(), CallError> {
+        match self.state.calls.get(id).map(|call| call.kind) {
+            Some(Kind::Http) => self.on_http_call_response(id, Err(CallFailure { reason }), host),
+            Some(Kind::GrpcCall | Kind::GrpcStream { .. }) => {
+                self.on_grpc_close(id, code::INTERNAL, reason.into_bytes(), host)
+            }
+            Some(Kind::Redis) | None => Ok(()),
+        }
     }
 
     /// Ends an HTTP call: runs on_http_call_response of the root context that it belongs to. Of a call that is not in flight

@@ -37,7 +37,7 @@ pub(super) struct InFlight {
     /// What it is.
     pub kind: Kind,
     /// The contexts that it was made for: that of the callback, and the effective one. Guests know calls by them.
-    made_for: [ContextId; 2],
+    pub made_for: [ContextId; 2],
     /// A stream wants it: it was made for one, or in a callback about such a call.
     for_stream: bool,
     /// What the host holds for it.
@@ -128,6 +128,12 @@ impl Calls {
         self.map.values().any(|call| call.made_for.contains(&context))
     }
 
+    /// Whether a call that was made for this context, and that will end by itself, has not ended.
+    pub fn has_ending(&self, context: ContextId) -> bool {
+        let is_ending = |call: &InFlight| !matches!(call.kind, Kind::GrpcStream { .. });
+        self.map.values().any(|call| is_ending(call) && call.made_for.contains(&context))
+    }
+
     /// A call, if it has not ended.
     pub fn get(&self, id: CallId) -> Option<InFlight> {
         self.map.get(&id.0).copied()
@@ -181,7 +187,8 @@ impl Calls {
         }
         let mut begun = true;
         self.commands.retain(|command| {
-            begun &= !matches!(command, CallCommand::Grpc(call) if call.id == id);
+            let is_begin = matches!(command, CallCommand::Grpc(_) | CallCommand::Unsendable(_));
+            begun &= !(is_begin && command.call() == id);
             command.call() != id
         });
         if begun {
@@ -314,6 +321,7 @@ impl Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::head::{Fields, Head};
     use crate::proxy_wasm::calls::{HttpCall, Scheme};
 
     fn command(id: CallId) -> CallCommand {
@@ -322,8 +330,9 @@ mod tests {
             stream: None,
             target: Vec::new(),
             scheme: Scheme::Http,
-            request: http::Request::default(),
-            trailers: http::HeaderMap::new(),
+            head: Head::new(http::Method::GET, b"/", b"a").unwrap(),
+            body: Vec::new(),
+            trailers: Fields::default(),
             timeout: std::time::Duration::from_secs(1),
         })
     }

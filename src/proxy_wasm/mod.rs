@@ -33,7 +33,7 @@ mod vm;
 
 pub use body::splice;
 pub use callbacks::Callback;
-pub use calls::{CallCommand, CallFailure, CallId, GrpcCall, HttpAnswer, HttpCall, RedisCall, Scheme};
+pub use calls::{CallCommand, CallFailure, CallId, GrpcCall, HttpAnswer, HttpCall, RedisCall, Scheme, UnsendableCall};
 pub use capabilities::Capabilities;
 pub use context::ContextId;
 pub use filter_state::{FilterState, LifeSpan};

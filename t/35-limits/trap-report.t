@@ -145,7 +145,7 @@ GET /t
 
 
 
-=== TEST 8: the result of a call is about no request
+=== TEST 8: the result of a call is about the request that it was made for
 --- config
 location /t {
     proxy_wasm calls;
@@ -160,4 +160,4 @@ GET /t
 "x-calls: call a 127.0.0.1:$ENV{TEST_NGINX_SERVER_PORT} GET /up; \@a trap; answer 200"
 --- error_code: 503
 --- error_log eval
-['panicked at', qr/\[crit\] \d+#\d+: wasm filter "calls": failed to call function: proxy_on_http_call_response trapped in context \d+: [^;]*; no request; proxy_wasm_on_error: /]
+['panicked at', qr/\[crit\] \d+#\d+: \*\d+ wasm filter "calls": failed to call function: proxy_on_http_call_response trapped in context \d+: [^;]*; proxy_wasm_on_error: .*, client: 127\.0\.0\.1, .*request: "GET \/t HTTP/]

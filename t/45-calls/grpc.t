@@ -62,6 +62,13 @@ my $came = $calls->ask("grpc a $to test.Echo None body:x; grpc b $to test.None U
 is_deeply([map { $came->{$_}{status} } qw( a b )], [12, 12], 'an unknown method and an unknown service');
 is($calls->ask('grpc a no_such_upstream test.Echo Unary; answer 200')->{a}{status}, 'ParseFailure', 'an unknown target');
 
+# Any byte goes; what none can send is a call that fails.
+$came = $calls->ask("grpc a $to test.Echo%22%3c%3e Un%23ary%3f body:x h:x-odd=%22%3c%01; grpc b $to test.Echo Unary body:x h::authority=%22%3c; answer 200");
+is_deeply([map { $came->{$_}{status} } qw( a b )], [12, 0], 'odd bytes in names, metadata and authority');
+$came = $calls->ask("grpc a $to test.Echo Un%20ary body:x; stream b $to test.Echo Unary h:x=%0a; send b lost; answer 200");
+is_deeply([map { $came->{$_}{status} } qw( a b )], [13, 13], 'a space in a name, a line break in metadata: INTERNAL');
+is_deeply([sort $calls->failures($to)], ['"/test.Echo/Un ary" is no valid ":path"', 'the metadata entry "x" has a value that cannot be sent'], 'as the log says');
+
 $came = $calls->ask("grpc a $to test.Echo Silent body:x timeout:200; grpc b $to test.Echo Unary body:x h:x-delay=300; answer 200");
 is($came->{a}{status}, 4, 'a time-out is DEADLINE_EXCEEDED');
 is($came->{b}{body}, 'x', 'other calls go on');

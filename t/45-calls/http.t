@@ -89,17 +89,26 @@ is_deeply([@$a{qw( status body )}], [200, 'old'], 'an answer of HTTP/1.0');
 $a = $calls->ask("call a $target POST /early size:9; answer 200")->{a};
 is($a->{status}, 413, 'an answer before the request was read');
 
-# What is refused.
+# What is not said, which other hosts fill in too.
 $came = $calls->ask(<<"CALLS");
-bare a $target h::method=GET h::path=/
+bare a $target h::method=POST h::path=/echo
 bare b $target h::method=GET h::authority=a
-bare c $target h::path=/ h::authority=a
+bare c $target h::path=/echo h::authority=a
 bare d $target
-call e $target GET /status/200
 answer 200
 CALLS
-is_deeply([map { $came->{$_}{status} } 'a' .. 'e'], [('BadArgument') x 4, 200], 'a call needs method, path and authority');
-is(scalar @{ $came->{events} }, 5, 'and has no callback otherwise');
+is("$came->{a}{echo}{method} $came->{a}{echo}{headers}{host}", "POST $target", 'without :authority it is the name of the service');
+is("$came->{c}{echo}{method} $came->{c}{echo}{headers}{host}", 'GET a', 'without :method it is GET');
+is_deeply([map { $came->{$_}{kind} } qw( b d )], [('response') x 2], 'without :path, or without anything, it is sent too');
+
+# What cannot be sent (t/45-calls/bytes.t has more of it): as any call that fails.
+$calls->fails($target, 'GET /a%20b', qr/"\/a b" is no valid ":path"/, 'a space in a path');
+$calls->fails($target, 'GET /status/200 h:x=a%0ab', qr/the header "x" has a value that cannot be sent/, 'a line break in a header');
+$calls->fails($target, 'CONNECT /', qr/"CONNECT" is no valid ":method"/, 'CONNECT');
+
+# A head with bytes that the HTTP library cannot hold, and a body that does not fit into one write.
+$a = $calls->ask("call a $target POST /echo?q=%3c%22 size:3000000; answer 200")->{a};
+is_deeply([@{ $a->{echo} }{qw( target body )}], ['/echo?q=<"', '3000000 bytes'], 'odd bytes before a large body');
 
 # Many.
 $came = $calls->ask("call a $target GET /together/20/status/200 times:20; answer 200");

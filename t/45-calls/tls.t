@@ -103,8 +103,11 @@ is_deeply($a->{counts}, [0, 0, 0], 'a version that the service does not have');
 # Without TLS nothing of this counts.
 is($calls->ask("call a $at{plain} GET /echo; call b $at{plain} GET /echo scheme:http; answer 200")->{b}{status}, 200, 'scheme http');
 $calls->fails($at{server}, 'GET /echo', qr/./, 'HTTP to who speaks TLS');
-my $came = $calls->ask("call a $at{server} GET /echo scheme:gopher; answer 200");
-is($came->{a}{status}, 'BadArgument', 'a scheme that does not exist');
+$calls->fails($at{server}, 'GET /echo scheme:gopher', qr/":scheme" is "gopher", but must be/, 'a scheme that does not exist');
+
+# What the HTTP library cannot hold goes out encrypted, too.
+my $came = $calls->ask("call a $at{server} POST /echo?q=%22%3c%3e scheme:https authority:localhost h:x-odd=a%01b size:300000; answer 200");
+is_deeply([@{ $came->{a}{echo} }{qw( target body )}, $came->{a}{echo}{headers}{'x-odd'}], ['/echo?q="<>', '300000 bytes', "a\x01b"], 'odd bytes');
 
 # Many at once.
 $came = $calls->ask("call a $at{server} GET /together/15/echo scheme:https authority:localhost times:15; answer 200");

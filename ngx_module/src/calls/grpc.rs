@@ -7,12 +7,10 @@ use std::rc::Rc;
 
 use hyper::HeaderMap;
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::http::{HeaderValue, Request, header};
 use ngx_wasm::grpc::{Decoder, FrameError, Outcome, code, frame, of_head, of_trailers};
-use ngx_wasm::net::target::split_scheme;
 use ngx_wasm::proxy_wasm::{CallFailure, CallId, GrpcCall, Pairs, Scheme};
 
-use super::{Call, Owner, at_exit, host_in, subject};
+use super::{Call, Owner, at_exit, subject};
 use crate::net::balancer::Subject;
 use crate::net::body::{Outgoing, Queue};
 use crate::net::http::{Feed, Servers, Service, describe};
@@ -53,10 +51,8 @@ impl Drop for Open {
 /// Runs a call to its end.
 pub fn run(owner: Rc<Owner>, call: GrpcCall, feed: Option<Feed>) -> Call {
     let is_tls = owner.has_tls(call.scheme == Scheme::Https);
-    let service = owner.service(&call.target, &authority(&call), is_tls, true);
-    let (parts, ()) = call.request.into_parts();
-    let subject = subject(&service, call.stream, Some(&parts));
-    let call = GrpcCall { request: Request::from_parts(parts, ()), ..call };
+    let service = owner.service(&call.target, call.head.authority(), is_tls, true);
+    let subject = subject(&service, call.stream, Some(&call.head));
     // Before the call runs, so that one which never does is given up too.
     let open = Open(feed.clone());
     Box::pin(async move {
@@ -69,7 +65,7 @@ pub fn run(owner: Rc<Owner>, call: GrpcCall, feed: Option<Feed>) -> Call {
             if let Some(feed) = &sent {
                 let sent = feed.borrow_mut().take_sent(cx.waker());
                 if !sent.is_empty() {
-                    owner.deliver(|vm, _| {
+                    owner.deliver(id, |vm, _| {
                         sent.iter().for_each(|size| vm.grpc_sent(id, size.saturating_sub(FRAME)));
                         Ok(())
                     });
@@ -88,19 +84,12 @@ pub fn run(owner: Rc<Owner>, call: GrpcCall, feed: Option<Feed>) -> Call {
             owner.complain(id, &target, &CallFailure { reason: failure.reason.clone() });
             End::Closed(Outcome::new(failure.status, failure.reason))
         });
-        owner.deliver(|vm, host| match outcome {
+        owner.deliver(id, |vm, host| match outcome {
             End::Message(message) => vm.on_grpc_message(id, message, host),
             End::Closed(Outcome { status, message }) => vm.on_grpc_close(id, status, message, host),
         });
         owner.forget(id);
     })
-}
-
-/// The host that a call speaks of.
-fn authority(call: &GrpcCall) -> Vec<u8> {
-    let name = split_scheme(&call.target).1;
-    let named = if name.starts_with(b"unix:") { b"localhost" } else { host_in(name) };
-    call.authority.as_deref().unwrap_or(named).to_vec()
 }
 
 /// The last callback of a call.
@@ -129,12 +118,6 @@ async fn attempt(
     subject: &Subject,
 ) -> Result<End, Failure> {
     let service = service.map_err(unavailable)?;
-    let authority = &authority(&call)[..];
-    let (mut parts, ()) = call.request.into_parts();
-    // A name that no URI can have is one of a cluster; the other end hears nothing of those.
-    let host =
-        HeaderValue::from_bytes(authority).ok().filter(|_| hyper::http::uri::Authority::try_from(authority).is_ok());
-    parts.headers.insert(header::HOST, host.unwrap_or(HeaderValue::from_static("localhost")));
     let is_stream = feed.is_some();
     let body = match (feed, call.message) {
         (Some(feed), _) => Outgoing::Stream(feed),
@@ -145,8 +128,7 @@ async fn attempt(
         }
     };
     let mut servers = Servers::find(&service, subject).await.map_err(unavailable)?;
-    let mut request = Some(Request::from_parts(parts, body));
-    let (response, link, key) = service.send(&mut request, &mut servers).await.map_err(unavailable)?;
+    let (response, link, key) = service.send(&call.head, &mut Some(body), &mut servers).await.map_err(unavailable)?;
     let answer = Answer { owner, id: call.id, is_stream, limit: service.settings.response_buffer };
     let end = answer.read(response).await;
     servers.report(end.is_err());
@@ -179,7 +161,7 @@ impl Answer<'_> {
         if self.is_stream {
             // An answer that is its trailers alone has no metadata before them, as in Envoy.
             let metadata = if is_end { Pairs::default() } else { Pairs::of_response(&parts) };
-            self.owner.deliver(|vm, host| vm.on_grpc_initial_metadata(self.id, metadata, host));
+            self.owner.deliver(self.id, |vm, host| vm.on_grpc_initial_metadata(self.id, metadata, host));
         }
         if let Some(outcome) = of_head(parts.status, &parts.headers, is_end) {
             if is_end {
@@ -198,7 +180,7 @@ impl Answer<'_> {
                     let mut bytes = &data[..];
                     while let Some(message) = decoder.next(&mut bytes).map_err(|err| broken(no_message(err)))? {
                         if self.is_stream {
-                            self.owner.deliver(|vm, host| vm.on_grpc_message(self.id, message, host));
+                            self.owner.deliver(self.id, |vm, host| vm.on_grpc_message(self.id, message, host));
                         } else if only.replace(message).is_some() {
                             return Err(broken("the answer has more than one message".into()));
                         }
@@ -222,7 +204,7 @@ impl Answer<'_> {
     fn trailing_metadata(&self, trailers: &HeaderMap) {
         if self.is_stream {
             let metadata = Pairs::from(trailers);
-            self.owner.deliver(|vm, host| vm.on_grpc_trailing_metadata(self.id, metadata, host));
+            self.owner.deliver(self.id, |vm, host| vm.on_grpc_trailing_metadata(self.id, metadata, host));
         }
     }
 }

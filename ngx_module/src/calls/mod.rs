@@ -6,14 +6,15 @@ mod conf;
 mod grpc;
 mod http;
 mod redis;
+mod unsendable;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 
 use async_task::Task;
-use hyper::http::request::Parts;
-use nginx_sys::{NGX_LOG_ERR, ngx_cycle};
+use nginx_sys::{NGX_LOG_ERR, ngx_cycle, ngx_log_t};
+use ngx_wasm::net::head::Head;
 use ngx_wasm::net::target::{Target, istio_host, split_scheme};
 use ngx_wasm::proxy_wasm::{CallCommand, CallError, CallFailure, CallId, Host, StreamToken, Vm};
 
@@ -83,6 +84,10 @@ impl Calls {
                     let id = call.id;
                     self.run(id, None, redis::run(owner.clone(), call));
                 }
+                CallCommand::Unsendable(call) => {
+                    let id = call.id;
+                    self.run(id, None, unsendable::run(owner.clone(), call));
+                }
             }
         }
     }
@@ -112,7 +117,7 @@ impl Calls {
 
 impl Owner {
     /// Runs a callback about a call. Without the VM that made it, there is nobody to be told.
-    fn deliver(&self, run: impl FnOnce(&mut Vm, &mut dyn Host) -> Result<(), CallError>) {
+    fn deliver(&self, id: CallId, run: impl FnOnce(&mut Vm, &mut dyn Host) -> Result<(), CallError>) {
         match &self.who {
             &Who::Filter { main, filter, generation } => {
                 // SAFETY: the configuration outlives its instances, whose calls end with them.
@@ -124,8 +129,7 @@ impl Owner {
                 };
                 let Some(instance) = instances.get(generation) else { return };
                 let conf = &main.filters[filter];
-                // SAFETY: nginx always has a cycle with a log.
-                let log = unsafe { (*ngx_cycle).log };
+                let log = log_of_call(&instance.vm, id);
                 let mut host = RequestHost::for_root(filter, log, &conf.name, conf.timeout);
                 let result = run(&mut instance.vm, &mut host);
                 let is_own_work = !instance.vm.last_call_was_for_stream();
@@ -149,7 +153,7 @@ impl Owner {
             }
             Who::Plugin { plugin, generation } => {
                 if let Some(plugin) = plugin.upgrade() {
-                    plugin.deliver(*generation, run);
+                    plugin.deliver(*generation, Some(id), run);
                 }
             }
         }
@@ -184,8 +188,27 @@ impl Owner {
             String::from_utf8_lossy(target),
             failure.reason
         );
+        // SAFETY: the log is the cycle's, or that of a request that lives, and nothing has run since it was found.
+        unsafe { log::write(NGX_LOG_ERR, self.log_of(id), log::printable(&line)) };
+    }
+
+    /// Where lines about a call go.
+    fn log_of(&self, id: CallId) -> *mut ngx_log_t {
+        let found = match &self.who {
+            &Who::Filter { main, filter, generation } => {
+                // SAFETY: as in `deliver`.
+                let main = unsafe { &*main };
+                main.instances.get(filter).and_then(|instances| {
+                    let mut instances = instances.try_borrow_mut().ok()?;
+                    Some(log_of_call(&instances.get(generation)?.vm, id))
+                })
+            }
+            Who::Plugin { plugin, generation } => {
+                plugin.upgrade().and_then(|plugin| plugin.log_of_call(*generation, id))
+            }
+        };
         // SAFETY: nginx always has a cycle with a log.
-        unsafe { log::write(NGX_LOG_ERR, (*ngx_cycle).log, log::printable(&line)) };
+        found.unwrap_or_else(|| unsafe { (*ngx_cycle).log })
     }
 
     /// The service that a call names. `host` is the one that it speaks of, perhaps with a port; without, it is the service's
@@ -208,6 +231,19 @@ impl Owner {
     }
 }
 
+/// The log of the request that a call was made for, which names it and its client, while it lives; else that of the cycle. It
+/// is good until nginx does something else: no request ends while a guest runs.
+pub fn log_of_call(vm: &Vm, id: CallId) -> *mut ngx_log_t {
+    // SAFETY: a VM keeps the token of a context only until the stream ends, so it leads to a live request; nginx always has a
+    // cycle with a log.
+    unsafe {
+        match vm.streams_of_call(id).next() {
+            Some(stream) => log::of_request((*(stream.0 as *const Request)).r),
+            None => (*ngx_cycle).log,
+        }
+    }
+}
+
 /// Whether a worker that shuts down waits for a call: it does when a request waits for it, as far as one can know.
 fn at_exit(stream: Option<StreamToken>) -> AtExit {
     if stream.is_some() { AtExit::Wait } else { AtExit::Leave }
@@ -226,16 +262,17 @@ fn client(stream: Option<StreamToken>) -> Option<(Vec<u8>, Vec<u8>)> {
 
 /// What the balancer of a service can look at, if it looks at all. The request that the call was made for is there now, and
 /// perhaps not later.
-fn subject(service: &Result<Rc<Service>, String>, stream: Option<StreamToken>, request: Option<&Parts>) -> Subject {
+fn subject(service: &Result<Rc<Service>, String>, stream: Option<StreamToken>, request: Option<&Head>) -> Subject {
     if !service.as_ref().is_ok_and(|service| service.looks_at_requests()) {
         return Subject::default();
     }
     let mut subject = Subject { client: client(stream), ..Subject::default() };
     if let Some(request) = request {
         subject.method = request.method.to_string();
-        subject.path = request.uri.path_and_query().map_or("/", |path| path.as_str()).into();
-        let headers = request.headers.iter();
-        subject.headers = headers.map(|(name, value)| (name.as_str().into(), value.as_bytes().to_vec())).collect();
+        subject.path = request.target().to_vec();
+        let host = std::iter::once((&b"host"[..], request.authority()));
+        let headers = host.chain(request.fields.iter());
+        subject.headers = headers.map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
     }
     subject
 }

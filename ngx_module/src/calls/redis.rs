@@ -32,7 +32,7 @@ pub fn run(owner: Rc<Owner>, call: RedisCall) -> Call {
         if let Err(failure) = &outcome {
             owner.complain(id, &call.target, failure);
         }
-        owner.deliver(|vm, host| vm.on_redis_reply(id, outcome, host));
+        owner.deliver(id, |vm, host| vm.on_redis_reply(id, outcome, host));
         owner.forget(id);
     })
 }

@@ -33,7 +33,7 @@ use crate::net::timer::{self, AtExit};
 use crate::request::Request;
 use crate::status::{self, Counted, Event, FilterStatus};
 use crate::supply::{self, Supplier};
-use crate::{log, report};
+use crate::{calls, log, report};
 
 /// A module that Lua loaded.
 pub struct Plugin {
@@ -254,19 +254,27 @@ impl Plugin {
         &self.name
     }
 
+    /// The log for lines about a call of the VM number `generation`, if that is there.
+    pub fn log_of_call(&self, generation: u64, id: CallId) -> Option<*mut ngx_log_t> {
+        let vm = self.vm.try_borrow().ok().filter(|_| self.generation.get() == generation)?;
+        vm.as_ref().map(|vm| calls::log_of_call(vm, id))
+    }
+
     /// Runs a callback about a call that the VM number `generation` has made.
     pub fn deliver(
         self: &Rc<Self>,
         generation: u64,
+        call: Option<CallId>,
         run: impl FnOnce(&mut Vm, &mut dyn Host) -> Result<(), CallError>,
     ) {
-        self.run_own(generation, run, Policy::failed);
+        self.run_own(generation, call, run, Policy::failed);
     }
 
-    /// Runs a callback about no request. Answers whether it has ended well; `failed` says what follows if not.
+    /// Runs a callback about no request; `call` is what it is about, if anything. Answers whether it has ended well; `failed` says what follows if not.
     fn run_own(
         self: &Rc<Self>,
         generation: u64,
+        call: Option<CallId>,
         run: impl FnOnce(&mut Vm, &mut dyn Host) -> Result<(), CallError>,
         failed: impl FnOnce(&Policy) -> String,
     ) -> bool {
@@ -276,8 +284,8 @@ impl Plugin {
         // Calls and timers go on in events of nginx, in which no guest runs.
         let Ok(mut vm) = self.vm.try_borrow_mut() else { return false };
         let Some(vm) = vm.as_mut() else { return false };
-        // SAFETY: the callback is about no request.
-        let mut host = unsafe { RequestHost::for_plugin(std::ptr::null_mut(), self, self.timeout) };
+        let log = call.map_or_else(cycle_log, |call| calls::log_of_call(vm, call));
+        let mut host = RequestHost::for_root_of_plugin(self, log, self.timeout);
         match self.clocked(|| run(vm, &mut host)) {
             Ok(()) => {
                 self.settle(vm);
@@ -347,7 +355,7 @@ impl Plugin {
                     let is_exiting = unsafe { ngx_exiting != 0 || ngx_quit != 0 };
                     if is_exiting && vm.streams().next().is_none() { Ok(()) } else { vm.on_tick(root, host) }
                 };
-                if plugin.run_own(generation, tick, Policy::tick_failed) {
+                if plugin.run_own(generation, None, tick, Policy::tick_failed) {
                     plugin.policy.ticked();
                 }
             }

@@ -6,13 +6,15 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use nginx_sys::{
     ngx_close_connection, ngx_connection_t, ngx_destroy_pool, ngx_event_t, ngx_handle_read_event,
     ngx_handle_write_event,
 };
+
+use ngx_wasm::net::verbatim::{Swap, Verbatim};
 
 use super::words::Words;
 use super::{executor, timer, tls};
@@ -36,6 +38,10 @@ pub(super) struct Shared {
     is_unwanted: Cell<bool>,
     /// What has come while it was idle.
     unasked: Cell<usize>,
+    /// Bytes of the next head that `hyper` cannot hold.
+    verbatim: RefCell<Verbatim>,
+    /// A piece with such bytes in it that has been taken, and how much of it has left.
+    rewritten: RefCell<(Vec<u8>, usize)>,
     /// The log of the connection: why something failed.
     pub words: Box<Words>,
 }
@@ -79,6 +85,8 @@ impl Connection {
             writer: RefCell::new(None),
             is_unwanted: Cell::new(false),
             unasked: Cell::new(0),
+            verbatim: RefCell::default(),
+            rewritten: RefCell::default(),
             words,
         });
         register(&shared);
@@ -148,6 +156,13 @@ impl Handle {
                 // SAFETY: the connection is open.
                 unsafe { (*c).set_idle(is_idle.into()) };
             }
+        }
+    }
+
+    /// The head that is to be sent next has these changes.
+    pub fn expect(&self, swaps: Vec<Swap>) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.verbatim.borrow_mut().expect(swaps);
         }
     }
 
@@ -306,10 +321,11 @@ impl Read for Connection {
     }
 }
 
-impl Write for Connection {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let c = self.0.c.get();
-        if c.is_null() || self.0.is_unwanted.get() {
+impl Shared {
+    /// Hands bytes to nginx, which takes as many as the system does.
+    fn poll_send(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let c = self.c.get();
+        if c.is_null() || self.is_unwanted.get() {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         }
         if buf.is_empty() {
@@ -323,19 +339,46 @@ impl Write for Connection {
                 return Poll::Ready(Ok(n as usize));
             }
             if n != rc::AGAIN {
-                return Poll::Ready(Err(self.0.failure()));
+                return Poll::Ready(Err(self.failure()));
             }
-            remember(&self.0.writer, cx);
+            remember(&self.writer, cx);
             if ngx_handle_write_event((*c).write, 0) != rc::OK {
-                return Poll::Ready(Err(self.0.failure()));
+                return Poll::Ready(Err(self.failure()));
             }
         }
         Poll::Pending
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Nginx hands bytes to the system at once.
+    /// Sends what has been rewritten.
+    fn poll_rewritten(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (bytes, sent) = &mut *self.rewritten.borrow_mut();
+        while *sent < bytes.len() {
+            *sent += ready!(self.poll_send(cx, &bytes[*sent..]))?;
+        }
+        if *sent > 0 {
+            (*bytes, *sent) = (Vec::new(), 0);
+        }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for Connection {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let shared = &self.0;
+        ready!(shared.poll_rewritten(cx))?;
+        let rewritten = shared.verbatim.borrow_mut().rewrite(buf);
+        let Some(bytes) = rewritten else { return shared.poll_send(cx, buf) };
+        shared.rewritten.replace((bytes, 0));
+        // What does not leave now does so before anything else, or when it is flushed.
+        if let Poll::Ready(Err(err)) = shared.poll_rewritten(cx) {
+            return Poll::Ready(Err(err));
+        }
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Nginx hands bytes to the system at once.
+        self.0.poll_rewritten(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

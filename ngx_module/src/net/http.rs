@@ -9,9 +9,9 @@ use std::rc::Rc;
 
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::{http1, http2};
-use hyper::http::uri::{Authority, Uri};
-use hyper::http::{HeaderMap, Request, Response, StatusCode, Version as HttpVersion, header, response::Parts};
+use hyper::http::{HeaderMap, Response, StatusCode, header, response::Parts};
 use hyper::rt::Executor;
+use ngx_wasm::net::head::{Head, Unsendable};
 use ngx_wasm::net::target::Target;
 
 use super::address::Address;
@@ -240,7 +240,8 @@ impl Service {
     /// [`Service::finish`].
     pub async fn send(
         &self,
-        request: &mut Option<Request<Outgoing>>,
+        head: &Head,
+        body: &mut Option<Outgoing>,
         servers: &mut Servers,
     ) -> Result<(Response<Incoming>, Link, Key), String> {
         let mut reasons = Reasons::default();
@@ -263,18 +264,21 @@ impl Service {
                         break;
                     }
                 };
-                let Some(outgoing) = request.take() else { return Err(reasons.into()) };
+                let Some(outgoing) = body.take() else { return Err(reasons.into()) };
                 // Of a connection that was idle nobody knows whether the other end is about to close it.
                 let is_reused = link.is_reused();
-                let spare = if is_reused && outgoing.method().is_idempotent() { again(&outgoing) } else { None };
-                match link.send(outgoing, self.tls.is_some()).await {
+                let spare = if is_reused && head.method.is_idempotent() { outgoing.again() } else { None };
+                match link.send(head, outgoing, self.tls.is_some()).await {
                     Ok(response) => return Ok((response, link, key)),
-                    Err(NotSent { reason: why, unsent, is_refusal }) => {
+                    Err(NotSent { reason: why, unsent, cause }) => {
                         reasons.add(format!("{}: {why}", key.address));
+                        if cause == Cause::Unsendable {
+                            return Err(reasons.into());
+                        }
                         // A stream that the other end reset on purpose is an answer of a kind.
-                        let spare = spare.filter(|_| !is_refusal).map(|spare| *spare);
-                        *request = unsent.map(|unsent| *unsent).or(spare);
-                        if !is_reused || request.is_none() {
+                        let spare = spare.filter(|_| cause != Cause::Refused);
+                        *body = unsent.or(spare);
+                        if !is_reused || body.is_none() {
                             break;
                         }
                         may_reuse = false;
@@ -282,7 +286,7 @@ impl Service {
                 }
             }
             servers.report(true);
-            if request.is_none() {
+            if body.is_none() {
                 break;
             }
         }
@@ -337,11 +341,12 @@ impl Service {
     /// One request, and all of its answer.
     pub async fn exchange(
         self: &Rc<Self>,
-        request: &mut Option<Request<Outgoing>>,
+        head: &Head,
+        body: Outgoing,
         subject: &Subject,
     ) -> Result<(Parts, Vec<u8>, Option<HeaderMap>), String> {
         let mut servers = Servers::find(self, subject).await?;
-        let (response, link, key) = self.send(request, &mut servers).await?;
+        let (response, link, key) = self.send(head, &mut Some(body), &mut servers).await?;
         let (parts, body) = response.into_parts();
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(format!("{}: the other end switches to another protocol", key.address));
@@ -360,22 +365,29 @@ impl Service {
     }
 }
 
-fn again(request: &Request<Outgoing>) -> Option<Box<Request<Outgoing>>> {
-    let body = request.body().again()?;
-    let mut copy = Request::new(body);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Some(Box::new(copy))
-}
-
 /// A request has no response.
 struct NotSent {
     reason: String,
-    /// The request, when nothing of it has left; in a box, because requests are large.
-    unsent: Option<Box<Request<Outgoing>>>,
+    /// The body, when nothing of the request has left.
+    unsent: Option<Outgoing>,
+    cause: Cause,
+}
+
+/// Whose doing it is that there is no response.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// The connection broke.
+    Broken,
     /// The other end has seen the request, and refused to answer it.
-    is_refusal: bool,
+    Refused,
+    /// There is no such request in the protocol that the other end speaks.
+    Unsendable,
+}
+
+impl From<Unsendable> for NotSent {
+    fn from(unsendable: Unsendable) -> Self {
+        NotSent { reason: unsendable.0, unsent: None, cause: Cause::Unsendable }
+    }
 }
 
 /// Whether the other end has ended this one stream, after it began to look at the request
@@ -386,59 +398,37 @@ fn is_refusal(err: &hyper::Error) -> bool {
 }
 
 impl Link {
-    /// Sends a request, whose URI is a path and which has a `host`.
-    async fn send(&mut self, request: Request<Outgoing>, is_tls: bool) -> Result<Response<Incoming>, NotSent> {
+    /// Sends a request.
+    async fn send(&mut self, head: &Head, body: Outgoing, is_tls: bool) -> Result<Response<Incoming>, NotSent> {
         let sent = match self {
-            Link::Single(single) => single.sender.try_send_request(for_http1(request)).await,
+            Link::Single(single) => {
+                let (mut request, swaps) = head.for_http1()?;
+                name_trailers(request.headers_mut(), &body);
+                single.handle.expect(swaps);
+                single.sender.try_send_request(request.map(|()| body)).await
+            }
             Link::Shared(shared) => {
-                let request =
-                    for_http2(request, is_tls).map_err(|reason| NotSent { reason, unsent: None, is_refusal: false })?;
+                let request = head.for_http2(is_tls)?;
                 let mut sender = shared.shared.sender.clone();
-                sender.try_send_request(request).await
+                sender.try_send_request(request.map(|()| body)).await
             }
         };
         sent.map_err(|mut err| {
-            let unsent = err.take_message().map(|request| Box::new(back(request)));
-            NotSent { reason: describe(err.error()), unsent, is_refusal: is_refusal(err.error()) }
+            let cause = if is_refusal(err.error()) { Cause::Refused } else { Cause::Broken };
+            let unsent = err.take_message().map(|request| request.into_body());
+            NotSent { reason: describe(err.error()), unsent, cause }
         })
     }
 }
 
-fn for_http1(mut request: Request<Outgoing>) -> Request<Outgoing> {
-    if let Outgoing::Whole(_, Some(trailers)) = request.body() {
-        // Without this line `hyper` sends no trailers; RFC 9110, section 6.6.2, asks for it anyway.
+/// Without this line of HTTP/1.1 `hyper` sends no trailers; RFC 9110, section 6.6.2, asks for it anyway.
+fn name_trailers(headers: &mut HeaderMap, body: &Outgoing) {
+    if let Outgoing::Whole(_, Some(trailers)) = body {
         let names: Vec<_> = trailers.keys().map(header::HeaderName::as_str).collect();
         if let Ok(names) = header::HeaderValue::from_str(&names.join(", ")) {
-            request.headers_mut().insert(header::TRAILER, names);
+            headers.insert(header::TRAILER, names);
         }
     }
-    request
-}
-
-/// HTTP/2 has the host in the URI.
-fn for_http2(mut request: Request<Outgoing>, is_tls: bool) -> Result<Request<Outgoing>, String> {
-    let Some(host) = request.headers_mut().remove(header::HOST) else { return Ok(request) };
-    let authority = Authority::try_from(host.as_bytes())
-        .map_err(|_| format!("\"{}\" is no name of a host", String::from_utf8_lossy(host.as_bytes())))?;
-    let mut parts = request.uri().clone().into_parts();
-    parts.authority = Some(authority);
-    parts.scheme = Some(if is_tls { hyper::http::uri::Scheme::HTTPS } else { hyper::http::uri::Scheme::HTTP });
-    *request.uri_mut() = Uri::from_parts(parts).map_err(|err| err.to_string())?;
-    *request.version_mut() = HttpVersion::HTTP_2;
-    Ok(request)
-}
-
-/// A request that was not sent, as it was before.
-fn back(mut request: Request<Outgoing>) -> Request<Outgoing> {
-    if let Some(authority) = request.uri().authority().cloned() {
-        if let Ok(host) = header::HeaderValue::from_str(authority.as_str()) {
-            request.headers_mut().insert(header::HOST, host);
-        }
-        let path = request.uri().path_and_query().cloned();
-        *request.uri_mut() = path.map(Uri::from).unwrap_or_default();
-    }
-    *request.version_mut() = HttpVersion::HTTP_11;
-    request
 }
 
 /// For bodies that are fed while the call runs.

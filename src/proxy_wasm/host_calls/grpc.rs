@@ -3,15 +3,14 @@
 //! Guests of the Rust SDK survive ParseFailure and InternalFailure when they begin a call, BadArgument and NotFound when they
 //! send, NotFound when they end one; nothing else is answered where it can be helped.
 
-use http::HeaderMap;
-use http::uri::Authority;
-
 use super::calls::Refusal;
 use super::grpc_service::Service;
-use super::http_call::{append, duration, held, malformed, pairs};
-use super::{Failure, HostCall, Row, Run, args, shown};
+use super::http_call::{Bad, append, bad_scheme, duration, held, malformed, pairs};
+use super::{Failure, HostCall, Row, Run, args};
 use crate::grpc;
-use crate::proxy_wasm::calls::{CallCommand, CallId, GrpcCall, Scheme};
+use crate::net::head::Fields;
+use crate::net::target;
+use crate::proxy_wasm::calls::{CallCommand, CallId, GrpcCall, Scheme, UnsendableCall};
 use crate::proxy_wasm::in_flight::Kind;
 use crate::proxy_wasm::types::Status;
 
@@ -96,50 +95,56 @@ fn begin(call: &mut HostCall<'_>, what: What) -> Result<(), Failure> {
         (0, Some(timeout)) => timeout,
         (timeout, _) => duration(timeout),
     });
-    let made = metadata.and_then(|metadata| {
-        let authority = metadata.authority.or(service.authority.clone());
-        if let Some(bad) = authority.as_deref().filter(|authority| Authority::try_from(*authority).is_err()) {
-            return Err(Refusal::argument(format!("\"{}\" is no valid \":authority\"", shown(bad))));
-        }
-        let request = grpc::request(name, method, metadata.headers, timeout);
-        let request = request.map_err(|err| Refusal::argument(err.to_string()))?;
-        Ok((request, authority, metadata.scheme.unwrap_or(service.scheme)))
+    let said = metadata.and_then(|metadata| {
+        let authority = metadata.authority.as_deref().or(service.authority.as_deref());
+        let authority = authority.unwrap_or(target::authority(&service.target));
+        let head = grpc::request(name, method, authority, metadata.fields, timeout)?;
+        Ok((head, metadata.scheme.unwrap_or(service.scheme)))
     });
-    let made = made.and_then(|(request, authority, scheme)| {
-        let root = call.root_of_call()?;
+    let parse_failure = |refusal: Refusal| match refusal.status {
+        Status::BadArgument => Refusal { status: Status::ParseFailure, ..refusal },
+        _ => refusal,
+    };
+    let said = match said {
+        Ok(said) => Ok(said),
+        Err(Bad::Unsendable(unsendable)) => Err(unsendable),
+        Err(Bad::Refused(refusal)) => return Err(call.refuse(&service.target, parse_failure(refusal))),
+    };
+    let mut bytes = service.target.len();
+    if let Ok((head, _)) = &said {
+        bytes += head.target().len() + message_len as usize + held(&head.fields);
+    }
+    let root = call.root_of_call().and_then(|root| {
         call.known(&service.target, Status::ParseFailure)?;
-        let names = service.target.len() + request.uri().path().len();
-        let bytes = names + message_len as usize + held(request.headers());
         call.room(bytes)?;
-        Ok((request, authority, scheme, root, bytes))
+        Ok(root)
     });
-    let (request, authority, scheme, root, bytes) = made.map_err(|mut refusal| {
-        if refusal.status == Status::BadArgument {
-            refusal.status = Status::ParseFailure;
-        }
-        call.refuse(&service.target, refusal)
-    })?;
+    let root = root.map_err(|refusal| call.refuse(&service.target, parse_failure(refusal)))?;
     let message = what.message.map(|(ptr, len)| call.bytes(ptr, len)).transpose()?;
     let kind = if message.is_some() { Kind::GrpcCall } else { Kind::GrpcStream { half_closed: false } };
     let id = call.state.calls.next_id();
     call.put_u32(what.id_at, id.0)?;
     let stream = call.state.contexts.token_of(call.context());
-    let command = GrpcCall { id, stream, target: service.target, scheme, authority, request, message, timeout };
+    let target = service.target;
+    let command = match said {
+        Ok((head, scheme)) => CallCommand::Grpc(GrpcCall { id, stream, target, scheme, head, message, timeout }),
+        Err(unsendable) => CallCommand::Unsendable(UnsendableCall { id, target, reason: unsendable.0 }),
+    };
     let made_for = call.state.contexts_of_call();
-    call.state.calls.insert(id, root, made_for, kind, bytes, CallCommand::Grpc(command));
+    call.state.calls.insert(id, root, made_for, kind, bytes, command);
     Ok(())
 }
 
 /// Metadata of the guest and of the service that it names.
 struct Metadata {
-    headers: HeaderMap,
+    fields: Fields,
     authority: Option<Vec<u8>>,
     scheme: Option<Scheme>,
 }
 
 impl Metadata {
-    fn read(bytes: &[u8], service: &Service) -> Result<Metadata, Refusal> {
-        let mut all = Metadata { headers: HeaderMap::new(), authority: None, scheme: None };
+    fn read(bytes: &[u8], service: &Service) -> Result<Metadata, Bad> {
+        let mut all = Metadata { fields: Fields::default(), authority: None, scheme: None };
         for pair in pairs(bytes, "metadata")? {
             let (name, value) = pair.map_err(|_| malformed("metadata"))?;
             all.add(name, value)?;
@@ -150,24 +155,24 @@ impl Metadata {
         Ok(all)
     }
 
-    fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
+    fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), Bad> {
         match name {
+            // What is empty says nothing.
+            b":authority" | b":scheme" if value.is_empty() => {}
             b":authority" => self.authority = Some(value.to_vec()),
             _ if name.eq_ignore_ascii_case(b"host") => {
-                self.authority.get_or_insert_with(|| value.to_vec());
+                if !value.is_empty() {
+                    self.authority.get_or_insert_with(|| value.to_vec());
+                }
             }
             b":scheme" => {
                 self.scheme = Some(match value {
                     b"https" => Scheme::Https,
                     b"http" | b"h2c" => Scheme::H2c,
-                    other => {
-                        let other = shown(other);
-                        let reason = format!("\":scheme\" is \"{other}\", but must be \"http\", \"https\" or \"h2c\"");
-                        return Err(Refusal::argument(reason));
-                    }
+                    other => return Err(bad_scheme(other)),
                 });
             }
-            _ => append(&mut self.headers, name, value, "metadata entry")?,
+            _ => append(&mut self.fields, name, value, "metadata entry")?,
         }
         Ok(())
     }

@@ -100,11 +100,11 @@ fn a_call_is_what_the_guest_said() {
     assert_eq!(commands.len(), 1);
     let call = grpc(&commands[0]);
     assert_eq!((call.id, call.stream), (CallId(1), Some(StreamToken(100))));
-    assert_eq!((call.target.as_slice(), call.scheme, &call.authority), (&b"service"[..], Scheme::H2c, &None));
+    assert_eq!((call.target.as_slice(), call.scheme), (&b"service"[..], Scheme::H2c));
+    assert_eq!(call.head.authority(), b"service");
     assert_eq!(call.message.as_deref(), Some(&b"hello"[..]));
     assert_eq!(call.timeout, Some(Duration::from_millis(250)));
-    assert_eq!((call.request.method().as_str(), call.request.uri().path()), ("POST", "/s/m"));
-    let headers = call.request.headers();
+    assert_eq!((call.head.method.as_str(), call.head.target()), ("POST", &b"/s/m"[..]));
     for (name, value) in [
         ("content-type", "application/grpc"),
         ("te", "trailers"),
@@ -112,9 +112,9 @@ fn a_call_is_what_the_guest_said() {
         ("key", "value"),
         ("bytes-bin", "AAEC"),
     ] {
-        assert_eq!(headers[name], value, "{name}");
+        assert_eq!(call.head.fields.get(name), Some(value.as_bytes()), "{name}");
     }
-    assert_eq!(headers.len(), 5);
+    assert_eq!(call.head.fields.iter().count(), 5);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_stream_has_no_message_and_no_timeout() {
     assert_eq!(notes, [begun(1)]);
     let call = grpc(&commands[0]);
     assert_eq!((&call.message, call.timeout), (&None, None));
-    assert!(!call.request.headers().contains_key("grpc-timeout"));
+    assert_eq!(call.head.fields.get("grpc-timeout"), None);
 }
 
 #[test]
@@ -139,24 +139,26 @@ fn a_message_of_envoy_can_name_the_service() {
     assert_eq!(notes, ["begun 0 1 0 2 0 3"]);
     for (n, timeout) in [(0, Some(2000)), (1, Some(100)), (2, None)] {
         let call = grpc(&commands[n]);
-        assert_eq!((call.target.as_slice(), call.authority.as_deref()), (&b"service"[..], Some(&b"a:1"[..])));
+        assert_eq!((call.target.as_slice(), call.head.authority()), (&b"service"[..], &b"a:1"[..]));
         assert_eq!(call.timeout, timeout.map(Duration::from_millis));
-        assert_eq!(call.request.headers()["k"], "v");
+        assert_eq!(call.head.fields.get("k"), Some(&b"v"[..]));
     }
 }
 
 #[test]
 fn metadata_can_say_authority_and_scheme() {
     for (metadata, authority, scheme) in [
-        (vec![(&b":authority"[..], &b"a"[..]), (b"host", b"b")], Some(&b"a"[..]), Scheme::H2c),
-        (vec![(b"host", b"b")], Some(b"b"), Scheme::H2c),
-        (vec![(b":scheme", b"https")], None, Scheme::Https),
-        (vec![(b":scheme", b"http")], None, Scheme::H2c),
+        (vec![(&b":authority"[..], &b"a"[..]), (b"host", b"b")], &b"a"[..], Scheme::H2c),
+        (vec![(b"host", b"b")], b"b", Scheme::H2c),
+        (vec![(b":scheme", b"https")], b"service", Scheme::Https),
+        (vec![(b":scheme", b"http")], b"service", Scheme::H2c),
+        (vec![(b":authority", b""), (b"host", b""), (b":scheme", b"")], b"service", Scheme::H2c),
+        (vec![(b":authority", b"a \"\xff")], b"a \"\xff", Scheme::H2c),
     ] {
         let (_, _, commands) = run(&stream(b"service", &encoded(&metadata)));
         let call = grpc(&commands[0]);
-        assert_eq!((call.authority.as_deref(), call.scheme), (authority, scheme));
-        assert!(!call.request.headers().contains_key("host"));
+        assert_eq!((call.head.authority(), call.scheme), (authority, scheme));
+        assert_eq!(call.head.fields.get("host"), None);
     }
 }
 
@@ -181,23 +183,20 @@ fn assembly_script_passes_no_metadata() {
     assert_eq!(world.notes(), ["begun 0 1 0 2"]);
     let commands = world.vm.take_calls();
     let call = grpc(&commands[0]);
-    assert_eq!((call.request.uri().path(), call.message.as_deref()), ("/s/m", Some(&b"hello"[..])));
+    assert_eq!((call.head.target(), call.message.as_deref()), (&b"/s/m"[..], Some(&b"hello"[..])));
     assert_eq!(call.timeout, Some(Duration::from_millis(250)));
-    assert_eq!((grpc(&commands[1]).request.uri().path(), &grpc(&commands[1]).message), ("/s/m", &None));
+    assert_eq!((grpc(&commands[1]).head.target(), &grpc(&commands[1]).message), (&b"/s/m"[..], &None));
 }
 
 #[test]
 fn what_cannot_be_begun_is_a_parse_failure_that_the_log_explains() {
     let unknown = "there is no such service; declare an \"upstream\" of this name, or write host:port";
     for (target, metadata, reason) in [
-        (&b"else"[..], vec![], unknown),
-        (b"service", vec![(&b"a b"[..], &b"x"[..])], "\"a b\" is no valid name of a metadata entry"),
-        (b"service", vec![(b":path", b"/x")], "\":path\" is no valid name of a metadata entry"),
-        (b"service", vec![(b"x", b"\n")], "the metadata entry \"x\" has a value that cannot be sent"),
-        (b"service", vec![(b":authority", b"a b")], "\"a b\" is no valid \":authority\""),
-        (b"service", vec![(b":scheme", b"ftp")], "\":scheme\" is \"ftp\", but must be \"http\", \"https\" or \"h2c\""),
+        (&b"else"[..], &b""[..], unknown),
+        (b"else", &encoded(&[(b"x", b"\n")]), unknown),
+        (b"service", b"\x01\0\0\0", "its metadata are not encoded as the ABI says"),
     ] {
-        for calls in [call(target, &encoded(&metadata), 1), stream(target, &encoded(&metadata))] {
+        for calls in [call(target, metadata, 1), stream(target, metadata)] {
             let (world, notes, commands) = run(&calls);
             assert_eq!(notes, [format!("begun {} -1", Status::ParseFailure as u32)], "{reason}");
             assert!(commands.is_empty(), "{reason}");
@@ -206,20 +205,47 @@ fn what_cannot_be_begun_is_a_parse_failure_that_the_log_explains() {
             assert_eq!(world.host.logged(LogLevel::Error), [wanted]);
         }
     }
-    let (world, notes, _) = run(&call(b"service", b"\x01\0\0\0", 1));
-    assert_eq!(notes, ["begun 4 -1"]);
-    let wanted = "call to \"service\" is not made: its metadata are not encoded as the ABI says";
-    assert_eq!(world.host.logged(LogLevel::Error), [wanted]);
+}
+
+/// Begins a call or a stream that has to fail, and answers why.
+fn fails(calls: &str) -> String {
+    let mut world = Guest::on_request(calls).noting("on_grpc_close", 3, "").start();
+    let id = world.stream();
+    world.request_headers(id).unwrap();
+    assert_eq!(world.notes()[0], begun(1), "the guest is not told by a status");
+    let commands = world.vm.take_calls();
+    let [CallCommand::Unsendable(call), ..] = &commands[..] else { panic!("{commands:?}") };
+    world.vm.on_unsendable(call.id, call.reason.clone(), &mut world.host).unwrap();
+    assert_eq!(world.notes(), [format!("on_grpc_close {} 1 13", world.root)]);
+    assert!(!world.vm.has_call(call.id));
+    call.reason.clone()
 }
 
 #[test]
-fn a_method_without_a_name_is_a_parse_failure() {
-    let calls = "(note \"begun\" (call $proxy_grpc_stream (text \"service\") (text \"s\") (i32.const 0) (i32.const 0)
-        (i32.const 0) (i32.const 0) (i32.const 0x100)))";
-    let (world, notes, _) = run(calls);
-    assert_eq!(notes, ["begun 4"]);
-    let wanted = "call to \"service\" is not made: \"/s/\" is no path of a gRPC method";
-    assert_eq!(world.host.logged(LogLevel::Error), [wanted]);
+fn what_cannot_be_sent_is_a_call_that_fails() {
+    for (metadata, reason) in [
+        ((&b"a b"[..], &b"x"[..]), "\"a b\" is no valid name of a metadata entry"),
+        ((b":path", b"/x"), "\":path\" is no valid name of a metadata entry"),
+        ((b"x", b"\n"), "the metadata entry \"x\" has a value that cannot be sent"),
+        ((b":authority", b"a\nb"), "\"a\nb\" is no valid \":authority\""),
+        ((b":scheme", b"ftp"), "\":scheme\" is \"ftp\", but must be \"http\", \"https\" or \"h2c\""),
+    ] {
+        let metadata = encoded(&[metadata]);
+        assert_eq!(fails(&call(b"service", &metadata, 1)), reason);
+        assert_eq!(fails(&stream(b"service", &metadata)), reason);
+    }
+    let spaced = "(note \"begun\" (call $proxy_grpc_stream (text \"service\") (text \"s\") (text \"m m\")
+        (i32.const 0) (i32.const 0) (i32.const 0x100))) (note \"begun\" (i32.load (i32.const 0x100)))";
+    assert_eq!(fails(spaced), "\"/s/m m\" is no valid \":path\"");
+}
+
+#[test]
+fn what_cannot_be_sent_can_be_cancelled_before_it_fails() {
+    let bad = stream(b"service", &encoded(&[(b"x", b"\n")]));
+    let (world, notes, commands) = run(&[bad, send(1, "lost", 0), end("cancel", 1)].concat());
+    assert_eq!(notes, [begun(1), "send 0".into(), "cancel 0".into()]);
+    assert!(commands.is_empty(), "{commands:?}");
+    assert!(!world.vm.has_call(CallId(1)));
 }
 
 #[test]

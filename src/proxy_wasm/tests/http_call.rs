@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
-
 use super::support::{Guest, World, wat_bytes};
+use crate::net::head::Fields;
 use crate::proxy_wasm::calls::{CallCommand, CallFailure, CallId, HttpAnswer, HttpCall, Scheme};
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
 use crate::proxy_wasm::host::StreamToken;
@@ -68,8 +67,32 @@ fn run(calls: &str) -> (World, Vec<String>, Vec<HttpCall>) {
     (world, notes, calls)
 }
 
-fn names(headers: &HeaderMap) -> Vec<&str> {
-    headers.keys().map(|name| name.as_str()).collect()
+fn listed(fields: &Fields) -> Vec<(&[u8], &[u8])> {
+    fields.iter().collect()
+}
+
+/// Makes a call that has to fail, and answers why, by the callback and by what the embedder gets.
+fn fails(calls: &str) -> String {
+    let guest = Guest::on_request(calls).and(
+        "(func (export \"proxy_on_http_call_response\") (param i32 i32 i32 i32 i32)
+            (note \"told\" (local.get 0)) (note \"told\" (local.get 1)) (note \"told\" (local.get 2))
+            (note \"told\" (local.get 3)) (note \"told\" (local.get 4))
+            (drop (call $proxy_get_status (i32.const 0x208) (i32.const 0x200) (i32.const 0x204)))
+            (drop (call $proxy_log (i32.const 2) (i32.load (i32.const 0x200)) (i32.load (i32.const 0x204)))))",
+    );
+    let mut world = guest.start();
+    let id = world.stream();
+    world.request_headers(id).unwrap();
+    assert_eq!(world.notes(), [made(1)], "the guest is not told by a status");
+    let commands = world.vm.take_calls();
+    let [CallCommand::Unsendable(call)] = &commands[..] else { panic!("{commands:?}") };
+    assert_eq!((call.id, call.target.as_slice()), (CallId(1), &b"service"[..]));
+    assert!(world.host.logged(LogLevel::Error).is_empty(), "the line is the embedder's, who knows the request");
+    world.vm.on_unsendable(call.id, call.reason.clone(), &mut world.host).unwrap();
+    assert_eq!(world.notes(), [format!("told {} 1 0 0 0", world.root)]);
+    assert_eq!(world.host.logged(LogLevel::Info), [call.reason.clone()]);
+    assert!(!world.vm.has_call(call.id));
+    call.reason.clone()
 }
 
 #[test]
@@ -92,15 +115,13 @@ fn a_call_is_what_the_guest_said() {
     assert_eq!(call.target, b"service");
     assert_eq!(call.scheme, Scheme::Https);
     assert_eq!(call.timeout, Duration::from_millis(250));
-    assert_eq!(call.request.method(), "POST");
-    assert_eq!(call.request.uri(), "/p%20q{}?r='s'");
-    assert_eq!(call.request.headers()["host"], "example.com:8443");
-    assert_eq!(call.request.headers()["te"], "trailers");
-    let twice: Vec<_> = call.request.headers().get_all("x-twice").iter().map(|value| value.as_bytes()).collect();
-    assert_eq!(twice, [&b"one"[..], b"t\xffo"]);
-    assert_eq!(call.request.headers().len(), 4);
-    assert_eq!(call.request.body(), b"b\0dy");
-    assert_eq!(call.trailers.get_all("sum").iter().collect::<Vec<_>>(), ["1", "2"]);
+    assert_eq!(call.head.method, "POST");
+    assert_eq!(call.head.target(), b"/p%20q{}?r='s'");
+    assert_eq!(call.head.authority(), b"example.com:8443");
+    let wanted: List = &[(b"x-twice", b"one"), (b"x-twice", b"t\xffo"), (b"te", b"trailers")];
+    assert_eq!(listed(&call.head.fields), wanted);
+    assert_eq!(call.body, b"b\0dy");
+    assert_eq!(listed(&call.trailers), [(&b"sum"[..], &b"1"[..]), (b"sum", b"2")]);
     assert!(world.vm.has_call(CallId(1)));
     assert!(world.vm.take_calls().is_empty(), "a call is handed over once");
 }
@@ -157,45 +178,60 @@ fn how_the_message_is_framed_is_the_hosts_business() {
     let trailers = encoded(&[(b"content-length", b"1"), (b"host", b"a"), (b"te", b"trailers"), (b"x", b"y")]);
     let (_, notes, calls) = run(&call_raw(b"service", &encoded(&headers), b"", &trailers, 1));
     assert_eq!(notes, [made(1)]);
-    assert_eq!(names(calls[0].request.headers()), ["x", "host"]);
-    assert_eq!(calls[0].request.headers()["host"], "a");
-    assert_eq!(names(&calls[0].trailers), ["x"]);
+    assert_eq!(listed(&calls[0].head.fields), [(&b"x"[..], &b"y"[..])]);
+    assert_eq!(calls[0].head.authority(), b"a");
+    assert_eq!(listed(&calls[0].trailers), [(&b"x"[..], &b"y"[..])]);
 }
 
 #[test]
 fn host_stands_for_authority() {
     let (_, notes, calls) = run(&call(&[(b":method", b"GET"), (b":path", b"/"), (b"HOST", b"a:1")]));
     assert_eq!(notes, [made(1)]);
-    assert_eq!(calls[0].request.headers()["host"], "a:1");
+    assert_eq!(calls[0].head.authority(), b"a:1");
+}
+
+#[test]
+fn what_a_filter_does_not_say_is_what_other_hosts_fill_in() {
+    const EMPTY: List = &[(b":method", b""), (b":path", b""), (b":authority", b""), (b"host", b""), (b":scheme", b"")];
+    for headers in [&[], EMPTY] {
+        let (_, notes, calls) = run(&call(headers));
+        assert_eq!(notes, [made(1)]);
+        let head = &calls[0].head;
+        assert_eq!((head.method.as_str(), head.target(), head.authority()), ("GET", &b"/"[..], &b"service"[..]));
+        assert_eq!(calls[0].scheme, Scheme::Http);
+    }
+    let (_, _, calls) = run(&call(&[(b":authority", b""), (b"host", b"b")]));
+    assert_eq!(calls[0].head.authority(), b"b");
+}
+
+#[test]
+fn a_path_is_what_the_guest_said() {
+    for path in [&b"http://h.example/p"[..], b"x", b"?q", b"*", b"/a#b", b"/a<b>`\"", b"/?q=\"<>`#", b"/\xff\xc3\xa4"] {
+        let (_, notes, calls) = run(&call(&[(b":path", path)]));
+        assert_eq!(notes, [made(1)]);
+        assert_eq!(calls[0].head.target(), path);
+    }
+}
+
+#[test]
+fn values_names_and_authorities_are_what_the_guest_said() {
+    let odd = b"a\x01\x1f\x7f\"<>\xff b\t";
+    let (_, notes, calls) = run(&call(&[(b":authority", odd), (b"x", odd), (b"N\"\xff", b"v")]));
+    assert_eq!(notes, [made(1)]);
+    assert_eq!(calls[0].head.authority(), odd);
+    assert_eq!(listed(&calls[0].head.fields), [(&b"x"[..], &odd[..]), (b"n\"\xff", b"v")]);
 }
 
 #[test]
 fn a_scheme_says_how_to_speak() {
-    for (scheme, wanted) in [
-        (&b"http"[..], Some(Scheme::Http)),
-        (b"HTTP", Some(Scheme::Http)),
-        (b"https", Some(Scheme::Https)),
-        (b"h2c", Some(Scheme::H2c)),
-        (b"ftp", None),
-        (b"", None),
-    ] {
-        let (world, notes, calls) = run(&call(&[PLAIN, &[(b":scheme", scheme)]].concat()));
-        match wanted {
-            Some(wanted) => assert_eq!(calls[0].scheme, wanted),
-            None => {
-                assert_eq!(notes, [not_made(Status::BadArgument)]);
-                let scheme = String::from_utf8_lossy(scheme);
-                assert_eq!(
-                    world.host.logged(LogLevel::Error),
-                    [format!(
-                        "call to \"service\" is not made: \":scheme\" is \"{scheme}\", but must be \"http\", \"https\" or \
-                         \"h2c\""
-                    )]
-                );
-            }
-        }
+    for (scheme, wanted) in
+        [(&b"http"[..], Scheme::Http), (b"HTTP", Scheme::Http), (b"https", Scheme::Https), (b"h2c", Scheme::H2c)]
+    {
+        assert_eq!(run(&call(&[PLAIN, &[(b":scheme", scheme)]].concat())).2[0].scheme, wanted);
     }
     assert_eq!(run(&call(PLAIN)).2[0].scheme, Scheme::Http);
+    let reason = fails(&call(&[PLAIN, &[(b":scheme", b"ftp")]].concat()));
+    assert_eq!(reason, "\":scheme\" is \"ftp\", but must be \"http\", \"https\" or \"h2c\"");
 }
 
 #[test]
@@ -204,48 +240,39 @@ fn no_timeout_is_a_minute() {
     assert_eq!(calls[0].timeout, Duration::from_secs(60));
 }
 
+// A status is what filters take for a mistake of their own; some let the request pass then.
 #[test]
-fn what_is_missing_or_malformed_is_a_bad_argument_that_the_log_explains() {
-    const METHOD: (&[u8], &[u8]) = (b":method", b"GET");
-    const PATH: (&[u8], &[u8]) = (b":path", b"/");
-    const AUTHORITY: (&[u8], &[u8]) = (b":authority", b"a");
-    let with = |name, value| [METHOD, PATH, AUTHORITY, (name, value)].to_vec();
+fn what_cannot_be_sent_is_a_call_that_fails() {
     for (headers, reason) in [
-        (vec![], "it has no \":method\""),
-        (vec![PATH, AUTHORITY], "it has no \":method\""),
-        (vec![METHOD, AUTHORITY], "it has no \":path\""),
-        (vec![METHOD, PATH], "it has no \":authority\""),
-        (vec![(b":method", b"G T"), PATH, AUTHORITY], "\"G T\" is no valid \":method\""),
-        (vec![(b":method", b""), PATH, AUTHORITY], "\"\" is no valid \":method\""),
-        (vec![(b":method", b"CONNECT"), PATH, AUTHORITY], "\"CONNECT\" is no valid \":method\""),
-        (vec![METHOD, (b":path", b""), AUTHORITY], "\"\" is no valid \":path\""),
-        (vec![METHOD, (b":path", b"x"), AUTHORITY], "\"x\" is no valid \":path\""),
-        (vec![METHOD, (b":path", b"http://a/"), AUTHORITY], "\"http://a/\" is no valid \":path\""),
-        (vec![METHOD, (b":path", b"/a b"), AUTHORITY], "\"/a b\" is no valid \":path\""),
-        (vec![METHOD, (b":path", b"/\r\nx: y"), AUTHORITY], "\"/\r\nx: y\" is no valid \":path\""),
-        (vec![METHOD, (b":path", b"*"), AUTHORITY], "\"*\" is no valid \":path\""),
-        (vec![METHOD, PATH, (b":authority", b"")], "\"\" is no valid \":authority\""),
-        (vec![METHOD, PATH, (b":authority", b"a b")], "\"a b\" is no valid \":authority\""),
-        (vec![METHOD, PATH, (b":authority", b"a\r\nx: y")], "\"a\r\nx: y\" is no valid \":authority\""),
-        (vec![METHOD, PATH, PATH, AUTHORITY], "it has more than one \":path\""),
-        (with(b":protocol", b"websocket"), "\":protocol\" is no valid name of a header"),
-        (with(b"", b"x"), "\"\" is no valid name of a header"),
-        (with(b"a b", b"x"), "\"a b\" is no valid name of a header"),
-        (with(b"x", b"a\nb"), "the header \"x\" has a value that cannot be sent"),
-        (with(b"x", b"a\0b"), "the header \"x\" has a value that cannot be sent"),
+        (vec![(&b":method"[..], &b"G T"[..])], "\"G T\" is no valid \":method\""),
+        (vec![(b":method", b"CONNECT")], "\"CONNECT\" is no valid \":method\""),
+        (vec![(b":path", b"/a b")], "\"/a b\" is no valid \":path\""),
+        (vec![(b":path", b"/\r\nx: y")], "\"/\r\nx: y\" is no valid \":path\""),
+        (vec![(b":path", b"/\0")], "\"/\0\" is no valid \":path\""),
+        (vec![(b":authority", b"a\r\nx: y")], "\"a\r\nx: y\" is no valid \":authority\""),
+        (vec![(b":path", b"/"), (b":path", b"/")], "it has more than one \":path\""),
+        (vec![(b":protocol", b"websocket")], "\":protocol\" is no valid name of a header"),
+        (vec![(b"", b"x")], "\"\" is no valid name of a header"),
+        (vec![(b"a b", b"x")], "\"a b\" is no valid name of a header"),
+        (vec![(b"x", b"a\nb")], "the header \"x\" has a value that cannot be sent"),
+        (vec![(b"x", b"a\0b")], "the header \"x\" has a value that cannot be sent"),
     ] {
-        let (world, notes, calls) = run(&call(&headers));
-        assert_eq!(notes, [not_made(Status::BadArgument)], "{reason}");
-        assert!(calls.is_empty(), "{reason}");
-        let logged = world.host.logged(LogLevel::Error);
-        assert_eq!(logged, [format!("call to \"service\" is not made: {reason}")]);
+        assert_eq!(fails(&call(&headers)), reason);
     }
+    for (trailer, reason) in [
+        ((&b":status"[..], &b"1"[..]), "\":status\" is no valid name of a trailer"),
+        ((b"x", b"\n"), "the trailer \"x\" has a value that cannot be sent"),
+    ] {
+        assert_eq!(fails(&call_raw(b"service", &encoded(PLAIN), b"", &encoded(&[trailer]), 1)), reason);
+    }
+}
+
+#[test]
+fn what_is_not_encoded_as_the_abi_says_is_a_bad_argument_that_the_log_explains() {
     for (headers, trailers, reason) in [
         (&b"\x01\0\0\0"[..], &b""[..], "its headers are not encoded as the ABI says"),
         (&encoded(PLAIN)[..33], b"", "its headers are not encoded as the ABI says"),
         (&encoded(PLAIN), b"\x01\0\0\0", "its trailers are not encoded as the ABI says"),
-        (&encoded(PLAIN), &encoded(&[(b":status", b"1")]), "\":status\" is no valid name of a trailer"),
-        (&encoded(PLAIN), &encoded(&[(b"x", b"\n")]), "the trailer \"x\" has a value that cannot be sent"),
     ] {
         let (world, notes, calls) = run(&call_raw(b"service", headers, b"", trailers, 1));
         assert_eq!(notes, [not_made(Status::BadArgument)], "{reason}");
@@ -256,15 +283,41 @@ fn what_is_missing_or_malformed_is_a_bad_argument_that_the_log_explains() {
 }
 
 #[test]
-fn options_may_ask_for_everything() {
-    let (_, notes, calls) = run(&call(&[(b":method", b"OPTIONS"), (b":path", b"*"), (b":authority", b"a")]));
-    assert_eq!(notes, [made(1)]);
-    assert_eq!(calls[0].request.uri(), "*");
+fn a_service_that_is_not_there_is_a_bad_argument_whatever_the_call_says() {
+    let (_, notes, calls) = run(&call_raw(b"else", &encoded(&[(b":path", b"/a b")]), b"", b"", 1));
+    assert_eq!(notes, [not_made(Status::BadArgument)]);
+    assert!(calls.is_empty());
+}
+
+#[test]
+fn calls_that_cannot_be_sent_are_bounded_like_others() {
+    let vm = VmConfig { max_calls: 1, ..VmConfig::default() };
+    let bad = call(&[(b":path", b"/a b")]);
+    let mut world =
+        Guest::on_request(&[&*bad, &*bad].concat()).start_with(vm, RootConfig::default(), FakeHost::default()).unwrap();
+    let id = world.stream();
+    world.request_headers(id).unwrap();
+    assert_eq!(world.notes(), ["call 0 1 10 -1"]);
+}
+
+#[test]
+fn a_call_is_known_by_the_streams_that_it_was_made_for_while_they_live() {
+    let mut world = Guest::on_request(&call(PLAIN)).start();
+    let id = world.stream();
+    world.request_headers(id).unwrap();
+    let token = StreamToken(world.token(id));
+    assert_eq!(world.vm.streams_of_call(CallId(1)).collect::<Vec<_>>(), [token]);
+    assert!(world.vm.waits_for_calls(id));
+    world.vm.on_http_call_response(CallId(1), Ok(HttpAnswer::default()), &mut world.host).unwrap();
+    assert_eq!((world.vm.streams_of_call(CallId(1)).count(), world.vm.waits_for_calls(id)), (0, false));
+    world.request_headers(id).unwrap();
+    world.end(id).unwrap();
+    assert_eq!(world.vm.streams_of_call(CallId(2)).count(), 0);
 }
 
 #[test]
 fn a_call_has_a_thousand_headers_at_most() {
-    for (more, wanted) in [(997, "call 0"), (998, "call 2")] {
+    for (more, wanted) in [(997, true), (998, false)] {
         let mut list = vec![(&b"a"[..], &b""[..]); more];
         list.extend(PLAIN);
         let headers = encoded(&list);
@@ -276,10 +329,13 @@ fn a_call_has_a_thousand_headers_at_most() {
         let mut world = guest.and(&format!("(data (i32.const 0x10000) \"{}\")", wat_bytes(&headers))).start();
         let id = world.stream();
         world.request_headers(id).unwrap();
-        assert_eq!(world.notes(), [wanted]);
-        if wanted == "call 2" {
-            let wanted = "call to \"service\" is not made: it has 1001 headers, and may have 1000";
-            assert_eq!(world.host.logged(LogLevel::Error), [wanted]);
+        assert_eq!(world.notes(), ["call 0"]);
+        match (wanted, &world.vm.take_calls()[..]) {
+            (true, [CallCommand::Http(_)]) => {}
+            (false, [CallCommand::Unsendable(call)]) => {
+                assert_eq!(call.reason, "it has 1001 headers, and may have 1000");
+            }
+            (_, other) => panic!("{other:?}"),
         }
     }
 }
@@ -300,7 +356,7 @@ fn an_unknown_service_is_a_bad_argument_and_the_log_says_what_to_do() {
 
 #[test]
 fn complaints_are_written_once_a_minute() {
-    let mut world = Guest::on_request(&call(&[])).start();
+    let mut world = Guest::on_request(&call_raw(b"else", &encoded(PLAIN), b"", b"", 1)).start();
     let id = world.stream();
     for (now, complaints) in [(0, 1), (59, 1), (61, 2)] {
         world.host.now = now * 1_000_000_000;

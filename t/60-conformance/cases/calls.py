@@ -36,9 +36,18 @@ SCRIPTS = {
     "a service that is not there": ("call a dead GET /text; answer 200", {}),
     "a service that does not answer in time": ("call a h1 GET /silent timeout:100; answer 200", {}),
     "a service that answers otherwise": ("call a h1 GET /garbage; answer 200", {}),
-    "no method": ("bare a h1 h::path=/ h::authority=a; answer 200", {}),
-    "no path": ("bare a h1 h::method=GET h::authority=a; answer 200", {}),
-    "no authority": ("bare a h1 h::method=GET h::path=/; answer 200", {}),
+    "no method": ("bare a h1 h::path=/text h::authority=a; answer 200", {}),
+    "no path": ("bare a h1 h::method=HEAD h::authority=a; answer 200", {}),
+    "no authority": ("bare a h1 h::method=HEAD h::path=/text; answer 200", {}),
+    **{
+        f"the path {path}": (f"call a h1 HEAD {path.replace('%', '%25')}; answer 200", {})
+        for path in ("http://h.example/p?q", "/a<b>`c", "/a?q=<>\\\"`", "/a#b?c#d", "a/path", "?q", "*", "/%2f%", "/\u00e9")
+    },
+    **{
+        f"a header with {name}": (f"call a h1 HEAD /text h:x=a%{code}b; answer 200", {})
+        for name, code in (("a tab", "09"), ("a bell", "07"), ("DEL", "7f"), ("a line break", "0a"), ("a NUL", "00"))
+    },
+    "a space in the path": ("call a h1 HEAD /a%20b; answer 200", {}),
     "from the callback of a call": ("call a h1 GET /text; @a call b h1 GET /status/404; @b call c h1 GET /empty; answer 200", {}),
     "the request goes on": ("call a h1 GET /text; wait; @a set request x-called yes", {}),
     "the request goes on, with a body": (
