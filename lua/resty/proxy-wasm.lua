@@ -113,7 +113,10 @@ local function answer(r)
         return nil, "failed to send the local response"
     end
     local body = ffi.string(text[0].data, text[0].len)
-    -- Headers first: with an empty body, ngx.exit alone would make nginx send a page of its own.
+    -- A refusal without a body gets nginx's page, or that of `error_page`, as in the other library.
+    if body == "" and ngx.status >= 300 then
+        return ngx.exit(ngx.status)
+    end
     ngx.send_headers()
     if body ~= "" and ngx.req.get_method() ~= "HEAD" then
         ngx.print(body)

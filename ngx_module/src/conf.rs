@@ -613,20 +613,21 @@ impl LocConf {
             return DEFAULT_RESPONSE_BUFFER_MAX;
         }
         // SAFETY: the core module has a configuration in every location.
-        let core: *mut ngx_http_core_loc_conf_t =
-            unsafe { (*(*r).loc_conf.add(ngx_http_core_module.ctx_index)).cast() };
-        // No bound is that of what guests can count.
-        let most = unsafe { (*core).client_max_body_size };
+        let most = unsafe {
+            let core = (*(*r).loc_conf.add(ngx_http_core_module.ctx_index)).cast::<ngx_http_core_loc_conf_t>();
+            (*core).client_max_body_size
+        };
+        // Without a bound, it is that of what guests can count.
         usize::try_from(most).ok().filter(|most| *most > 0).map_or(LARGEST_BODY, |most| most.min(LARGEST_BODY))
     }
 
     /// Whether a filter that answers so to headers, and holds them, sees the body nevertheless. What the directive says counts
     /// for all ABIs; where it says nothing, that of Higress has it so.
     pub fn shows_body(&self, action: Action) -> bool {
-        match (action, self.stop_iteration) {
-            (Action::Pause | Action::PauseHeaders, 1) | (Action::PauseHeaders, UNSET) => true,
-            _ => false,
-        }
+        matches!(
+            (action, self.stop_iteration),
+            (Action::Pause | Action::PauseHeaders, 1) | (Action::PauseHeaders, UNSET)
+        )
     }
 
     /// Whether responses pass the filters in the order of the configuration, and not in reverse.

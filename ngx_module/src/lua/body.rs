@@ -8,7 +8,7 @@ use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_str_t, u_char};
 use ngx_wasm::proxy_wasm::{Action, BufferType, Callback};
 
 use super::plugin::PluginContext;
-use super::{ANSWER, Outcome, PAUSED, bytes, call};
+use super::{ANSWER, Outcome, PAUSED, bytes, call, waits_for_calls};
 use crate::body_limit;
 use crate::conf::LocConf;
 use crate::flow::Direction;
@@ -100,6 +100,10 @@ unsafe fn run(
                 None
             }
             Outcome::Answered => Some(ANSWER),
+            Outcome::Done(Action::Continue) if !is_response && waits_for_calls(request, plugin) => {
+                (*request).lua_run(plugin)?.body = Some(body);
+                Some(PAUSED)
+            }
             Outcome::Skipped | Outcome::Done(Action::Continue) => show(request, plugin, body, changed),
             Outcome::Done(_) if is_end && is_response => {
                 plugin.complain(r, "paused at the end of a response body, for which Lua cannot wait");

@@ -228,6 +228,7 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
                 let response = (*request).local_response.take()?;
                 local_response::replace_later(request, *response).ok().map(|()| rc::OK)
             }
+            Outcome::Done(Action::Continue) if !is_response && waits_for_calls(request, plugin) => Some(PAUSED),
             Outcome::Skipped | Outcome::Done(Action::Continue) => Some(rc::OK),
             Outcome::Done(_) if !is_response => Some(PAUSED),
             Outcome::Done(_) => {
@@ -236,6 +237,15 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
             }
         }
     }
+}
+
+/// Whether a filter that lets a request go on has made calls for it that have not ended, and is to be waited for: the library
+/// of Apache APISIX does so, and its filters answer in the callback of the call, without having paused.
+unsafe fn waits_for_calls(request: *mut Request, plugin: &Rc<PluginContext>) -> bool {
+    // SAFETY: the callers have a live request.
+    let Some(run) = (unsafe { (*request).lua_run(plugin) }) else { return false };
+    run.paused.for_calls = plugin.plugin().has_calls(run.context, run.generation);
+    run.paused.for_calls
 }
 
 /// The stream context of a plugin in a request, made if it is not there.

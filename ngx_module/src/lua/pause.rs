@@ -9,7 +9,7 @@ use std::ptr;
 use std::rc::{Rc, Weak};
 
 use nginx_sys::{NGX_LOG_ERR, ngx_http_request_t, ngx_int_t, ngx_str_t};
-use ngx_wasm::proxy_wasm::Callback;
+use ngx_wasm::proxy_wasm::{Callback, Vm};
 
 use super::plugin::{Plugin, PluginContext};
 use super::{ANSWER, LuaBody, LuaRun, body};
@@ -46,6 +46,8 @@ impl Pause {
 #[derive(Default)]
 pub struct Paused {
     pause: Weak<Pause>,
+    /// The filter goes on with the request as soon as its calls have ended, and did not ask for a pause.
+    pub for_calls: bool,
     /// The callback in which the VM of the filter has trapped meanwhile.
     failed: Option<Callback>,
 }
@@ -95,6 +97,16 @@ pub unsafe fn wake(request: *mut Request) {
     unsafe {
         let is_decided = (*request).is_decided();
         (*request).lua.iter().filter(|run| is_decided || run.resumed).for_each(|run| run.paused.wake());
+    }
+}
+
+/// A call that was made for the request, or may have been, has ended.
+pub unsafe fn call_ended(request: *mut Request, plugin: &Plugin, vm: &Vm) {
+    // SAFETY: see `resume`.
+    unsafe {
+        runs_of(request, plugin)
+            .filter(|run| run.paused.for_calls && !vm.waits_for_calls(run.context))
+            .for_each(|run| run.paused.wake());
     }
 }
 
@@ -151,11 +163,16 @@ pub unsafe extern "C" fn ngx_http_wasm_go_on(
         let Some(run) = run_of(request, context.cast()) else { return rc::ERROR };
         let plugin = run.plugin.clone();
         let callback = run.paused.failed;
-        if callback.is_none() && !run.resumed && !is_decided && is_timeout == 0 {
+        let for_calls = run.paused.for_calls;
+        let goes_on = match for_calls {
+            true => !plugin.plugin().has_calls(run.context, run.generation),
+            false => run.resumed,
+        };
+        if callback.is_none() && !goes_on && !is_decided && is_timeout == 0 {
             return PAUSED;
         }
         run.paused = Paused::default();
-        let is_resumed = std::mem::take(&mut run.resumed);
+        run.resumed = false;
         let body = run.body.take();
         let is_open = plugin.plugin().policy.is_open();
         if let Some(callback) = callback.filter(|_| !is_open) {
@@ -176,8 +193,8 @@ pub unsafe extern "C" fn ngx_http_wasm_go_on(
         if (*request).local_response.is_some() {
             return ANSWER;
         }
-        if !is_resumed && callback.is_none() {
-            log_timeout(r, plugin.plugin());
+        if !goes_on && callback.is_none() {
+            log_timeout(r, plugin.plugin(), for_calls);
             return rc::ERROR;
         }
         match body {
@@ -187,12 +204,16 @@ pub unsafe extern "C" fn ngx_http_wasm_go_on(
     })
 }
 
-unsafe fn log_timeout(r: *mut ngx_http_request_t, plugin: &Plugin) {
+unsafe fn log_timeout(r: *mut ngx_http_request_t, plugin: &Plugin, for_calls: bool) {
     // SAFETY: the caller passes a live request.
     unsafe {
         let waited = LocConf::of(r).pause_timeout();
         let name = String::from_utf8_lossy(plugin.name());
-        let what = format!("paused the request, and nothing resumed it within {waited} ms (wasm_pause_timeout)");
+        let what = match for_calls {
+            true => "has called, and its calls have not ended",
+            false => "paused the request, and nothing resumed it",
+        };
+        let what = format!("{what} within {waited} ms (wasm_pause_timeout)");
         log::write(NGX_LOG_ERR, (*(*r).connection).log, format!("wasm plugin \"{name}\" {what}"));
     }
 }

@@ -254,6 +254,13 @@ impl Plugin {
         &self.name
     }
 
+    /// Whether a context of the VM number `generation` has made calls that have not ended.
+    pub fn has_calls(&self, context: ContextId, generation: u64) -> bool {
+        // While it runs, nobody knows; then nothing goes on.
+        let Ok(vm) = self.vm.try_borrow() else { return true };
+        self.generation.get() == generation && vm.as_ref().is_some_and(|vm| vm.waits_for_calls(context))
+    }
+
     /// The log for lines about a call of the VM number `generation`, if that is there.
     pub fn log_of_call(&self, generation: u64, id: CallId) -> Option<*mut ngx_log_t> {
         let vm = self.vm.try_borrow().ok().filter(|_| self.generation.get() == generation)?;
@@ -285,10 +292,19 @@ impl Plugin {
         let Ok(mut vm) = self.vm.try_borrow_mut() else { return false };
         let Some(vm) = vm.as_mut() else { return false };
         let log = call.map_or_else(cycle_log, |call| calls::log_of_call(vm, call));
+        // A tick may cancel any.
+        let streams: Vec<_> = match call {
+            Some(call) => vm.streams_of_call(call).collect(),
+            None => vm.streams().collect(),
+        };
         let mut host = RequestHost::for_root_of_plugin(self, log, self.timeout);
         match self.clocked(|| run(vm, &mut host)) {
             Ok(()) => {
                 self.settle(vm);
+                for stream in streams {
+                    // SAFETY: there were these streams before the callback, in which no request ends.
+                    unsafe { pause::call_ended(stream.0 as *mut Request, self, vm) };
+                }
                 true
             }
             Err(err) => {

@@ -90,7 +90,7 @@ fn fails(calls: &str) -> String {
     assert!(world.host.logged(LogLevel::Error).is_empty(), "the line is the embedder's, who knows the request");
     world.vm.on_unsendable(call.id, call.reason.clone(), &mut world.host).unwrap();
     assert_eq!(world.notes(), [format!("told {} 1 0 0 0", world.root)]);
-    assert_eq!(world.host.logged(LogLevel::Info), [call.reason.clone()]);
+    assert_eq!(world.host.logged(LogLevel::Info), [call.reason.as_str()]);
     assert!(!world.vm.has_call(call.id));
     call.reason.clone()
 }
