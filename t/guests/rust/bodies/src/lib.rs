@@ -56,7 +56,10 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         for (context, statement) in self.waiting.take() {
-            hostcalls::set_effective_context(context).unwrap();
+            // The stream may have ended since.
+            if hostcalls::set_effective_context(context).is_err() {
+                continue;
+            }
             log::info!("tick: {statement:?}");
             run(&statement.verb, statement.place, true);
         }

@@ -1,0 +1,261 @@
+"""nginx with all the cases' servers, and the process of upstreams."""
+
+import gzip
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import bodies
+import deeds
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Failure(Exception):
+    """A server does not start, or does not answer."""
+
+
+def patience():
+    return int(os.environ.get("TEST_NGINX_TIMEOUT", "20"))
+
+
+def unused_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class Upstreams:
+    def __init__(self, folder_of_h2):
+        self.process = subprocess.Popen(
+            [sys.executable, os.path.join(HERE, "upstreams.py"), folder_of_h2],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.ports = json.loads(self.process.stdout.readline())
+
+    def seen(self):
+        self.process.stdin.write("seen\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait(patience())
+
+
+GATEWAY_PARAMS = """
+{kind}_param REQUEST_METHOD $request_method;
+{kind}_param REQUEST_URI $request_uri;
+{kind}_param QUERY_STRING $query_string;
+{kind}_param CONTENT_LENGTH $content_length;
+{kind}_param CONTENT_TYPE $content_type;
+"""
+
+
+class Nginx:
+    def __init__(self, folder, binary, modules, upstreams, guest, cases, log_level):
+        self.folder, self.binary, self.modules = folder, binary, modules
+        self.guest, self.log_level = guest, log_level
+        self.ports = dict(zip(("plain", "tls", "h2c"), unused_ports(3)))
+        # Nobody listens there, and nobody else gets the port.
+        self.dead = socket.socket()
+        self.dead.bind(("127.0.0.1", 0))
+        self.log = os.path.join(folder, "error.log")
+        shutil.rmtree(folder, ignore_errors=True)
+        for name in ("www/main", "www/none", "www/zipped", "temp/dav", "temp/store", "temp/cache"):
+            os.makedirs(os.path.join(folder, name))
+        # Workers have another user when the tests are run by root, unless nginx is told not to.
+        self.user = "user root;\n" if os.geteuid() == 0 else ""
+        self.files()
+        self.words = {
+            "@WWW@": os.path.join(folder, "www"),
+            "@TEMP@": os.path.join(folder, "temp"),
+            "@DEAD@": f"127.0.0.1:{self.dead.getsockname()[1]}",
+            **{f"@{kind.upper()}@": f"127.0.0.1:{port}" for kind, port in upstreams.items()},
+            **{f"@{kind.upper()}_PARAMS@": os.path.join(folder, f"{kind}_params") for kind in ("fastcgi", "uwsgi", "scgi")},
+        }
+        with open(os.path.join(folder, "nginx.conf"), "w") as out:
+            out.write(self.configuration(cases))
+        self.process = None
+
+    def files(self):
+        def write(name, content):
+            with open(os.path.join(self.folder, name), "wb") as out:
+                out.write(content)
+            # In the past, so that nothing depends on when a test began.
+            os.utime(os.path.join(self.folder, name), (1e9, 1e9))
+
+        for content in bodies.CONTENTS:
+            write(f"www/main/{content}", bodies.text(content))
+            write(f"www/zipped/{content}.gz", bodies.zipped(content))
+        write("www/users", b"user:{PLAIN}pass\n")
+        write("www/nobody", b"nobody:{PLAIN}x\n")
+        os.utime(os.path.join(self.folder, "www/main"), (1e9, 1e9))
+        for kind in ("fastcgi", "uwsgi", "scgi"):
+            write(f"{kind}_params", GATEWAY_PARAMS.format(kind=kind).encode())
+        subprocess.run(
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.pem "
+            "-days 30 -subj /CN=company".split(),
+            cwd=self.folder,
+            check=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def fill(self, text, feature):
+        text = text.replace("@N@", feature.name)
+        for word, value in self.words.items():
+            text = text.replace(word, value)
+        return text
+
+    def configuration(self, cases):
+        servers, used = {}, {}
+        for case in cases:
+            servers.setdefault(case.host, (case, {}))[1][case.feature.name] = case.feature
+            used[case.feature.name] = case.feature
+        http = "".join(self.fill(feature.http, feature) + "\n" for feature in used.values() if feature.http)
+        temp = "".join(
+            f"    {kind}_temp_path temp/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        blocks = [self.server("none", "", ['location = /next { return 200 "the next one\\n"; }'], True)] if "none" not in servers else []
+        for host, (case, of_server) in servers.items():
+            locations = [self.fill(feature.conf, feature) for feature in of_server.values()]
+            if host == "none":
+                locations.append('location = /next { return 200 "the next one\\n"; }')
+            around = deeds.chain(case.deed, case.setting) + "\n" + self.fill(case.feature.server, case.feature)
+            blocks.append(self.server(host, around, locations, host == "none"))
+        return (
+            "".join(f"load_module {module};\n" for module in self.modules)
+            + self.user
+            + "daemon off;\nworker_processes 2;\npid nginx.pid;\n"
+            + f"error_log error.log {self.log_level};\nworker_rlimit_nofile 8192;\n"
+            + "thread_pool default threads=2 max_queue=65536;\n"
+            + "events { worker_connections 4096; }\n"
+            + f"wasm {{ module company {self.guest}; }}\n"
+            + "http {\n    access_log off;\n    default_type text/plain;\n    log_not_found off;\n"
+            + "    server_names_hash_max_size 8192;\n    server_names_hash_bucket_size 256;\n"
+            + "    variables_hash_max_size 2048;\n"
+            + "    client_max_body_size 16m;\n    proxy_wasm_request_body_buffer 16m;\n"
+            + "    proxy_wasm_response_body_buffer 16m;\n"
+            + "    proxy_http_version 1.1;\n    proxy_set_header Connection $company_connection;\n    proxy_set_header Host company;\n"
+            + "    grpc_set_header Host company;\n"
+            + "    limit_req_status 503;\n"
+            + "    map $request_uri $case { default 0; ~case=(?<company_case>\\d+) $company_case; }\n"
+            + '    map $http_none $company_connection { default ""; }\n'
+            + "    proxy_cache_path temp/cache keys_zone=company:16m inactive=1h;\n"
+            + temp
+            + http
+            + "".join(blocks)
+            + "}\n"
+        )
+
+    def server(self, host, around, locations, is_default):
+        default = " default_server" if is_default else ""
+        lines = [
+            f"listen 127.0.0.1:{self.ports['plain']}{default};",
+            f"listen 127.0.0.1:{self.ports['tls']} ssl http2{default};",
+            f"listen 127.0.0.1:{self.ports['h2c']} http2{default};",
+            f"server_name {host};",
+            "ssl_certificate server.pem;",
+            "ssl_certificate_key server.key;",
+            *around.splitlines(),
+            *locations,
+        ]
+        return "    server {\n" + "".join(f"        {line}\n" for line in lines if line.strip()) + "    }\n"
+
+    def fragment(self, case):
+        """What of the configuration a case is about."""
+        around = deeds.chain(case.deed, case.setting)
+        return "\n".join(filter(None, (around, case.feature.server, self.fill(case.feature.conf, case.feature))))
+
+    def command(self, *more):
+        return [self.binary, "-p", self.folder + "/", "-c", os.path.join(self.folder, "nginx.conf"), "-e", self.log, *more]
+
+    def start(self):
+        with open(os.path.join(self.folder, "output"), "w") as output:
+            self.process = subprocess.Popen(
+                self.command(), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=self.folder
+            )
+        self.wait_for(lambda: len(self.workers()) == 2 and self.started() >= 2, "start", 9 * patience())
+
+    def started(self):
+        """How many workers have started their filters."""
+        with open(self.log, errors="replace") as log:
+            return sum("filter(s) started" in line for line in log)
+
+    def wait_for(self, condition, what, seconds=None):
+        end = time.monotonic() + (seconds or patience())
+        while not condition():
+            if self.process.poll() is not None or time.monotonic() > end:
+                with open(self.log, errors="replace") as log, open(os.path.join(self.folder, "output")) as output:
+                    lines = output.read()[-2000:] + "".join(
+                        line for line in log if re.search(r"\[(emerg|alert|crit)\]", line)
+                    )[-3000:]
+                self.stop()
+                raise Failure(f"nginx does not {what}:\n{lines}")
+            time.sleep(0.02)
+
+    def workers(self):
+        try:
+            with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as children:
+                return sorted(int(pid) for pid in children.read().split() if self.is_worker(pid))
+        except OSError:
+            return []
+
+    @staticmethod
+    def is_worker(pid):
+        """Not one that looks after caches, nor one that is about to end."""
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as title:
+                return title.read().rstrip(b"\0 ") == b"nginx: worker process"
+        except OSError:
+            return False
+
+    def reload(self):
+        """New workers, which take over; the old ones end."""
+        old, started = self.workers(), self.started()
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for(lambda: self.started() >= started + 2 and not set(old) & set(self.workers()), "reload", 9 * patience())
+
+    def quit(self):
+        """Lets requests end."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGQUIT)
+            try:
+                self.process.wait(3 * patience())
+                return True
+            except subprocess.TimeoutExpired:
+                return False
+        return False
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(patience())
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def lines(self):
+        """Lines of the error log, from level error on: number of the case or None, level, text."""
+        found = []
+        with open(self.log, errors="replace") as log:
+            for line in log:
+                level = re.search(r"\[(error|crit|alert|emerg)\]", line)
+                if level:
+                    case = re.search(r"case=(\d{6})", line)
+                    found.append((int(case[1]) if case else None, level[1], line.rstrip("\n")))
+        return found
