@@ -6,7 +6,7 @@
 #
 #   build   C compiler, libclang, the libraries that nginx is built with, Rust (checked)
 #   nginx   the distribution's nginx and its headers, unless an nginx is installed
-#   test    the Lua modules of that nginx, the Perl modules under Test::Nginx, and what the tests call
+#   test    the Lua, echo and headers-more modules of that nginx, the Perl modules under Test::Nginx, and what the tests call
 #   calls   what the tests call: a Redis server, Python, certificates
 #   check   linters
 #   bench   load generator
@@ -53,7 +53,8 @@ group() {
         want perl procps psmisc curl libtest-base-perl libtest-longstring-perl liblist-moreutils-perl libwww-perl \
             liburi-perl libipc-run-perl libtext-diff-perl
         if distribution_nginx || ! command -v nginx >/dev/null; then
-            want libnginx-mod-http-ndk libnginx-mod-http-lua lua-resty-core lua-resty-lrucache
+            want libnginx-mod-http-ndk libnginx-mod-http-lua lua-resty-core lua-resty-lrucache \
+                libnginx-mod-http-echo libnginx-mod-http-headers-more-filter
         fi
         group calls
         ;;

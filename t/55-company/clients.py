@@ -127,14 +127,10 @@ class Http1:
                 await self.until_closed(may_say=b"HTTP/1.1 400 " if upgrades else b"")
                 self.answer.next = "closed"
                 return
-            if not self.may_send.is_set():
-                # An answer instead of `100 Continue`: the body would come now, or the connection ends here (RFC 9110 10.1.1). A
-                # server that keeps it must take what comes for a request.
-                self.may_send.set()
-                sender.cancel()
-            elif not pipelined:
-                await sender
+            # After an answer instead of `100 Continue` the body comes now: a server that keeps the connection has to pass over it.
+            self.may_send.set()
             if not pipelined:
+                await sender
                 self.writer.write(self.next_request(case))
             await self.read_next()
         finally:
@@ -341,8 +337,8 @@ class Http2:
         self.streams[stream] = self.answer
         self.answer.framing = "stream"
         try:
-            state.send_headers(stream, headers, end_stream=request.body is None)
-            if request.body is not None:
+            state.send_headers(stream, headers, end_stream=not request.body)
+            if request.body:
                 await self.send(stream, request.body)
             while stream not in self.ended:
                 await self.receive()

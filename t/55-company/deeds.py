@@ -34,6 +34,8 @@ class Deed:
     lines: tuple = ()
     # A failure takes the instance with it, and all other requests of that: one case at a time, unless each has its own.
     spoils: bool = False
+    # It holds headers alone: in `stop` a body that goes on takes them with it.
+    holds_headers: bool = False
     # It says something about requests with bodies only.
     needs_body: bool = False
     # "request" or "response" for a header that it adds.
@@ -62,7 +64,13 @@ DEEDS = [
     Deed("adds-response-header", "response-headers add response x-company yes", adds="response"),
     Deed("adds-request-header", "request-headers add request x-company yes", adds="request"),
     Deed("upper-response", "response-body upper", "response", "response-body", change=upper),
-    Deed("append-response", "response-end append !tail!", "response", "response-body", change=append),
+    Deed(
+        "append-response",
+        "response-headers remove response content-length; response-end append !tail!",
+        "response",
+        "response-body",
+        change=append,
+    ),
     Deed(
         "held-both-response",
         "response-body hold-until-end; response-end upper; response-end prepend !head!; response-end append !tail!",
@@ -101,6 +109,7 @@ for place in PLACES:
             place,
             403,
             lines=(STOPPED,),
+            holds_headers=place.endswith("headers"),
         ),
         Deed(f"resumes-{place}", f"tick 20; {place} #1 hold; {place} #1 at-tick resume"),
         Deed(
@@ -125,6 +134,7 @@ for place in PLACES:
             conf="wasm_pause_timeout 300ms;",
             lines=(r"paused the re(quest|sponse), and nothing resumed it within 300 ms", STOPPED),
             holds_all=True,
+            holds_headers=place.endswith("headers"),
         ),
         Deed(f"closes-{place}", f"{place} close", "closed", place, lines=(STOPPED,)),
     ]

@@ -157,7 +157,7 @@ class Judge:
         may_be_cut = deed.place == "response-body" and self.expected.framing != "length" and not self.expected.header("content-length")
         grpc = case.request.kind == "grpc"
         if deed.outcome == "closed":
-            if answer.raw and not (may_be_cut and self.is_cut()):
+            if answer.status and not (may_be_cut and self.is_cut()):
                 self.add(1, "response", "none, the connection ends", self.shown())
         elif may_be_cut and self.is_cut():
             pass
@@ -182,8 +182,8 @@ class Judge:
         self.kept(refused=True)
 
     def is_cut(self):
-        """It stopped behind the headers."""
-        return self.answer.status == self.expected.status and self.answer.end not in ("complete", "nothing came")
+        """It stopped behind the headers, whether they have left or not."""
+        return self.answer.status in (0, self.expected.status) and self.answer.end in ("closed", "reset", "cut off")
 
     def nothing_of(self, marker, headers_may=False):
         answer = self.answer

@@ -223,6 +223,22 @@ class Nginx:
         except OSError:
             return False
 
+    def stacks(self):
+        """Where workers are, if there is a debugger."""
+        if not shutil.which("gdb"):
+            return ""
+        found = ""
+        for pid in self.workers():
+            shown = subprocess.run(
+                ["gdb", "-p", str(pid), "-batch", "-ex", "bt 40"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+            found += f"worker {pid}:\n" + "".join(line for line in shown.stdout.splitlines(True) if line.startswith("#"))
+        return found
+
     def reload(self):
         """New workers, which take over; the old ones end."""
         old, started = self.workers(), self.started()
