@@ -208,18 +208,7 @@ class Batch:
         """The case's target by GET over HTTP/1.1, of some server."""
         import clients
 
-        plain = type(
-            "Plain",
-            (),
-            {
-                "request": requests.BY_NAME["get"],
-                "protocol": "h1",
-                "host": host,
-                "target": case.target,
-                "number": case.number,
-                "bound": case.bound,
-            },
-        )
+        plain = Aside(case, host)
         return await clients.exchange(plain, self.nginx.ports, None)
 
     async def ask(self):
@@ -248,16 +237,20 @@ class Batch:
         for number, outcome in self.outcomes.items():
             outcome.seen = seen.get(str(number), [])
             outcome.lines = lines.get(number, [])
+        numbers = self.nginx.ended()[0]
+        endless = [case.id for case in self.all if case.number not in numbers]
+        self.tap.check(not endless, "each request has come to its end when nginx quits", endless)
         for case in self.cases:
             twin = self.twin_of(case, case.request.name)
             outcome, expected = self.outcomes[case.number], self.outcomes[twin.number]
             if expected.answer.faults:
                 self.tap.check(False, case.id, [f"the twin without a filter has faults: {expected.answer.faults}"])
                 continue
+            asked = expected.seen
             if case.request.whole and expected.answer.status in (206, 416) and outcome.answer.status == 200 and self.table.whole(case):
                 twin = self.twin_of(case, case.request.whole)
                 expected = self.outcomes[twin.number]
-            judge = invariants.Judge(case, outcome, twin, expected)
+            judge = invariants.Judge(case, outcome, twin, expected, asked)
             wrong = [one for one in judge.judge() if not self.table.excuses(case, one, judge)]
             self.tap.check(not wrong, case.id, self.explanation(case, twin, judge, wrong))
         known = {case.number for case in self.all}
@@ -286,6 +279,17 @@ class Batch:
             f"alone: t/55-company/run --keep --only '{case.id}'",
         ]
         return lines
+
+
+class Aside:
+    """A request before or after that of a case, for the same: what upstreams were asked does not have it."""
+
+    request = requests.BY_NAME["get"]
+    protocol = "h1"
+
+    def __init__(self, case, host):
+        self.host, self.number, self.bound = host, case.number, case.bound
+        self.target = f"{case.target}&aside"
 
 
 class Control:

@@ -57,6 +57,10 @@ class Feature:
     needs: tuple = ()
     # Lines of the error log that it explains.
     lines: tuple = ()
+    # What it puts behind any body, a filter's own answer too.
+    tail: bytes = b""
+    # None: all.
+    protocols: tuple = None
 
 
 def before(mark):
@@ -93,6 +97,8 @@ def around(pattern):
     return shape
 
 
+# The Lua module does not read bodies and make subrequests over HTTP/2.
+LUA_PROTOCOLS = ("h1", "pipelined", "tls")
 PROXY = "location /@N@/ { %s proxy_pass http://@HTTP@; }"
 GUARD_OF_UPSTREAM = """
     location = /@N@.guard {
@@ -121,7 +127,8 @@ FEATURES = [
     Feature("return-redirect", "location /@N@/ { return 302 /elsewhere; }", contents=("small",)),
     Feature("static", "location /@N@/ { alias @WWW@/main/; }", contents=FILES),
     Feature("static-in-pieces", "location /@N@/ { output_buffers 1 4k; sendfile off; alias @WWW@/main/; }", contents=FILES),
-    Feature("autoindex", "location /@N@/ { autoindex on; alias @WWW@/main/; }", contents=("small",), path=""),
+    Feature("autoindex", "location /@N@/ { autoindex on; alias @WWW@/main/; }", contents=("small",), path="",
+        lines=("directory index of .* is forbidden",)),
     Feature("index", "location /@N@/ { index small; alias @WWW@/main/; }", contents=("small",), path=""),
     Feature("flv", "location /@N@/ { flv; alias @WWW@/main/; }", contents=FILES, arguments="&start=100"),
     Feature("gzip-static", "location /@N@/ { gzip_static always; gunzip on; alias @WWW@/zipped/; }", contents=("small", "large"),
@@ -165,7 +172,9 @@ FEATURES = [
         contents=("small", "large", "empty", "missing"),
         lines=("was not found by memcached",),
     ),
-    Feature("grpc", "location /@N@/ { grpc_pass grpc://@GRPC@; }", contents=("small",), kind="grpc", buffers=False),
+    Feature("grpc", "location /@N@/ { grpc_pass grpc://@GRPC@; }", contents=("small",), kind="grpc", buffers=False,
+        without={name: "trailers follow, so no callback about the body is the last one"
+            for name in ("append-response", "held-both-response", "denies-response-end")}),
     Feature("websocket", PROXY.replace("@HTTP@", "@HTTP@/socket?$args") % (
         "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;"),
         contents=("small",), kind="upgrade"),
@@ -272,6 +281,7 @@ FEATURES = [
         "location /@N@/ { proxy_wasm off; ssi on; ssi_types *; proxy_pass http://@HTTP@/page?part=/@N@.part&$args; }"
         " location = /@N@.part { proxy_pass http://@HTTP@/part?case=$case; }",
         role="part",
+        requests=BODILESS,
         contents=("small", "large", "chunked"),
     ),
     Feature(
@@ -293,6 +303,7 @@ FEATURES = [
         "location /@N@/ { proxy_wasm off; add_after_body /@N@.part; addition_types *; proxy_pass http://@HTTP@; }"
         " location = /@N@.part { proxy_pass http://@HTTP@/part?case=$case; }",
         role="part",
+        requests=BODILESS,
     ),
     Feature(
         "slice",
@@ -406,7 +417,7 @@ FEATURES = [
         server="set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;"),
     # Others' modules.
     Feature("lua-rewrite", PROXY % "rewrite_by_lua_block { ngx.req.set_header('X-Lua', 'yes') }", needs=("ngx_http_lua_module",)),
-    Feature("lua-access", PROXY % "access_by_lua_block { ngx.req.read_body() ngx.sleep(0.001) }", needs=("ngx_http_lua_module",)),
+    Feature("lua-access", PROXY % "access_by_lua_block { ngx.req.read_body() ngx.sleep(0.001) }", protocols=LUA_PROTOCOLS, needs=("ngx_http_lua_module",)),
     Feature("lua-access-refuses", PROXY % "access_by_lua_block { ngx.exit(403) }", needs=("ngx_http_lua_module",), refuses=True),
     Feature("lua-content",
         "location /@N@/ { default_type text/plain; content_by_lua_block { for n = 1, 50 do ngx.say('GuArDeD-Main line ', n) ngx.flush(true) end } }",
@@ -414,19 +425,20 @@ FEATURES = [
     Feature("lua-content-body",
         "location /@N@/ { default_type text/plain; content_by_lua_block { ngx.req.read_body() "
         "local b = ngx.req.get_body_data() or '' ngx.print('GuArDeD-Main ', #b, '\\n') } }",
-        contents=("small",), needs=("ngx_http_lua_module",)),
+        contents=("small",), needs=("ngx_http_lua_module",), protocols=LUA_PROTOCOLS,
+        without={name: "the answer tells the length" for name in ("append-request", "held-both-request")}),
     Feature("lua-capture",
         "location /@N@/ { default_type text/plain; content_by_lua_block { "
         "local r = ngx.location.capture('/@N@.part?' .. ngx.var.args) ngx.print('GuArDeD-Main ', r.status, '\\n', r.body) } }"
         " location /@N@.part { proxy_pass http://@HTTP@; }",
-        contents=("small", "large"), requests=BODILESS, needs=("ngx_http_lua_module",)),
+        contents=("small", "large"), requests=BODILESS, protocols=LUA_PROTOCOLS, needs=("ngx_http_lua_module",)),
     Feature("lua-exec", "location /@N@/ { content_by_lua_block { ngx.exec('/@N@.there/x', ngx.var.args) } }"
         " location /@N@.there/ { proxy_pass http://@HTTP@; }", needs=("ngx_http_lua_module",)),
     Feature("lua-header-filter", PROXY % "header_filter_by_lua_block { ngx.header['X-Lua'] = 'yes' }", needs=("ngx_http_lua_module",)),
     Feature("lua-body-filter",
         PROXY % ("header_filter_by_lua_block { ngx.header.content_length = nil } "
         "body_filter_by_lua_block { if ngx.arg[2] then ngx.arg[1] = (ngx.arg[1] or '') .. '(lua)' end }"),
-        needs=("ngx_http_lua_module",)),
+        tail=b"(lua)", needs=("ngx_http_lua_module",)),
     Feature("lua-log", PROXY % "log_by_lua_block { ngx.ctx.x = ngx.var.status }", needs=("ngx_http_lua_module",)),
     Feature("echo", "location /@N@/ { default_type text/plain; echo 'GuArDeD-Main one'; echo_flush; echo 'GuArDeD-Main two'; }",
         contents=("small",), needs=("ngx_http_echo_module",)),

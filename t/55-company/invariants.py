@@ -72,11 +72,13 @@ def headers(answer, case):
 
 
 class Judge:
-    def __init__(self, case, outcome, twin, twin_outcome):
+    def __init__(self, case, outcome, twin, twin_outcome, asked):
+        """`asked`: what upstreams were asked for the same request, where the twin is another one."""
         self.case, self.outcome = case, outcome
         self.answer = outcome.answer
         self.twin, self.twin_outcome = twin, twin_outcome
         self.expected = twin_outcome.answer
+        self.asked_by_twin = asked
         self.wrong = []
 
     def add(self, invariant, aspect, wanted, got):
@@ -161,6 +163,10 @@ class Judge:
                 self.add(1, "response", "none, the connection ends", self.shown())
         elif may_be_cut and self.is_cut():
             pass
+        elif deed.outcome == "failed" and grpc and answer.status == 200:
+            fields = dict(answer.headers + answer.trailers)
+            if fields.get("grpc-status", "0") == "0":
+                self.add(1, "gRPC answer", "an error", fields)
         elif deed.outcome == "answered" and grpc:
             fields = dict(answer.headers + answer.trailers)
             wanted = (200, GRPC_STATUS[deed.status], "no")
@@ -169,7 +175,7 @@ class Judge:
             self.check(1, "status", deed.status, answer.status)
             self.check(1, "end", "complete", answer.end)
             if deed.outcome == "answered":
-                self.check(1, "body", b"" if case.request.method == "HEAD" else b"no", answer.body)
+                self.check(1, "body", b"" if case.request.method == "HEAD" else b"no" + case.feature.tail, decoded(answer))
                 self.check(6, "header x-answered", [deed.place], answer.header("x-answered"))
         self.nothing_of(bodies.ANY_MARKER, headers_may=may_be_cut)
         if deed.place == "request-headers" and answer.interim:
@@ -278,12 +284,12 @@ class Judge:
         after = deed.change(before) if changes else before
         sums = {hashlib.sha256(before).hexdigest(): (len(after), hashlib.sha256(after).hexdigest())}
         wanted, got = [], []
-        for one in self.twin_outcome.seen:
+        for one in self.asked_by_twin:
             size, sum = sums.get(one["sum"], (one["size"], one["sum"])) if before else (one["size"], one["sum"])
-            wanted.append((one["target"], self.fields(one), size, sum, one["whole"]))
+            wanted.append((one["target"], self.fields(one, self.twin), size, sum, one["whole"]))
         added = 0
         for one in self.outcome.seen:
-            fields = self.fields(one)
+            fields = self.fields(one, self.case)
             added = max(added, fields.count(deeds.ADDED))
             fields = [pair for pair in fields if pair != deeds.ADDED] if deed.adds == "request" else fields
             got.append((one["target"], fields, one["size"], one["sum"], one["whole"]))
@@ -298,8 +304,8 @@ class Judge:
             self.check(6, "added request header", 1, added)
 
     @staticmethod
-    def fields(one):
-        return [(name, value) for name, value in map(tuple, one["headers"]) if name not in REQUEST_FRAMING]
+    def fields(one, case):
+        return [(name, neutral(value, case)) for name, value in map(tuple, one["headers"]) if name not in REQUEST_FRAMING]
 
     def kept(self, refused=False):
         """What a cache or a file has afterwards."""

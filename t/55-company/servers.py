@@ -144,7 +144,9 @@ class Nginx:
             + "thread_pool default threads=2 max_queue=65536;\n"
             + "events { worker_connections 4096; }\n"
             + f"wasm {{ module company {self.guest}; }}\n"
-            + "http {\n    access_log off;\n    default_type text/plain;\n    log_not_found off;\n"
+            + "http {\n"
+            + '    log_format company "$connection $case $server_name $status";\n    access_log requests.log company;\n'
+            + "    default_type text/plain;\n    log_not_found off;\n"
             + "    server_names_hash_max_size 8192;\n    server_names_hash_bucket_size 256;\n"
             + "    variables_hash_max_size 2048;\n"
             + "    client_max_body_size 16m;\n    proxy_wasm_request_body_buffer 16m;\n"
@@ -265,13 +267,26 @@ class Nginx:
                 self.process.kill()
                 self.process.wait()
 
+    def ended(self):
+        """Numbers of the cases whose requests have come to their end, and the case that each connection was for."""
+        numbers, connections = set(), {}
+        with open(os.path.join(self.folder, "requests.log")) as log:
+            for line in log:
+                connection, number, *_ = line.split(" ")
+                numbers.add(int(number))
+                connections[connection] = int(number)
+        return numbers, connections
+
     def lines(self):
         """Lines of the error log, from level error on: number of the case or None, level, text."""
         found = []
+        connections = self.ended()[1]
         with open(self.log, errors="replace") as log:
             for line in log:
                 level = re.search(r"\[(error|crit|alert|emerg)\]", line)
                 if level:
                     case = re.search(r"case=(\d{6})", line)
-                    found.append((int(case[1]) if case else None, level[1], line.rstrip("\n")))
+                    connection = re.search(r"#\d+: \*(\d+) ", line)
+                    number = int(case[1]) if case else connections.get(connection[1]) if connection else None
+                    found.append((number, level[1], line.rstrip("\n")))
         return found

@@ -56,6 +56,8 @@ def is_valid(feature, deed, request, protocol, content, setting):
         return False
     if deed.needs_body and not (request.has_body and feature.role in ("main", "target")):
         return False
+    if feature.protocols and protocol not in feature.protocols:
+        return False
     if deed.name == "append-response" and content == "empty":
         # It removes the length before it knows that there is no body.
         return False
@@ -93,7 +95,7 @@ class Space:
             feature,
             given.get("deed") or choose(self.values["deed"]),
             given.get("request") or choose(self.requests_of[feature.name]),
-            given.get("protocol") or choose(self.values["protocol"]),
+            given.get("protocol") or choose(feature.protocols or self.values["protocol"]),
             given.get("content") or choose(feature.contents),
             given.get("setting") or choose(self.values["setting"]),
         )

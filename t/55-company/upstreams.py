@@ -35,6 +35,8 @@ class Records:
         self.released = {}
 
     def add(self, kind, method, target, headers, body, whole=True):
+        if "&aside" in target:
+            return
         number = (re.search(r"case=(\d+)", target) or [None, "0"])[1]
         self.seen.setdefault(number, []).append(
             {
