@@ -36,6 +36,8 @@ class Deed:
     spoils: bool = False
     # It holds headers alone: in `stop` a body that goes on takes them with it.
     holds_headers: bool = False
+    # It has the request's body read before nginx looks whether the request is allowed.
+    reads_first: bool = False
     # It says something about requests with bodies only.
     needs_body: bool = False
     # "request" or "response" for a header that it adds.
@@ -165,12 +167,14 @@ DEEDS += [
         403,
         conf="proxy_wasm_headers_stop_iteration on;",
         needs_body=True,
+        reads_first=True,
     ),
     Deed(
         "resumes-headers-by-body",
         "request-headers hold; request-body hold-until-end; request-end resume",
         conf="proxy_wasm_headers_stop_iteration on;",
         needs_body=True,
+        reads_first=True,
     ),
 ]
 NONE = Deed("none", None)

@@ -25,7 +25,25 @@ def no_length(wanted, got, judge):
     return got == [] and judge.answer.framing in ("stream", "none")
 
 
+def has_body_read(wanted, got, judge):
+    """nginx may answer without the body; a filter that looks at it wants it."""
+    return (wanted, got) == ([], [100]) and judge.happens("request-body")
+
+
 DIFFERENCES = [
+    Difference(
+        "a filter that looks at request bodies has them read before the handler runs, also for handlers that do without",
+        "*/*/expect-*/*",
+        "interim responses",
+        lambda wanted, got, judge: has_body_read(wanted, got, judge) and not judge.is_refused_by_nginx(),
+    ),
+    Difference(
+        "a filter that holds the headers of a request until it has seen the body has it read before nginx looks whether the "
+        "request is allowed",
+        "*/*-headers-by-body/expect-*/*",
+        "interim responses",
+        lambda wanted, got, judge: has_body_read(wanted, got, judge) and judge.is_refused_by_nginx(),
+    ),
     Difference(
         "a filter that looks at bodies may change their length",
         "*",

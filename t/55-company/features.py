@@ -174,7 +174,9 @@ FEATURES = [
     ),
     Feature("grpc", "location /@N@/ { grpc_pass grpc://@GRPC@; }", contents=("small",), kind="grpc", buffers=False,
         without={name: "trailers follow, so no callback about the body is the last one"
-            for name in ("append-response", "held-both-response", "denies-response-end")}),
+            for name in ("append-response", "held-both-response", "denies-response-end")}
+        | {name: "a pause for a body does not hold trailers, and these take the body with them"
+            for name in ("denies-later-response-body", "never-resumes-response-body")}),
     Feature("websocket", PROXY.replace("@HTTP@", "@HTTP@/socket?$args") % (
         "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;"),
         contents=("small",), kind="upgrade"),
@@ -424,7 +426,8 @@ FEATURES = [
         contents=("small",), needs=("ngx_http_lua_module",)),
     Feature("lua-content-body",
         "location /@N@/ { default_type text/plain; content_by_lua_block { ngx.req.read_body() "
-        "local b = ngx.req.get_body_data() or '' ngx.print('GuArDeD-Main ', #b, '\\n') } }",
+        "local file, data = ngx.req.get_body_file(), ngx.req.get_body_data() or '' "
+        "ngx.print('GuArDeD-Main ', file and io.open(file):seek('end') or #data, '\\n') } }",
         contents=("small",), needs=("ngx_http_lua_module",), protocols=LUA_PROTOCOLS,
         without={name: "the answer tells the length" for name in ("append-request", "held-both-request")}),
     Feature("lua-capture",
@@ -438,7 +441,7 @@ FEATURES = [
     Feature("lua-body-filter",
         PROXY % ("header_filter_by_lua_block { ngx.header.content_length = nil } "
         "body_filter_by_lua_block { if ngx.arg[2] then ngx.arg[1] = (ngx.arg[1] or '') .. '(lua)' end }"),
-        tail=b"(lua)", needs=("ngx_http_lua_module",)),
+        tail=b"(lua)", shape=before(b"(lua)"), needs=("ngx_http_lua_module",)),
     Feature("lua-log", PROXY % "log_by_lua_block { ngx.ctx.x = ngx.var.status }", needs=("ngx_http_lua_module",)),
     Feature("echo", "location /@N@/ { default_type text/plain; echo 'GuArDeD-Main one'; echo_flush; echo 'GuArDeD-Main two'; }",
         contents=("small",), needs=("ngx_http_echo_module",)),
