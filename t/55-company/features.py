@@ -361,7 +361,7 @@ FEATURES = [
         "store",
         "location /@N@/ { root @TEMP@/store; error_page 404 = @@N@; log_not_found off; }"
         " location @@N@ { internal; proxy_store @TEMP@/store/@N@/$arg_content-$case; proxy_pass http://@HTTP@; }",
-        requests=("get", "head", "get-1.0", "get-gzip"),
+        requests=("get", "get-1.0", "get-gzip"),
         contents=("small", "large", "chunked", "long-chunked"),
         path="{content}-{case}",
         again=True,

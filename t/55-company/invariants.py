@@ -293,7 +293,9 @@ class Judge:
         sums = {hashlib.sha256(before).hexdigest(): (len(after), hashlib.sha256(after).hexdigest())}
         wanted, got = [], []
         for one in self.asked_by_twin:
-            size, sum = sums.get(one["sum"], (one["size"], one["sum"])) if before else (one["size"], one["sum"])
+            # The filter is behind the one that was asked first.
+            early = case.feature.role == "target" and "/target" not in one["target"]
+            size, sum = sums.get(one["sum"], (one["size"], one["sum"])) if before and not early else (one["size"], one["sum"])
             wanted.append((one["target"], self.fields(one, self.twin), size, sum, one["whole"]))
         added = 0
         if case.feature.role == "background":

@@ -54,7 +54,7 @@ def is_valid(feature, deed, request, protocol, content, setting):
         return False
     if content not in feature.contents or deed.name in feature.without:
         return False
-    if deed.needs_body and not (request.has_body and feature.role in ("main", "target")):
+    if deed.needs_body and not (request.has_body and feature.role in ("main", "target") and not feature.prime_same):
         return False
     if feature.protocols and protocol not in feature.protocols:
         return False
