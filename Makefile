@@ -52,10 +52,11 @@ test-nginx: build guests
 
 # What takes too long for each change. VALGRIND_TESTS: what of t/ runs under valgrind, which takes most of the time. Left out
 # are folders of which the guests are large, or others' (they run with AddressSanitizer).
-VALGRIND_TESTS ?= $(filter-out t/40-% t/60-% t/65-% t/90-%,$(wildcard t/[0-9]*))
+VALGRIND_TESTS ?= $(filter-out t/40-% t/55-% t/60-% t/65-% t/90-%,$(wildcard t/[0-9]*))
 full-test: guests
 	@tools/build-module.sh asan
 	@t/run --nginx asan
+	@COMPANY='--triples' t/run --nginx asan t/55-company
 	@NGINX=asan tools/fuzz.sh live --batches 20
 	@tools/with-swap.sh tools/cargo.sh installed test --release --locked --lib swap::
 	@tools/build-module.sh installed

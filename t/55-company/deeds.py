@@ -184,6 +184,7 @@ BY_NAME = {deed.name: deed for deed in DEEDS}
 SETTINGS = {
     "alone": "{}",
     "stop": "proxy_wasm_headers_stop_iteration on;\n{}",
+    "access": "proxy_wasm_phase access;\n{}",
     "own": "proxy_wasm_isolation request;\n{}",
     "first": "{}\nproxy_wasm company quiet;",
     "second": "proxy_wasm company quiet;\n{}",

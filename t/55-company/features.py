@@ -32,6 +32,8 @@ class Feature:
     # Names of requests; None: all of kind "plain".
     requests: tuple = None
     kind: str = "plain"
+    # Bytes of another protocol follow the headers, past all filters.
+    tunnel: bool = False
     # nginx refuses before it looks at the request's body.
     refuses: bool = False
     # The request's body is there before the upstream is asked.
@@ -130,7 +132,8 @@ FEATURES = [
     Feature("autoindex", "location /@N@/ { autoindex on; alias @WWW@/main/; }", contents=("small",), path="",
         lines=("directory index of .* is forbidden",)),
     Feature("index", "location /@N@/ { index small; alias @WWW@/main/; }", contents=("small",), path=""),
-    Feature("flv", "location /@N@/ { flv; alias @WWW@/main/; }", contents=FILES, arguments="&start=100"),
+    Feature("flv", "location /@N@/ { flv; alias @WWW@/main/; }", contents=FILES, arguments="&start=100",
+        requests=("get", "head", "range", "since", "get-gzip", "get-1.0", "keep-1.0")),
     Feature("gzip-static", "location /@N@/ { gzip_static always; gunzip on; alias @WWW@/zipped/; }", contents=("small", "large"),
         without=ZIPPED_WITHOUT),
     Feature("empty-gif", "location /@N@/ { empty_gif; }", contents=("small",)),
@@ -179,11 +182,11 @@ FEATURES = [
             for name in ("denies-later-response-body", "never-resumes-response-body")}),
     Feature("websocket", PROXY.replace("@HTTP@", "@HTTP@/socket?$args") % (
         "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;"),
-        contents=("small",), kind="upgrade"),
+        contents=("small",), kind="upgrade", tunnel=True),
     Feature("websocket-unbuffered", PROXY.replace("@HTTP@", "@HTTP@/socket?$args") % (
         "proxy_buffering off; proxy_request_buffering off; "
         "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;"),
-        contents=("small",), kind="upgrade"),
+        contents=("small",), kind="upgrade", tunnel=True),
     Feature("events", PROXY.replace("@HTTP@", "@HTTP@/events?$args") % "", contents=("small",), kind="events"),
     Feature("events-unbuffered", PROXY.replace("@HTTP@", "@HTTP@/events?$args") % "proxy_buffering off;",
         contents=("small",), kind="events"),

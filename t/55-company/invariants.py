@@ -116,7 +116,7 @@ class Judge:
             if role in ("guard", "part", "background"):
                 return False
             return request.has_body and (self.case.deed.reads_first or not self.is_refused_by_nginx())
-        if role == "left":
+        if role == "left" or feature.tunnel and place == "response-body":
             return False
         if place == "response-headers" or place == "":
             return True

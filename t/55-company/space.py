@@ -15,7 +15,7 @@ FIRST_NUMBER = 100000
 DIMENSIONS = ("feature", "deed", "request", "protocol", "content", "setting")
 
 
-@dataclass
+@dataclass(eq=False)
 class Case:
     feature: features.Feature
     deed: deeds.Deed
