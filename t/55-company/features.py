@@ -20,7 +20,7 @@ import bodies
 # What fits where there is an upstream, and where there are files.
 UPSTREAM = ("small", "large", "chunked", "long-chunked", "empty", "missing")
 FILES = bodies.OF_FILES
-BODILESS = ("get", "head", "range", "ranges", "since", "get-gzip", "get-1.0", "keep-1.0")
+BODILESS = ("get", "head", "range", "range-late", "ranges", "since", "get-gzip", "get-1.0", "keep-1.0")
 
 
 @dataclass
@@ -36,6 +36,8 @@ class Feature:
     tunnel: bool = False
     # nginx refuses before it looks at the request's body.
     refuses: bool = False
+    # It answers in the rewrite phase.
+    is_early: bool = False
     # The request's body is there before the upstream is asked.
     buffers: bool = True
     # Once, in http {}.
@@ -45,6 +47,8 @@ class Feature:
     # Targets that are asked for before the case: on the server without filters, or on the same one.
     prime: int = 0
     prime_same: bool = False
+    # Ranges are made of what several requests to the upstream bring.
+    slices: bool = False
     # Ask again afterwards without filters: what the feature has kept must be right.
     again: bool = False
     # The path, if it is not the content's name; more arguments.
@@ -55,6 +59,8 @@ class Feature:
     shape: object = None
     # Deeds that say nothing here, with the reason.
     without: dict = field(default_factory=dict)
+    # The same for settings.
+    settings_without: dict = field(default_factory=dict)
     # Modules that it needs (file names without .so).
     needs: tuple = ()
     # Lines of the error log that it explains.
@@ -125,8 +131,8 @@ ZIPPED_WITHOUT = {
 
 FEATURES = [
     # Handlers.
-    Feature("return", 'location /@N@/ { return 200 "GuArDeD-Main returned text\\n"; }', contents=("small",)),
-    Feature("return-redirect", "location /@N@/ { return 302 /elsewhere; }", contents=("small",)),
+    Feature("return", 'location /@N@/ { return 200 "GuArDeD-Main returned text\\n"; }', contents=("small",), is_early=True),
+    Feature("return-redirect", "location /@N@/ { return 302 /elsewhere; }", contents=("small",), is_early=True),
     Feature("static", "location /@N@/ { alias @WWW@/main/; }", contents=FILES),
     Feature("static-in-pieces", "location /@N@/ { output_buffers 1 4k; sendfile off; alias @WWW@/main/; }", contents=FILES),
     Feature("autoindex", "location /@N@/ { autoindex on; alias @WWW@/main/; }", contents=("small",), path="",
@@ -187,7 +193,9 @@ FEATURES = [
         "proxy_buffering off; proxy_request_buffering off; "
         "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;"),
         contents=("small",), kind="upgrade", tunnel=True),
-    Feature("events", PROXY.replace("@HTTP@", "@HTTP@/events?$args") % "", contents=("small",), kind="events"),
+    # With TLS nginx keeps what it does not have to send at once until there is more.
+    Feature("events", PROXY.replace("@HTTP@", "@HTTP@/events?$args") % "", contents=("small",), kind="events",
+        protocols=("h1", "h2c")),
     Feature("events-unbuffered", PROXY.replace("@HTTP@", "@HTTP@/events?$args") % "proxy_buffering off;",
         contents=("small",), kind="events"),
     # Access.
@@ -227,6 +235,7 @@ FEATURES = [
     Feature(
         "auth-request",
         "location /@N@/ { auth_request /@N@.guard; proxy_pass http://@HTTP@; }" + GUARD_OF_UPSTREAM % "",
+        settings_without={"access": "the subrequest comes before the filters of the main request, so it is theirs too"},
     ),
     Feature(
         "auth-request-guarded",
@@ -242,12 +251,15 @@ FEATURES = [
         "auth-request-guarding",
         "location /@N@/ { proxy_wasm off; auth_request /@N@.guard; proxy_pass http://@HTTP@; }" + GUARD_OF_UPSTREAM % "",
         role="guard",
+        lines=("auth request unexpected status: 50[34]",),
     ),
     Feature(
         "auth-request-guarding-return",
         "location /@N@/ { proxy_wasm off; auth_request /@N@.guard; alias @WWW@/main/; }"
         " location = /@N@.guard { return 204; }",
         role="guard",
+        is_early=True,
+        lines=("auth request unexpected status: 50[34]",),
         contents=FILES,
     ),
     Feature(
@@ -313,15 +325,17 @@ FEATURES = [
     Feature(
         "slice",
         "location /@N@/ { slice 16k; proxy_set_header Range $slice_range; proxy_pass http://@HTTP@; }",
+        slices=True,
         contents=("small", "large"),
-        requests=("get", "head", "range", "get-gzip", "get-1.0", "keep-1.0"),
+        requests=("get", "head", "range", "range-late", "get-gzip", "get-1.0", "keep-1.0"),
     ),
     Feature(
         "slice-cached",
         "location /@N@/ { slice 16k; proxy_set_header Range $slice_range; " + CACHE +
         " proxy_cache_valid 206 1h; proxy_pass http://@HTTP@; }",
+        slices=True,
         contents=("small", "large"),
-        requests=("get", "head", "range", "get-gzip", "get-1.0", "keep-1.0"),
+        requests=("get", "head", "range", "range-late", "get-gzip", "get-1.0", "keep-1.0"),
         again=True,
     ),
     # Bodies.

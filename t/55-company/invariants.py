@@ -110,12 +110,14 @@ class Judge:
         """Whether the filter has this callback."""
         feature, request, expected = self.case.feature, self.case.request, self.expected
         role = feature.role
+        if self.case.setting == "access" and (feature.is_early or self.is_refused_by_nginx()):
+            return False  # The response comes from an earlier phase.
         if place == "request-headers":
             return True
         if place == "request-body":
             if role in ("guard", "part", "background"):
                 return False
-            return request.has_body and (self.case.deed.reads_first or not self.is_refused_by_nginx())
+            return request.has_body and (self.reads_first() or not self.is_refused_by_nginx())
         if role == "left" or feature.tunnel and place == "response-body":
             return False
         if place == "response-headers" or place == "":
@@ -126,8 +128,17 @@ class Judge:
             return False  # nginx refuses the range of no body behind the filters.
         return bool(self.guarded())
 
+    def reads_first(self):
+        """The filter holds the headers until it has seen the body."""
+        deed = self.case.deed
+        return deed.reads_first or deed.name == "resumes-request-headers" and self.case.setting == "stop"
+
+    def is_aside(self):
+        """The filter is in front of a subrequest."""
+        return self.case.feature.role in ("guard", "background", "part")
+
     def is_refused_by_nginx(self):
-        return self.case.feature.refuses and self.expected.status >= 400
+        return self.case.feature.refuses and self.expected.status in (401, 403, 503)
 
     def judge(self):
         case, deed, role = self.case, self.case.deed, self.case.feature.role
@@ -262,7 +273,7 @@ class Judge:
         if answer.framing in ("none", "stream") == expected.framing or case.request.method == "HEAD":
             self.check(2, "header content-length", expected.header("content-length"), answer.header("content-length"))
         wanted, got = headers(expected, twin), headers(answer, case)
-        if case.deed.adds == "response" and self.happens("response-headers") and case.feature.role not in ("guard", "background", "part"):
+        if case.deed.adds == "response" and self.happens("response-headers") and not self.is_aside():
             self.check(6, "added header", 1, got.count(deeds.ADDED))
             got = [pair for pair in got if pair != deeds.ADDED]
         for name in dict.fromkeys(name for name, _ in wanted + got):

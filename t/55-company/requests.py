@@ -39,6 +39,7 @@ REQUESTS = [
     Request("get"),
     Request("head", "HEAD"),
     Request("range", headers=[("Range", "bytes=5-60")], whole="get"),
+    Request("range-late", headers=[("Range", "bytes=100000-100050")], whole="get"),
     Request("ranges", headers=[("Range", "bytes=0-3,50-60")], whole="get"),
     Request("since", headers=[("If-Modified-Since", "Thu, 01 Jan 2037 00:00:00 GMT"), ("If-None-Match", '"tag"')]),
     Request("get-gzip", headers=[("Accept-Encoding", "gzip")]),

@@ -52,9 +52,11 @@ def is_valid(feature, deed, request, protocol, content, setting):
     """Whether this can be asked, and says something."""
     if request.kind != feature.kind or (feature.requests and request.name not in feature.requests):
         return False
-    if content not in feature.contents or deed.name in feature.without:
+    if content not in feature.contents or deed.name in feature.without or setting in feature.settings_without:
         return False
     if deed.needs_body and not (request.has_body and feature.role in ("main", "target") and not feature.prime_same):
+        return False
+    if request.name == "range-late" and content not in ("large", "long-chunked"):
         return False
     if feature.protocols and protocol not in feature.protocols:
         return False

@@ -97,7 +97,7 @@ class Plan:
         size = len(self.body)
         first, last = int(found[1]), min(int(found[2] or size), size - 1)
         if first > last:
-            self.status, self.body = 416, b""
+            self.status, self.body, self.chunked = 416, b"", False
             self.fields.append(("Content-Range", f"bytes */{size}"))
             return
         self.status, self.chunked = 206, False
