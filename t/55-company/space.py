@@ -11,7 +11,7 @@ import features
 import requests
 
 # Case numbers have six digits, so that what has them in it has the same length in each case.
-FIRST_NUMBER = 100000
+FIRST_NUMBER = 700000
 DIMENSIONS = ("feature", "deed", "request", "protocol", "content", "setting")
 
 

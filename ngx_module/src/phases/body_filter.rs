@@ -527,7 +527,10 @@ pub(super) unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
         let c = (*r).connection;
         let is_timeout = (*event).timedout() != 0;
         (*event).set_timedout(0);
-        if (*request).outbound.is_held() {
+        // Without any news, the event is that of `watch_producer`. Calling whoever makes the response would have it send again
+        // what it sends when it may go on.
+        let is_news = is_timeout || (*request).outbound.is_resumed() || (*request).is_decided();
+        if (*request).outbound.is_held() && (is_news || is_abandoned(request)) {
             let has_tunnel = (*request).tunnel.is_some();
             if has_tunnel {
                 upgrade::wake(request);

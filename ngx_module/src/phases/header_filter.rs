@@ -71,7 +71,14 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
             }
         }
         let was_upgrade = upgrade::is_wanted(r);
-        let Ok(code) = run(request, body) else { return rc::ERROR };
+        let code = run(request, body).unwrap_or_else(|NoMemory| rc::ERROR);
+        // Not all handlers look at what this returns: nothing of the body goes out without the headers.
+        (*request).is_dead |= code == rc::ERROR;
+        if !(*request).response_gone {
+            // Filters of nginx that make subrequests, for which the body of the request is kept, see the headers later than the
+            // upstream's module expects (src/http/ngx_http_upstream.c, ngx_http_upstream_send_response).
+            (*r).set_preserve_body(1);
+        }
         if was_upgrade && (*request).discard_body {
             upgrade::give_up(r);
             // All of the response is there, and nothing of what the upstream sends belongs to it: this value ends the
@@ -128,7 +135,9 @@ unsafe fn run(request: *mut Request, replaced: Option<*mut ngx_chain_t>) -> Resu
             keep_framing(request);
             return Ok(local_response::send_replaced(request, body));
         }
-        (*request).no_response_body = headers::response::end_stream(r);
+        // What follows a 101 passes no filter, and its end is that of the connection.
+        let is_upgrade = upgrade::is_wanted(r) && upgrade::is_announced(r);
+        (*request).no_response_body = is_upgrade || headers::response::end_stream(r);
         let outbound = &(*request).outbound;
         if outbound.wants_body() {
             // Parts of a body that filters change are not parts of the file. Who asks with HEAD is told the same.
@@ -147,7 +156,8 @@ unsafe fn run(request: *mut Request, replaced: Option<*mut ngx_chain_t>) -> Resu
         }
         // nginx's filters before this one have seen the headers, those behind have not: no ranges.
         (*r).set_allow_ranges(0);
-        if (*request).is_head || ((*request).no_response_body && (*r).headers_out.content_length_n != 0) {
+        if (*request).is_head || ((*request).no_response_body && !is_upgrade && (*r).headers_out.content_length_n != 0)
+        {
             // The last header filter tells that to handlers, which go on now, before it runs.
             (*r).set_header_only(1);
         }
