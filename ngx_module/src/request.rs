@@ -101,8 +101,8 @@ pub struct Request {
     pub request_input: *mut ngx_chain_t,
     /// Parts of the response that cannot go through the filters now, in order.
     pub input: Vec<Waiting>,
-    /// The request that brings what goes through the filters of the response: this one, or a subrequest whose output is a
-    /// part of the response.
+    /// The request that has brought what goes through the filters of the response: this one, or a subrequest whose output is
+    /// a part of the response.
     pub carrier: *mut ngx_http_request_t,
     /// Subrequests with data of their own. Only the main request has any.
     pub subrequests: Vec<*mut Request>,

@@ -17,6 +17,12 @@ pub(super) unsafe fn prepare(r: *mut ngx_http_request_t) {
     // SAFETY: see above. The configuration of the WebDAV module begins with the methods that it handles; it takes a PUT if no
     // other handler is set, and refuses one with a range (src/http/modules/ngx_http_dav_module.c, ngx_http_dav_handler).
     unsafe {
+        if (*r).request_body_in_file_only() == 0 {
+            // Lua asks for the name of the file, which has to lead somewhere as long as the request lives
+            // (`ngx.req.get_body_file`).
+            (*r).set_request_body_in_persistent_file(1);
+            (*r).set_request_body_in_clean_file(1);
+        }
         let conf = modules::loc_conf((*r).loc_conf, Known::Dav).cast::<ngx_uint_t>();
         let is_put = (*r).method == NGX_HTTP_PUT as ngx_uint_t;
         if !is_put || conf.is_null() || *conf & (*r).method == 0 || (*r).content_handler.is_some() {

@@ -225,11 +225,15 @@ unsafe fn is_abandoned(request: *mut Request) -> bool {
     unsafe {
         let outbound = &(*request).outbound;
         let is_done = (*(*request).r).http_state() == ngx_http_state_e_NGX_HTTP_WRITING_REQUEST_STATE;
+        let r = (*request).r;
+        // The file of a response may be read by threads meanwhile.
+        let is_read = (*r).aio() == 0 && (*r).buffered() & !WAITS == 0;
         is_done
+            && is_read
             && outbound.is_held()
             && !outbound.waits_for_filter()
             && (*request).input.is_empty()
-            && !parts::are_to_come((*request).r)
+            && !parts::are_to_come(r)
     }
 }
 
@@ -239,7 +243,7 @@ unsafe fn go_on(request: *mut Request, loc: &LocConf) -> ngx_int_t {
     unsafe {
         let r = (*request).r;
         if (*request).outbound.output.waiting() > MOST_WAITING {
-            if hand_on(r, (*request).carrier, std::ptr::null_mut()) == rc::ERROR {
+            if hand_on(r, parts::sender(request), std::ptr::null_mut()) == rc::ERROR {
                 return rc::ERROR;
             }
             (*request).outbound.output.reclaim();
@@ -363,7 +367,7 @@ pub unsafe fn pass(request: *mut Request, _: &LocConf, chunk: Chunk, marks: Mark
                 (link.ok_or(Stop::Nginx(rc::ERROR))?, true)
             }
         };
-        let code = hand_on(r, (*request).carrier, link);
+        let code = hand_on(r, parts::sender(request), link);
         if is_own {
             // nginx's filters make links of their own.
             free_links((*r).pool, link);
@@ -415,11 +419,14 @@ pub(super) unsafe fn hold(request: *mut Request, loc: &LocConf) -> ngx_int_t {
         if (*request).is_subrequest() {
             set_waits(r, more);
         } else {
+            // `slice` asks for no other part while the first of these marks is there, and Lua's flush waits for the second one to
+            // go: a filter that waits for more of the body needs both to go on.
+            let only_more = more && !waits && !(*request).input.iter().any(|waiting| waiting.from == r);
+            let needs_part = only_more && parts::are_to_come(r);
             let c = (*r).connection;
             let buffered = (*c).buffered() & !BUFFERED;
-            (*c).set_buffered(if more { buffered | BUFFERED } else { buffered });
-            // Without this mark, `slice` goes on when a filter waits for more of the body.
-            set_waits(r, waits || (*request).input.iter().any(|waiting| waiting.from == r));
+            (*c).set_buffered(if needs_part { buffered | BUFFERED } else { buffered });
+            set_waits(r, more && !needs_part);
         }
         if waits {
             if pause::begin(request, loc, Direction::Response).is_err() {
@@ -439,6 +446,10 @@ unsafe fn delay(request: *mut Request, waits: bool) {
     // SAFETY: see `hold`. A request and its subrequests share the connection: the last one that waits lets it go.
     unsafe {
         let r = (*request).r;
+        // Nothing of it goes to the client.
+        if (*r).background() != 0 {
+            return;
+        }
         let Some(main) = Request::of((*r).main).as_mut() else { return };
         let write = (*(*r).connection).write;
         if waits && !(*request).is_delayed {
@@ -540,12 +551,12 @@ pub(super) unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
                 upgrade::go_on(request, code);
             } else if code == rc::ERROR {
                 request_body::end_upstream(r);
-                ngx_http_finalize_request(r, rc::ERROR);
+                // An error would end the main request, too.
+                let is_background = (*r).background() != 0;
+                ngx_http_finalize_request(r, if is_background { rc::OK } else { rc::ERROR });
             } else if !(*request).outbound.waits_for_filter() {
                 // Who makes the response, or waits for it to be sent, goes on.
-                let active = parts::active(r);
-                let is_part = active != r && parts::whole(active) == Some(request);
-                let producer = if is_part { active } else { r };
+                let producer = parts::sender(request);
                 if let Some(handler) = (*producer).write_event_handler {
                     handler(producer);
                 }

@@ -99,7 +99,8 @@ unsafe fn run(request: *mut Request, replaced: Option<*mut ngx_chain_t>) -> Resu
         (*request).outbound.known_length = (*r).headers_out.content_length_n;
         while let Err(stop) = drive::headers(request, loc, Direction::Response) {
             match stop {
-                Stop::Closed => return Ok(rc::ERROR),
+                // That would end the connection, and with it all that the main request does: see `rewrite.rs`.
+                Stop::Closed if !(*request).is_subrequest() => return Ok(rc::ERROR),
                 Stop::Answered if !(*request).answered => {
                     if let Some(response) = (*request).local_response.take() {
                         // As in Envoy, the filters behind this one do not see the answer.
@@ -115,7 +116,7 @@ unsafe fn run(request: *mut Request, replaced: Option<*mut ngx_chain_t>) -> Resu
                     log_ignored(request);
                 }
                 // No response leaves that a filter did not look at. The other filters see the one in its place.
-                Stop::Failed | Stop::TooLarge | Stop::Nginx(_) => {
+                Stop::Failed | Stop::TooLarge | Stop::Closed | Stop::Nginx(_) => {
                     (*request).outbound.headers += 1;
                     if (*r).headers_out.status != rc::SERVICE_UNAVAILABLE as usize {
                         let unavailable = LocalResponse {
@@ -134,6 +135,10 @@ unsafe fn run(request: *mut Request, replaced: Option<*mut ngx_chain_t>) -> Resu
             (*request).response_gone = true;
             keep_framing(request);
             return Ok(local_response::send_replaced(request, body));
+        }
+        if had_no_body && (*r).headers_out.content_length_n < 0 && !headers::response::end_stream(r) {
+            // A filter has removed the length of a body that will not come: nothing would end it.
+            headers::response::set_length(r, Some(0));
         }
         // What follows a 101 passes no filter, and its end is that of the connection.
         let is_upgrade = upgrade::is_wanted(r) && upgrade::is_announced(r);

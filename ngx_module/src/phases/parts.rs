@@ -172,6 +172,21 @@ pub(super) unsafe fn forget_range(request: *mut Request) {
     }
 }
 
+/// The request to hand on what has left the filters of a response with: the part whose turn it is, or the request itself. What
+/// another one sends, nginx would put off.
+///
+/// # Safety
+/// `request` belongs to a live request.
+pub(super) unsafe fn sender(request: *mut Request) -> *mut ngx_http_request_t {
+    // SAFETY: see above.
+    unsafe {
+        let r = (*request).r;
+        let active = active(r);
+        let is_part = active != r && !active.is_null() && whole(active) == Some(request);
+        if is_part { active } else { r }
+    }
+}
+
 /// Whether what `from` brings may go through the filters of `request` now, as far as the order of parts goes.
 ///
 /// # Safety

@@ -207,6 +207,12 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t)
         }
         let is_shown = (*request).progress == Progress::Reading || (*request).streams_body;
         if !is_shown || (*request).inbound.ended {
+            // nginx asks for what is left when a filter has let the end go; it has all of it then, and would put the body into
+            // its file once more (src/http/ngx_http_request_body.c, ngx_http_request_body_save_filter).
+            let body = (*r).request_body;
+            if is_shown && chain.is_null() && !body.is_null() && (*body).last_saved() != 0 {
+                return rc::OK;
+            }
             return next(r, chain);
         }
         (*request).inbound.output.reclaim();
@@ -296,7 +302,9 @@ unsafe fn stop_reading(request: *mut Request) {
             nginx_sys::ngx_del_timer(read);
         }
         let body = (*r).request_body;
-        if body.is_null() || (*body).rest != 0 {
+        // Of a body in chunks, nginx may have read more than the body: the next request, which would be lost.
+        let is_left = !body.is_null() && !(*body).buf.is_null() && (*(*body).buf).pos != (*(*body).buf).last;
+        if body.is_null() || (*body).rest != 0 || is_left {
             end_connection(r);
         }
     }
