@@ -141,8 +141,9 @@ class Batch:
             )
             print(f"# {len(self.all)} requests with what belongs to them took {seconds:.0f} s", file=sys.stderr)
             if goes_on:
-                self.nginx.reload()
-                self.tap.check(asyncio.run(self.ask()), "a reload works")
+                goes_on = self.nginx.reload() and asyncio.run(self.ask())
+                stacks = [] if goes_on else self.nginx.stacks(before).splitlines()
+                self.tap.check(goes_on, "a reload works, and old workers end", stacks)
             if self.keeps:
                 self.keep()
             if goes_on:
