@@ -440,7 +440,9 @@ FEATURES = [
     Feature("lua-access-refuses", PROXY % "access_by_lua_block { ngx.exit(403) }", needs=("ngx_http_lua_module",), refuses=True),
     Feature("lua-content",
         "location /@N@/ { default_type text/plain; content_by_lua_block { for n = 1, 50 do ngx.say('GuArDeD-Main line ', n) ngx.flush(true) end } }",
-        contents=("small",), needs=("ngx_http_lua_module",)),
+        contents=("small",), needs=("ngx_http_lua_module",),
+        # nginx finds "Expect" at the end, and puts "100 Continue" into the middle of the answer.
+        without_requests=("expect-*",)),
     Feature("lua-content-body",
         "location /@N@/ { default_type text/plain; content_by_lua_block { ngx.req.read_body() "
         "local file, data = ngx.req.get_body_file(), ngx.req.get_body_data() or '' "
@@ -458,7 +460,9 @@ FEATURES = [
     Feature("lua-body-filter",
         PROXY % ("header_filter_by_lua_block { ngx.header.content_length = nil } "
         "body_filter_by_lua_block { if ngx.arg[2] then ngx.arg[1] = (ngx.arg[1] or '') .. '(lua)' end }"),
-        tail=b"(lua)", shape=before(b"(lua)"), needs=("ngx_http_lua_module",)),
+        tail=b"(lua)", shape=before(b"(lua)"), needs=("ngx_http_lua_module",),
+        # Lua sends its bytes behind a 304 too.
+        without_requests=("since",)),
     Feature("lua-log", PROXY % "log_by_lua_block { ngx.ctx.x = ngx.var.status }", needs=("ngx_http_lua_module",)),
     Feature("echo", "location /@N@/ { default_type text/plain; echo 'GuArDeD-Main one'; echo_flush; echo 'GuArDeD-Main two'; }",
         contents=("small",), needs=("ngx_http_echo_module",)),

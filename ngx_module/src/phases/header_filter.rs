@@ -136,7 +136,7 @@ unsafe fn run(request: *mut Request, replaced: Option<*mut ngx_chain_t>) -> Resu
             keep_framing(request);
             return Ok(local_response::send_replaced(request, body));
         }
-        if had_no_body && (*r).headers_out.content_length_n < 0 && !headers::response::end_stream(r) {
+        if (*request).outbound.known_length == 0 && (*r).headers_out.content_length_n < 0 && !(*request).is_head {
             // A filter has removed the length of a body that will not come: nothing would end it.
             headers::response::set_length(r, Some(0));
         }
