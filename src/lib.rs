@@ -11,6 +11,7 @@
 #[doc(hidden)]
 pub use proxy_wasm::fuzzing;
 
+pub mod content_coding;
 pub mod grpc;
 pub mod net;
 pub mod proxy_wasm;

@@ -470,6 +470,9 @@ pub struct LocConf {
     pub phase: usize,
     pub reroute: usize,
     pub calls: CallConf,
+    /// 0, 1 or [`UNSET`], as the one below.
+    pub decode: usize,
+    pub intercept_errors: usize,
 }
 
 impl LocConf {
@@ -498,6 +501,8 @@ impl LocConf {
                     phase: UNSET,
                     reroute: UNSET,
                     calls: CallConf::default(),
+                    decode: UNSET,
+                    intercept_errors: UNSET,
                 });
                 // Nginx makes that of http { } first.
                 if let Some(main) = (*conf).main.as_mut()
@@ -544,6 +549,8 @@ impl LocConf {
             (&mut self.declared_order, outer.declared_order),
             (&mut self.phase, outer.phase),
             (&mut self.reroute, outer.reroute),
+            (&mut self.decode, outer.decode),
+            (&mut self.intercept_errors, outer.intercept_errors),
         ];
         for (own, outer) in sizes {
             if *own == UNSET {
@@ -647,6 +654,16 @@ impl LocConf {
     /// Whether a new path has the location matched again.
     pub fn reroutes(&self) -> bool {
         self.reroute != 0
+    }
+
+    /// Whether filters see bodies of responses decoded; `None` is that nothing is said.
+    pub fn decode(&self) -> Option<bool> {
+        (self.decode != UNSET).then_some(self.decode == 1)
+    }
+
+    /// Whether `error_page` holds for what filters answer.
+    pub fn intercept_errors(&self) -> bool {
+        self.intercept_errors == 1
     }
 
     fn memory_limit(&self) -> usize {

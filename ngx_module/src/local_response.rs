@@ -20,6 +20,9 @@ pub unsafe fn send(request: *mut Request, response: LocalResponse) -> ngx_int_t 
     // SAFETY: see above.
     unsafe {
         let r = (*request).r;
+        if let Some(status) = phases::intercept(request, &response) {
+            return status;
+        }
         (*request).answered = true;
         // A client that waits for "100 Continue" gets the answer instead, as with nginx's own refusals
         // (src/http/ngx_http_special_response.c, ngx_http_special_response_handler).
@@ -152,7 +155,10 @@ unsafe fn set_headers(r: *mut ngx_http_request_t, response: LocalResponse) -> Ve
 }
 
 /// A header that cannot be sent is left out; the response goes, since it may be what refuses the request.
-unsafe fn complain(r: *mut ngx_http_request_t, result: Result<(), Refused>) {
+///
+/// # Safety
+/// `r` is a live request.
+pub unsafe fn complain(r: *mut ngx_http_request_t, result: Result<(), Refused>) {
     let what = match result {
         Ok(()) => return,
         Err(Refused::NoMemory) => "no memory".to_owned(),

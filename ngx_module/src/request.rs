@@ -149,6 +149,12 @@ pub struct Request {
     pub logging: bool,
     /// For logs.
     pub report: Report,
+    /// The body of the response is decoded for the filters.
+    pub decoding: Option<Box<phases::Decoding>>,
+    /// What nginx would call when the client takes more, while `phases/writable.rs` is called in its place.
+    pub writer: ngx_http_event_handler_pt,
+    /// nginx's page of an error is to take the place of a filter's answer.
+    pub intercepted: phases::Intercepted,
 }
 
 impl Request {
@@ -230,6 +236,9 @@ impl Request {
             is_lost: false,
             logging: false,
             report: Report::default(),
+            decoding: None,
+            writer: None,
+            intercepted: phases::Intercepted::default(),
         };
         // SAFETY: the pool is the request's, and the array of contexts has room for this module. A main request is live as
         // long as its subrequests.
@@ -338,6 +347,11 @@ impl Request {
         self.response_shown = false;
         self.response_gone = false;
         self.no_response_body = false;
+        self.decoding = None;
+        if self.intercepted.leave() {
+            // It was that of the filters before.
+            self.answered = false;
+        }
     }
 
     /// Adds the chain of another location to the one that has begun.

@@ -187,3 +187,17 @@ location /after { return 200 after; }
 GET /t
 --- response_body chomp
 BODYafter
+
+
+
+=== TEST 11: a filter that fails in the body callback, with a page from an upstream, which is not told of the body
+--- config
+location /t { proxy_wasm one 'request-body trap'; error_page 503 =200 /u; return 200 body; }
+location /u { proxy_wasm off; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/echo; }
+--- request
+POST /t
+body
+--- response_body eval
+"GET /echo HTTP/1.0\nContent-Length: 0\n\n\n"
+--- error_log
+panicked

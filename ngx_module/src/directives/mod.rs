@@ -7,6 +7,7 @@ mod file;
 mod limits;
 mod pages;
 mod proxy_wasm;
+mod responses;
 mod rules;
 mod shared_memory;
 mod streams;
@@ -64,7 +65,7 @@ pub static mut CORE: [ngx_command_t; 11] = [
 ];
 
 /// Directives of the HTTP module.
-pub static mut HTTP: [ngx_command_t; 38] = [
+pub static mut HTTP: [ngx_command_t; 40] = [
     http(c"wasm_vm", NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, wasm_vm::set),
     http(c"proxy_wasm", ANY_HTTP | NGX_CONF_1MORE, proxy_wasm::set),
     http(c"wasm_memory_limit", ANY_HTTP | NGX_CONF_TAKE1, limits::memory),
@@ -102,6 +103,8 @@ pub static mut HTTP: [ngx_command_t; 38] = [
     http(c"wasm_ssl_trusted_certificate", ANY_HTTP | NGX_CONF_TAKE1, calls::ssl_trusted_certificate),
     http(c"wasm_ssl_certificate", ANY_HTTP | NGX_CONF_TAKE1, calls::ssl_certificate),
     http(c"wasm_ssl_certificate_key", ANY_HTTP | NGX_CONF_TAKE1, calls::ssl_certificate_key),
+    http(c"proxy_wasm_decode", ANY_HTTP | NGX_CONF_TAKE1, responses::decode),
+    http(c"proxy_wasm_intercept_errors", ANY_HTTP | NGX_CONF_TAKE1, responses::intercept_errors),
     ngx_command_t::empty(),
 ];
 

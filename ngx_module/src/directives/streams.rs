@@ -50,7 +50,7 @@ pub(super) unsafe extern "C" fn reroute(cf: *mut ngx_conf_t, _: *mut ngx_command
 }
 
 /// Stores which of two words the argument is.
-fn choose(directive: &Directive, place: &mut usize, words: [&str; 2]) -> Result<(), String> {
+pub(super) fn choose(directive: &Directive, place: &mut usize, words: [&str; 2]) -> Result<(), String> {
     if *place != UNSET {
         return Err(directive.duplicate());
     }

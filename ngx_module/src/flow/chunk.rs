@@ -179,7 +179,10 @@ unsafe fn in_memory(buf: *mut ngx_buf_t) -> bool {
 }
 
 /// The size of a buffer (ngx_buf_size of src/core/ngx_buf.h).
-unsafe fn buf_len(buf: *mut ngx_buf_t) -> usize {
+///
+/// # Safety
+/// `buf` is a live buffer.
+pub unsafe fn buf_len(buf: *mut ngx_buf_t) -> usize {
     // SAFETY: see the callers. `pos` never passes `last`.
     unsafe {
         if in_memory(buf) {

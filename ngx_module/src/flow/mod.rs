@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use crate::body_limit::{Asked, Limit};
 
-pub use chunk::{Chunk, Marks, Unreadable, consume, free_links};
+pub use chunk::{Chunk, Marks, Unreadable, buf_len, consume, free_links};
 pub use output::Output;
 
 /// The two directions of a request.

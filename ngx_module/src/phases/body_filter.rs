@@ -8,13 +8,13 @@ use nginx_sys::{
 };
 use ngx_wasm::proxy_wasm::LocalResponse;
 
-use super::{header_filter, parts, pause, request_body, upgrade};
+use super::{decode, header_filter, intercept, parts, pause, request_body, upgrade, writable};
 use crate::body_limit;
 use crate::conf::LocConf;
 use crate::flow::drive::{self, Stop};
 use crate::flow::{Chunk, Direction, Hold, Marks, consume, free_links};
 use crate::guard::guard;
-use crate::local_response;
+use crate::local_response::{self, NoMemory};
 use crate::request::{Request, Waiting};
 use crate::{headers, log, rc};
 
@@ -22,7 +22,7 @@ static mut NEXT: ngx_http_output_body_filter_pt = None;
 
 /// Bit of a connection's `buffered` that says to nginx that there is more to send; nobody else uses it
 /// (src/core/ngx_connection.h, src/http/ngx_http_request.h).
-const BUFFERED: u32 = 0x40;
+pub(super) const BUFFERED: u32 = 0x40;
 
 /// The same in `buffered` of a request, of which nginx uses the lower three bits.
 const WAITS: u32 = 0x08;
@@ -80,6 +80,9 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t)
         }
         if (*request).discard_body {
             consume(chain);
+            if (*request).intercepted.is_pending() {
+                return rc::AGAIN;
+            }
             let other = std::mem::replace(&mut (*request).other_body, std::ptr::null_mut());
             return hand_on(r, r, other);
         }
@@ -130,7 +133,10 @@ unsafe fn is_filtered(request: *mut Request) -> bool {
         if !(*request).response_shown || outbound.stages.is_empty() || outbound.ended {
             return false;
         }
-        let looks = outbound.wants_body() || outbound.wants_trailers() || outbound.told_length.is_some();
+        let looks = outbound.wants_body()
+            || outbound.wants_trailers()
+            || outbound.told_length.is_some()
+            || (*request).decoding.is_some();
         !(*request).response_gone || !(*request).input.is_empty() || (looks && !(*request).no_response_body)
     }
 }
@@ -148,7 +154,7 @@ unsafe fn flush(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_
 }
 
 /// Takes a chain from nginx, of the request itself or of a part of its response. The result is what the body filter returns.
-unsafe fn take(request: *mut Request, from: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
+pub(super) unsafe fn take(request: *mut Request, from: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
     // SAFETY: see `filter`.
     unsafe {
         let r = (*request).r;
@@ -280,7 +286,7 @@ unsafe fn next_input(request: *mut Request) -> Option<usize> {
 }
 
 /// Whether the stages can take more: no filter holds the headers from the body, and the client keeps up.
-unsafe fn can_go(request: *mut Request) -> bool {
+pub(super) unsafe fn can_go(request: *mut Request) -> bool {
     // SAFETY: see `filter`.
     unsafe {
         let outbound = &(*request).outbound;
@@ -301,6 +307,9 @@ unsafe fn process(request: *mut Request, loc: &LocConf, chain: *mut ngx_chain_t)
         if (*request).no_response_body {
             // Filters were told so with the headers.
             return pass(request, loc, chunk, marks);
+        }
+        if (*request).decoding.is_some() {
+            return decode::process(request, loc, chain, marks);
         }
         let has_trailers = marks.last && is_own && headers::trailers::count(r) > 0;
         if has_trailers {
@@ -433,6 +442,7 @@ pub(super) unsafe fn hold(request: *mut Request, loc: &LocConf) -> ngx_int_t {
                 return rc::ERROR;
             }
         } else {
+            writable::watch(request);
             pause::end(request, Direction::Response);
         }
         delay(request, waits);
@@ -442,7 +452,7 @@ pub(super) unsafe fn hold(request: *mut Request, loc: &LocConf) -> ngx_int_t {
 }
 
 /// Keeps nginx from writing to the client, and from timing it out, while a filter holds a response.
-unsafe fn delay(request: *mut Request, waits: bool) {
+pub(super) unsafe fn delay(request: *mut Request, waits: bool) {
     // SAFETY: see `hold`. A request and its subrequests share the connection: the last one that waits lets it go.
     unsafe {
         let r = (*request).r;
@@ -470,6 +480,39 @@ unsafe fn delay(request: *mut Request, waits: bool) {
     }
 }
 
+/// Lets the rest of a chain wait that has begun to go through the filters. It goes on before all else.
+///
+/// # Safety
+/// As [`pass`]; `chain` is what the request's carrier has brought.
+pub(super) unsafe fn wait_first(request: *mut Request, chain: *mut ngx_chain_t) -> Result<(), NoMemory> {
+    // SAFETY: see `filter`.
+    unsafe {
+        let from = (*request).carrier;
+        let mut waiting = Waiting { from, chain: std::ptr::null_mut(), is_next: true };
+        if ngx_chain_add_copy((*(*request).r).pool, &raw mut waiting.chain, chain) != rc::OK {
+            return Err(NoMemory);
+        }
+        (*request).input.insert(0, waiting);
+        set_waits(from, true);
+    }
+    Ok(())
+}
+
+/// Throws away what waits to go through the filters.
+///
+/// # Safety
+/// As [`pass`].
+pub(super) unsafe fn drop_input(request: *mut Request) {
+    // SAFETY: see `filter`.
+    unsafe {
+        for waiting in std::mem::take(&mut (*request).input) {
+            set_waits(waiting.from, false);
+            consume(waiting.chain);
+            free_links((*(*request).r).pool, waiting.chain);
+        }
+    }
+}
+
 /// Ends a response that does not go on. The result is what the filter returns.
 unsafe fn finish(request: *mut Request, stop: Stop) -> ngx_int_t {
     // SAFETY: see `filter`.
@@ -481,11 +524,7 @@ unsafe fn finish(request: *mut Request, stop: Stop) -> ngx_int_t {
             stage.held = Vec::new();
         }
         (*request).outbound.ended = true;
-        for waiting in std::mem::take(&mut (*request).input) {
-            set_waits(waiting.from, false);
-            consume(waiting.chain);
-            free_links((*r).pool, waiting.chain);
-        }
+        drop_input(request);
         hold(request, LocConf::of(r));
         let plain = |status: ngx_int_t| LocalResponse { status: status as u32, ..LocalResponse::default() };
         let response = match stop {
@@ -521,6 +560,9 @@ unsafe fn replace(request: *mut Request, response: Option<LocalResponse>) -> ngx
             log::write(NGX_LOG_ERR, (*(*r).connection).log, line);
             return rc::ERROR;
         }
+        if intercept::begin(request, &response) {
+            return rc::AGAIN;
+        }
         let Ok(body) = local_response::replace(request, response) else { return rc::ERROR };
         (*request).outbound.headers = (*request).outbound.stages.len();
         (*request).response_gone = true;
@@ -538,6 +580,11 @@ pub(super) unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
         let c = (*r).connection;
         let is_timeout = (*event).timedout() != 0;
         (*event).set_timedout(0);
+        if (*request).intercepted.is_pending() {
+            intercept::go_on(request);
+            ngx_http_run_posted_requests(c);
+            return;
+        }
         // Without any news, the event is that of `watch_producer`. Calling whoever makes the response would have it send again
         // what it sends when it may go on.
         let is_news = is_timeout || (*request).outbound.is_resumed() || (*request).is_decided();

@@ -9,7 +9,8 @@ use nginx_sys::{
 };
 use ngx_wasm::proxy_wasm::LocalResponse;
 
-use super::{body_filter, parts, upgrade};
+use super::decode::{self, Begun};
+use super::{body_filter, intercept, parts, upgrade};
 use crate::conf::LocConf;
 use crate::flow::Direction;
 use crate::flow::drive::{self, Stop};
@@ -63,6 +64,8 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
         if let Some(response) = (*request).local_response.take() {
             if (*request).answered {
                 log_ignored(request);
+            } else if intercept::begin(request, &response) {
+                return rc::OK;
             } else {
                 match local_response::replace(request, *response) {
                     Ok(chain) => body = Some(chain),
@@ -97,12 +100,23 @@ unsafe fn run(request: *mut Request, replaced: Option<*mut ngx_chain_t>) -> Resu
         let loc = LocConf::of(r);
         let mut replaced = replaced;
         (*request).outbound.known_length = (*r).headers_out.content_length_n;
+        if replaced.is_none()
+            && let Begun::Refused(response) = decode::begin(request, loc)
+        {
+            if intercept::begin(request, &response) {
+                return Ok(rc::OK);
+            }
+            replaced = Some(local_response::replace(request, response)?);
+        }
         while let Err(stop) = drive::headers(request, loc, Direction::Response) {
             match stop {
                 // That would end the connection, and with it all that the main request does: see `rewrite.rs`.
                 Stop::Closed if !(*request).is_subrequest() => return Ok(rc::ERROR),
                 Stop::Answered if !(*request).answered => {
                     if let Some(response) = (*request).local_response.take() {
+                        if intercept::begin(request, &response) {
+                            return Ok(rc::OK);
+                        }
                         // As in Envoy, the filters behind this one do not see the answer.
                         let body = local_response::replace(request, *response)?;
                         (*request).outbound.headers = (*request).outbound.stages.len();
@@ -124,6 +138,9 @@ unsafe fn run(request: *mut Request, replaced: Option<*mut ngx_chain_t>) -> Resu
                             details: properties::FAILED_STREAM.to_vec(),
                             ..LocalResponse::default()
                         };
+                        if intercept::begin(request, &unavailable) {
+                            return Ok(rc::OK);
+                        }
                         replaced = Some(local_response::replace(request, unavailable)?);
                     }
                 }
@@ -185,7 +202,9 @@ pub unsafe fn passed(request: *mut Request) -> Result<(), Stop> {
             // A part has another length.
             (*r).set_allow_ranges(0);
         }
-        if is_known && !(*request).no_response_body && (*request).outbound.wants_body() {
+        // Whether a body can be decoded shows at its beginning, and filters can answer in its place as long.
+        let waits = is_known || (*request).decoding.is_some();
+        if waits && !(*request).no_response_body && (*request).outbound.wants_body() {
             return Ok(());
         }
         send(request)

@@ -2,7 +2,9 @@
 
 mod body_file;
 mod body_filter;
+mod decode;
 mod header_filter;
+mod intercept;
 mod log;
 mod parts;
 mod pause;
@@ -15,6 +17,7 @@ mod rewrite;
 mod route;
 mod streaming;
 mod upgrade;
+mod writable;
 
 use nginx_sys::{
     ngx_array_push, ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module,
@@ -25,7 +28,9 @@ use nginx_sys::{
 use crate::{modules, rc};
 
 pub use body_filter::{hand_on, pass as pass_response_body};
+pub use decode::Decoding;
 pub use header_filter::{next as next_header_filter, passed as response_headers_passed};
+pub use intercept::{Intercepted, in_phase as intercept};
 pub use pause::{release_waiting, wake};
 pub use request_body::pass as pass_request_body;
 pub use upgrade::{Tunnel, is_wanted as is_upgrade};
@@ -57,6 +62,7 @@ pub unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
         request_body::install();
         modules::install(cf);
         realip::install(cmcf);
+        decode::install(cf);
     }
     rc::OK
 }

@@ -11,7 +11,7 @@ use nginx_sys::{
 };
 
 use super::pause::{self, CannotWait};
-use super::{body_file, reread, returns, rewrite, streaming};
+use super::{body_file, intercept, reread, returns, rewrite, streaming};
 use crate::body_limit;
 use crate::conf::{LocConf, Phase};
 use crate::flow::drive::{self, Stop};
@@ -272,8 +272,17 @@ unsafe fn refuse(request: *mut Request, stop: Stop) -> ngx_int_t {
             end_connection(r);
             return match stop {
                 Stop::Answered => {
-                    (*r).set_error_page(1);
-                    rc::SERVICE_UNAVAILABLE
+                    match (*request).local_response.as_ref().and_then(|response| intercept::in_phase(request, response))
+                    {
+                        Some(status) => {
+                            (*request).local_response = None;
+                            status
+                        }
+                        None => {
+                            (*r).set_error_page(1);
+                            rc::SERVICE_UNAVAILABLE
+                        }
+                    }
                 }
                 stop => rewrite::finish(request, stop),
             };
@@ -307,6 +316,21 @@ unsafe fn stop_reading(request: *mut Request) {
         if body.is_null() || (*body).rest != 0 || is_left {
             end_connection(r);
         }
+        drop_body(r);
+    }
+}
+
+/// What has come of the body is of no use, and the rest will not come: whoever answers now, such as the upstream of an error
+/// page, must not wait for it.
+unsafe fn drop_body(r: *mut ngx_http_request_t) {
+    // SAFETY: see `read`. Upstreams are sent what the body's chain has, as many bytes as the headers say.
+    unsafe {
+        let body = (*r).request_body;
+        if !body.is_null() {
+            (*body).bufs = std::ptr::null_mut();
+        }
+        (*r).headers_in.set_chunked(0);
+        headers::request::set_length(r, 0);
     }
 }
 
@@ -315,6 +339,7 @@ unsafe fn end_connection(r: *mut ngx_http_request_t) {
     unsafe {
         (*r).set_keepalive(0);
         (*r).set_lingering_close(1);
+        drop_body(r);
     }
 }
 

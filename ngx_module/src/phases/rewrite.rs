@@ -11,7 +11,7 @@ use nginx_sys::{
 };
 
 use super::pause::{self, CannotWait};
-use super::{parts, realip, request_body, route};
+use super::{decode, parts, realip, request_body, route};
 use crate::conf::{LocConf, NO_CHAIN, Phase};
 use crate::flow::drive::{self, Stop};
 use crate::flow::{Direction, Hold};
@@ -89,6 +89,9 @@ pub(super) unsafe fn run(r: *mut ngx_http_request_t, phase: Phase) -> ngx_int_t 
                 return finish(request, Stop::Failed);
             }
             parts::forget_range(request);
+        }
+        if matches!((*request).progress, Progress::New | Progress::Passed) {
+            decode::ask(request, loc);
         }
         let code = match (*request).progress {
             Progress::New | Progress::Waiting => proceed(request, loc, phase),
