@@ -334,7 +334,7 @@ impl Decoder {
 /// Which of the forms of deflate begins so. That of zlib says so in its first two bytes.
 fn is_zlib(head: [u8; 2]) -> Result<bool, Corrupt> {
     let [method, flags] = head;
-    if method & 0x0f != DEFLATED || method >> 4 > 7 || u16::from_be_bytes(head) % 31 != 0 {
+    if method & 0x0f != DEFLATED || method >> 4 > 7 || !u16::from_be_bytes(head).is_multiple_of(31) {
         return Ok(false);
     }
     // Nobody has agreed on a dictionary.

@@ -85,15 +85,22 @@ impl Instances {
         };
         let next = if self.current != Some(generation) {
             "others have other instances".to_owned()
-        } else if let About::OwnWork(work) = about {
-            self.own_work_failed(conf.on_error, work)
         } else {
-            match conf.on_error {
-                OnError::Stay(without) => {
+            match (conf.on_error, about) {
+                (OnError::Stay(without), _) => {
                     self.is_stopped = true;
                     format!("until the configuration is loaded again {}", meanwhile(without))
                 }
-                OnError::Reload(without) => {
+                (OnError::Reload(_), About::OwnWork(work)) => {
+                    self.has_failed = true;
+                    self.own_work_failure = Some(work);
+                    let wait = self.own_work.failed(Instant::now()).max(REVIVE_AFTER);
+                    format!(
+                        "requests get a new instance, whose timers, queues and calls of its own wait for {}",
+                        seconds(wait)
+                    )
+                }
+                (OnError::Reload(without), _) => {
                     self.has_failed = true;
                     let wait = self.restarts.failed(Instant::now());
                     if wait.is_zero() {
@@ -107,24 +114,6 @@ impl Instances {
         Verdict { own, others, about, generation, text: format!("proxy_wasm_on_error: {request}{next}") }
     }
 
-    /// A callback about no request has failed. Answers what follows, in words.
-    fn own_work_failed(&mut self, on_error: OnError, work: OwnWork) -> String {
-        self.has_failed = true;
-        self.own_work_failure = Some(work);
-        match on_error {
-            OnError::Stay(_) => {
-                self.is_own_work_over = true;
-                "requests get a new instance, which has no timers, queues and calls of its own until the configuration is \
-                 loaded again"
-                    .to_owned()
-            }
-            OnError::Reload(_) => {
-                let wait = seconds(self.own_work.failed(Instant::now()).max(REVIVE_AFTER));
-                format!("requests get a new instance, whose timers, queues and calls of its own wait for {wait}")
-            }
-        }
-    }
-
     /// A callback about no request has ended well.
     pub fn own_work_done(&mut self, work: OwnWork) {
         // That one kind of work goes well does not say that another does.
@@ -134,9 +123,9 @@ impl Instances {
         }
     }
 
-    /// Whether a new instance of the shared kind has to wait with its own work.
+    /// Whether a new instance has to wait with its own work.
     pub(super) fn own_work_waits(&self) -> bool {
-        self.is_own_work_over || !self.own_work.wait(Instant::now()).is_zero()
+        !self.own_work.wait(Instant::now()).is_zero()
     }
 
     /// Lets the shared instance do the work of its own that it has put off, if it is time.
@@ -154,11 +143,9 @@ impl Instances {
         self.settle(main, current);
     }
 
-    /// Arms the timer that lets a new instance begin with its own work, unless that is over.
+    /// Arms the timer that lets a new instance begin with its own work.
     pub(super) fn revive_when_due(&mut self, main: &MainConf) {
-        if !self.is_own_work_over {
-            self.revive_later(main, self.own_work.wait(Instant::now()));
-        }
+        self.revive_later(main, self.own_work.wait(Instant::now()));
     }
 
     /// Drops an instance in which a callback has failed, about `own` or about no request. Others that wait for it would wait
@@ -181,7 +168,7 @@ impl Instances {
             }
         }
         let has_own_work = instance.has_own_work() || matches!(verdict.about, About::OwnWork(_));
-        if is_current && has_own_work && !self.is_stopped && !self.is_own_work_over {
+        if is_current && has_own_work && !self.is_stopped {
             let now = Instant::now();
             self.revive_later(main, self.restarts.wait(now).max(self.own_work.wait(now)).max(REVIVE_AFTER));
         }

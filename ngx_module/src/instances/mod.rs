@@ -51,8 +51,6 @@ pub struct Instances {
     own_work: Restarts,
     /// Which kind of it failed last.
     own_work_failure: Option<OwnWork>,
-    /// There is to be no more of it.
-    is_own_work_over: bool,
     /// A failure is not followed by another start.
     is_stopped: bool,
     /// There was a failure, and no start since.
@@ -80,7 +78,6 @@ impl Instances {
             restarts: Restarts::new(delay.first, delay.longest, delay.at_once),
             own_work: Restarts::new(delay.first, delay.longest, 0),
             own_work_failure: None,
-            is_own_work_over: false,
             is_stopped: false,
             has_failed: false,
             revival: None,

@@ -358,7 +358,7 @@ impl Plugin {
             return;
         }
         let period = Duration::from_millis(period.into());
-        let Some(wait) = self.policy.tick_wait() else { return };
+        let wait = self.policy.tick_wait();
         let (plugin, generation) = (Rc::downgrade(self), self.generation.get());
         let task = executor::spawn(async move {
             let mut delay = period.max(wait);

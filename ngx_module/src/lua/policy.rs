@@ -19,8 +19,6 @@ pub struct Policy {
     restarts: Cell<Restarts>,
     /// The failures of timers: what has to wait is the next tick.
     ticks: Cell<Restarts>,
-    /// There are to be no more ticks.
-    are_ticks_over: Cell<bool>,
     /// A failure is not followed by another start.
     is_stopped: Cell<bool>,
 }
@@ -45,7 +43,6 @@ impl Policy {
             recycle: rule!(Setting::Recycle).unwrap_or(Recycle::AtLimit),
             restarts: Cell::new(Restarts::new(delay.first, delay.longest, delay.at_once)),
             ticks: Cell::new(Restarts::new(delay.first, delay.longest, 0)),
-            are_ticks_over: Cell::new(false),
             is_stopped: Cell::new(false),
         }
     }
@@ -82,19 +79,13 @@ impl Policy {
 
     /// A tick has failed. Answers what follows, in words for the log.
     pub fn tick_failed(&self) -> String {
-        let until = match self.on_error {
-            OnError::Stay(_) => {
-                self.are_ticks_over.set(true);
-                "end until Lua loads the module again".to_owned()
-            }
-            OnError::Reload(_) => {
-                let mut ticks = self.ticks.get();
-                let wait = ticks.failed(Instant::now());
-                self.ticks.set(ticks);
-                format!("wait for {:.1} s", wait.as_secs_f64())
-            }
-        };
-        format!("proxy_wasm_on_error: the next call gets a new VM, whose timers {until}")
+        if let OnError::Stay(_) = self.on_error {
+            return self.failed();
+        }
+        let mut ticks = self.ticks.get();
+        let wait = ticks.failed(Instant::now());
+        self.ticks.set(ticks);
+        format!("proxy_wasm_on_error: the next call gets a new VM, whose timers wait for {:.1} s", wait.as_secs_f64())
     }
 
     /// A tick has gone well.
@@ -104,9 +95,9 @@ impl Policy {
         self.ticks.set(ticks);
     }
 
-    /// How long timers have to wait; for ever if there is nothing.
-    pub fn tick_wait(&self) -> Option<Duration> {
-        (!self.are_ticks_over.get()).then(|| self.ticks.get().wait(Instant::now()))
+    /// How long timers have to wait.
+    pub fn tick_wait(&self) -> Duration {
+        self.ticks.get().wait(Instant::now())
     }
 
     /// A request has been served to its end.

@@ -74,7 +74,7 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
             }
         }
         let was_upgrade = upgrade::is_wanted(r);
-        let code = run(request, body).unwrap_or_else(|NoMemory| rc::ERROR);
+        let code = run(request, body).unwrap_or(rc::ERROR);
         // Not all handlers look at what this returns: nothing of the body goes out without the headers.
         (*request).is_dead |= code == rc::ERROR;
         if !(*request).response_gone {

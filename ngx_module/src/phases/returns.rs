@@ -27,4 +27,4 @@ pub(super) unsafe fn answers(r: *mut ngx_http_request_t) -> bool {
     }
 }
 
-const LEAST_REFUSAL: isize = (rc::SPECIAL_RESPONSE + 100) as isize;
+const LEAST_REFUSAL: isize = rc::SPECIAL_RESPONSE + 100;

@@ -29,7 +29,7 @@ pub(super) unsafe fn watch(request: *mut Request) {
             std::ptr::fn_addr_eq(handler, on_writable as unsafe extern "C" fn(*mut ngx_http_request_t))
         });
         if !is_ours {
-            (*request).writer = std::mem::replace(&mut (*r).write_event_handler, Some(on_writable));
+            (*request).writer = (*r).write_event_handler.replace(on_writable);
         }
     }
 }
