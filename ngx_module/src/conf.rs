@@ -34,7 +34,7 @@ use crate::rules::{Isolation, OnError, Recycle, RestartDelay, Rules, Setting, Wi
 use crate::shared_memory::{Settings, Shared};
 use crate::status::Status;
 use crate::supply::{CacheDir, Note};
-use crate::{net, pool, queue_ready, startup};
+use crate::{net, phase_notes, pool, queue_ready, startup};
 
 /// Nothing was said at this level.
 pub const UNSET: usize = usize::MAX;
@@ -556,6 +556,11 @@ impl LocConf {
             if *own == UNSET {
                 *own = outer;
             }
+        }
+        // SAFETY: as above.
+        if let Some(main) = unsafe { self.main.as_mut() } {
+            // SAFETY: nginx merges this level.
+            unsafe { phase_notes::look(main, self, cf) };
         }
         if self.timeout == ngx_msec_t::MAX {
             self.timeout = outer.timeout;

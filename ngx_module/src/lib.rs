@@ -34,6 +34,7 @@ mod metrics_page;
 mod module;
 mod modules;
 mod net;
+mod phase_notes;
 mod phases;
 mod pool;
 mod properties;

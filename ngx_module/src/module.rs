@@ -11,7 +11,7 @@ use nginx_sys::{
 
 use crate::conf::{LocConf, MainConf};
 use crate::guard::guard;
-use crate::{directives, engine, log, net, phases, queue_ready, rc, report, startup, status, supply, worker};
+use crate::{directives, engine, log, modules, net, phases, queue_ready, rc, report, startup, status, supply, worker};
 
 /// What a configuration handler returns for success.
 pub const CONF_OK: *mut c_char = ptr::null_mut();
@@ -107,7 +107,10 @@ unsafe extern "C" fn merge_loc_conf(cf: *mut ngx_conf_t, outer: *mut c_void, inn
 
 unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx calls this before it reads what is in http { }.
-    guard(rc::ERROR, || unsafe { report::register(cf) })
+    guard(rc::ERROR, || unsafe {
+        modules::install(cf);
+        report::register(cf)
+    })
 }
 
 unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {

@@ -39,7 +39,7 @@ static mut PLACES: [ngx_uint_t; NAMES.len()] = [NONE; NAMES.len()];
 /// Looks the modules up.
 ///
 /// # Safety
-/// `cf` is what nginx passed to `postconfiguration`.
+/// `cf` is what nginx passed to `preconfiguration`.
 pub unsafe fn install(cf: *mut ngx_conf_t) {
     // SAFETY: a cycle has a list of modules that ends with null, each with its name; one thread reads the configuration.
     // All of these modules are in the program itself, so they have the same places in each cycle.

@@ -32,6 +32,11 @@ impl Note {
     pub fn warning(text: String) -> Note {
         Note { level: NGX_LOG_WARN, text }
     }
+
+    /// Whether this is the note.
+    pub fn says(&self, text: &str) -> bool {
+        self.text == text
+    }
 }
 
 /// Gets modules, and notes how.

@@ -25,7 +25,7 @@ use nginx_sys::{
     ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_int_t,
 };
 
-use crate::{modules, rc};
+use crate::rc;
 
 pub use body_filter::{hand_on, pass as pass_response_body};
 pub use decode::Decoding;
@@ -33,6 +33,7 @@ pub use header_filter::{next as next_header_filter, passed as response_headers_p
 pub use intercept::{Intercepted, in_phase as intercept};
 pub use pause::{release_waiting, wake};
 pub use request_body::pass as pass_request_body;
+pub use returns::in_location as answers_by_return;
 pub use upgrade::{Tunnel, is_wanted as is_upgrade};
 
 /// Registers the handlers and filters, while nginx reads the configuration.
@@ -60,7 +61,6 @@ pub unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
         header_filter::install();
         body_filter::install();
         request_body::install();
-        modules::install(cf);
         realip::install(cmcf);
         decode::install(cf);
     }

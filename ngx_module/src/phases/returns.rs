@@ -1,5 +1,7 @@
 //! Whether a location answers in the rewrite phase, by `return`: a body that filters look at must be read before that.
 
+use std::ffi::c_void;
+
 use nginx_sys::{ngx_array_t, ngx_http_request_t, ngx_http_script_engine_t, ngx_http_script_return_code};
 
 use crate::modules::{self, Known};
@@ -11,12 +13,21 @@ use crate::rc;
 /// # Safety
 /// `r` is a live request that has found its location.
 pub(super) unsafe fn answers(r: *mut ngx_http_request_t) -> bool {
+    // SAFETY: see above.
+    unsafe { in_location((*r).loc_conf) }
+}
+
+/// The same for a location that nginx has read.
+///
+/// # Safety
+/// `loc_conf` is its array of configurations, in which the rewrite module has merged its own.
+pub unsafe fn in_location(loc_conf: *mut *mut c_void) -> bool {
     // SAFETY: see above. The configuration of the rewrite module begins with its code
     // (src/http/modules/ngx_http_rewrite_module.c), an array of bytes in which each operation begins with the address of its
     // function, at a multiple of the size of an address. That of `return` has the status behind it
     // (src/http/ngx_http_script.h, ngx_http_script_return_code_t).
     unsafe {
-        let conf = modules::loc_conf((*r).loc_conf, Known::Rewrite).cast::<*mut ngx_array_t>();
+        let conf = modules::loc_conf(loc_conf, Known::Rewrite).cast::<*mut ngx_array_t>();
         if conf.is_null() || (*conf).is_null() {
             return false;
         }
