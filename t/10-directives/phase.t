@@ -56,7 +56,7 @@ location /guarded { return 200 guarded; }
 --- request
 GET /t
 --- error_code: 403
---- response_body chomp
+--- response_body
 denied by rust
 --- no_access_log
 /guarded
