@@ -412,7 +412,7 @@ main::whole(2)
 
 
 
-=== TEST 16: a filter only at the location of a subrequest does not run
+=== TEST 16: a filter only at the location of a subrequest runs for that, and its context ends
 --- config
 location /t {
     proxy_wasm lifecycle_two;
@@ -435,4 +435,4 @@ ok
 --- grep_error_log eval
 qr/"lifecycle": on_\w+(?=.*, client:)/
 --- grep_error_log_out eval
-''
+qr/^"lifecycle": on_request_headers\n(?:"lifecycle": on_\w+\n)*"lifecycle": on_delete\n\z/

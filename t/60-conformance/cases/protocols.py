@@ -141,6 +141,12 @@ CASES = [
         **PING_PONG,
     ),
     *scripted("protocols: upgrade", SEE + "; @response-headers list 2", **FRAMES, expect={"body": "one, two, end"}),
+    *scripted(
+        "protocols: upgrade, and the response is held",
+        "@response-headers pause; @response-headers wait; @tick continue 1",
+        **FRAMES,
+        expect={"body": "one, two, end"},
+    ),
     *scripted("protocols: upgrade that a filter refuses", "answer 403 -1 - no; pause", **FRAMES, expect={"status": 403}),
     *scripted(
         "protocols: upgrade that a filter refuses at the response",

@@ -2,12 +2,13 @@
 
 from differences.entry import (
     ANSWERED,
+    BODY,
+    Difference,
     HTTP,
     JSON_HERE,
+    LengthOf,
     PAGE_LENGTH,
     TEXT_HERE,
-    Difference,
-    LengthOf,
     only_here,
     page,
     request,
@@ -133,12 +134,29 @@ DIFFERENCES = [
                     ("reached the upstream", 0, 1),
                     ("callbacks", [], ["a request-headers", "a response-headers", "a response-body"]),
                     ("upstream target", None, "/text"),
-                    # What the upstream got, and its answer.
-                    ("upstream *", None, ANY),
-                    ("a * is told", None, ANY),
                 )
             ),
-            ("protocols: HTTP/1.0 without Host*", "response header *", None, ANY),
+            *(
+                rule
+                for form in ("1.0 without Host", "0.9")
+                for rule in only_here(
+                    f"protocols: HTTP/{form}*",
+                    {
+                        "a request-headers is told": "eos=1 counted",
+                        "a response-headers is told": "eos=0 counted",
+                        "a response-body is told": told(BODY),
+                        "upstream method": "GET",
+                        "upstream body": "",
+                    },
+                )
+            ),
+            *only_here(
+                "protocols: HTTP/1.0 without Host*",
+                {**TEXT_HERE, "upstream header x-a": ["get request :authority; property request|host"]},
+            ),
+            ("protocols: HTTP/1.0 without Host*", "body", "", BODY),
+            ("protocols: HTTP/1.0 without Host*", "response header content-length", ["0"], ["11"]),
+            ("protocols: HTTP/0.9*", "response header content-length", ["0"], None),
             # An answer to HTTP/0.9 has no headers.
             ("protocols: HTTP/0.9*", "end", None, "closed before the headers were there"),
         ],
@@ -323,9 +341,17 @@ DIFFERENCES = [
     ),
     Difference(
         HTTP,
+        "`100 Continue` before the answer of a filter",
+        "sent",
+        "not sent",
+        "the client need not send a body that nobody reads; so it is with nginx's own refusals",
+        [("protocols: Expect, and a filter answers*", "interim responses", [100], None)],
+    ),
+    Difference(
+        HTTP,
         "What follows an upgrade (WebSocket)",
         "shown to body callbacks as bodies of the request and the response",
-        "not shown: a request to upgrade ends with its headers, the body of a 101 at once",
+        "not shown: a request to upgrade ends with its headers, and a 101 has no body",
         "nginx moves these bytes between the sockets, past all filters; see [proxy-wasm.md](proxy-wasm.md#upgraded-connections)",
         [
             ("protocols: upgrade*", "a request-headers is told", "eos=0 counted", "eos=1 counted"),
@@ -333,7 +359,7 @@ DIFFERENCES = [
                 "protocols: upgrade (h1)",
                 {
                     "a request-body is told": ("passed=13 held=0 ends=0", None),
-                    "a response-body is told": ("passed=13 held=0 ends=0", "passed=0 held=0 ends=1"),
+                    "a response-body is told": ("passed=13 held=0 ends=0", None),
                     "a log: collected [01]": (
                         "13 bytes, sum 16fa1ebfdbb0a574, one, two, end",
                         "0 bytes, sum cbf29ce484222325, ",
@@ -343,14 +369,29 @@ DIFFERENCES = [
             *[
                 rule
                 for case, seen in (
-                    ("upgrade", ANSWERED),
-                    ("upgrade that a filter refuses at the response", ANSWERED[:2]),
+                    ("upgrade", []),
+                    ("upgrade, and the response is held", ["a tick"]),
+                    ("upgrade that a filter refuses at the response", None),
                 )
+                for headers in [["a request-headers", "a response-headers"]]
+                for here in [headers + (seen or [])]
                 for rule in rules(
                     f"protocols: {case} (h1)",
-                    {"callbacks": ([seen[0], "a request-body", *seen[1:]], seen)},
+                    {
+                        "callbacks": (
+                            [here[0], "a request-body", *here[1:], *([] if seen is None else ["a response-body"])],
+                            here,
+                        )
+                    },
                 )
             ],
+            *rules(
+                "protocols: upgrade, and the response is held (h1)",
+                {
+                    "a request-body is told": ("passed=13 held=0 ends=0", None),
+                    "a response-body is told": ("passed=13 held=0 ends=0", None),
+                },
+            ),
             (
                 "protocols: upgrade that a filter refuses at the response (h1)",
                 "a request-body is told",
