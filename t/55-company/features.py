@@ -61,6 +61,8 @@ class Feature:
     without: dict = field(default_factory=dict)
     # The same for settings.
     settings_without: dict = field(default_factory=dict)
+    # Requests, by name with * for any, that nginx and its other modules do not serve rightly here by themselves.
+    without_requests: tuple = ()
     # Modules that it needs (file names without .so).
     needs: tuple = ()
     # Lines of the error log that it explains.
@@ -141,7 +143,9 @@ FEATURES = [
     Feature("flv", "location /@N@/ { flv; alias @WWW@/main/; }", contents=FILES, arguments="&start=100",
         requests=("get", "head", "range", "since", "get-gzip", "get-1.0", "keep-1.0")),
     Feature("gzip-static", "location /@N@/ { gzip_static always; gunzip on; alias @WWW@/zipped/; }", contents=("small", "large"),
-        without=ZIPPED_WITHOUT),
+        without=ZIPPED_WITHOUT,
+        # Filters see such a body decoded, and it goes on plain (t/32-bodies/decode.t).
+        without_requests=("get-gzip",)),
     Feature("empty-gif", "location /@N@/ { empty_gif; }", contents=("small",)),
     # proxy_pass.
     Feature("proxy", PROXY % ""),
@@ -342,7 +346,9 @@ FEATURES = [
     Feature("sub-filter", PROXY % "sub_filter_types *; sub_filter_once off; sub_filter ': ' ' - ';"),
     Feature("gzip", PROXY % "gzip on; gzip_types *; gzip_min_length 0; gzip_http_version 1.0; gzip_proxied any;"),
     Feature("gunzip", "location /@N@/ { gunzip on; proxy_pass http://@HTTP@/zipped?$args; }", without=ZIPPED_WITHOUT,
-        contents=("small", "large", "chunked", "missing")),
+        contents=("small", "large", "chunked", "missing"),
+        # Filters see such a body decoded, and it goes on plain (t/32-bodies/decode.t).
+        without_requests=("get-gzip",)),
     Feature("charset", PROXY % "charset utf-8; charset_types *;"),
     Feature("headers", PROXY % "add_header X-Added yes always; expires 1h; proxy_hide_header Set-Cookie;"),
     Feature("etag-conditions", PROXY % "etag on; if_modified_since before;"),

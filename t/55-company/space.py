@@ -2,6 +2,7 @@
 values that go together is in some case; which else goes with it is up to the seed.
 """
 
+import fnmatch
 import random
 from dataclasses import dataclass
 from itertools import combinations
@@ -51,6 +52,8 @@ class Case:
 def is_valid(feature, deed, request, protocol, content, setting):
     """Whether this can be asked, and says something."""
     if request.kind != feature.kind or (feature.requests and request.name not in feature.requests):
+        return False
+    if any(fnmatch.fnmatchcase(request.name, pattern) for pattern in feature.without_requests):
         return False
     if content not in feature.contents or deed.name in feature.without or setting in feature.settings_without:
         return False

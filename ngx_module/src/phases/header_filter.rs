@@ -54,6 +54,10 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
         if request.is_null() {
             return next(r);
         }
+        // A handler that does not look at what this returned before may try again.
+        if (*request).is_dead {
+            return rc::ERROR;
+        }
         (*request).response_started = true;
         if !(*request).has_filters() || std::mem::replace(&mut (*request).response_shown, true) {
             keep_framing(request);
