@@ -89,11 +89,9 @@ DIFFERENCES = [
                     **{f"*: property {name}_metadata": ("1", "0") for name in ("listener", "route", "cluster")},
                 },
             ),
-            # Here it is known when the upstream has been asked.
-            ("properties: plugin in request-headers*", "*: property xds|cluster_name", "0 h1", "1"),
             *[
                 rule
-                for when in ("response-headers", "log")
+                for when in ("request-headers", "response-headers", "log")
                 for rule in rules(
                     f"properties: plugin in {when}*",
                     {
