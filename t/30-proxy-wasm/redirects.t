@@ -435,4 +435,4 @@ ok
 --- grep_error_log eval
 qr/"lifecycle": on_\w+(?=.*, client:)/
 --- grep_error_log_out eval
-qr/^"lifecycle": on_request_headers\n(?:"lifecycle": on_\w+\n)*"lifecycle": on_delete\n\z/
+qr/^"lifecycle": on_context_create\n"lifecycle": on_request_headers\n(?:"lifecycle": on_\w+\n)*"lifecycle": on_delete\n\z/

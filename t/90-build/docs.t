@@ -19,8 +19,11 @@ my %level = (
     upstream   => 'http',
     log_format => 'http',
     access_log => 'http',
+    server     => 'http',
     location   => 'server',
+    error_page => 'server',
     proxy_wasm_allow => 'http',
+    proxy_wasm_intercept_errors => 'server',
 );
 
 # For filters that are not ours.
@@ -118,6 +121,11 @@ sub around {
     for my $name (@names) {
         $part{wasm} .= "module $name @{[ filter(qq($name.wasm)) ]};\n";
         $filters .= "proxy_wasm $name;\n";
+    }
+    # Those that the piece itself puts somewhere.
+    my %known = map { $_ => 1 } qw( off inherit ), @names, $part{wasm} =~ /^module (\w+)/mg;
+    for my $name ($part{main} =~ /^wasm\b/m ? () : $text =~ /\bproxy_wasm (\w+)/g) {
+        $part{wasm} .= "module $name @{[ filter(qq($name.wasm)) ]};\n" unless $known{$name}++;
     }
     my $wasm = $part{main} =~ /^wasm\b/m ? '' : "wasm {\n$part{wasm}}\n";
     return undef, "events {}\n$wasm$part{main}http {\n$part{http}server {\nlisten 127.0.0.1:@{[ $nginx->port ]};\n$filters$part{server}}\n}\n";
