@@ -93,6 +93,8 @@ pub struct Request {
     pub body_due: bool,
     /// The phase handler is waiting for nginx to say how far the body has come.
     pub is_entered: bool,
+    /// nginx has redirected the request since the rewrite phase looked at this.
+    pub is_redirected: bool,
     /// Why the request does not go on, until that has been acted on.
     pub stopped: Option<Stop>,
     /// What nginx would call for the next bytes of the body, while the request waits for a filter.
@@ -175,6 +177,7 @@ impl Request {
                     subrequests.and_then(|all| all.iter().copied().find(|request| (**request).r == r))
                 };
                 if let Some(request) = found {
+                    (*request).is_redirected = true;
                     *place = request.cast();
                 }
             }
@@ -208,6 +211,7 @@ impl Request {
             streams_body: false,
             body_due: false,
             is_entered: false,
+            is_redirected: false,
             stopped: None,
             parked: None,
             request_input: std::ptr::null_mut(),

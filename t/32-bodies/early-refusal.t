@@ -32,6 +32,10 @@ $nginx->configure(
         location /return    { return 403; }
         location /filter    { proxy_wasm headers 'deny / 403'; proxy_pass http://127.0.0.1:@{[ $port + 1 ]}/count; }
         location /small     { client_max_body_size 10; proxy_pass http://127.0.0.1:@{[ $port + 1 ]}/count; }
+        location /pages/    { client_max_body_size 10; error_page 413 /too-large; proxy_pass http://127.0.0.1:@{[ $port + 1 ]}/count; }
+        location /other/    { client_max_body_size 10; error_page 413 /too-large-too; proxy_pass http://127.0.0.1:@{[ $port + 1 ]}/count; }
+        location = /too-large     { return 413 page; }
+        location = /too-large-too { proxy_wasm off; return 413 page; }
         location /body      { proxy_wasm bodies 'quiet; request-body respond-if word 403 found'; proxy_pass http://127.0.0.1:@{[ $port + 1 ]}/count; }
         location /answers   { proxy_wasm bodies 'quiet; request-end respond-if word 403 found'; return 200 ok; }
         location /rewritten { proxy_wasm bodies 'quiet; request-end respond-if word 403 found'; rewrite ^ /plain/count last; }
@@ -85,6 +89,15 @@ for my $size (0, 500, 3_000, 60_000, 5_000_000) {
         $wanted = '' if $size == 0;
         is $nginx->read("www/$place/$size"), $wanted, "/$place: the file of $size bytes";
     }
+}
+
+# nginx finds out while the body is read that it is too large: the page of that error has other filters, or the same ones.
+for my $path ('/pages/', '/other/') {
+    my $client = RawClient->new($port);
+    $client->send("POST $path HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", map { sprintf "%x\r\n%s\r\n", 4096, 'x' x 4096 } 1 .. 4);
+    my $response = $client->response;
+    is "$response->{status} $response->{body}", '413 page', "$path: the page of a body in chunks that is too large";
+    $client->close;
 }
 
 # A filter that holds the headers sees the body, whoever refuses the request then.

@@ -86,6 +86,27 @@ pub(super) unsafe fn read(request: *mut Request, loc: &LocConf, phase: Phase) ->
     }
 }
 
+/// The request has been redirected. If its body was being read, nginx has given that up: the body is too large, say, or took too
+/// long, and the redirect leads to the page of that error.
+///
+/// # Safety
+/// `request` belongs to a live request in the rewrite phase.
+pub(super) unsafe fn give_up_reading(request: *mut Request) {
+    // SAFETY: see above.
+    unsafe {
+        if (*request).progress != Progress::Reading {
+            return;
+        }
+        pause::end(request, Direction::Request);
+        (*request).progress = Progress::Passed;
+        (*request).streams_body = false;
+        (*request).body_due = false;
+        (*request).stopped = None;
+        (*request).parked = None;
+        (*request).inbound.ended = true;
+    }
+}
+
 /// Has the body read that [`read`] has put off, when the request is about to leave the filters that look at it: a `rewrite`
 /// of their location, or Lua, has chosen another one. The result is what the handler of the rewrite phase returns.
 ///

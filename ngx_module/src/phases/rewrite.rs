@@ -24,6 +24,9 @@ pub(super) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t
     guard(rc::INTERNAL_SERVER_ERROR, || unsafe {
         let loc = LocConf::of(r);
         let request = Request::of(r);
+        if !request.is_null() && std::mem::take(&mut (*request).is_redirected) {
+            request_body::give_up_reading(request);
+        }
         let code = request_body::read_before_leaving(request, loc);
         if code != rc::DECLINED {
             return code;
