@@ -94,7 +94,10 @@ for my $size (0, 500, 3_000, 60_000, 5_000_000) {
 # nginx finds out while the body is read that it is too large: the page of that error has other filters, or the same ones.
 for my $path ('/pages/', '/other/') {
     my $client = RawClient->new($port);
-    $client->send("POST $path HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", map { sprintf "%x\r\n%s\r\n", 4096, 'x' x 4096 } 1 .. 4);
+    $client->send("POST $path HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n");
+    # nginx waits for it now.
+    $client->take(qr/HTTP\/1\.1 100 [^\r\n]*\r\n\r\n/);
+    $client->send(map { sprintf "%x\r\n%s\r\n", 4096, 'x' x 4096 } 1 .. 4);
     my $response = $client->response;
     is "$response->{status} $response->{body}", '413 page', "$path: the page of a body in chunks that is too large";
     $client->close;
