@@ -1,5 +1,5 @@
 //! Other modules of nginx, found by name: what they say of a location or keep of a request, where filters must fit in with
-//! it. `phases/` are the callers.
+//! it. `phases/` and `properties/` are the callers.
 
 use std::ffi::c_void;
 
@@ -12,22 +12,29 @@ pub enum Known {
     Realip,
     Rewrite,
     Slice,
-    // Those with a directive `..._request_buffering`.
+    Gunzip,
+    // Those that pass requests on. Their configuration of a location begins with that of the upstream module
+    // (src/http/modules/ngx_http_proxy_module.c and its kin).
     Proxy,
     Fastcgi,
     Uwsgi,
     Scgi,
+    Grpc,
+    Memcached,
 }
 
-const NAMES: [(Known, &[u8]); 8] = [
+const NAMES: [(Known, &[u8]); 11] = [
     (Known::Dav, b"ngx_http_dav_module"),
     (Known::Realip, b"ngx_http_realip_module"),
     (Known::Rewrite, b"ngx_http_rewrite_module"),
     (Known::Slice, b"ngx_http_slice_filter_module"),
+    (Known::Gunzip, b"ngx_http_gunzip_filter_module"),
     (Known::Proxy, b"ngx_http_proxy_module"),
     (Known::Fastcgi, b"ngx_http_fastcgi_module"),
     (Known::Uwsgi, b"ngx_http_uwsgi_module"),
     (Known::Scgi, b"ngx_http_scgi_module"),
+    (Known::Grpc, b"ngx_http_grpc_module"),
+    (Known::Memcached, b"ngx_http_memcached_module"),
 ];
 
 /// No such module.

@@ -5,9 +5,7 @@
 //! What cannot be decoded does not pass: a filter that is to look at bodies would be blind to it, and clients choose what
 //! upstreams send. So they are asked for nothing else ([`ask`]), and what they send nevertheless is answered with 502.
 
-use nginx_sys::{
-    NGX_LOG_ERR, ngx_chain_t, ngx_conf_t, ngx_flag_t, ngx_http_request_t, ngx_http_weak_etag, ngx_module_t, ngx_uint_t,
-};
+use nginx_sys::{NGX_LOG_ERR, ngx_chain_t, ngx_flag_t, ngx_http_request_t, ngx_http_weak_etag};
 use ngx_wasm::content_coding::{Coding, Corrupt, Decoder, Encoding, narrowed};
 use ngx_wasm::proxy_wasm::LocalResponse;
 
@@ -17,6 +15,7 @@ use crate::flow::drive::{self, Stop};
 use crate::flow::{Chunk, Direction, Marks, buf_len};
 use crate::headers::{self, list};
 use crate::local_response::NoMemory;
+use crate::modules::{self, Known};
 use crate::request::Request;
 use crate::{log, pool, rc};
 
@@ -30,31 +29,6 @@ const WINDOW: usize = 8 << 10;
 const ABOUT_BYTES: [&[u8]; 6] =
     [b"content-encoding", b"accept-ranges", b"content-md5", b"digest", b"content-digest", b"repr-digest"];
 
-/// No such module.
-const NONE: ngx_uint_t = ngx_uint_t::MAX;
-
-/// The place of nginx's gunzip module in the array of configurations. It is in the program itself, so the same in each cycle.
-static mut GUNZIP: ngx_uint_t = NONE;
-
-/// Looks nginx's gunzip module up.
-///
-/// # Safety
-/// `cf` is what nginx passed to `postconfiguration`.
-pub(super) unsafe fn install(cf: *mut ngx_conf_t) {
-    // SAFETY: a cycle has a list of modules that ends with null, each with its name; one thread reads the configuration.
-    unsafe {
-        let mut place = NONE;
-        let mut module: *mut *mut ngx_module_t = (*(*cf).cycle).modules;
-        while !(*module).is_null() {
-            if std::ffi::CStr::from_ptr((**module).name) == c"ngx_http_gunzip_filter_module" {
-                place = (**module).ctx_index;
-            }
-            module = module.add(1);
-        }
-        GUNZIP = place;
-    }
-}
-
 /// Whether the location has bodies decoded. One with `gunzip on` does, unless it says otherwise: nginx would do that behind
 /// the filters.
 unsafe fn is_on(r: *mut ngx_http_request_t, loc: &LocConf) -> bool {
@@ -64,11 +38,7 @@ unsafe fn is_on(r: *mut ngx_http_request_t, loc: &LocConf) -> bool {
     // SAFETY: the request is live; the configuration of that module begins with the flag of its directive
     // (src/http/modules/ngx_http_gunzip_filter_module.c, ngx_http_gunzip_conf_t).
     unsafe {
-        let place = (&raw const GUNZIP).read();
-        if place == NONE {
-            return false;
-        }
-        let conf = (*(*r).loc_conf.add(place)).cast::<ngx_flag_t>();
+        let conf = modules::loc_conf((*r).loc_conf, Known::Gunzip).cast::<ngx_flag_t>();
         !conf.is_null() && *conf == 1
     }
 }

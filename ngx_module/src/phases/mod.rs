@@ -62,7 +62,6 @@ pub unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
         body_filter::install();
         request_body::install();
         realip::install(cmcf);
-        decode::install(cf);
     }
     rc::OK
 }

@@ -6,8 +6,7 @@ use nginx_sys::{ngx_http_request_t, ngx_http_upstream_conf_t};
 use crate::headers;
 use crate::modules::{self, Known};
 
-/// Modules with a directive `..._request_buffering`. Their configuration of a location begins with that of the upstream
-/// module (src/http/modules/ngx_http_proxy_module.c and its kin).
+/// Modules with a directive `..._request_buffering`.
 const MODULES: [Known; 4] = [Known::Proxy, Known::Fastcgi, Known::Uwsgi, Known::Scgi];
 
 /// Whether the handler streams, as far as that can be known before it runs. A body of `small` bytes or less, whose length is
@@ -16,7 +15,7 @@ const MODULES: [Known; 4] = [Known::Proxy, Known::Fastcgi, Known::Uwsgi, Known::
 /// # Safety
 /// `r` is a live request that has found its location.
 pub(super) unsafe fn is_wanted(r: *mut ngx_http_request_t, small: usize) -> bool {
-    // SAFETY: see above and [`MODULES`].
+    // SAFETY: see above; their configuration begins with that of the upstream module (see [`Known`]).
     unsafe {
         if (*r).content_handler.is_none() {
             return false;

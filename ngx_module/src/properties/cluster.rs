@@ -1,21 +1,11 @@
 //! `cluster_name`: the upstream of the location that a request is in. `environment.rs` is the caller.
 
-use std::ffi::CStr;
-use std::sync::OnceLock;
+use nginx_sys::{ngx_http_max_module, ngx_http_request_t, ngx_http_upstream_conf_t, ngx_http_upstream_t};
 
-use nginx_sys::{ngx_http_max_module, ngx_http_request_t, ngx_http_upstream_conf_t, ngx_http_upstream_t, ngx_module_t};
+use crate::modules::{self, Known};
 
-/// Modules that pass requests on. Their configuration of a location begins with that of the upstream module
-/// (src/http/modules/ngx_http_proxy_module.c and its kin), which has the upstream when the location says it without
-/// variables.
-const NAMES: [&[u8]; 6] = [
-    b"ngx_http_proxy_module",
-    b"ngx_http_fastcgi_module",
-    b"ngx_http_uwsgi_module",
-    b"ngx_http_scgi_module",
-    b"ngx_http_grpc_module",
-    b"ngx_http_memcached_module",
-];
+/// Modules that pass requests on. Their configuration has the upstream when the location says it without variables.
+const PASSING: [Known; 6] = [Known::Proxy, Known::Fastcgi, Known::Uwsgi, Known::Scgi, Known::Grpc, Known::Memcached];
 
 /// The name of the block `upstream`, or the host in `proxy_pass`: of the upstream that nginx asks for this location, and
 /// before that of the one that the location names.
@@ -53,34 +43,14 @@ unsafe fn is_of_location(r: *mut ngx_http_request_t, u: &ngx_http_upstream_t) ->
 }
 
 unsafe fn configured<'a>(r: *mut ngx_http_request_t) -> Option<&'a [u8]> {
-    // SAFETY: see [`NAMES`].
+    // SAFETY: the configuration of each begins with that of the upstream module (see [`Known`]).
     unsafe {
-        let mut named = places().iter().filter_map(|place| {
-            let conf = (*(*r).loc_conf.add(*place)).cast::<ngx_http_upstream_conf_t>();
+        let mut named = PASSING.into_iter().filter_map(|module| {
+            let conf = modules::loc_conf((*r).loc_conf, module).cast::<ngx_http_upstream_conf_t>();
             conf.as_ref()?.upstream.as_ref()
         });
         let upstream = named.next()?;
         // With several directives, the last one counts, and nothing tells which that was.
         named.next().is_none().then(|| upstream.host.as_bytes())
     }
-}
-
-/// Places of these modules in the array of configurations. nginx has them all in the program itself, so they are the same
-/// in each cycle.
-unsafe fn places() -> &'static [usize] {
-    static PLACES: OnceLock<Vec<usize>> = OnceLock::new();
-    PLACES.get_or_init(|| {
-        let mut places = Vec::new();
-        // SAFETY: there are requests, so there is a cycle, whose list of modules ends with null, each with its name.
-        unsafe {
-            let mut module: *mut *mut ngx_module_t = (*nginx_sys::ngx_cycle).modules;
-            while !(*module).is_null() {
-                if NAMES.contains(&CStr::from_ptr((**module).name).to_bytes()) {
-                    places.push((**module).ctx_index);
-                }
-                module = module.add(1);
-            }
-        }
-        places
-    })
 }
