@@ -25,7 +25,7 @@ package TestWasm;
 #     ok
 #
 # Run all with 'make test', one with 't/run t/FILE.t', one block by writing '--- ONLY' in it. 't/run -v' shows each
-# check. Afterwards build/t/servroot has the nginx.conf and the logs of the last block.
+# check. Afterwards build/t/servroot-1 (and -2, ..: one for each job of t/run) has the nginx.conf and the logs of the last block.
 #
 # WHERE THINGS GO. '--- main_config': top level (wasm {}), '--- http_config': http {}, '--- config': server {}. All
 # else is in Test::Nginx::Socket's own documentation: perldoc build/perl/usr/share/perl5/Test/Nginx/Socket.pm. In the
