@@ -141,8 +141,9 @@ for my $time (1, 2) {
 {
     my $before = length $nginx->log;
     $nginx->get('/info');
-    $nginx->signal('TERM');
+    # Before the signal: nginx removes the file.
     my $pid = $nginx->pid;
+    $nginx->signal('TERM');
     $nginx->wait_for('the end', sub { !kill 0, $pid });
     like(substr($nginx->log, $before), qr/dropped 40 lines/, 'a worker that ends tells what it has dropped');
 }
