@@ -99,14 +99,13 @@ mod tests {
 
     #[test]
     fn names_have_any_byte_that_a_path_can_have() {
-        for (service, method, wanted) in
-            [(&b""[..], &b"m"[..], &b"//m"[..]), (b"s", b"", b"/s/"), (b"s?", b"m#\xff<", b"/s?/m#\xff<")]
-        {
+        for (service, method, wanted) in [
+            (&b""[..], &b"m"[..], &b"//m"[..]),
+            (b"s", b"", b"/s/"),
+            (b"s?", b"m#\xff<", b"/s?/m#\xff<"),
+            (b"s s", b"m\r\n\0", b"/s%20s/m%0D%0A%00"),
+        ] {
             assert_eq!(for_method(service, method).unwrap().target(), wanted);
-        }
-        for (service, method) in [(&b"s s"[..], &b"m"[..]), (b"s", b"m\r\nx"), (b"s", b"\0")] {
-            let err = for_method(service, method).unwrap_err();
-            assert!(err.to_string().ends_with("is no valid \":path\""), "{err}");
         }
     }
 }

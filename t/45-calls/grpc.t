@@ -66,8 +66,8 @@ is($calls->ask('grpc a no_such_upstream test.Echo Unary; answer 200')->{a}{statu
 $came = $calls->ask("grpc a $to test.Echo%22%3c%3e Un%23ary%3f body:x h:x-odd=%22%3c%01; grpc b $to test.Echo Unary body:x h::authority=%22%3c; answer 200");
 is_deeply([map { $came->{$_}{status} } qw( a b )], [12, 0], 'odd bytes in names, metadata and authority');
 $came = $calls->ask("grpc a $to test.Echo Un%20ary body:x; stream b $to test.Echo Unary h:x=%0a; send b lost; answer 200");
-is_deeply([map { $came->{$_}{status} } qw( a b )], [13, 13], 'a space in a name, a line break in metadata: INTERNAL');
-is_deeply([sort $calls->failures($to)], ['"/test.Echo/Un ary" is no valid ":path"', 'the metadata entry "x" has a value that cannot be sent'], 'as the log says');
+is_deeply([map { $came->{$_}{status} } qw( a b )], [12, 13], 'a space in a name: no such method; a line break in metadata: INTERNAL');
+is_deeply([$calls->failures($to)], ['the metadata entry "x" has a value that cannot be sent'], 'as the log says');
 
 $came = $calls->ask("grpc a $to test.Echo Silent body:x timeout:200; grpc b $to test.Echo Unary body:x h:x-delay=300; answer 200");
 is($came->{a}{status}, 4, 'a time-out is DEADLINE_EXCEEDED');

@@ -102,7 +102,6 @@ is("$came->{c}{echo}{method} $came->{c}{echo}{headers}{host}", 'GET a', 'without
 is_deeply([map { $came->{$_}{kind} } qw( b d )], [('response') x 2], 'without :path, or without anything, it is sent too');
 
 # What cannot be sent (t/45-calls/bytes.t has more of it): as any call that fails.
-$calls->fails($target, 'GET /a%20b', qr/"\/a b" is no valid ":path"/, 'a space in a path');
 $calls->fails($target, 'GET /status/200 h:x=a%0ab', qr/the header "x" has a value that cannot be sent/, 'a line break in a header');
 $calls->fails($target, 'CONNECT /', qr/"CONNECT" is no valid ":method"/, 'CONNECT');
 

@@ -234,9 +234,6 @@ fn what_cannot_be_sent_is_a_call_that_fails() {
         assert_eq!(fails(&call(b"service", &metadata, 1)), reason);
         assert_eq!(fails(&stream(b"service", &metadata)), reason);
     }
-    let spaced = "(note \"begun\" (call $proxy_grpc_stream (text \"service\") (text \"s\") (text \"m m\")
-        (i32.const 0) (i32.const 0) (i32.const 0x100))) (note \"begun\" (i32.load (i32.const 0x100)))";
-    assert_eq!(fails(spaced), "\"/s/m m\" is no valid \":path\"");
 }
 
 #[test]
