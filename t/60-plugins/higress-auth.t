@@ -30,7 +30,7 @@ my $location = sub { my ($path, $conf) = @_; "location $path { proxy_wasm auth '
 $nginx->configure(
     main => "wasm { module auth $root/build/guests/higress-ext-auth.wasm; module acl $root/build/guests/higress-ip-acl.wasm; }",
     http => <<"CONF",
-log_format asked '\$http_x_original_method \$http_x_original_uri';
+log_format asked '\$http_x_original_method\t\$http_x_original_uri\t\$http_x_key\t\$http_authorization';
 upstream "outbound|80||auth.static" { server 127.0.0.1:$auth; }
 upstream "outbound|80||gone.static" { server unix:@{[ $nginx->prefix ]}/none.sock; }
 server {
@@ -91,9 +91,23 @@ is(get('/acl', 'x-mse-consumer' => 'bob'), '403 nothing', '... of somebody who m
 is(post('/acl', 'body', 'x-mse-consumer' => 'bob'), '403 nothing', '... with a body');
 
 # Bytes that nginx takes from clients must not make the question one that cannot be asked: the failure would let them pass.
-for my $query ('a="', 'a=<b>', "a=\xff", 'a=^`{|}', 'a=\\') {
-    my $shown = $query =~ s/([^ -~])/sprintf '\\x%02x', ord $1/ger;
-    is(get("/open?$query"), '403 nothing', "ext-auth: /open?$shown without a key");
+my $seen = () = $nginx->read('logs/asked.log') =~ /\n/g;
+sub asked {
+    my @lines;
+    $nginx->wait_for('the question', sub { @lines = split /\n/, $nginx->read('logs/asked.log'); @lines > $seen });
+    my @new = @lines[$seen .. $#lines];
+    $seen = @lines;
+    return @new;
+}
+# As nginx's log has them.
+sub logged { return $_[0] =~ s/([^ -~]|["\\])/sprintf '\\x%02X', ord $1/ger }
+for my $rest ('', map({ ("?a=$_", "/$_") } '"', '<b>', "\xff", '^`{|}', '\\'), '/%20%0d%0a', '/%22%3c') {
+    is(get("/open$rest"), '403 nothing', 'ext-auth: /open' . logged($rest) . ' without a key');
+    is_deeply([asked()], [join "\t", 'GET', logged("/open$rest"), '-', '-'], '... is asked about');
+}
+for my $value (map { "good$_" } '"', '<', "\x01", "\x1f", "\x7f", "\xff", '\\', ' a', "\ta") {
+    is(get('/open', 'x-key' => $value, authorization => "Bearer $value"), '403 nothing', 'ext-auth: with the key ' . logged($value));
+    is_deeply([asked()], [join "\t", 'GET', '/open', logged($value), 'Bearer ' . logged($value)], '... is asked about');
 }
 unlike($nginx->log, qr/\[(?:crit|alert|emerg)\]/, 'nothing else went wrong');
 done_testing();
