@@ -3,7 +3,9 @@
 
 use std::ffi::c_void;
 
-use nginx_sys::{ngx_conf_t, ngx_http_request_t, ngx_module_t, ngx_uint_t};
+use nginx_sys::{ngx_conf_t, ngx_http_max_module, ngx_http_request_t, ngx_module_t, ngx_uint_t};
+
+use crate::module::ngx_http_wasm_module;
 
 /// A module that filters must know of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +89,21 @@ pub unsafe fn loc_conf(loc_conf: *mut *mut c_void, module: Known) -> *mut c_void
 pub unsafe fn has_context(r: *mut ngx_http_request_t, module: Known) -> bool {
     // SAFETY: as above.
     place(module).is_some_and(|place| unsafe { !(*(*r).ctx.add(place)).is_null() })
+}
+
+/// Makes all modules forget what they keep of a request, as an internal redirect does, but for those in `kept` and this one.
+///
+/// # Safety
+/// `r` is a live request.
+pub unsafe fn forget_all(r: *mut ngx_http_request_t, kept: &[Known]) {
+    // SAFETY: nginx keeps an array for all HTTP modules; each makes a context anew where it has none
+    // (src/http/ngx_http_core_module.c, ngx_http_internal_redirect).
+    unsafe {
+        let own = ngx_http_wasm_module.ctx_index;
+        for n in (0..ngx_http_max_module).filter(|n| *n != own && !kept.iter().any(|module| place(*module) == Some(*n))) {
+            *(*r).ctx.add(n) = std::ptr::null_mut();
+        }
+    }
 }
 
 /// Makes a module forget what it keeps of a request.

@@ -16,6 +16,7 @@ use crate::conf::{LocConf, NO_CHAIN, Phase};
 use crate::flow::drive::{self, Stop};
 use crate::flow::{Direction, Hold};
 use crate::guard::guard;
+use crate::modules::{self, Known};
 use crate::request::{self, Progress, Request};
 use crate::{chains, headers, local_response, log, rc};
 
@@ -143,6 +144,9 @@ pub(super) unsafe fn go_on(request: *mut Request, phase: Phase) -> ngx_int_t {
             log::write(NGX_LOG_ERR, (*(*r).connection).log, line);
             return rc::INTERNAL_SERVER_ERROR;
         }
+        // Modules of the phases between keep there what they have found out for the location that is left: auth_request would
+        // let the request into the next one by the answer for this one. The client's address stays what it is.
+        modules::forget_all(r, &[Known::Realip]);
         let cscf: *mut ngx_http_core_srv_conf_t = (*(*r).srv_conf.add(ngx_http_core_module.ctx_index)).cast();
         (*r).loc_conf = (*(*cscf).ctx).loc_conf;
         (*r).phase_handler = engine.location_rewrite_index as ngx_int_t - 2;
