@@ -7,6 +7,7 @@ use IO::Select;
 use IO::Socket::INET;
 use NginxProcess;
 use RawClient;
+use Socket qw( IPPROTO_TCP TCP_CORK );
 use Test::More;
 
 my $root  = $ENV{TEST_WASM_ROOT} or die "run the tests with t/run or 'make test'\n";
@@ -25,6 +26,14 @@ if ($service == 0) {
         $client->autoflush(1);
         my $head = '';
         while ($head !~ /\r\n\r\n/ && sysread $client, $head, 4096, length $head) { }
+        if ($head =~ m{^GET /\S*gone}) {
+            # One packet has the response and the end of the connection.
+            setsockopt $client, IPPROTO_TCP, TCP_CORK, 1 or die "TCP_CORK: $!";
+            print $client "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n" . ($head =~ /words/ ? "last-words\n" : '');
+            close $client;
+            require POSIX;
+            POSIX::_exit(0);
+        }
         print $client "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Up: 1\r\n\r\nfirst-words\n";
         while (sysread $client, my $bytes, 4096) { print $client "echo:$bytes" }
         require POSIX;
@@ -50,6 +59,12 @@ my %filter = (
     'hold-close'  => q{proxy_wasm bodies 'quiet; tick 20; response-headers hold; response-headers at-tick close';},
     never       => q{wasm_pause_timeout 100ms; proxy_wasm bodies 'quiet; response-headers hold';},
     'never-stop'  => q{wasm_pause_timeout 100ms; proxy_wasm_headers_stop_iteration on; proxy_wasm bodies 'quiet; response-headers hold; response-end resume';},
+    'plain-gone'  => '',
+    'gone'        => q{proxy_wasm bodies 'quiet; tick 20; response-headers hold; response-headers at-tick resume';},
+    'gone-two'    => q{proxy_wasm bodies 'quiet; tick 20; response-headers hold; response-headers at-tick resume'; proxy_wasm bodies 'quiet; tick 50; response-headers hold; response-headers at-tick resume';},
+    'gone-words'  => q{proxy_wasm bodies 'quiet; tick 20; response-headers hold; response-headers at-tick resume';},
+    'gone-deny'   => q{proxy_wasm bodies 'quiet; tick 20; response-headers hold; response-headers at-tick respond 403 no';},
+    'gone-never'  => q{wasm_pause_timeout 100ms; proxy_wasm bodies 'quiet; response-headers hold';},
     status      => q{proxy_wasm bodies 'quiet; response-headers set response :status 200';},
 );
 $nginx->configure(
@@ -96,6 +111,25 @@ for my $name (sort keys %refused) {
 for my $name ('close', 'hold-close') {
     my $client = upgrade("/$name");
     ok !defined eval { $client->response }, "/$name: no response, the connection ends";
+}
+
+# The service ends the connection while the 101 is held: with the 101, or when it has said something behind it.
+for my $name ('gone', 'gone-two', 'gone-words', 'plain-gone') {
+    my $client = upgrade("/$name");
+    my $response = $client->response(no_body => 1);
+    is $response->{status}, 101, "/$name: the 101 comes";
+    my $rest = '';
+    while (1) {
+        my $bytes = eval { $client->take_bytes(1) } // last;
+        $rest .= $bytes;
+    }
+    is $rest, $name =~ /words/ ? "last-words\n" : '', "/$name: what the service said before it left, and the end";
+}
+my %gone = ('gone-deny' => 403, 'gone-never' => 504);
+for my $name (sort keys %gone) {
+    my $client = upgrade("/$name");
+    is $client->response->{status}, $gone{$name}, "/$name: a refusal is the response";
+    ok !defined eval { $client->take_bytes(1) }, "/$name: and then the connection ends";
 }
 
 # A client that leaves while the 101 is held takes the service's connection with it.

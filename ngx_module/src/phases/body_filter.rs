@@ -589,9 +589,13 @@ pub(super) unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
         // what it sends when it may go on.
         let is_news = is_timeout || (*request).outbound.is_resumed() || (*request).is_decided();
         if (*request).outbound.is_held() && (is_news || is_abandoned(request)) {
-            let has_tunnel = (*request).tunnel.is_some();
+            let mut has_tunnel = (*request).tunnel.is_some();
             if has_tunnel {
                 upgrade::wake(request);
+                if upgrade::is_given_up(request) {
+                    (*request).tunnel = None;
+                    has_tunnel = false;
+                }
             }
             let code = if is_timeout { time_out(request) } else { resume(request) };
             if has_tunnel {

@@ -114,6 +114,20 @@ pub(super) unsafe fn wake(request: *mut Request) {
     }
 }
 
+/// Whether the upstream of a suspended tunnel has gone: it has closed the connection, and had said nothing behind the 101. Its
+/// response ends like any other then.
+///
+/// # Safety
+/// As [`go_on`].
+pub(super) unsafe fn is_given_up(request: *mut Request) -> bool {
+    // SAFETY: see `suspend`. nginx ends the tunnel when the upstream has closed it (src/http/ngx_http_upstream.c,
+    // ngx_http_upstream_process_upgraded), and the cleanup is there as long as the upstream (ngx_http_upstream_finalize_request).
+    unsafe {
+        let upstream = (*(*request).r).upstream;
+        upstream.is_null() || (*upstream).cleanup.is_null()
+    }
+}
+
 /// A filter has decided about a 101 that it held. `code` is what became of the response. The request may be gone after this.
 ///
 /// # Safety
