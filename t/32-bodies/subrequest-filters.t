@@ -288,3 +288,47 @@ location /sub { proxy_wasm one 'response-body upper'; return 200 body; }
 GET /t
 --- response_body_like chomp
 ^a\.+\(200 BODY\)\.+$
+
+
+
+=== TEST 20: a filter that refuses a subrequest by its body, later, leaves the body to the main request
+--- skip_eval: 4: !$ENV{TEST_WASM_LUA}
+--- config
+location /t {
+    access_by_lua_block {
+        ngx.req.read_body()
+        ngx.location.capture("/sub", {method = ngx.HTTP_POST, always_forward_body = true})
+    }
+    rewrite ^ /body break;
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5;
+}
+location /sub { proxy_wasm one 'tick 20; request-body hold; request-body at-tick respond 403 no'; return 200 ok; }
+--- request
+POST /t
+hello
+--- response_body chomp
+hello
+--- error_log
+Respond(403, "no")
+
+
+
+=== TEST 21: and so does one that waits for too long
+--- skip_eval: 4: !$ENV{TEST_WASM_LUA}
+--- config
+location /t {
+    access_by_lua_block {
+        ngx.req.read_body()
+        ngx.location.capture("/sub", {method = ngx.HTTP_POST, always_forward_body = true})
+    }
+    rewrite ^ /body break;
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5;
+}
+location /sub { wasm_pause_timeout 50ms; proxy_wasm one 'request-body hold'; return 200 ok; }
+--- request
+POST /t
+hello
+--- response_body chomp
+hello
+--- error_log
+nothing resumed it within 50 ms

@@ -326,6 +326,12 @@ unsafe fn stop_reading(request: *mut Request) {
     // SAFETY: see `read`.
     unsafe {
         let r = (*request).r;
+        if (*request).is_subrequest() {
+            // The body that its filters look at is the main request's, which has been read, and is not theirs to end.
+            (*request).reread = None;
+            rewrite::stop_watching(r);
+            return;
+        }
         let read = (*(*r).connection).read;
         (*r).read_event_handler = Some(ngx_http_block_reading);
         if (*read).timer_set() != 0 {
