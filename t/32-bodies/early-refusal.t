@@ -13,6 +13,7 @@ my $nginx = NginxProcess->new('early-refusal');
 my $port  = $nginx->port;
 Upstream->start($port + 1);
 mkdir $nginx->prefix . "/$_" for 'www', 'www/dav', 'www/dav-upper', 'www/dav-hold';
+$nginx->write("www/$_.html", 'page') for 'page', 'off', 'behind';
 $nginx->write('users', "user:{PLAIN}pass\n");
 
 $nginx->configure(
@@ -46,6 +47,21 @@ $nginx->configure(
         location /dav       { dav_methods PUT; }
         location /dav-upper { proxy_wasm bodies 'quiet; request-body upper'; dav_methods PUT; }
         location /dav-hold  { proxy_wasm bodies 'quiet; request-body hold-until-end; request-end append !'; dav_methods PUT; }
+        location /to-page   { deny all; error_page 403 /page.html; }
+        location /to-off    { deny all; error_page 403 /off.html; }
+        location /to-named  { deny all; error_page 403 \@named; }
+        location /to-behind { deny all; error_page 403 /behind.html; }
+        location = /off.html    { proxy_wasm off; }
+        location = /behind.html { proxy_wasm_phase access; proxy_wasm bodies 'quiet; request-body size'; }
+        location \@named    { proxy_wasm off; return 403 page; }
+        location /asks      { deny all; proxy_wasm bodies 'quiet; request-end respond-if word 418 found'; error_page 403 /count; error_page 418 /found; }
+        location = /count   { proxy_wasm off; proxy_pass http://127.0.0.1:@{[ $port + 1 ]}; }
+        location /elsewhere { deny all; proxy_wasm bodies 'quiet; request-end respond-if word 418 found'; error_page 403 = \@plain; }
+        location \@plain    { proxy_wasm off; rewrite ^ /count break; proxy_pass http://127.0.0.1:@{[ $port + 1 ]}; }
+        location /streams   {
+            proxy_wasm_request_body_buffer 1k; proxy_wasm bodies 'quiet; request-body respond 418 found';
+            proxy_request_buffering off; try_files /none \@plain; proxy_pass http://127.0.0.1:@{[ $port + 1 ]};
+        }
         location /file      { client_body_in_file_only clean; proxy_set_header X-File \$request_body_file; proxy_pass http://127.0.0.1:@{[ $port + 1 ]}/count; }
     },
 );
@@ -64,6 +80,7 @@ $nginx->request('POST', '/limited', {}, 'first');
 my %first = (
     '/deny' => 403, '/basic' => 401, '/asked' => 403, '/limited' => 503, '/methods' => 403, '/any' => 403, '/return' => 403,
     '/filter' => 403, '/small' => 413,
+    '/to-page' => 403, '/to-off' => 403, '/to-named' => 403, '/to-behind' => 403,
 );
 for my $path (sort keys %first) {
     for my $expect (0, 1) {
@@ -106,6 +123,23 @@ for my $path ('/pages/', '/other/') {
 # A filter that holds the headers sees the body, whoever refuses the request then.
 is $nginx->request('POST', '/held', {}, 'a word')->{status}, 418, 'a filter that holds the headers for the body decides before the access phase';
 is $nginx->request('POST', '/held', {}, 'none')->{status}, 403, 'and leaves the rest to it';
+
+# The page of a refusal, when the client has sent the body nevertheless.
+for my $path ('/to-page', '/to-off', '/to-named', '/to-behind') {
+    my $client = RawClient->new($port);
+    $client->send("POST $path HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n", 'x' x 70_000, "GET /page.html HTTP/1.1\r\nHost: a\r\n\r\n");
+    my $response = $client->response;
+    is "$response->{status} $response->{body}", '403 page', "$path: the page";
+    is $client->response->{body}, 'page', "$path: and the next request";
+    $client->close;
+}
+
+# Who reads the body behind a refusal, or elsewhere, reads none that the filters have not seen.
+for my $path ('/asks', '/elsewhere') {
+    isnt $nginx->request('POST', $path, {}, 'no w' . 'ord')->{content}, 7, "$path: a body that the filter refuses goes nowhere";
+    is $nginx->request('POST', $path, {}, 'others')->{content}, 6, "$path: another one does";
+}
+is $nginx->request('POST', '/streams', {}, 'x' x 10_000)->{status}, 418, 'a handler that streams leads elsewhere: the filters see the body before that';
 
 unlike $nginx->log, qr/\[alert\]|\[crit\]|exited on signal/, 'nothing is wrong in the log';
 done_testing;

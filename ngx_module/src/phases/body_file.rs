@@ -14,8 +14,7 @@ use crate::rc;
 /// # Safety
 /// `r` is a live request that has found its location, and whose body nobody has read.
 pub(super) unsafe fn prepare(r: *mut ngx_http_request_t) {
-    // SAFETY: see above. The configuration of the WebDAV module begins with the methods that it handles; it takes a PUT if no
-    // other handler is set, and refuses one with a range (src/http/modules/ngx_http_dav_module.c, ngx_http_dav_handler).
+    // SAFETY: see above.
     unsafe {
         if (*r).request_body_in_file_only() == 0 {
             // Lua asks for the name of the file, which has to lead somewhere as long as the request lives
@@ -23,9 +22,7 @@ pub(super) unsafe fn prepare(r: *mut ngx_http_request_t) {
             (*r).set_request_body_in_persistent_file(1);
             (*r).set_request_body_in_clean_file(1);
         }
-        let conf = modules::loc_conf((*r).loc_conf, Known::Dav).cast::<ngx_uint_t>();
-        let is_put = (*r).method == NGX_HTTP_PUT as ngx_uint_t;
-        if !is_put || conf.is_null() || *conf & (*r).method == 0 || (*r).content_handler.is_some() {
+        if !is_put(r) {
             return;
         }
         (*r).set_request_body_in_file_only(1);
@@ -33,6 +30,20 @@ pub(super) unsafe fn prepare(r: *mut ngx_http_request_t) {
         (*r).set_request_body_in_clean_file(1);
         (*r).set_request_body_file_group_access(1);
         (*r).set_request_body_file_log_level(0);
+    }
+}
+
+/// Whether WebDAV is to store the body.
+///
+/// # Safety
+/// `r` is a live request that has found its location.
+pub(super) unsafe fn is_put(r: *mut ngx_http_request_t) -> bool {
+    // SAFETY: see above. The configuration of the WebDAV module begins with the methods that it handles; it takes a PUT if no
+    // other handler is set, and refuses one with a range (src/http/modules/ngx_http_dav_module.c, ngx_http_dav_handler).
+    unsafe {
+        let conf = modules::loc_conf((*r).loc_conf, Known::Dav).cast::<ngx_uint_t>();
+        let is_put = (*r).method == NGX_HTTP_PUT as ngx_uint_t;
+        is_put && !conf.is_null() && *conf & (*r).method != 0 && (*r).content_handler.is_none()
     }
 }
 

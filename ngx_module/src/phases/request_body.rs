@@ -78,12 +78,20 @@ pub(super) unsafe fn read(request: *mut Request, loc: &LocConf, phase: Phase) ->
             (*request).body_due = true;
             return rc::DECLINED;
         }
-        if is_passed && streaming::is_wanted(r, small_body(loc)) {
+        if is_passed && (is_refused(r) || streaming::is_wanted(r, small_body(loc))) {
             (*request).streams_body = true;
             return rc::DECLINED;
         }
         read_now(request)
     }
+}
+
+/// Whether nginx has refused the request, and answers it by an `error_page`, before anybody has read the body: that page does
+/// not wait for it. (A page with `=` or `=200` goes on with the request in another location.)
+unsafe fn is_refused(r: *mut ngx_http_request_t) -> bool {
+    // SAFETY: see `read`. nginx asks for no body that it has refused (src/http/ngx_http_special_response.c,
+    // ngx_http_send_error_page); otherwise this is said when somebody reads the body.
+    unsafe { (*r).expect_tested() != 0 && (*r).request_body.is_null() }
 }
 
 /// The request has been redirected. If its body was being read, nginx has given that up: the body is too large, say, or took too
@@ -125,6 +133,13 @@ pub(super) unsafe fn read_before_leaving(request: *mut Request, loc: &LocConf) -
     }
 }
 
+/// Whether the handler of the location may read the body, as far as that can be known before it runs: it then gets what these
+/// filters do not see, when they are left.
+unsafe fn is_read_by_handler(r: *mut ngx_http_request_t) -> bool {
+    // SAFETY: see `read`.
+    unsafe { (*r).content_handler.is_some() || body_file::is_put(r) }
+}
+
 /// Has the body read that [`read`] has put off, unless the handler of the location passes it on as it comes and
 /// `may_stream`. The result is what the phase handler returns.
 ///
@@ -134,7 +149,10 @@ pub(super) unsafe fn read_due(request: *mut Request, loc: &LocConf, may_stream: 
     // SAFETY: see above.
     unsafe {
         let r = (*request).r;
-        if !std::mem::take(&mut (*request).body_due) {
+        let is_due = std::mem::take(&mut (*request).body_due);
+        // The handler that was to pass the body on leads elsewhere instead (`try_files`, Lua).
+        let is_left = !may_stream && (*request).streams_body && (*r).request_body.is_null();
+        if !is_due && !is_left {
             return rc::DECLINED;
         }
         if (*r).discard_body() != 0 || (*request).inbound.ended || headers::request::end_stream(r) {
@@ -146,7 +164,8 @@ pub(super) unsafe fn read_due(request: *mut Request, loc: &LocConf, may_stream: 
             (*request).streams_body = false;
             return if (*request).inbound.passed == 0 { reread::begin(request, loc) } else { rc::DECLINED };
         }
-        if may_stream && streaming::is_wanted(r, small_body(loc)) {
+        let may_wait = may_stream || !is_read_by_handler(r);
+        if (is_refused(r) && may_wait) || (may_stream && streaming::is_wanted(r, small_body(loc))) {
             return rc::DECLINED;
         }
         (*request).streams_body = false;
