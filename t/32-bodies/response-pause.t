@@ -55,6 +55,7 @@ for my $way (sort keys %ways) {
 }
 $nginx->write('file.txt', $bodies{file});
 $nginx->write('large.txt', $bodies{'large-file'});
+$nginx->write('short.txt', 's' x 20_000);
 $nginx->configure(
     main   => "wasm { module bodies $root/build/guests/rust-bodies.wasm; }",
     http   => 'send_timeout 2m; proxy_buffer_size 4k; proxy_buffers 4 4k; proxy_busy_buffers_size 8k;',
@@ -92,6 +93,19 @@ $nginx->configure(
             send_timeout 50ms;
             proxy_wasm bodies 'tick 150; response-headers hold; response-headers at-tick resume';
             proxy_pass http://127.0.0.1:$up/length/3/5;
+        }
+        location = /broken {
+            proxy_wasm bodies 'tick 20; response-headers hold; response-headers at-tick resume; response-body hold-until-end';
+            proxy_pass http://127.0.0.1:$up/short;
+        }
+        location = /limited {
+            alias @{[ $nginx->prefix ]}/short.txt; output_buffers 1 8k; limit_rate 100k;
+            wasm_pause_timeout 1s;
+            proxy_wasm bodies 'quiet; response-headers remove response content-length; response-end hold';
+        }
+        location = /limited-tick {
+            alias @{[ $nginx->prefix ]}/short.txt; output_buffers 1 8k; limit_rate 100k;
+            proxy_wasm bodies 'tick 250; response-end hold; response-end at-tick append !; response-end at-tick resume; response-headers remove response content-length';
         }
         location /slow {
             proxy_wasm bodies 'quiet; response-body upper; response-body sum';
@@ -203,6 +217,23 @@ for my $path (qw( /send-timeout /send-timeout-up )) {
     my ($response, $client) = fetch($path);
     is($response->{body}, $path eq '/send-timeout' ? 'ok' : 'aaaaabbbbbccccc', "$path: a pause is longer than send_timeout");
     is($client->response->{body}, 'plain', "$path: the next request");
+}
+
+# A body that breaks off while the headers are held, and of which the filter wants all.
+{
+    my ($response) = fetch('/broken');
+    is($response && $response->{status}, 502, 'a body that has no end is answered with 502');
+}
+
+# A response that nginx sends slowly, and whose end is held longer than nginx waits for its next part.
+{
+    my $position = length $nginx->log;
+    my ($response) = fetch('/limited');
+    ok(!$response || $response->{cut}, 'limit_rate: what a filter holds is no part that can be left out');
+    like(substr($nginx->log, $position), qr/paused the response, and nothing resumed it within 1000 ms/, 'the pause lasts as long as it may');
+    ($response, my $client) = fetch('/limited-tick');
+    same($response->{body}, 's' x 20_000 . '!', 'limit_rate: what was held comes');
+    is($client->response->{body}, 'plain', 'limit_rate: the next request');
 }
 
 # 12 MB to a client that does not read until the worker has stopped taking more.

@@ -167,7 +167,14 @@ pub(super) unsafe fn take(request: *mut Request, from: *mut ngx_http_request_t, 
                 let code = if (*request).response_gone { hand_on(r, from, chain) } else { rc::OK };
                 (*request).outbound.output.reclaim();
                 set_waits(from, false);
-                return code;
+                if code == rc::ERROR || !(*request).outbound.is_held() {
+                    return code;
+                }
+                // What a filter holds is still to come, whoever has called.
+                return match watch_producer(request) {
+                    Ok(()) => hold(request, loc),
+                    Err(_) => rc::ERROR,
+                };
             }
             if let Err(stop) = process(request, loc, chain) {
                 consume(chain);
@@ -462,16 +469,19 @@ pub(super) unsafe fn delay(request: *mut Request, waits: bool) {
         }
         let Some(main) = Request::of((*r).main).as_mut() else { return };
         let write = (*(*r).connection).write;
-        if waits && !(*request).is_delayed {
-            (*request).is_delayed = true;
-            main.delays += 1;
+        if waits {
+            if !std::mem::replace(&mut (*request).is_delayed, true) {
+                main.delays += 1;
+            }
+            // A delay of nginx's own (`limit_rate`) has a timer, which ends it, and ours with it
+            // (src/http/ngx_http_request.c, ngx_http_request_handler).
             if (*write).delayed() == 0 {
                 if (*write).timer_set() != 0 {
                     nginx_sys::ngx_del_timer(write);
                 }
                 (*write).set_delayed(1);
             }
-        } else if !waits && std::mem::take(&mut (*request).is_delayed) {
+        } else if std::mem::take(&mut (*request).is_delayed) {
             main.delays = main.delays.saturating_sub(1);
             if main.delays == 0 {
                 (*write).set_delayed(0);
