@@ -100,7 +100,8 @@ pub unsafe fn forget_all(r: *mut ngx_http_request_t, kept: &[Known]) {
     // (src/http/ngx_http_core_module.c, ngx_http_internal_redirect).
     unsafe {
         let own = ngx_http_wasm_module.ctx_index;
-        for n in (0..ngx_http_max_module).filter(|n| *n != own && !kept.iter().any(|module| place(*module) == Some(*n))) {
+        for n in (0..ngx_http_max_module).filter(|n| *n != own && !kept.iter().any(|module| place(*module) == Some(*n)))
+        {
             *(*r).ctx.add(n) = std::ptr::null_mut();
         }
     }

@@ -332,3 +332,46 @@ hello
 hello
 --- error_log
 nothing resumed it within 50 ms
+
+
+
+=== TEST 22: a filter that holds the response to a mirrored request does not hold the main request, which another one holds
+--- config
+location /t { mirror /m; proxy_wasm two 'tick 300; response-headers hold; response-headers at-tick resume'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10; }
+location /m { internal; proxy_wasm one 'tick 20; response-headers hold; response-headers at-tick resume'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10; }
+--- request
+GET /t
+--- response_body chomp
+aaaaaaaaaa
+--- no_error_log
+[alert]
+[error]
+
+
+
+=== TEST 23: the same when nothing resumes it, and when the response comes from nginx
+--- config
+location /t { mirror /m; proxy_wasm two 'tick 300; response-headers hold; response-headers at-tick resume'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10; }
+location /m { internal; wasm_pause_timeout 20ms; proxy_wasm one 'response-headers hold'; return 200 mirrored; }
+--- request
+GET /t
+--- response_body chomp
+aaaaaaaaaa
+--- no_error_log
+[alert]
+
+
+
+=== TEST 24: nor does it start the clock for the client, when the main request's upstream takes its time
+--- skip_eval: 4: !$ENV{TEST_WASM_LUA}
+--- config
+location /t { mirror /m; send_timeout 10s; proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/slow; }
+location /m { internal; send_timeout 100ms; proxy_wasm one 'tick 20; response-headers hold; response-headers at-tick resume'; return 200 mirrored; }
+location /slow { content_by_lua_block { ngx.sleep(0.4) ngx.print(string.rep("x", 10000000)) } }
+--- request
+GET /t
+--- response_body eval
+"x" x 10_000_000
+--- no_error_log
+timed out
+[alert]

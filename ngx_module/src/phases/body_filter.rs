@@ -214,8 +214,11 @@ pub(super) unsafe fn take(request: *mut Request, from: *mut ngx_http_request_t, 
 /// Tells nginx that a request has sent something that has not left this module: it is not done, and `slice` begins no other
 /// part.
 unsafe fn set_waits(r: *mut ngx_http_request_t, waits: bool) {
-    // SAFETY: see `filter`.
+    // SAFETY: see `filter`. What a request in the background sends goes nowhere, and the connection's events and clocks are not
+    // its own: waiting, it would have nginx time the client out, and would not be asked to go on while the main request is
+    // delayed (src/http/ngx_http_request.c, ngx_http_set_write_handler, ngx_http_writer).
     unsafe {
+        let waits = waits && (*r).background() == 0;
         let others = (*r).buffered() & !WAITS;
         (*r).set_buffered(if waits { others | WAITS } else { others });
     }
@@ -590,6 +593,10 @@ pub(super) unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
         let c = (*r).connection;
         let is_timeout = (*event).timedout() != 0;
         (*event).set_timedout(0);
+        // In the background, a request has ended when its handler has.
+        if (*r).done() != 0 {
+            return;
+        }
         if (*request).intercepted.is_pending() {
             intercept::go_on(request);
             ngx_http_run_posted_requests(c);
