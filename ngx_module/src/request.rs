@@ -1,7 +1,10 @@
 //! What the module keeps of a request: the contexts of its filters, and what they asked for that happens after a
 //! callback. It lives in the request's pool.
 
-use nginx_sys::{ngx_chain_t, ngx_event_handler_pt, ngx_event_t, ngx_http_event_handler_pt, ngx_http_request_t};
+use nginx_sys::{
+    ngx_chain_t, ngx_event_handler_pt, ngx_event_t, ngx_http_event_handler_pt, ngx_http_post_subrequest_t,
+    ngx_http_request_t,
+};
 use ngx_wasm::proxy_wasm::{AbiVersion, Callback, ContextId, FilterState, LocalResponse};
 use smallvec::SmallVec;
 
@@ -123,6 +126,8 @@ pub struct Request {
     pub no_response_body: bool,
     /// Nginx was told not to write to the client while a filter holds the response.
     pub is_delayed: bool,
+    /// Whom nginx would tell that the subrequest has its response, while a filter holds that.
+    pub told_later: *mut ngx_http_post_subrequest_t,
     /// The answer that a filter gave. Most requests have none, and all carry the room for it.
     pub local_response: Option<Box<LocalResponse>>,
     /// It has been sent; another one is ignored.
@@ -225,6 +230,7 @@ impl Request {
             response_gone: false,
             no_response_body: false,
             is_delayed: false,
+            told_later: std::ptr::null_mut(),
             local_response: None,
             answered: false,
             // SAFETY: the request is live.

@@ -375,3 +375,76 @@ GET /t
 --- no_error_log
 timed out
 [alert]
+
+
+
+=== TEST 25: Lua waits for the filter that holds the response to its subrequest, and gets what that answers
+--- skip_eval: 4: !$ENV{TEST_WASM_LUA}
+--- config
+location /t {
+    access_by_lua_block {
+        local answer = ngx.location.capture("/sub")
+        if answer.status ~= 200 then ngx.exit(answer.status) end
+    }
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10;
+}
+location /sub { proxy_wasm one 'tick 20; response-headers hold; response-headers at-tick respond 403 no'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10; }
+--- request
+GET /t
+--- error_code: 403
+--- response_body_unlike: aaaaaaaaaa
+--- no_error_log
+[alert]
+
+
+
+=== TEST 26: and the body that it lets go later
+--- skip_eval: 4: !$ENV{TEST_WASM_LUA}
+--- config
+location /t { content_by_lua_block {
+    local answer = ngx.location.capture("/sub")
+    ngx.say(answer.status, " ", answer.body)
+} }
+location /sub { proxy_wasm one 'tick 20; response-end hold; response-end at-tick append !; response-end at-tick resume'; return 200 body; }
+--- request
+GET /t
+--- response_body
+200 body!
+--- no_error_log
+[alert]
+
+
+
+=== TEST 27: two subrequests of Lua, and the one that is let go first does not wait for the other's filter for ever
+--- skip_eval: 4: !$ENV{TEST_WASM_LUA}
+--- config
+location /t { content_by_lua_block {
+    local a, b = ngx.location.capture_multi({{"/a"}, {"/b"}})
+    ngx.say(a.body, b.body)
+} }
+location /a { proxy_wasm one 'tick 300; response-headers hold; response-headers at-tick resume'; return 200 a; }
+location /b { proxy_wasm two 'tick 20; response-headers hold; response-headers at-tick resume'; return 200 b; }
+--- request
+GET /t
+--- response_body
+ab
+--- no_error_log
+[alert]
+
+
+
+=== TEST 28: the same in the other order
+--- skip_eval: 4: !$ENV{TEST_WASM_LUA}
+--- config
+location /t { content_by_lua_block {
+    local a, b = ngx.location.capture_multi({{"/a"}, {"/b"}})
+    ngx.say(a.body, b.body)
+} }
+location /a { proxy_wasm one 'tick 20; response-headers hold; response-headers at-tick resume'; return 200 a; }
+location /b { proxy_wasm two 'tick 300; response-headers hold; response-headers at-tick resume'; return 200 b; }
+--- request
+GET /t
+--- response_body
+ab
+--- no_error_log
+[alert]

@@ -437,6 +437,7 @@ pub(super) unsafe fn hold(request: *mut Request, loc: &LocConf) -> ngx_int_t {
         let waits = outbound.waits_for_filter();
         if (*request).is_subrequest() {
             set_waits(r, more);
+            tell_later(request, more);
         } else {
             // `slice` asks for no other part while the first of these marks is there, and Lua's flush waits for the second one to
             // go: a filter that waits for more of the body needs both to go on.
@@ -458,6 +459,23 @@ pub(super) unsafe fn hold(request: *mut Request, loc: &LocConf) -> ngx_int_t {
         delay(request, waits);
         let is_buffered = (*(*r).connection).buffered() != 0 || (*r).buffered() & WAITS != 0;
         if is_buffered { rc::AGAIN } else { rc::OK }
+    }
+}
+
+/// Keeps nginx from telling whoever made a subrequest that it has its response, as long as there is more to come from here:
+/// nginx does so when the handler ends, and Lua goes on at once with what there is.
+unsafe fn tell_later(request: *mut Request, more: bool) {
+    // SAFETY: see `hold`. nginx and Lua look at this when a request is finalized (src/http/ngx_http_request.c,
+    // ngx_http_finalize_request), which it is again when nothing waits here any more; null means that nobody is told.
+    unsafe {
+        let r = (*request).r;
+        if more && (*r).background() == 0 {
+            if !(*r).post_subrequest.is_null() {
+                (*request).told_later = std::mem::replace(&mut (*r).post_subrequest, std::ptr::null_mut());
+            }
+        } else if !(*request).told_later.is_null() {
+            (*r).post_subrequest = std::mem::replace(&mut (*request).told_later, std::ptr::null_mut());
+        }
     }
 }
 
@@ -625,7 +643,18 @@ pub(super) unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
             } else if !(*request).outbound.waits_for_filter() {
                 // Who makes the response, or waits for it to be sent, goes on.
                 let producer = parts::sender(request);
-                if let Some(handler) = (*producer).write_event_handler {
+                let has_ended = (*r).http_state() == ngx_http_state_e_NGX_HTTP_WRITING_REQUEST_STATE;
+                let is_delayed = (*(*c).write).delayed() != 0;
+                if is_delayed
+                    && has_ended
+                    && producer == r
+                    && (*request).is_subrequest()
+                    && !(*request).outbound.is_held()
+                {
+                    // nginx's writer would do that, but not as long as another filter holds the connection back, and nobody
+                    // asks again on behalf of a request whose turn it is not.
+                    ngx_http_finalize_request(r, rc::OK);
+                } else if let Some(handler) = (*producer).write_event_handler {
                     handler(producer);
                 }
             }
