@@ -40,6 +40,7 @@ mod pool;
 mod properties;
 mod queue_ready;
 mod rc;
+mod regular_file;
 mod report;
 mod request;
 mod rules;

@@ -1,8 +1,7 @@
 //! Modules for a configuration, and for what Lua loads: the library's `Supply`, one for the process, with the compile cache that
 //! `cache_dir` names. The cache is the master's: workers, which guests run in, do not open it.
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nginx_sys::{NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_log_t, ngx_test_config};
@@ -11,7 +10,10 @@ use ngx_wasm::supply::{CodeCache, Source, Supply, sha256_hex};
 use ngx_wasm::vm::Engine;
 
 use crate::conf::{ModuleConf, Place};
-use crate::{engine, log};
+use crate::{engine, log, regular_file};
+
+/// No engine takes more.
+const LARGEST_MODULE: usize = 1 << 30;
 
 /// Modules that some configuration of this process, or Lua, has.
 static SUPPLY: Mutex<Option<Supply>> = Mutex::new(None);
@@ -87,7 +89,8 @@ impl<'a> Supplier<'a> {
 
 /// The file of a module, if it is the one that the configuration means.
 pub fn read(module: &ModuleConf) -> Result<Vec<u8>, String> {
-    let bytes = fs::read(&module.path).map_err(|err| format!("cannot read it: {err}"))?;
+    let bytes = regular_file::read(Path::new(&module.path), LARGEST_MODULE, "a module")
+        .map_err(|reason| format!("cannot read it: {reason}"))?;
     if let Some(wanted) = &module.sha256 {
         let found = sha256_hex(&bytes);
         if found != *wanted {

@@ -91,6 +91,14 @@ $nginx->write('conf.d/vm', 'of the VM');
             'and names file, reason, and place'
         );
     }
+    # A module itself.
+    for my $name (qw( folder pipe loop )) {
+        $nginx->configure(main => "wasm {\n    module sized conf.d/$name;\n}");
+        my ($ok, $output) = $nginx->test;
+        ok(!$ok, "$name, as a module: nginx -t fails");
+        like($output, qr/\[emerg\] .*module "sized" \(\Q$prefix\E\/conf\.d\/$name\): cannot read it: $wrong{$name}[1].* in \Q$conf\E:\d+$/m,
+            'and names file, reason, and place');
+    }
     $nginx->configure(main => $main, server => 'location / { proxy_wasm headers file=/dev/zero; }');
     my ($ok, $output) = $nginx->test;
     ok(!$ok, 'a device: nginx -t fails');

@@ -47,7 +47,7 @@ qr/\[emerg\] .*module "gone" \(\S+\/gone\.wasm\): .*No such file or directory.* 
 --- main_config
 wasm { module folder $TEST_NGINX_HTML_DIR; }
 --- error_log eval
-qr/\[emerg\] .*module "folder" \(\S+\): .*Is a directory.* in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*module "folder" \(\S+\): cannot read it: it is a directory in \S+nginx\.conf:\d+$/
 
 
 
@@ -291,3 +291,11 @@ qr/\[emerg\] .*module "m" .*not a filter: .*-buildmode=c-shared.*cdylib.*-mexec-
 [['m.wat', "(module\n" . main::but('abi') . '(func (export "_start")))']]
 --- error_log eval
 qr/\[emerg\] .*module "m" .*not a Proxy-Wasm module: .*-buildmode=c-shared.*cdylib.*-mexec-model=reactor in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 33: a device that has no end
+--- main_config
+wasm { module endless /dev/zero; }
+--- error_log eval
+qr/\[emerg\] .*module "endless" \(\/dev\/zero\): cannot read it: it is not a regular file in \S+nginx\.conf:\d+$/
