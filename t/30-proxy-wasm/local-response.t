@@ -213,44 +213,142 @@ Location: /login
 
 
 
-=== TEST 10: an invalid status is BadArgument, and the request goes on
+=== TEST 10: a status that no response has is 500, whatever the filter makes of the call: the request does not go on
 --- config
 location /t {
-    proxy_wasm probe 'respond 0; respond 100; respond 199; respond 1000; respond -1';
+    proxy_wasm probe 'respond 0 text';
     return 200 "ok\n";
 }
 --- request
 GET /t
---- response_body
-ok
---- grep_error_log eval
-qr/probe: respond .*? -> \d/
---- grep_error_log_out
-probe: respond 0 -> 2
-probe: respond 100 -> 2
-probe: respond 199 -> 2
-probe: respond 1000 -> 2
-probe: respond -1 -> 2
-
-
-
-=== TEST 11: broken pairs are BadArgument, and the request goes on
---- config
-location /t {
-    proxy_wasm probe 'raw send_local_response 200 0 0 0 0 buf 100 -1; raw send_local_response 200 0 0 0 0 buf 3 -1';
-    return 200 "ok\n";
-}
---- request
-GET /t
---- response_body
-ok
+--- error_code: 500
+--- response_headers
+x-probe-local: 1
+--- response_body chomp
+text
 --- error_log
-raw send_local_response 200 0 0 0 0 buf 100 -1 -> 2
-raw send_local_response 200 0 0 0 0 buf 3 -1 -> 2
+[error]
+a local response has the status 0, which is none of a response; it goes with 500
+probe: respond 0 text -> 0
 
 
 
-=== TEST 12: headers that must not go on the wire are left out, the response goes
+=== TEST 11: one of an interim response
+--- config
+location /t {
+    proxy_wasm probe 'respond 100 text';
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- error_code: 500
+--- response_headers
+x-probe-local: 1
+--- response_body chomp
+text
+--- error_log
+[error]
+a local response has the status 100, which is none of a response; it goes with 500
+probe: respond 100 text -> 0
+
+
+
+=== TEST 12: one of four digits
+--- config
+location /t {
+    proxy_wasm probe 'respond 1000 text';
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- error_code: 500
+--- response_headers
+x-probe-local: 1
+--- response_body chomp
+text
+--- error_log
+[error]
+a local response has the status 1000, which is none of a response; it goes with 500
+probe: respond 1000 text -> 0
+
+
+
+=== TEST 13: a negative one
+--- config
+location /t {
+    proxy_wasm probe 'respond -1 text';
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- error_code: 500
+--- response_headers
+x-probe-local: 1
+--- response_body chomp
+text
+--- error_log
+[error]
+a local response has the status 4294967295, which is none of a response; it goes with 500
+probe: respond -1 text -> 0
+
+
+
+=== TEST 14: the same in the place of a response
+--- main_config eval
+$::Main
+--- user_files eval
+$::Respond->('response', 1000, 'text', -1)
+--- config
+location /t {
+    proxy_wasm m;
+    return 200 "secret\n";
+}
+--- request
+GET /t
+--- error_code: 500
+--- response_body chomp
+text
+--- error_log
+status 0
+a local response has the status 1000, which is none of a response; it goes with 500
+
+
+
+=== TEST 15: broken pairs are left out, and the response goes: their count is wrong
+--- config
+location /t {
+    proxy_wasm probe 'raw send_local_response 403 0 0 str:text buf 100 -1';
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- error_code: 403
+--- response_body chomp
+text
+--- error_log
+raw send_local_response 403 0 0 str:text buf 100 -1 -> 0
+the headers of a local response are not encoded as the ABI says, or too many; it goes without them
+
+
+
+=== TEST 16: broken pairs are left out, and the response goes: no count
+--- config
+location /t {
+    proxy_wasm probe 'raw send_local_response 403 0 0 str:text buf 3 -1';
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- error_code: 403
+--- response_body chomp
+text
+--- error_log
+raw send_local_response 403 0 0 str:text buf 3 -1 -> 0
+the headers of a local response are not encoded as the ABI says, or too many; it goes without them
+
+
+
+=== TEST 17: headers that must not go on the wire are left out, the response goes
 --- main_config eval
 $::Main
 --- user_files eval
@@ -275,7 +373,7 @@ qr/\[error\] .*wasm: a header of a local response is left out: CR, LF or NUL in 
 
 
 
-=== TEST 13: the response stops the request whatever the callback returns
+=== TEST 18: the response stops the request whatever the callback returns
 --- config
 location /t {
     proxy_wasm probe 'respond 403 no; action 0';
@@ -294,7 +392,7 @@ on_request_headers
 
 
 
-=== TEST 14: of two responses in one callback the first counts, and the second is Ok
+=== TEST 19: of two responses in one callback the first counts, and the second is Ok
 --- config
 location /t {
     proxy_wasm probe 'respond 403 first; respond 200 second';
@@ -310,7 +408,7 @@ first
 
 
 
-=== TEST 15: error_page does not intercept what a filter says
+=== TEST 20: error_page does not intercept what a filter says
 --- config
 error_page 403 /sorry;
 location /t {
@@ -326,7 +424,7 @@ no
 
 
 
-=== TEST 16: filters that saw the request see it; those behind the one that answered do not
+=== TEST 21: filters that saw the request see it; those behind the one that answered do not
 --- config
 location /t {
     proxy_wasm headers 'response.add x-before 1';
@@ -343,7 +441,7 @@ x-before: 1
 
 
 
-=== TEST 17: response callbacks see the local response
+=== TEST 22: response callbacks see the local response
 --- config
 location /t {
     proxy_wasm probe 'respond 403 no; @response get response :status; @response get response x-probe-local; @response get response content-length';
@@ -357,7 +455,7 @@ x-probe-result: get response :status -> 0 403 | get response x-probe-local -> 0 
 
 
 
-=== TEST 18: a response callback may change the status of a local response
+=== TEST 23: a response callback may change the status of a local response
 --- config
 location /t {
     proxy_wasm headers 'response.replace :status 404';
@@ -372,7 +470,7 @@ no
 
 
 
-=== TEST 19: a local response in on_response_headers of another local response is ignored
+=== TEST 24: a local response in on_response_headers of another local response is ignored
 --- config
 location /t {
     proxy_wasm probe '@response respond 500 second';
@@ -389,7 +487,7 @@ qr/\[warn\] .*local response.* is ignored/
 
 
 
-=== TEST 20: after the response it is too late: ignored
+=== TEST 25: after the response it is too late: ignored
 --- config
 location /t {
     proxy_wasm probe '@log respond 500 late';
@@ -404,7 +502,7 @@ probe: respond 500 late -> 0
 
 
 
-=== TEST 21: gRPC: status 200, grpc-status for the HTTP status, the body as grpc-message
+=== TEST 26: gRPC: status 200, grpc-status for the HTTP status, the body as grpc-message
 --- main_config eval
 $::Main
 --- user_files eval
@@ -427,7 +525,7 @@ x-one: 1
 
 
 
-=== TEST 22: gRPC: the guest's own status
+=== TEST 27: gRPC: the guest's own status
 --- main_config eval
 $::Main
 --- user_files eval
@@ -446,7 +544,7 @@ grpc-status: 16
 
 
 
-=== TEST 23: grpc-web is no gRPC
+=== TEST 28: grpc-web is no gRPC
 --- main_config eval
 $::Main
 --- user_files eval
@@ -465,7 +563,7 @@ Content-Type: application/grpc-web
 
 
 
-=== TEST 24: the body of the request is read past, and the connection goes on
+=== TEST 29: the body of the request is read past, and the connection goes on
 --- config
 location /t {
     proxy_wasm probe 'respond 403 no';
@@ -481,7 +579,7 @@ location /u { return 200 "u\n"; }
 
 
 
-=== TEST 25: proxy_send_http_response is the same function by its older name
+=== TEST 30: proxy_send_http_response is the same function by its older name
 --- main_config eval
 $::Main
 --- user_files eval
@@ -498,7 +596,7 @@ GET /t
 
 
 
-=== TEST 26: the access log has status and size of the local response
+=== TEST 31: the access log has status and size of the local response
 --- config
 location /t {
     proxy_wasm probe 'respond 403 no';
