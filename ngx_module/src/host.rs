@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use nginx_sys::{ngx_http_request_t, ngx_log_t};
 use ngx_wasm::proxy_wasm::{
-    BufferType, CallError, FilterState, Host, LifeSpan, LocalResponse, LogLevel, MapType, Pairs, Status, StreamToken,
-    StreamType, splice,
+    BufferType, CallError, ContextId, FilterState, Host, LifeSpan, LocalResponse, LogLevel, MapType, Pairs, Status,
+    StreamToken, StreamType, splice,
 };
 use ngx_wasm::shared::Stores;
 
@@ -31,6 +31,8 @@ pub struct RequestHost<'a> {
     request: *mut Request,
     /// The request that the callback is about, or null.
     own: *mut Request,
+    /// The context that host calls are about. Filters that Lua runs may have several for one request.
+    context: ContextId,
     /// The filter whose callback runs, by its place in `MainConf::filters`; [`LUA`] is one that Lua runs.
     filter: usize,
     /// That one.
@@ -101,7 +103,18 @@ impl<'a> RequestHost<'a> {
         name: &'a [u8],
         timeout: Duration,
     ) -> Self {
-        RequestHost { request, own: request, filter, plugin, log, name, timeout, others: Vec::new(), written: 0 }
+        RequestHost {
+            request,
+            own: request,
+            context: ContextId(0),
+            filter,
+            plugin,
+            log,
+            name,
+            timeout,
+            others: Vec::new(),
+            written: 0,
+        }
     }
 
     /// The name by which a VM knows the request.
@@ -277,7 +290,7 @@ impl<'a> RequestHost<'a> {
     unsafe fn lua_body(&self, buffer: BufferType) -> Option<&mut LuaBody> {
         let request = self.request()?;
         // SAFETY: the request is live, and one borrow at a time is short.
-        let body = unsafe { lua::body_of(request, self.plugin?) }?;
+        let body = unsafe { lua::body_of(request, self.plugin?, self.context) }?;
         (body.buffer == buffer).then_some(body)
     }
 
@@ -385,6 +398,10 @@ impl Host for RequestHost<'_> {
             self.others.push(self.request);
         }
         true
+    }
+
+    fn about(&mut self, context: ContextId) {
+        self.context = context;
     }
 
     fn map_get(&mut self, map: MapType, name: &[u8], value: &mut Vec<u8>) -> Result<(), Status> {
@@ -606,7 +623,7 @@ impl Host for RequestHost<'_> {
         // SAFETY: the request is live.
         unsafe {
             if let Some(plugin) = self.plugin {
-                lua::resume(request, plugin, direction);
+                lua::resume(request, plugin, self.context, direction);
             } else if let Some(run) = (*request).run_of(self.filter) {
                 let flow = (*request).flow(direction);
                 if let Some(n) = (*flow).stage_of(run) {

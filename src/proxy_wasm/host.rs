@@ -3,6 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::context::ContextId;
 use super::filter_state::{FilterState, LifeSpan};
 use super::pairs::Pairs;
 use super::types::{BufferType, LogLevel, MapType, Status, StreamType};
@@ -57,6 +58,12 @@ pub trait Host {
     /// Answers whether there is such a stream now.
     fn select(&mut self, stream: Option<StreamToken>) -> bool {
         stream.is_none()
+    }
+
+    /// Tells which context host calls are about from now on, before each callback and when the guest chooses another one: a
+    /// stream may have several in one VM.
+    fn about(&mut self, context: ContextId) {
+        let _ = context;
     }
 
     /// Appends the first value of `name` to `value`. Names are compared without regard to case.

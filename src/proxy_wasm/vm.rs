@@ -483,6 +483,7 @@ impl Vm {
         self.state.callback = callback;
         self.state.own = id;
         self.state.effective = id;
+        host.about(id);
         let timeout = host.timeout();
         if let Some(fuel) = self.state.fuel_of(id) {
             self.instance.set_fuel(fuel);

@@ -187,6 +187,8 @@ unsafe fn call(
         if let Some(run) = (*request).lua_run(plugin) {
             run.is_response = is_response;
             run.resumed = false;
+            // A wait that Lua gave up has left what it was for.
+            run.paused.for_calls = false;
             run.body = body;
         }
         let action = match plugin.call(request, generation, |vm, host| callback(context, vm, host)) {

@@ -9,7 +9,7 @@ use std::ptr;
 use std::rc::{Rc, Weak};
 
 use nginx_sys::{NGX_LOG_ERR, ngx_http_request_t, ngx_int_t, ngx_str_t};
-use ngx_wasm::proxy_wasm::{Callback, Vm};
+use ngx_wasm::proxy_wasm::{Callback, ContextId, Vm};
 
 use super::plugin::{Plugin, PluginContext};
 use super::{ANSWER, LuaBody, LuaRun, body};
@@ -72,23 +72,30 @@ unsafe fn runs_of<'a>(request: *mut Request, plugin: &Plugin) -> impl Iterator<I
     runs.iter_mut().filter(move |run| ptr::eq(run.plugin.plugin(), plugin))
 }
 
+/// The filter of a plugin that has this context in the VM that there is now. Another one of the plugin, with another
+/// configuration, decides for itself.
+unsafe fn run_in<'a>(request: *mut Request, plugin: &Plugin, context: ContextId) -> Option<&'a mut LuaRun> {
+    // SAFETY: as above.
+    unsafe { runs_of(request, plugin).find(|run| run.context == context && run.generation == plugin.vm()) }
+}
+
 /// A filter has called proxy_continue_stream. [`wake`] acts on it.
 ///
 /// # Safety
 /// `request` belongs to a live request, here and below.
-pub unsafe fn resume(request: *mut Request, plugin: &Plugin, direction: Direction) {
+pub unsafe fn resume(request: *mut Request, plugin: &Plugin, context: ContextId, direction: Direction) {
     // SAFETY: see above.
-    unsafe {
-        runs_of(request, plugin)
-            .filter(|run| run.is_response == (direction == Direction::Response))
-            .for_each(|run| run.resumed = true);
+    if let Some(run) = unsafe { run_in(request, plugin, context) }
+        && run.is_response == (direction == Direction::Response)
+    {
+        run.resumed = true;
     }
 }
 
-/// The body that a filter of this plugin looks at, or holds.
-pub unsafe fn body_of<'a>(request: *mut Request, plugin: &Plugin) -> Option<&'a mut LuaBody> {
+/// The body that the filter with this context looks at, or holds.
+pub unsafe fn body_of<'a>(request: *mut Request, plugin: &Plugin, context: ContextId) -> Option<&'a mut LuaBody> {
     // SAFETY: see `resume`.
-    unsafe { runs_of(request, plugin).find_map(|run| run.body.as_mut()) }
+    unsafe { run_in(request, plugin, context)?.body.as_mut() }
 }
 
 /// Wakes up Lua functions that wait for what has been decided.

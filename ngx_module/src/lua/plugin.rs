@@ -254,6 +254,11 @@ impl Plugin {
         &self.name
     }
 
+    /// The number of its VM.
+    pub fn vm(&self) -> u64 {
+        self.generation.get()
+    }
+
     /// Whether a context of the VM number `generation` has made calls that have not ended.
     pub fn has_calls(&self, context: ContextId, generation: u64) -> bool {
         // While it runs, nobody knows; then nothing goes on.

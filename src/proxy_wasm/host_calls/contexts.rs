@@ -22,6 +22,7 @@ fn set_effective_context(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Fai
     if !call.host.select(stream) {
         return Err(Status::BadArgument.into());
     }
+    call.host.about(id);
     call.state.set_effective(id);
     Ok(())
 }
