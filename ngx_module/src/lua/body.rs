@@ -49,7 +49,11 @@ pub unsafe extern "C" fn ngx_http_wasm_on_body(
         let context = context.cast::<PluginContext>();
         Rc::increment_strong_count(context);
         let plugin = Rc::from_raw(context);
-        run(&plugin, r, is_response != 0, bytes(body, size), is_end != 0, changed).unwrap_or(rc::ERROR)
+        let result = run(&plugin, r, is_response != 0, bytes(body, size), is_end != 0, changed);
+        if is_response != 0 && result.is_none() {
+            spoil(r);
+        }
+        result.unwrap_or(rc::ERROR)
     })
 }
 
@@ -125,6 +129,16 @@ unsafe fn run(
                 Some(HELD)
             }
         }
+    }
+}
+
+/// Lets no more of a response leave. What the filter could not look at is missing from it, and whoever gets it must not take it for
+/// whole, nor the next response on the connection for the rest: nginx closes that.
+unsafe fn spoil(r: *mut ngx_http_request_t) {
+    // SAFETY: Lua's current request is live, and has a connection.
+    unsafe {
+        (*r).set_keepalive(0);
+        (*(*r).connection).set_error(1);
     }
 }
 
