@@ -348,3 +348,56 @@ GET /t
 --- response_body
 remove request :unknown -> 0
 get request :unknown -> 1
+
+
+
+=== TEST 22: an absolute URI, by which nginx chooses the server, names the host for filters of subrequests too
+--- config
+location /t { auth_request /auth; try_files /none =204; }
+location = /auth {
+    proxy_wasm probe 'get request :authority; get request host; property ngx.host';
+    return 204;
+}
+--- raw_request eval
+"GET http://other.example:81/t HTTP/1.1\r\nHost: allowed.example\r\nConnection: close\r\n\r\n"
+--- error_code: 204
+--- error_log
+get request :authority -> 0 other.example:81
+get request host -> 0 other.example:81
+property ngx.host -> 0 other.example
+
+
+
+=== TEST 23: unless a filter of the subrequest says another
+--- config
+location /t { auth_request /auth; try_files /none =204; }
+location = /auth {
+    proxy_wasm probe 'replace request :authority own.example:82; get request :authority; property ngx.host';
+    return 204;
+}
+--- raw_request eval
+"GET http://other.example:81/t HTTP/1.1\r\nHost: allowed.example\r\nConnection: close\r\n\r\n"
+--- error_code: 204
+--- error_log
+get request :authority -> 0 own.example:82
+property ngx.host -> 0 own.example
+
+
+
+=== TEST 24: or one of the request itself
+--- config
+location /t {
+    proxy_wasm headers 'request.replace :authority own.example:82';
+    auth_request /auth;
+    try_files /none =204;
+}
+location = /auth {
+    proxy_wasm probe 'get request :authority; property ngx.host';
+    return 204;
+}
+--- raw_request eval
+"GET http://other.example:81/t HTTP/1.1\r\nHost: allowed.example\r\nConnection: close\r\n\r\n"
+--- error_code: 204
+--- error_log
+get request :authority -> 0 own.example:82
+property ngx.host -> 0 own.example

@@ -46,11 +46,17 @@ pub unsafe fn get(r: *mut ngx_http_request_t, name: &[u8], value: &mut Vec<u8>) 
 }
 
 /// The authority of an absolute URI in the request line, by which nginx chooses the server whatever the Host line says
-/// (RFC 9112, section 3.2.2).
+/// (RFC 9112, section 3.2.2). A subrequest has no request line of its own, but the server that this one chose.
 unsafe fn absolute_authority<'a>(r: *mut ngx_http_request_t) -> Option<&'a [u8]> {
     // SAFETY: the parser's pointers lead into the request line, which stays in memory with the request; `request_end` is
     // there once the parser has come to its end, which it does not for a line that is too long.
     unsafe {
+        let server = |r: *mut ngx_http_request_t| ((*r).headers_in.server.data, (*r).headers_in.server.len);
+        if server(r) != server((*r).main) {
+            // A filter has given one of both another host since.
+            return None;
+        }
+        let r = (*r).main;
         let (start, end, limit) = ((*r).host_start, (*r).host_end, (*r).request_end);
         let is_line = (*r).http_version < nginx_sys::NGX_HTTP_VERSION_20 as usize;
         if !is_line || (*r).schema_start.is_null() || start.is_null() || end.is_null() || limit < end {
