@@ -17,4 +17,11 @@ fn main() {
     if version >= 1_023_000 {
         println!("cargo:rustc-cfg=linked_headers");
     }
+    println!("cargo:rustc-check-cfg=cfg(resolved_peers)");
+    // Since 1.27.3, servers with `resolve` come and go while nginx runs, when they have a zone.
+    let has_zone =
+        std::env::var("DEP_NGINX_FEATURES").is_ok_and(|all| all.split(',').any(|one| one == "http_upstream_zone"));
+    if version >= 1_027_003 && has_zone {
+        println!("cargo:rustc-cfg=resolved_peers");
+    }
 }

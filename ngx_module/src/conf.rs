@@ -34,6 +34,7 @@ use crate::rules::{Isolation, OnError, Recycle, RestartDelay, Rules, Setting, Wi
 use crate::shared_memory::{Settings, Shared};
 use crate::status::Status;
 use crate::supply::{CacheDir, Note};
+use crate::upstreams::Balancers;
 use crate::{net, phase_notes, pool, queue_ready, startup};
 
 /// Nothing was said at this level.
@@ -232,6 +233,8 @@ pub struct MainConf {
     pub status: Status,
     /// Something names `$wasm_time`.
     pub measures_time: bool,
+    /// How requests begin with upstreams, once the configuration is read.
+    pub balancers: Balancers,
 }
 
 impl Default for MainConf {
@@ -255,6 +258,7 @@ impl Default for MainConf {
             shared: Shared::create(),
             status: Status::default(),
             measures_time: false,
+            balancers: Balancers::default(),
         }
     }
 }

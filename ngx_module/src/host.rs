@@ -10,7 +10,7 @@ use std::time::Duration;
 use nginx_sys::{ngx_http_request_t, ngx_log_t};
 use ngx_wasm::proxy_wasm::{
     BufferType, CallError, ContextId, FilterState, Host, LifeSpan, LocalResponse, LogLevel, MapType, Pairs, Status,
-    StreamToken, StreamType, splice,
+    StreamToken, StreamType, UpstreamHost, splice,
 };
 use ngx_wasm::shared::Stores;
 
@@ -21,7 +21,7 @@ use crate::log_rate::LogRate;
 use crate::lua::{self, LuaBody, Plugin};
 use crate::request::Request;
 use crate::status::{Event, FilterStatus};
-use crate::{body_limit, calls, filter_state, log, phases, properties, queue_ready, report, shared_memory};
+use crate::{body_limit, calls, filter_state, log, phases, properties, queue_ready, report, shared_memory, upstreams};
 
 pub use root::RootHost;
 
@@ -584,6 +584,34 @@ impl Host for RequestHost<'_> {
             }
             properties::set((*request).r, path, value)
         }
+    }
+
+    fn upstream_hosts(&mut self) -> Result<Vec<UpstreamHost>, Status> {
+        let r = self.r().ok_or(Status::NotFound)?;
+        // SAFETY: the request is live, and its cycle runs.
+        unsafe { properties::upstream_of_location(r).map(|us| upstreams::hosts(us)).ok_or(Status::NotFound) }
+    }
+
+    fn override_upstream_host(&mut self, address: &[u8]) -> Result<(), Status> {
+        /// Longer than any address of a server.
+        const LONGEST: usize = 512;
+        let request = self.request_or_say("an upstream host").ok_or(Status::BadArgument)?;
+        // SAFETY: the request is live.
+        unsafe {
+            if (*request).response_started || (*request).logging || properties::is_upstream_asked((*request).r) {
+                self.log(
+                    LogLevel::Warn,
+                    b"an upstream host is chosen too late: the request has been passed on, or answered",
+                );
+                return Err(Status::BadArgument);
+            }
+            if address.len() > LONGEST {
+                self.log(LogLevel::Warn, b"an upstream host has no address of more than 512 bytes, and none is chosen");
+                return Err(Status::BadArgument);
+            }
+            (*request).upstream_host = (!address.is_empty()).then(|| address.into());
+        }
+        Ok(())
     }
 
     fn clear_route_cache(&mut self) -> Result<(), Status> {

@@ -3,7 +3,7 @@
 //! `module.rs` is what nginx loads; `directives/` fills the configuration that `conf.rs` describes; `startup.rs` checks it
 //! in the master; `worker.rs` starts a worker, `instances/` has its running filters; `phases/` are the entry points of a request, whose
 //! filters reach it through `host.rs`, `headers/` and `properties/`; `calls/` does what they ask of
-//! other services, by means of `net/`; `lua/` is the way in from Lua.
+//! other services, by means of `net/`, and `upstreams/` what they ask of nginx' own; `lua/` is the way in from Lua.
 //!
 //! All `unsafe` of the project, outside of the engine backends, is in this crate. The rules that make it sound come from
 //! nginx: one thread per process runs everything; a pool's memory lives until the pool is destroyed; configuration lives as
@@ -50,4 +50,5 @@ mod status;
 mod supply;
 mod text_page;
 mod ticks;
+mod upstreams;
 mod worker;

@@ -124,6 +124,7 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
             log::write(NGX_LOG_EMERG, (*cf).log, log::printable(&reason));
             return rc::ERROR;
         }
+        (*main).balancers.install(cf);
         phases::install(cf)
     })
 }

@@ -19,7 +19,7 @@ use crate::phases::Tunnel;
 use crate::report::{self, Report};
 use crate::rules::Without;
 use crate::status::{Event, FilterStatus};
-use crate::{log, phases, pool};
+use crate::{log, phases, pool, upstreams};
 
 /// Where a request is on its way to the handler of the location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,6 +162,8 @@ pub struct Request {
     pub writer: ngx_http_event_handler_pt,
     /// nginx's page of an error is to take the place of a filter's answer.
     pub intercepted: phases::Intercepted,
+    /// The server that a filter chose, until nginx asks an upstream.
+    pub upstream_host: Option<Box<[u8]>>,
 }
 
 impl Request {
@@ -249,6 +251,7 @@ impl Request {
             decoding: None,
             writer: None,
             intercepted: phases::Intercepted::default(),
+            upstream_host: None,
         };
         // SAFETY: the pool is the request's, and the array of contexts has room for this module. A main request is live as
         // long as its subrequests.
@@ -691,6 +694,9 @@ pub unsafe fn end_all(request: *mut Request) {
     // SAFETY: as above.
     unsafe {
         (*request).logging = true;
+        if let Some(address) = (*request).upstream_host.take() {
+            upstreams::tell_unused((*request).r, &address);
+        }
         let loc = LocConf::of((*request).r);
         let left = std::mem::take(&mut (*request).left);
         let runs = std::mem::take(&mut (*request).runs);

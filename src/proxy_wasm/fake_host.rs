@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::body::splice;
 use super::filter_state::{FilterState, LifeSpan};
-use super::host::{Host, LocalResponse, StreamToken};
+use super::host::{Host, LocalResponse, StreamToken, UpstreamHost};
 use super::pairs::Pairs;
 use super::types::{BufferType, LogLevel, MapType, Status, StreamType};
 use crate::shared::Stores;
@@ -33,6 +33,10 @@ pub(crate) struct FakeStream {
     pub filter_state: FilterState,
     /// No property can be set.
     pub knows_no_property: bool,
+    /// The servers of its upstream, if that is known.
+    pub upstream_hosts: Option<Vec<UpstreamHost>>,
+    /// The servers that the guest chose, in order; `None` when nothing can be chosen any more.
+    pub chosen_hosts: Option<Vec<Vec<u8>>>,
 }
 
 impl FakeStream {
@@ -261,6 +265,16 @@ impl Host for FakeHost {
         if let Some(stream) = self.stream() {
             stream.routes_cleared += 1;
         }
+        Ok(())
+    }
+
+    fn upstream_hosts(&mut self) -> Result<Vec<UpstreamHost>, Status> {
+        self.stream().and_then(|stream| stream.upstream_hosts.clone()).ok_or(Status::NotFound)
+    }
+
+    fn override_upstream_host(&mut self, address: &[u8]) -> Result<(), Status> {
+        let chosen = self.stream().and_then(|stream| stream.chosen_hosts.as_mut()).ok_or(Status::BadArgument)?;
+        chosen.push(address.to_vec());
         Ok(())
     }
 

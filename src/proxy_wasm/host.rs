@@ -28,6 +28,26 @@ pub struct LocalResponse {
     pub grpc_status: Option<u32>,
 }
 
+/// A server that may be asked for the response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamHost {
+    /// As the property `upstream.address` has it: "IP:PORT", or the path of a socket.
+    pub address: Vec<u8>,
+    /// What is known of it.
+    pub health: HostHealth,
+}
+
+/// Envoy's words for the state of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostHealth {
+    /// It works.
+    Healthy,
+    /// It works, and is only asked where the healthy ones are not enough.
+    Degraded,
+    /// It does not work, or is not to be asked.
+    Unhealthy,
+}
+
 /// What a filter can reach. Every method speaks of the stream that [`Host::select`] chose last; a host without streams
 /// keeps the defaults, which know no map, buffer or property.
 ///
@@ -172,6 +192,19 @@ pub trait Host {
     /// late, nothing is to be done, and that is no failure.
     fn clear_route_cache(&mut self) -> Result<(), Status> {
         Ok(())
+    }
+
+    /// The servers of the upstream that the request is to go to; `NotFound` when none is known.
+    fn upstream_hosts(&mut self) -> Result<Vec<UpstreamHost>, Status> {
+        Err(Status::NotFound)
+    }
+
+    /// The first connection to the upstream is to go to the server with this address; with none, an earlier choice is taken
+    /// back. An address that no server has, or one that does not work, has no effect, and is no failure. `BadArgument` when no
+    /// upstream can be asked any more.
+    fn override_upstream_host(&mut self, address: &[u8]) -> Result<(), Status> {
+        let _ = address;
+        Err(Status::BadArgument)
     }
 
     /// The values that filters share for this long.

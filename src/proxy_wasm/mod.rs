@@ -37,7 +37,7 @@ pub use calls::{CallCommand, CallFailure, CallId, GrpcCall, HttpAnswer, HttpCall
 pub use capabilities::Capabilities;
 pub use context::ContextId;
 pub use filter_state::{FilterState, LifeSpan};
-pub use host::{Host, LocalResponse, StreamToken};
+pub use host::{Host, HostHealth, LocalResponse, StreamToken, UpstreamHost};
 pub(crate) use host_calls::{HostCall, Row, Run, args};
 pub use module::{Module, ModuleError};
 pub use pairs::Pairs;

@@ -9,12 +9,12 @@ use Test::More;
 my $nginx = NginxProcess->new('higress-once');
 $nginx->write('guest.wat', <<'WAT');
 (module
-  (import "env" "proxy_get_upstream_hosts" (func $hosts (param i32 i32) (result i32)))
+  (import "env" "proxy_inject_encoded_data_to_filter_chain" (func $inject (param i32 i32 i32) (result i32)))
   (memory (export "memory") 1)
   (func (export "malloc") (param i32) (result i32) (i32.const 1024))
   (func (export "proxy_abi_version_0_2_100"))
   (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-    (if (i32.ne (call $hosts (i32.const 0) (i32.const 4)) (i32.const 12)) (then unreachable))
+    (if (i32.ne (call $inject (i32.const 0) (i32.const 4) (i32.const 1)) (i32.const 12)) (then unreachable))
     (i32.const 0)))
 WAT
 $nginx->configure(
@@ -26,6 +26,6 @@ $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
 for my $path ('/shared', '/own') {
     is($nginx->get($path)->{status}, 200, "$path is served") for 1 .. 3;
 }
-my @lines = $nginx->log =~ /\[warn\] .*"proxy_get_upstream_hosts" of Higress is not there/g;
+my @lines = $nginx->log =~ /\[warn\] .*"proxy_inject_encoded_data_to_filter_chain" of Higress is not there/g;
 is(scalar @lines, 2, 'one warning for each filter');
 done_testing();

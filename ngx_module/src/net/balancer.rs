@@ -14,13 +14,14 @@ use nginx_sys::{
     ngx_destroy_pool, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_max_module,
     ngx_http_module, ngx_http_request_t, ngx_http_upstream_init_peer_pt, ngx_http_upstream_init_round_robin_peer,
     ngx_http_upstream_main_conf_t, ngx_http_upstream_module, ngx_http_upstream_srv_conf_t, ngx_http_upstream_t,
-    ngx_http_variable_value_t, ngx_log_t, ngx_module_t, ngx_pcalloc, ngx_peer_connection_t, ngx_pool_t, ngx_str_t,
-    ngx_table_elt_t, ngx_uint_t,
+    ngx_http_variable_value_t, ngx_log_t, ngx_pcalloc, ngx_peer_connection_t, ngx_pool_t, ngx_str_t, ngx_table_elt_t,
+    ngx_uint_t,
 };
 
 use super::address::Address;
 use super::executor;
-use crate::{headers, pool, rc};
+use crate::conf::MainConf;
+use crate::{headers, pool, rc, upstreams};
 
 /// The made-up request and what balancers put beside it need about so much.
 const POOL: usize = 4096;
@@ -66,21 +67,48 @@ impl Upstream {
         }
     }
 
+    /// Any upstream of the cycle that runs.
+    ///
+    /// # Safety
+    /// `us` is one.
+    pub unsafe fn new(us: *mut ngx_http_upstream_srv_conf_t) -> Upstream {
+        Upstream(us)
+    }
+
     /// How this upstream chooses a server. The `keepalive` of nginx would hand out connections of its own, in a state that only
     /// nginx' own clients know; what it stands before is taken in its place.
     fn init(self) -> ngx_http_upstream_init_peer_pt {
+        // SAFETY: nginx always has a cycle.
+        unsafe { MainConf::of(ngx_cycle).as_ref() }?.balancers.of(self.0)
+    }
+
+    /// Whether its balancer has servers and what becomes of them in the lists of nginx' round robin.
+    pub fn keeps_round_robin(self) -> bool {
         thread_local! {
-            /// What was found in this cycle; there are as many as blocks in the configuration, and no more.
+            /// What was found in this cycle; there are as many as upstreams in the configuration, and no more.
             static KNOWN: RefCell<Known> = const { RefCell::new((ptr::null_mut(), BTreeMap::new())) };
         }
-        type Known = (*mut ngx_cycle_t, BTreeMap<usize, ngx_http_upstream_init_peer_pt>);
-        // SAFETY: the upstream is part of the configuration of the cycle.
-        KNOWN.with_borrow_mut(|(cycle, known)| unsafe {
-            if *cycle != ngx_cycle {
-                *cycle = ngx_cycle;
-                known.clear();
-            }
-            *known.entry(self.0 as usize).or_insert_with(|| behind_keepalive(self.0).or((*self.0).peer.init))
+        type Known = (*mut ngx_cycle_t, BTreeMap<usize, bool>);
+        if self.is_round_robin() {
+            return true;
+        }
+        let key = self.0 as usize;
+        // SAFETY: nginx always has a cycle.
+        let cycle = unsafe { ngx_cycle };
+        let known = KNOWN.with_borrow(|(of, known)| if *of == cycle { known.get(&key).copied() } else { None });
+        known.unwrap_or_else(|| {
+            // A balancer tells by what it does for a request.
+            let Ok(peers) = Peers::new(self, &Subject::default()) else { return false };
+            // SAFETY: the made-up request has its upstream.
+            let found = upstreams::keeps_round_robin(unsafe { &*peers.peer() });
+            KNOWN.with_borrow_mut(|(of, known)| {
+                if *of != cycle {
+                    *of = cycle;
+                    known.clear();
+                }
+                known.insert(key, found);
+            });
+            found
         })
     }
 
@@ -100,34 +128,6 @@ fn http_conf() -> Option<*mut ngx_http_conf_ctx_t> {
         }
         let ctx: *mut ngx_http_conf_ctx_t = (*(*ngx_cycle).conf_ctx.add(ngx_http_module.index)).cast();
         (!ctx.is_null()).then_some(ctx)
-    }
-}
-
-/// What `keepalive` of an upstream has put itself before. Its structure is private to nginx: the function that begins a
-/// request is the second of two that stand side by side, the only ones in it (1.19.10 to 1.28:
-/// src/http/modules/ngx_http_upstream_keepalive_module.c). `None` without `keepalive`, or in an nginx where it looks different;
-/// connections that it hands out are closed then.
-unsafe fn behind_keepalive(us: *mut ngx_http_upstream_srv_conf_t) -> ngx_http_upstream_init_peer_pt {
-    const WORDS: usize = 10;
-    // SAFETY: the module is nginx's, and so has a configuration of at least so many words in each upstream. A word that lies
-    // in the code of a loaded object is a function; no other of that structure does.
-    unsafe {
-        let module =
-            libc::dlsym(libc::RTLD_DEFAULT, c"ngx_http_upstream_keepalive_module".as_ptr()).cast::<ngx_module_t>();
-        if module.is_null() {
-            return None;
-        }
-        let conf = (*(*us).srv_conf.add((*module).ctx_index)).cast::<usize>();
-        if conf.is_null() {
-            return None;
-        }
-        let is_function = |n: usize| {
-            let word = *conf.add(n) as *const c_void;
-            let mut info = std::mem::zeroed::<libc::Dl_info>();
-            !word.is_null() && libc::dladdr(word, &mut info) != 0
-        };
-        let first = (0..WORDS - 1).find(|n| is_function(*n) && is_function(n + 1))?;
-        std::mem::transmute::<usize, ngx_http_upstream_init_peer_pt>(*conf.add(first + 1))
     }
 }
 
@@ -184,7 +184,7 @@ impl Peers {
             let Some(get) = (*peer).get else { return Err("the upstream has no balancer".into()) };
             let code = get(peer, (*peer).data);
             if code == rc::DONE && !(*peer).connection.is_null() {
-                // See `behind_keepalive`.
+                // See `Balancers::install`: a `keepalive` that looks different, or one of somebody else.
                 let c = ptr::replace(&raw mut (*peer).connection, ptr::null_mut());
                 let pool = (*c).pool;
                 nginx_sys::ngx_close_connection(c);

@@ -13,7 +13,7 @@ use crate::proxy_wasm::calls::{CallCommand, CallFailure, CallId, HttpAnswer};
 use crate::proxy_wasm::capabilities::Capabilities;
 use crate::proxy_wasm::context::ContextId;
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
-use crate::proxy_wasm::host::StreamToken;
+use crate::proxy_wasm::host::{HostHealth, StreamToken, UpstreamHost};
 use crate::proxy_wasm::pairs::Pairs;
 use crate::proxy_wasm::types::MapType;
 use crate::proxy_wasm::vm::{CallError, RootConfig, StartError, Vm, VmConfig};
@@ -410,5 +410,8 @@ fn new_stream(content: &[u8], number: u32) -> FakeStream {
     }
     stream.set_property(b"request\0path", b"/");
     stream.knows_no_property = number >> 6 & 1 == 1;
+    let host = || UpstreamHost { address: content.to_vec(), health: HostHealth::Healthy };
+    stream.upstream_hosts = (number >> 7 & 1 == 1).then(|| vec![host()]);
+    stream.chosen_hosts = (number >> 8 & 1 == 1).then(Vec::new);
     stream
 }
