@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use HTTP::Tiny;
 use Test::More;
 
 use NginxProcess;
@@ -200,8 +201,6 @@ is(ask('/spare/echo', "choose $at{closed}")->{upstream}, "$at{closed}, $at{b}", 
     $peer->wait_for('busy', 'requests', 1);
     is(ask('/full/echo', "choose $at{busy}")->{upstream}, $at{a}, 'max_conns');
     log_has(qr/is not asked first: it has all connections that "full" gives it \(max_conns\)/, 'it says why');
-    my ($address, $port) = split /:/, $at{busy};
-    require HTTP::Tiny;
     HTTP::Tiny->new->get("http://$at{busy}/together/2/echo");
     waitpid $child, 0;
     is(ask('/full/echo', "choose $at{busy}")->{upstream}, $at{busy}, 'the connection is counted back');
@@ -227,4 +226,40 @@ is(hosts('round'), listed([$at{six} => 'Healthy'], @three), 'hosts after a reloa
 is(ask('/round/echo', "choose $at{six}")->{upstream}, $at{six}, 'and choices') for 1 .. 3;
 is_deeply([map { connection(ask('/kept/echo', "choose $at{a}")) } 1, 2], [(connection(ask('/kept/echo', "choose $at{a}"))) x 2], 'and connections');
 unlike($nginx->log, qr/\[(?:alert|emerg|crit)\]/, 'nothing worse in the log');
+$nginx->stop;
+
+# Two workers: with a zone, each knows what the other has seen.
+my $shared = $nginx->port + 1;
+my $both   = NginxProcess->new('upstream-hosts-zone', workers => 2);
+$both->configure(
+    main => $conf{main},
+    http => <<"CONF",
+upstream shared { zone shared 64k; server $at{a}; server $at{gone} max_fails=1 fail_timeout=1h; }
+server {
+    # Connections go to both.
+    listen 127.0.0.1:$shared reuseport;
+    location / { add_header x-worker \$pid always; $tail proxy_pass http://shared; }
+}
+CONF
+);
+$both->start or BAIL_OUT("nginx does not start: $both->{output}");
+my $http = HTTP::Tiny->new(keep_alive => 0, timeout => 30);
+
+# What each worker answers, by its number.
+sub of_workers {
+    my ($statements, $take) = @_;
+    my %answers;
+    for (1 .. 1000) {
+        my $response = $http->get("http://127.0.0.1:$shared/echo", { headers => { 'x-balancer' => $statements } });
+        $answers{ $response->{headers}{'x-worker'} // 'none' }{ $take->($response) } = 1;
+        last if keys %answers == 2;
+    }
+    return [map { sort keys %$_ } values %answers];
+}
+my $shown = sub { $_[0]{content} =~ s{\n$}{}r };
+is_deeply(of_workers('hosts; answer', $shown), [(listed([$at{a} => 'Healthy'], [$at{gone} => 'Healthy'])) x 2], 'two workers');
+my $first = $http->get("http://127.0.0.1:$shared/echo", { headers => { 'x-balancer' => "choose $at{gone}" } });
+is($first->{headers}{'x-upstream'}, "$at{gone}, $at{a}", 'a failure in one of them') or diag(explain($first));
+is_deeply(of_workers('hosts; answer', $shown), [(listed([$at{a} => 'Healthy'], [$at{gone} => 'Unhealthy'])) x 2], 'is known to both');
+is_deeply(of_workers("choose $at{gone}", sub { $_[0]{headers}{'x-upstream'} }), [($at{a}) x 2], 'and counts for both');
 done_testing();
