@@ -276,6 +276,20 @@ impl Request {
         }
     }
 
+    /// Nothing of the response goes out any more, and nothing follows it on the connection. nginx ends that when a filter of its
+    /// chains fails, but not where there is a `post_action`: it runs that, and then takes the next request
+    /// (src/http/ngx_http_request.c, ngx_http_finalize_request).
+    ///
+    /// # Safety
+    /// The request is live.
+    pub unsafe fn end_with_connection(&mut self) {
+        self.is_dead = true;
+        if !self.is_subrequest() {
+            // SAFETY: see above.
+            unsafe { (*self.r).set_keepalive(0) };
+        }
+    }
+
     /// Whether this is about a subrequest.
     pub fn is_subrequest(&self) -> bool {
         // SAFETY: the data lives in the pool of its request.

@@ -376,7 +376,10 @@ pub unsafe fn pass(request: *mut Request, _: &LocConf, chunk: Chunk, marks: Mark
         }
         if (*r).header_only() != 0 {
             // nginx has found out that there is no body.
-            return chunk.into_bytes().map(|_| ()).map_err(|_| Stop::Nginx(rc::ERROR));
+            if let Chunk::Chain { head, .. } = chunk {
+                consume(head);
+            }
+            return Ok(());
         }
         let (link, is_own) = match chunk {
             Chunk::Chain { head, .. } => (head, false),
@@ -582,11 +585,11 @@ unsafe fn replace(request: *mut Request, response: Option<LocalResponse>) -> ngx
     unsafe {
         let r = (*request).r;
         let Some(response) = response else {
-            (*request).is_dead = true;
+            (*request).end_with_connection();
             return rc::ERROR;
         };
         if (*request).response_gone {
-            (*request).is_dead = true;
+            (*request).end_with_connection();
             let line = "a wasm filter stopped a response that is on its way: the connection is closed";
             log::write(NGX_LOG_ERR, (*(*r).connection).log, line);
             return rc::ERROR;

@@ -80,7 +80,9 @@ unsafe extern "C" fn filter(r: *mut ngx_http_request_t) -> ngx_int_t {
         let was_upgrade = upgrade::is_wanted(r);
         let code = run(request, body).unwrap_or(rc::ERROR);
         // Not all handlers look at what this returns: nothing of the body goes out without the headers.
-        (*request).is_dead |= code == rc::ERROR;
+        if code == rc::ERROR {
+            (*request).end_with_connection();
+        }
         if !(*request).response_gone {
             // Filters of nginx that make subrequests, for which the body of the request is kept, see the headers later than the
             // upstream's module expects (src/http/ngx_http_upstream.c, ngx_http_upstream_send_response).
@@ -237,7 +239,26 @@ pub(super) unsafe fn send(request: *mut Request) -> Result<(), Stop> {
         if code == rc::ERROR || code > rc::OK {
             return Err(Stop::Nginx(code));
         }
+        if (*request).is_head && (*r).header_only() != 0 && (*r).header_sent() == 0 {
+            return send_no_body(request);
+        }
         Ok(())
+    }
+}
+
+/// A filter of nginx waits for a body before it sends the headers, and the handler has ended without one, since it was told so while
+/// the headers were held.
+unsafe fn send_no_body(request: *mut Request) -> Result<(), Stop> {
+    // SAFETY: see `send`.
+    unsafe {
+        let r = (*request).r;
+        // Such a filter fails when the headers have gone, so that nothing follows them: they must go at once.
+        body_filter::delay(request, false);
+        let Some(end) = local_response::body_chain(r, b"") else { return Err(Stop::Nginx(rc::ERROR)) };
+        match body_filter::hand_on(r, r, end) {
+            rc::ERROR => Err(Stop::Nginx(rc::ERROR)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -270,7 +291,9 @@ pub(super) unsafe fn keep_framing(request: *mut Request) {
         let r = (*request).r;
         let is_head = (*r).method == nginx_sys::NGX_HTTP_HEAD as usize;
         if (*request).is_head {
-            (*r).set_header_only(1);
+            // The last header filter ends the response by it. Nobody is told before: filters of nginx that send the headers when
+            // they have seen a body (`image_filter`, `xslt_stylesheet`) would wait for one.
+            (*r).method = nginx_sys::NGX_HTTP_HEAD as usize;
         } else if is_head {
             // Nginx will send no body, so none may be announced.
             headers::response::no_body(r);
