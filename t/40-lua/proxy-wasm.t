@@ -458,3 +458,48 @@ x-shared: define counter c; add c 1; get c
 sub { $_[0] =~ s/^# TYPE wasm_filter_calls_total .*//smr }
 --- response_body eval
 ["define counter c -> 1\nadd c 1 -> ()\nget c -> 4\n", "# TYPE c counter\nc 4\n"]
+
+
+
+=== TEST 19: such an answer takes the place of a response whose headers wait for the filters of nginx.conf, too
+--- main_config
+wasm { module bodies $TEST_NGINX_GUESTS/rust-bodies.wasm; }
+--- user_files
+>>> t
+a longer body than the other, and it is a secret
+--- config
+location /t {
+    proxy_wasm bodies 'response-body size';
+    access_by_lua_block {
+        local wasm = require "resty.proxy-wasm"
+        local plugin = assert(wasm.load("probe", "$TEST_NGINX_GUESTS/rust-probe.wasm"))
+        ngx.ctx.filter = assert(wasm.on_configure(plugin, "@response respond 418 teapot"))
+        assert(wasm.on_http_request_headers(ngx.ctx.filter))
+    }
+    header_filter_by_lua_block { assert(require "resty.proxy-wasm".on_http_response_headers(ngx.ctx.filter)) }
+}
+--- pipelined_requests eval
+["GET /t", "GET /t"]
+--- error_code eval
+[418, 418]
+--- response_body eval
+["teapot", "teapot"]
+
+
+
+=== TEST 20: requests of HTTP/0.9 are requests of clients, too
+--- config
+location /t {
+    access_by_lua_block {
+        local wasm = require "resty.proxy-wasm"
+        local plugin = assert(wasm.load("probe", "$TEST_NGINX_GUESTS/rust-probe.wasm"))
+        local filter = assert(wasm.on_configure(plugin, "add request x-b 1"))
+        ngx.ctx.result = { wasm.on_http_request_headers(filter) }
+    }
+    content_by_lua_block { ngx.say(ngx.ctx.result[1], " ", ngx.ctx.result[2], " ", ngx.var.http_x_b) }
+}
+--- raw_request eval
+"GET /t\r\n"
+--- http09
+--- response_body
+true nil 1

@@ -162,8 +162,9 @@ unsafe fn call(
 ) -> Option<(*mut Request, Outcome)> {
     // SAFETY: see `ngx_http_wasm_on_http`.
     unsafe {
-        // The Lua module makes up requests for timers and the like, without a list of headers.
-        if (*r).headers_in.headers.last.is_null() {
+        // The Lua module makes up requests for timers and the like, without a list of headers, on connections without a socket
+        // (ngx_http_lua_create_fake_connection of its ngx_http_lua_util.c). Those of HTTP/0.9 clients have no such list either.
+        if (*r).headers_in.headers.last.is_null() && (*(*r).connection).fd < 0 {
             return None;
         }
         let loc = LocConf::of(r);

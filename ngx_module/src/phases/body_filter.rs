@@ -369,6 +369,16 @@ pub unsafe fn pass(request: *mut Request, _: &LocConf, chunk: Chunk, marks: Mark
             }
             header_filter::send(request)?;
         }
+        if (*request).discard_body {
+            // Lua has answered in the response's place when it saw the headers.
+            if let Chunk::Chain { head, .. } = chunk {
+                consume(head);
+            }
+            (*outbound).ended = true;
+            let other = std::mem::replace(&mut (*request).other_body, std::ptr::null_mut());
+            let code = if other.is_null() { rc::OK } else { hand_on(r, parts::sender(request), other) };
+            return if code == rc::ERROR { Err(Stop::Nginx(code)) } else { Ok(()) };
+        }
         (*outbound).passed += chunk.len() as u64;
         (*outbound).ended |= marks.last;
         if (*outbound).changed || (*outbound).told_length.is_some() {
