@@ -63,7 +63,7 @@ async def exchange(case, ports, release):
     try:
         async with asyncio.timeout(case.bound):
             context = tls_context(protocol) if protocol in ("tls", "h2") else None
-            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, limit=1 << 22)
+            reader, writer = await asyncio.open_connection(case.address or "127.0.0.1", port, ssl=context, limit=1 << 22)
             client = Http2 if protocol in ("h2", "h2c") else Http1
             await client(reader, writer, answer, release).exchange(case)
     except TimeoutError:
@@ -85,25 +85,35 @@ class Http1:
 
     async def exchange(self, case):
         request = case.request
-        http10 = request.version == "1.0"
+        http10 = request.version in ("0.9", "1.0")
         keeps = not http10 or ("Connection", "keep-alive") in request.headers
         upgrades = request.kind == "upgrade"
-        headers = [("Host", case.host), *request.headers]
+        headers = list(request.headers)
+        target = case.target
+        if not request.is_nameless:
+            headers.insert(0, ("Host", case.host))
+        elif not case.address:
+            target = f"http://{case.host}{target}"
         chunked = request.chunked
         if request.body is not None:
             headers.append(("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(len(request.body))))
-        head = f"{request.method} {case.target} HTTP/{request.version}\r\n"
+        head = f"{request.method} {target} HTTP/{request.version}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in headers) + "\r\n"
+        if request.version == "0.9":
+            head = f"{request.method} {target}\r\n"
         body = request.body or b""
         if chunked:
             third = max(len(body) // 3, 1)
             parts = [body[at : at + third] for at in range(0, len(body), third)]
             body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
         waits = any(name == "Expect" for name, _ in request.headers)
-        pipelined = case.protocol == "pipelined"
+        pipelined = case.protocol in ("pipelined", "packet")
         if not waits:
             self.may_send.set()
-        sender = asyncio.create_task(self.send(head.encode("latin-1"), body, self.next_request(case) if pipelined else b""))
+        head, behind = head.encode("latin-1"), self.next_request(case) if pipelined else b""
+        if case.protocol == "packet":
+            head, body, behind = head + body + behind, b"", b""
+        sender = asyncio.create_task(self.send(head, body, behind))
         try:
             try:
                 await self.read(request)
@@ -146,8 +156,9 @@ class Http1:
             for at in range(0, len(body), 1 << 16):
                 self.writer.write(body[at : at + (1 << 16)])
                 await self.writer.drain()
-            self.writer.write(behind)
-            await self.writer.drain()
+            if behind:
+                self.writer.write(behind)
+                await self.writer.drain()
         except OSError:
             pass  # The server has answered and closed already; what it said tells whether it may.
 
@@ -200,6 +211,9 @@ class Http1:
 
     async def read(self, request):
         answer = self.answer
+        if request.version == "0.9":
+            await self.read_bare()
+            return
         while True:
             status, headers = await self.head()
             if status // 100 != 1 or status == 101:
@@ -227,16 +241,28 @@ class Http1:
             answer.framing = "length"
             await self.body(int(lengths[0]))
         else:
-            answer.framing = "close"
-            try:
-                while True:
-                    self.seen()
-                    await self.more()
-            except Ended as ended:
-                answer.body, self.buffer = self.buffer, b""
-                if str(ended) != "closed":
-                    raise
+            await self.until_end()
         answer.end = "complete"
+
+    async def read_bare(self):
+        """HTTP/0.9: a body and nothing else."""
+        await self.until_end()
+        self.answer.end = "complete"
+        if self.answer.body.startswith(b"HTTP/"):
+            self.answer.faults.append(f"headers in an answer to HTTP/0.9: {self.answer.body[:80]!r}")
+
+    async def until_end(self):
+        """A body that the end of the connection ends."""
+        answer = self.answer
+        answer.framing = "close"
+        try:
+            while True:
+                self.seen()
+                await self.more()
+        except Ended as ended:
+            answer.body, self.buffer = self.buffer, b""
+            if str(ended) != "closed":
+                raise
 
     async def body(self, left):
         while left:

@@ -204,7 +204,8 @@ class Batch:
         for _ in range(feature.prime):
             await self.get(case, case.host if feature.prime_same else twin_host)
         release = self.control.releaser(case) if case.request.kind == "events" else None
-        answer = await clients.exchange(case, self.nginx.ports, release)
+        exchange = clients.exchange(case, self.nginx.ports, release)
+        answer, other = await self.in_company(case, exchange, twin_host) if feature.company else (await exchange, None)
         if any("no end within" in fault for fault in answer.faults):
             self.late.append(case)
         elif answer.next == "right" and len(self.late) < TOGETHER:
@@ -213,7 +214,26 @@ class Batch:
         if feature.again:
             found = await self.get(case, twin_host)
             again = (found.status, found.body)
+        if other:
+            again = (other.status, other.body) if again in (None, (other.status, other.body)) else ("not the same twice", b"")
         self.outcomes[case.number] = invariants.Outcome(answer, [], [], again)
+
+    async def in_company(self, case, exchange, host):
+        """An exchange while somebody else asks for the same on another server: the two answers."""
+        other = self.get(case, host)
+        first, second = (other, exchange) if case.feature.company == "ahead" else (exchange, other)
+        first = asyncio.create_task(first)
+        asked = asyncio.create_task(self.control.wait(case, "asked"))
+        await asyncio.wait((first, asked), return_when=asyncio.FIRST_COMPLETED)
+        second = asyncio.create_task(second)
+        of_case = second if case.feature.company == "ahead" else first
+        await of_case
+        # Whoever has not arrived by now does not.
+        for what in ("arrived False", "arrived True"):
+            await self.control.set(case, what)
+        found = [await first, await second]
+        asked.cancel()
+        return found[::-1] if case.feature.company == "ahead" else found
 
     async def get(self, case, host):
         """The case's target by GET over HTTP/1.1, of some server."""
@@ -307,7 +327,7 @@ class Aside:
     """A request before or after that of a case, for the same: what upstreams were asked does not have it."""
 
     request = requests.BY_NAME["get"]
-    protocol = "h1"
+    protocol, address = "h1", ""
 
     def __init__(self, case, host):
         self.host, self.number, self.bound = host, case.number, case.bound
@@ -315,7 +335,7 @@ class Aside:
 
 
 class Control:
-    """Tells the upstream which events have been seen."""
+    """Tells upstreams what has been seen, and asks them."""
 
     def __init__(self, port):
         self.port, self.tasks = port, set()
@@ -326,18 +346,27 @@ class Control:
         def release(count):
             nonlocal told
             for number in range(told + 1, count + 1):
-                task = asyncio.create_task(self.tell(f"{case.number} {number}\n".encode()))
+                task = asyncio.create_task(self.set(case, f"event {number}"))
                 self.tasks.add(task)
                 task.add_done_callback(self.tasks.discard)
             told = max(told, count)
 
         return release
 
+    async def set(self, case, what):
+        await self.tell(f"set {case.number} {what}\n")
+
+    async def wait(self, case, what):
+        """Until upstreams have seen that."""
+        await self.tell(f"wait {case.number} {what}\n")
+
     async def tell(self, line):
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(line)
-        await reader.readline()
-        writer.close()
+        try:
+            writer.write(line.encode())
+            await reader.readline()
+        finally:
+            writer.close()
 
     async def close(self):
         if self.tasks:

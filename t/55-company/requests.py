@@ -22,6 +22,11 @@ class Request:
     def has_body(self):
         return bool(self.body)
 
+    @property
+    def is_nameless(self):
+        """It has no header `Host`: with TLS the request line says which server, otherwise the address."""
+        return self.version == "0.9" or self.name.startswith("nameless")
+
 
 def post(size, name=None, **others):
     return Request(name or f"post-{size}", "POST", body=bodies.of_request(size), **others)
@@ -56,6 +61,9 @@ REQUESTS = [
     Request("get-1.0", version="1.0"),
     Request("keep-1.0", version="1.0", headers=[("Connection", "keep-alive")]),
     post(3000, "post-1.0", version="1.0"),
+    Request("nameless-1.0", version="1.0"),
+    post(3000, "nameless-post-1.0", version="1.0"),
+    Request("get-0.9", version="0.9"),
     Request("upgrade", headers=SOCKET, kind="upgrade"),
     Request("events", kind="events"),
     Request("grpc", "POST", [("content-type", "application/grpc"), ("te", "trailers")], body=GRPC, kind="grpc"),
@@ -68,8 +76,8 @@ for request in REQUESTS:
 
 BY_NAME = {request.name: request for request in REQUESTS}
 
-# How they come. `pipelined`: with the next request right behind.
-PROTOCOLS = ("h1", "pipelined", "tls", "h2", "h2c")
+# How they come. `pipelined`: with the next request right behind; `packet`: in the same write as that.
+PROTOCOLS = ("h1", "pipelined", "packet", "tls", "h2", "h2c")
 
 
 def fits(request, protocol):
@@ -77,7 +85,7 @@ def fits(request, protocol):
         return request.version == "1.1" and request.kind != "upgrade" and not request.name.startswith("expect")
     if request.kind == "grpc":
         return False
-    if protocol == "pipelined":
+    if protocol in ("pipelined", "packet"):
         # What comes behind a body that the server does not want is its own affair.
         return request.version == "1.1" and request.kind == "plain" and not request.name.startswith("expect")
     return True

@@ -13,6 +13,8 @@ import time
 
 import bodies
 import deeds
+import lua
+import media
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -74,7 +76,7 @@ class Nginx:
         self.dead.bind(("127.0.0.1", 0))
         self.log = os.path.join(folder, "error.log")
         shutil.rmtree(folder, ignore_errors=True)
-        for name in ("www/main", "www/none", "www/zipped", "temp/dav", "temp/store", "temp/cache"):
+        for name in ("www/main", "www/none", "www/zipped", "www/alone", *(f"www/{kind}" for kind in media.KINDS), "temp/dav", "temp/store", "temp/cache"):
             os.makedirs(os.path.join(folder, name))
         # Workers have another user when the tests are run by root, unless nginx is told not to.
         self.user = "user root;\n" if os.geteuid() == 0 else ""
@@ -100,6 +102,12 @@ class Nginx:
         for content in bodies.CONTENTS:
             write(f"www/main/{content}", bodies.text(content))
             write(f"www/zipped/{content}.gz", bodies.zipped(content))
+        for kind, make in media.KINDS.items():
+            for content in ("small", "large"):
+                write(f"www/{kind}/{content}", make(content))
+        write("www/xml.xslt", media.STYLESHEET)
+        write("www/alone/one", bodies.text("small"))
+        write("company.lua", lua.MODULE.replace("@GUEST@", self.guest).encode())
         write("www/users", b"user:{PLAIN}pass\n")
         write("www/nobody", b"nobody:{PLAIN}x\n")
         os.utime(os.path.join(self.folder, "www/main"), (1e9, 1e9))
@@ -114,15 +122,17 @@ class Nginx:
             stderr=subprocess.STDOUT,
         )
 
-    def fill(self, text, feature):
-        text = text.replace("@N@", feature.name)
+    def fill(self, text, feature, deed=deeds.NONE):
+        text = text.replace("@LUA@", lua.runs(deed, feature)).replace("@N@", feature.name)
         for word, value in self.words.items():
             text = text.replace(word, value)
         return text
 
     def configuration(self, cases):
-        servers, used = {}, {}
+        servers, used, addresses = {}, {}, {}
         for case in cases:
+            if case.request.is_nameless and case.protocol == "h1":
+                case.address = addresses.setdefault(case.host, "127.77.%d.%d" % divmod(len(addresses) + 1, 250))
             servers.setdefault(case.host, (case, {}))[1][case.feature.name] = case.feature
             used[case.feature.name] = case.feature
         http = "".join(self.fill(feature.http, feature) + "\n" for feature in used.values() if feature.http)
@@ -131,10 +141,12 @@ class Nginx:
         )
         blocks = [self.server("none", "", ['location = /next { return 200 "the next one\\n"; }'], True)] if "none" not in servers else []
         for host, (case, of_server) in servers.items():
-            locations = [self.fill(feature.conf, feature) for feature in of_server.values()]
+            locations = [self.fill(feature.conf, feature, case.deed) for feature in of_server.values()]
             if host == "none":
                 locations.append('location = /next { return 200 "the next one\\n"; }')
             around = deeds.chain(case.deed, case.setting) + "\n" + self.fill(case.feature.server, case.feature)
+            if host in addresses:
+                locations.insert(0, f"listen {addresses[host]}:{self.ports['plain']};")
             blocks.append(self.server(host, around, locations, host == "none"))
         return (
             "".join(f"load_module {module};\n" for module in self.modules)
@@ -146,6 +158,7 @@ class Nginx:
             + f"wasm {{ module company {self.guest}; }}\n"
             + "http {\n"
             + '    log_format company "$connection $case $server_name $status";\n    access_log requests.log company;\n'
+            + self.lua_path()
             + "    default_type text/plain;\n    log_not_found off;\n"
             + "    server_names_hash_max_size 8192;\n    server_names_hash_bucket_size 256;\n"
             + "    variables_hash_max_size 2048;\n"
@@ -162,6 +175,12 @@ class Nginx:
             + "".join(blocks)
             + "}\n"
         )
+
+    def lua_path(self):
+        if not any("ngx_http_lua_module" in module for module in self.modules):
+            return ""
+        folder = os.path.join(os.environ["TEST_WASM_ROOT"], "lua")
+        return f"    lua_package_path '{self.folder}/?.lua;{folder}/?.lua;;';\n"
 
     def server(self, host, around, locations, is_default):
         default = " default_server" if is_default else ""
@@ -180,7 +199,7 @@ class Nginx:
     def fragment(self, case):
         """What of the configuration a case is about."""
         around = deeds.chain(case.deed, case.setting)
-        return "\n".join(filter(None, (around, case.feature.server, self.fill(case.feature.conf, case.feature))))
+        return "\n".join(filter(None, (around, case.feature.server, self.fill(case.feature.conf, case.feature, case.deed))))
 
     def command(self, *more):
         return [self.binary, "-p", self.folder + "/", "-c", os.path.join(self.folder, "nginx.conf"), "-e", self.log, *more]

@@ -25,6 +25,8 @@ class Case:
     content: str
     setting: str
     number: int = 0
+    # Where its server listens alone, for requests that do not say which one they want.
+    address: str = ""
     # Seconds that only a failure reaches.
     bound: int = 10
 
@@ -57,16 +59,23 @@ def is_valid(feature, deed, request, protocol, content, setting):
         return False
     if content not in feature.contents or deed.name in feature.without or setting in feature.settings_without:
         return False
+    if feature.deeds and deed.name not in feature.deeds and deed is not deeds.NONE:
+        return False
     if deed.needs_body and not (request.has_body and feature.role in ("main", "target") and not feature.prime_same):
         return False
     if request.name == "range-late" and content not in ("large", "long-chunked"):
         return False
+    if request.version == "0.9" and (feature.refuses or feature.needs_headers):
+        return False  # There is no status that tells whether nginx refuses.
     if feature.protocols and protocol not in feature.protocols:
         return False
     if deed.name == "append-response" and content == "empty":
         # It removes the length before it knows that there is no body.
         return False
     if deed.holds_headers and setting == "stop":
+        return False
+    if feature.converts and request.method == "HEAD" and deed.name == "resumes-response-headers":
+        # The handler has ended by then, and the module finds nothing that it knows.
         return False
     return requests.fits(request, protocol)
 

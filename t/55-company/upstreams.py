@@ -17,11 +17,19 @@ import re
 import struct
 import sys
 import urllib.parse
+import zlib
 
 import bodies
 
 CHUNKED = ("chunked", "long-chunked")
 EVENTS = [b"data: %s event %d\n\n" % (bodies.MARKERS["main"].encode(), number) for number in range(4)]
+# How a part is in a page: SSI's commands.
+INCLUDES = {
+    "plain": '<!--# include virtual="%s" -->',
+    "wait": '<!--# include virtual="%s" wait="yes" -->',
+    "set": '<!--# include virtual="%s" set="part" --><!--# echo var="part" encoding="none" -->',
+    "stub": '<!--# block name="stub" -->instead<!--# endblock --><!--# include virtual="%s" stub="stub" -->',
+}
 # What a WebSocket has: opaque bytes, for nginx.
 FIRST_WORDS = b"GuArDeD-Main first-words\n"
 LATER = 5
@@ -64,6 +72,7 @@ class Plan:
         path, _, arguments = target.partition("?")
         self.arguments = dict(urllib.parse.parse_qsl(arguments, keep_blank_values=True))
         self.path = path
+        self.number, self.is_aside = self.arguments.get("case"), "aside" in self.arguments
         content = self.arguments.get("content", "small")
         kind = next((kind for kind in ("part", "target") if f"/{kind}" in path), "main")
         self.status = 404 if content == "missing" else 200
@@ -73,9 +82,12 @@ class Plan:
         if "/zipped" in path:
             self.body = bodies.zipped(content, kind)
             self.fields += [("Content-Encoding", "gzip")]
+        if "/deflated" in path:
+            self.body = zlib.compress(self.body)
+            self.fields += [("Content-Encoding", "deflate")]
         if "/page" in path:
             # SSI: a part in the middle.
-            include = f'<!--# include virtual="{self.arguments["part"]}" -->\n'.encode()
+            include = (INCLUDES[self.arguments.get("how", "plain")] % self.arguments["part"] + "\n").encode()
             middle = len(self.body) // 2
             self.body = self.body[:middle] + include + self.body[middle:]
         if "/redirected" in path:
@@ -84,15 +96,19 @@ class Plan:
             self.fields += [("X-Accel-Expires", "@1")]
         if "/fails" in path:
             self.status = 502
-        if "/allowed" in path:
+        if "/allowed" in path or "/arrived" in path:
             self.status, self.body, self.chunked = 204, b"", False
         if "/forbidden" in path:
             self.status = 403
 
+    @property
+    def is_encoded(self):
+        return "/zipped" in self.path or "/deflated" in self.path
+
     def part(self, wanted):
         """For one range of bytes, as `slice` asks for it."""
         found = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted or "")
-        if not found or self.status != 200 or "/zipped" in self.path:
+        if not found or self.status != 200 or self.is_encoded:
             return
         size = len(self.body)
         first, last = int(found[1]), min(int(found[2] or size), size - 1)
@@ -154,8 +170,12 @@ class Http:
             return await self.websocket(given)
         if "/events" in plan.path:
             return await self.events(plan, keeps)
+        if "/arrived" in plan.path:
+            RECORDS.step((plan.number, f"arrived {plan.is_aside}")).set()
+        if "/gathered" in plan.path:
+            await self.gather(plan)
         plan.part(given.get("range"))
-        if given.get("if-none-match") == '"tag"' and plan.status == 200 and "/zipped" not in plan.path:
+        if given.get("if-none-match") == '"tag"' and plan.status == 200 and not plan.is_encoded:
             plan.status, plan.body, plan.chunked = 304, b"", False
         fields = list(plan.fields)
         framed = plan.status not in (204, 304)
@@ -199,6 +219,18 @@ class Http:
             await self.writer.drain()
         return False
 
+    @staticmethod
+    async def gather(plan):
+        """Who is the first of two is answered when the other one has arrived."""
+        asked = RECORDS.step((plan.number, "asked"))
+        if asked.is_set():
+            return
+        asked.set()
+        try:
+            await asyncio.wait_for(RECORDS.step((plan.number, f"arrived {not plan.is_aside}")).wait(), LATER)
+        except TimeoutError:
+            plan.body += b"(nobody has come)"
+
     async def events(self, plan, keeps):
         """Each event but the first when the one before has been seen at the other end."""
         fields = [("Content-Type", "text/event-stream"), ("X-Up", bodies.HEADER_MARKER)]
@@ -207,7 +239,7 @@ class Http:
         for number, event in enumerate(EVENTS):
             if number and "paced" in plan.arguments:
                 try:
-                    await asyncio.wait_for(RECORDS.step((plan.arguments.get("case"), number)).wait(), LATER)
+                    await asyncio.wait_for(RECORDS.step((plan.number, f"event {number}")).wait(), LATER)
                 except TimeoutError:
                     plan.arguments.pop("paced")
                     event = event.replace(b"event", b"event (the one before was not seen for seconds)")
@@ -220,14 +252,19 @@ class Http:
 
 
 class Control:
-    """Lines `CASE NUMBER`: that many events have been seen. The answer is an empty line."""
+    """Lines `set CASE WHAT` and `wait CASE WHAT`, of what others wait for. The answer is an empty line."""
 
     def __init__(self, reader, writer):
         self.reader, self.writer = reader, writer
 
     async def serve(self):
-        while line := (await self.reader.readline()).split():
-            RECORDS.step((line[0].decode(), int(line[1]))).set()
+        while line := (await self.reader.readline()).decode().strip():
+            verb, number, what = line.split(" ", 2)
+            step = RECORDS.step((number, what))
+            if verb == "set":
+                step.set()
+            else:
+                await step.wait()
             self.writer.write(b"\n")
             await self.writer.drain()
 
