@@ -109,6 +109,7 @@ pub unsafe fn replace_later(request: *mut Request, response: LocalResponse) -> R
         // When the handler sends no body, there is no moment to send another.
         let no_body = (*r).header_only() != 0;
         (*request).other_body = replace(request, response)?;
+        (*request).is_replaced = true;
         if no_body {
             (*r).set_header_only(1);
             headers::response::no_body(r);

@@ -1,6 +1,8 @@
 //! What the module keeps of a request: the contexts of its filters, and what they asked for that happens after a
 //! callback. It lives in the request's pool.
 
+use std::rc::Rc;
+
 use nginx_sys::{
     ngx_chain_t, ngx_event_handler_pt, ngx_event_t, ngx_http_event_handler_pt, ngx_http_post_subrequest_t,
     ngx_http_request_t,
@@ -13,7 +15,7 @@ use crate::flow::drive::Stop;
 use crate::flow::{Direction, Flow, Hold, Stage};
 use crate::host::RequestHost;
 use crate::instances::About;
-use crate::lua::{self, LuaRun};
+use crate::lua::{self, LuaRun, PluginContext};
 use crate::module::ngx_http_wasm_module;
 use crate::phases::Tunnel;
 use crate::report::{self, Report};
@@ -71,6 +73,8 @@ pub struct Request {
     pub runs: SmallVec<[Run; 2]>,
     /// Filters that Lua runs.
     pub lua: Vec<LuaRun>,
+    /// Those of which Lua has been told that they could not look at the request.
+    pub lua_failures: Vec<Rc<PluginContext>>,
     /// Filters of chains that an internal redirect has left; their contexts end with the request.
     pub left: Vec<Run>,
     /// What comes from the client.
@@ -148,6 +152,8 @@ pub struct Request {
     pub discard_body: bool,
     /// What goes out in its place, when the body filter is to send it.
     pub other_body: *mut ngx_chain_t,
+    /// Lua's header filter has put another response in the place of the one whose body its body filter sees.
+    pub is_replaced: bool,
     /// A filter failed on the way in. The error page, whose response comes next, goes out without it.
     pub failed: bool,
     /// It has been counted that the request fails because of a filter.
@@ -206,6 +212,7 @@ impl Request {
             runs: SmallVec::new(),
             left: Vec::new(),
             lua: Vec::new(),
+            lua_failures: Vec::new(),
             inbound: Flow::default(),
             outbound: Flow::default(),
             progress: Progress::New,
@@ -244,6 +251,7 @@ impl Request {
             response_shown: false,
             discard_body: false,
             other_body: std::ptr::null_mut(),
+            is_replaced: false,
             failed: false,
             is_lost: false,
             logging: false,

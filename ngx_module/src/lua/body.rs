@@ -8,7 +8,7 @@ use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_str_t, u_char};
 use ngx_wasm::proxy_wasm::{Action, BufferType, Callback};
 
 use super::plugin::PluginContext;
-use super::{ANSWER, Outcome, PAUSED, bytes, call, waits_for_calls};
+use super::{ANSWER, Outcome, PAUSED, bytes, call, note_failure, waits_for_calls};
 use crate::body_limit;
 use crate::conf::LocConf;
 use crate::flow::Direction;
@@ -50,8 +50,14 @@ pub unsafe extern "C" fn ngx_http_wasm_on_body(
         Rc::increment_strong_count(context);
         let plugin = Rc::from_raw(context);
         let result = run(&plugin, r, is_response != 0, bytes(body, size), is_end != 0, changed);
-        if is_response != 0 && result.is_none() {
-            spoil(r);
+        // What Lua sees now does not leave where an answer has taken its place.
+        let is_replaced = Request::of(r).as_ref().is_some_and(|request| request.is_replaced);
+        if result.is_none() {
+            if is_response == 0 {
+                note_failure(&plugin, r);
+            } else if !is_replaced {
+                spoil(r);
+            }
         }
         result.unwrap_or(rc::ERROR)
     })
@@ -134,7 +140,7 @@ unsafe fn run(
 
 /// Lets no more of a response leave. What the filter could not look at is missing from it, and whoever gets it must not take it for
 /// whole, nor the next response on the connection for the rest: nginx closes that.
-unsafe fn spoil(r: *mut ngx_http_request_t) {
+pub unsafe fn spoil(r: *mut ngx_http_request_t) {
     // SAFETY: Lua's current request is live, and has a connection.
     unsafe {
         (*r).set_keepalive(0);

@@ -14,7 +14,7 @@ use std::ptr;
 use std::rc::Rc;
 
 use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_str_t, u_char};
-use ngx_wasm::proxy_wasm::{Action, CallError, Callback, ContextId, Vm};
+use ngx_wasm::proxy_wasm::{Action, CallError, Callback, ContextId, LocalResponse, Vm};
 
 use crate::conf::LocConf;
 use crate::guard::guard;
@@ -24,8 +24,7 @@ use crate::{headers, local_response, pool, rc};
 pub use body::LuaBody;
 use pause::{PAUSED, Paused};
 pub use pause::{body_of, resume, wake};
-pub use plugin::Plugin;
-use plugin::PluginContext;
+pub use plugin::{Plugin, PluginContext};
 
 /// `ngx_http_wasm_on_http`: headers of the request.
 const REQUEST_HEADERS: c_int = 1;
@@ -216,7 +215,7 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
     // SAFETY: see `ngx_http_wasm_on_http`.
     unsafe {
         let is_response = kind == RESPONSE_HEADERS;
-        let (request, outcome) = call(plugin, r, is_response, None, |context, vm, host| match kind {
+        let called = call(plugin, r, is_response, None, |context, vm, host| match kind {
             REQUEST_HEADERS if vm.has(Callback::OnRequestHeaders) => {
                 vm.on_request_headers(context, headers::request::count(r), headers::request::end_stream(r), host)
             }
@@ -224,7 +223,15 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
                 vm.on_response_headers(context, headers::response::count(r), headers::response::end_stream(r), host)
             }
             _ => Ok(Action::Continue),
-        })?;
+        });
+        let Some((request, outcome)) = called else {
+            if is_response {
+                refuse(plugin, r);
+            } else {
+                note_failure(plugin, r);
+            }
+            return None;
+        };
         match outcome {
             Outcome::Answered if !is_response => Some(ANSWER),
             Outcome::Answered => {
@@ -235,9 +242,35 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
             Outcome::Skipped | Outcome::Done(Action::Continue) => Some(rc::OK),
             Outcome::Done(_) if !is_response => Some(PAUSED),
             Outcome::Done(_) => {
+                // The response goes on: usually such a filter wants to see the body first, and is asked about that.
                 plugin.complain(r, "paused a response, for which Lua cannot wait");
                 None
             }
+        }
+    }
+}
+
+/// Keeps in mind that Lua is told of a failure in the request, and decides what becomes of that.
+unsafe fn note_failure(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t) {
+    // SAFETY: see `ngx_http_wasm_on_http`.
+    if let Some(request) = unsafe { Request::of(r).as_mut() } {
+        request.lua_failures.push(plugin.clone());
+    }
+}
+
+/// Puts 503 in the place of a response that a filter could not look at: Lua may go on after an error, and the client must not
+/// get what the filter was to see. A request that goes on without the filter since Lua, which was told that, has it so stays as
+/// it is.
+unsafe fn refuse(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t) {
+    // SAFETY: see `ngx_http_wasm_on_http`.
+    unsafe {
+        let request = Request::of(r);
+        if request.is_null() || (*request).lua_failures.iter().any(|known| Rc::ptr_eq(known, plugin)) {
+            return;
+        }
+        let response = LocalResponse { status: rc::SERVICE_UNAVAILABLE as u32, ..LocalResponse::default() };
+        if local_response::replace_later(request, response).is_err() {
+            body::spoil(r);
         }
     }
 }

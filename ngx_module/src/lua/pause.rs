@@ -165,6 +165,26 @@ pub unsafe extern "C" fn ngx_http_wasm_go_on(
 ) -> ngx_int_t {
     // SAFETY: Lua holds the plugin context, passes its current request, and strings to fill.
     guard(rc::ERROR, || unsafe {
+        let result = go_on(context, r, is_timeout, changed, failed);
+        if result == rc::ERROR
+            && let Some(run) = run_of(Request::of(r), context.cast())
+        {
+            let plugin = run.plugin.clone();
+            super::note_failure(&plugin, r);
+        }
+        result
+    })
+}
+
+unsafe fn go_on(
+    context: *mut c_void,
+    r: *mut ngx_http_request_t,
+    is_timeout: c_int,
+    changed: *mut ngx_str_t,
+    failed: *mut ngx_str_t,
+) -> ngx_int_t {
+    // SAFETY: as above.
+    unsafe {
         let request = Request::of(r);
         let is_decided = !request.is_null() && (*request).is_decided();
         let Some(run) = run_of(request, context.cast()) else { return rc::ERROR };
@@ -208,7 +228,7 @@ pub unsafe extern "C" fn ngx_http_wasm_go_on(
             Some(body) => body::show(request, &plugin, body, changed).unwrap_or(rc::ERROR),
             None => rc::OK,
         }
-    })
+    }
 }
 
 unsafe fn log_timeout(r: *mut ngx_http_request_t, plugin: &Plugin, for_calls: bool) {
