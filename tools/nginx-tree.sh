@@ -89,7 +89,9 @@ vendored_tree() {
         --prefix="$root/build/$nginx_kind/prefix" --with-debug --with-compat --with-threads
         --with-http_v2_module --with-http_ssl_module --with-http_realip_module --with-http_auth_request_module
         --with-http_stub_status_module --with-http_addition_module --with-http_sub_module --with-http_gunzip_module
-        --with-http_slice_module --with-stream --with-stream_ssl_module
+        --with-http_slice_module --with-http_dav_module --with-http_flv_module --with-http_mp4_module
+        --with-http_gzip_static_module --with-http_random_index_module --with-http_secure_link_module
+        --with-stream --with-stream_ssl_module
     )
     if [ "$nginx_kind" = asan ]; then
         flags+=(
