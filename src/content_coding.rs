@@ -1,5 +1,5 @@
 //! Content codings of HTTP that filters can be spared: what Content-Encoding and Accept-Encoding say, and a decoder of gzip
-//! and deflate that works piece by piece. The adapter's `phases/decode.rs` drives it.
+//! and deflate that works piece by piece. The adapter's `http/phases/decode.rs` drives it.
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 

@@ -1,5 +1,5 @@
 //! What properties tell of a certificate: its subject, the first names that it is for, its digest, its PEM form.
-//! `ngx_module/src/properties/tls.rs` is the caller, with certificates of peers: nothing in them is trusted to be well
+//! `ngx_module/src/http/properties/tls.rs` is the caller, with certificates of peers: nothing in them is trusted to be well
 //! formed, and what cannot be read is not there.
 
 use x509_cert::attr::AttributeTypeAndValue;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting and linters:
+# Formatting, linters, and the floors of the adapter:
 #
 #   tools/check.sh [installed | vendored | /path/to/configured/objs]
 set -euo pipefail
@@ -22,6 +22,9 @@ cargo fmt --all --check
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target} "$root/tools/cargo.sh" "$which" clippy --locked \
     --manifest-path fuzz/Cargo.toml --no-default-features --features short --all-targets -- -D warnings
 cargo fmt --manifest-path fuzz/Cargo.toml --check
+
+say "floors of the adapter"
+python3 tools/floors.py
 
 say "shell scripts: bash -n, shellcheck"
 scripts=()

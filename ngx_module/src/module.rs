@@ -9,9 +9,16 @@ use nginx_sys::{
     ngx_int_t, ngx_module_t, ngx_str_t,
 };
 
-use crate::conf::{LocConf, MainConf};
-use crate::guard::guard;
-use crate::{directives, engine, log, modules, net, phases, queue_ready, rc, report, startup, status, supply, worker};
+use crate::config::conf::{LocConf, MainConf};
+use crate::config::directives;
+use crate::filters::queue_ready;
+use crate::filters::{startup, worker};
+use crate::http::{phases, report};
+use crate::net;
+use crate::nginx::guard::guard;
+use crate::nginx::{log, modules, rc};
+use crate::process::status;
+use crate::process::{engine, supply};
 
 /// What a configuration handler returns for success.
 pub const CONF_OK: *mut c_char = ptr::null_mut();

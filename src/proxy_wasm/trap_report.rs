@@ -1,4 +1,4 @@
-//! What the log says of a callback that failed, in one entry: `ngx_module/src/host.rs` writes it. Nginx cuts long entries, so
+//! What the log says of a callback that failed, in one entry: `ngx_module/src/http/host.rs` writes it. Nginx cuts long entries, so
 //! the guest's backtrace comes last, and has as many frames as fit.
 
 use super::vm::CallError;

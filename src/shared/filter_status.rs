@@ -1,4 +1,4 @@
-//! What has become of each filter, counted over all workers: `ngx_module/src/status/` counts with it and shows it.
+//! What has become of each filter, counted over all workers: `ngx_module/src/process/status/` counts with it and shows it.
 //!
 //! The memory has an entry for each filter, and a row for each worker. Only its worker writes to a row, so counting is a
 //! plain store without contention. When a worker ends, or is found dead, what its row counted goes to the entries, and

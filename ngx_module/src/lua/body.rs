@@ -9,12 +9,12 @@ use ngx_wasm::proxy_wasm::{Action, BufferType, Callback};
 
 use super::plugin::PluginContext;
 use super::{ANSWER, Outcome, PAUSED, bytes, call, note_failure, waits_for_calls};
-use crate::body_limit;
-use crate::conf::LocConf;
-use crate::flow::Direction;
-use crate::guard::guard;
-use crate::rc;
-use crate::request::Request;
+use crate::config::conf::LocConf;
+use crate::http::body_limit;
+use crate::http::flow::Direction;
+use crate::http::request::Request;
+use crate::nginx::guard::guard;
+use crate::nginx::rc;
 
 /// `ngx_http_wasm_on_body`: the filter has changed the body.
 const CHANGED: ngx_int_t = 2;

@@ -16,11 +16,12 @@ use std::rc::Rc;
 use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_str_t, u_char};
 use ngx_wasm::proxy_wasm::{Action, CallError, Callback, ContextId, LocalResponse, Vm};
 
-use crate::conf::LocConf;
-use crate::guard::guard;
-use crate::host::RequestHost;
-use crate::request::Request;
-use crate::{headers, local_response, pool, rc};
+use crate::config::conf::LocConf;
+use crate::http::host::RequestHost;
+use crate::http::local_response;
+use crate::http::request::Request;
+use crate::nginx::guard::guard;
+use crate::nginx::{headers, pool, rc};
 pub use body::LuaBody;
 use pause::{PAUSED, Paused};
 pub use pause::{body_of, resume, wake};

@@ -13,12 +13,12 @@ use ngx_wasm::proxy_wasm::{Callback, ContextId, Vm};
 
 use super::plugin::{Plugin, PluginContext};
 use super::{ANSWER, LuaBody, LuaRun, body};
-use crate::conf::LocConf;
-use crate::flow::Direction;
-use crate::guard::guard;
-use crate::net::executor;
-use crate::request::Request;
-use crate::{log, rc};
+use crate::config::conf::LocConf;
+use crate::http::flow::Direction;
+use crate::http::request::Request;
+use crate::nginx::executor;
+use crate::nginx::guard::guard;
+use crate::nginx::{log, rc};
 
 /// A filter has paused the request.
 pub const PAUSED: ngx_int_t = 4;

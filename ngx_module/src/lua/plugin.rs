@@ -22,18 +22,20 @@ use ngx_wasm::vm::{Engine, InstanceLimits};
 
 use super::pause;
 use super::policy::Policy;
-use crate::calls::{Calls, Owner, Who};
-use crate::conf::{LocConf, MainConf};
-use crate::cpu_clock::with_cpu_clock;
-use crate::engine::{self, Form};
-use crate::host::{RequestHost, RootHost};
-use crate::log_rate::LogRate;
-use crate::net::executor;
-use crate::net::timer::{self, AtExit};
-use crate::request::Request;
-use crate::status::{self, Counted, Event, FilterStatus};
-use crate::supply::{self, Supplier};
-use crate::{calls, log, report};
+use crate::config::conf::{LocConf, MainConf};
+use crate::filters::calls;
+use crate::filters::calls::{Calls, Owner, Who};
+use crate::http::host::{RequestHost, RootHost};
+use crate::http::report;
+use crate::http::request::Request;
+use crate::nginx::executor;
+use crate::nginx::log;
+use crate::nginx::timer::{self, AtExit};
+use crate::process::cpu_clock::with_cpu_clock;
+use crate::process::engine::{self, Form};
+use crate::process::log_rate::LogRate;
+use crate::process::status::{self, Counted, Event, FilterStatus};
+use crate::process::supply::{self, Supplier};
 
 /// A module that Lua loaded.
 pub struct Plugin {

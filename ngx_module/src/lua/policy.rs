@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use ngx_wasm::restarts::Restarts;
 
-use crate::conf::MainConf;
-use crate::rules::{OnError, Recycle, RestartDelay, Setting, Without};
+use crate::config::conf::MainConf;
+use crate::config::rules::{OnError, Recycle, RestartDelay, Setting, Without};
 
 /// The policy of one module, and what has come of it.
 pub struct Policy {

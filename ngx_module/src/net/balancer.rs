@@ -19,9 +19,10 @@ use nginx_sys::{
 };
 
 use super::address::Address;
-use super::executor;
-use crate::conf::MainConf;
-use crate::{headers, pool, rc, upstreams};
+use crate::config::conf::MainConf;
+use crate::http::upstreams;
+use crate::nginx::executor;
+use crate::nginx::{headers, pool, rc};
 
 /// The made-up request and what balancers put beside it need about so much.
 const POOL: usize = 4096;

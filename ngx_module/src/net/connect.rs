@@ -11,7 +11,7 @@ use nginx_sys::{
 use super::address::Address;
 use super::connection::Connection;
 use super::words::Words;
-use crate::rc;
+use crate::nginx::rc;
 
 /// The pool of a connection serves TLS, which wants little of it.
 const POOL: usize = 512;

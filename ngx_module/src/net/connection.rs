@@ -16,10 +16,11 @@ use nginx_sys::{
 
 use ngx_wasm::net::verbatim::{Swap, Verbatim};
 
+use super::tls;
 use super::words::Words;
-use super::{executor, timer, tls};
-use crate::guard::guard;
-use crate::rc;
+use crate::nginx::guard::guard;
+use crate::nginx::rc;
+use crate::nginx::{executor, timer};
 
 /// How much a connection may say while nobody asks, in bytes. What was under way when a call was cancelled fits; more is a
 /// peer that keeps the worker busy for nothing, and such a connection is closed.

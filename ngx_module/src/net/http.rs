@@ -20,9 +20,10 @@ use super::body::Outgoing;
 use super::connect::connect;
 use super::connection::Connection;
 use super::pool::{self, Key, Kind, Single, Use};
+use super::resolve;
 use super::settings::{Settings, Version};
-use super::timer::{AtExit, timeout};
-use super::{executor, resolve};
+use crate::nginx::executor;
+use crate::nginx::timer::{AtExit, timeout};
 
 /// Headers and trailers of an answer may have this many bytes.
 const HEADERS: usize = 64 << 10;

@@ -1,4 +1,4 @@
-//! Calls to other services on nginx's event loop: a small executor for futures ([`executor`]), nginx's connections, TLS,
+//! Calls to other services on nginx's event loop: a small executor for futures (`nginx/executor.rs`), nginx's connections, TLS,
 //! resolver and `upstream { }` as futures, a pool of connections, and `hyper` for HTTP. No thread, no second loop.
 //!
 //! `calls/` uses it for what filters ask for.
@@ -8,17 +8,15 @@ pub mod balancer;
 pub mod body;
 pub mod connect;
 pub mod connection;
-pub mod executor;
 pub mod http;
 pub mod pool;
 pub mod resolve;
 pub mod settings;
-pub mod timer;
 pub mod tls;
 mod words;
 
 /// The worker ends: connections are closed, and what is dropped from now on leaves nginx alone.
 pub fn leave() {
     connection::close_all();
-    executor::end();
+    crate::nginx::executor::end();
 }

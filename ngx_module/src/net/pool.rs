@@ -12,9 +12,9 @@ use hyper::client::conn::{http1, http2};
 use super::address::Address;
 use super::body::Outgoing;
 use super::connection::Handle;
-use super::executor;
 use super::settings::Settings;
-use super::timer::{AtExit, sleep};
+use crate::nginx::executor;
+use crate::nginx::timer::{AtExit, sleep};
 
 /// Connections with the same key serve each other's calls.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]

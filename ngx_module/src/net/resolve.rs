@@ -12,9 +12,9 @@ use nginx_sys::{
 };
 
 use super::address::Address;
-use super::executor;
-use crate::guard::guard;
-use crate::rc;
+use crate::nginx::executor;
+use crate::nginx::guard::guard;
+use crate::nginx::rc;
 
 /// What `ngx_resolve_start` answers when there is no `resolver` in the configuration (src/core/ngx_resolver.h,
 /// NGX_NO_RESOLVER).

@@ -18,10 +18,10 @@ mod with {
     };
 
     use super::super::connection::Connection;
-    use super::super::executor;
     use super::super::words::Words;
     use super::library::Functions;
-    use crate::rc;
+    use crate::nginx::executor;
+    use crate::nginx::rc;
 
     /// What the configuration says about TLS; strings are nginx's, empty when nothing was said.
     pub struct Settings {

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use nginx_sys::{NGX_LOG_INFO, ngx_log_t, ngx_uint_t, u_char};
 
-use crate::guard::guard;
+use crate::nginx::guard::guard;
 
 /// A log that keeps the last message.
 pub struct Words {

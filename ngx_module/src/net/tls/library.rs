@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use nginx_sys::{ngx_array_t, ngx_conf_t, ngx_connection_t, ngx_int_t, ngx_ssl_t, ngx_str_t, ngx_uint_t};
 
-use crate::rc;
+use crate::nginx::rc;
 
 /// X509_V_OK.
 const VERIFIED: c_long = 0;

@@ -1,0 +1,8 @@
+//! What nginx.conf says: data, and the directives that fill it. Nothing runs here.
+
+pub mod chains;
+pub mod conf;
+pub mod configuration_file;
+pub mod directives;
+pub mod phase_notes;
+pub mod rules;

@@ -1,0 +1,186 @@
+//! What directives say about filters one by one: what happens when a filter fails, in which instances it runs, what it may do.
+//!
+//! Such a directive stands in http, server or location, for all filters that are declared there or further in, or with
+//! `filter=NAME` for those of that name. A filter goes by the level that declares it: what is said for its name there comes
+//! first, then what is said for all, then the next level outwards. `directives/rules.rs` fills [`Rules`], `conf.rs` looks
+//! into it once all levels are merged.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ngx_wasm::proxy_wasm::Capabilities;
+
+use crate::config::conf::{LocConf, Place};
+
+/// What becomes of requests while a filter cannot do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Without {
+    /// They fail with 503.
+    Closed,
+    /// They go on, as if the filter were not there.
+    Open,
+}
+
+/// What happens when a callback of a filter traps, or takes too long, or when the filter does not start in a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// The filter is not started again in this worker; requests do without it.
+    Stay(Without),
+    /// The request fails, and the next one gets a new instance. While that has to wait, requests do without.
+    Reload(Without),
+}
+
+/// Which requests share an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// All of a worker.
+    Worker,
+    /// None: each has its own.
+    Request,
+}
+
+/// When an instance that has grown is replaced by a new one, between requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recycle {
+    Off,
+    /// Near its memory limit.
+    AtLimit,
+    /// At so many bytes.
+    At(usize),
+}
+
+/// How long a filter that keeps failing waits for its next start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestartDelay {
+    pub first: Duration,
+    pub longest: Duration,
+    /// So many failures in a row cost no wait.
+    pub at_once: u32,
+}
+
+impl Default for RestartDelay {
+    fn default() -> Self {
+        RestartDelay { first: Duration::from_secs(1), longest: Duration::from_secs(60), at_once: 10 }
+    }
+}
+
+/// One thing that can be said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    OnError(OnError),
+    Isolation(Isolation),
+    Recycle(Recycle),
+    RestartDelay(RestartDelay),
+    /// Lines in a second; `None` is any number.
+    LogRate(Option<u32>),
+    /// Units for a request; `None` is no limit.
+    Fuel(Option<u64>),
+    /// The words of `proxy_wasm_allow`.
+    Allow(Vec<Vec<u8>>),
+}
+
+impl Setting {
+    /// Whether both are of one kind.
+    fn is_like(&self, other: &Setting) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+/// A directive.
+pub struct Rule {
+    level: *const LocConf,
+    /// The filters that it is about; `None` is all.
+    filter: Option<Vec<u8>>,
+    pub setting: Setting,
+    pub place: Place,
+}
+
+impl Rule {
+    /// Those of `proxy_wasm_allow`.
+    fn words(&self) -> Option<&[Vec<u8>]> {
+        match &self.setting {
+            Setting::Allow(words) => Some(words),
+            _ => None,
+        }
+    }
+}
+
+fn parse(words: &[Vec<u8>], place: &Place, base: &Path) -> Result<Capabilities, String> {
+    let parsed = Capabilities::parse(words.iter().map(Vec::as_slice), base);
+    parsed.map_err(|reason| format!("{reason} in \"proxy_wasm_allow\" in {place}"))
+}
+
+/// All of a configuration.
+#[derive(Default)]
+pub struct Rules(Vec<Rule>);
+
+impl Rules {
+    /// Adds what a level says. Answers false when it has said such a thing about the same filters before; words of
+    /// `proxy_wasm_allow` add up.
+    pub fn add(&mut self, level: *const LocConf, filter: Option<Vec<u8>>, setting: Setting, place: Place) -> bool {
+        let is_same = |rule: &&mut Rule| rule.level == level && rule.filter == filter && rule.setting.is_like(&setting);
+        if let Some(rule) = self.0.iter_mut().find(is_same) {
+            let (Setting::Allow(words), Setting::Allow(more)) = (&mut rule.setting, setting) else { return false };
+            words.extend(more);
+            return true;
+        }
+        self.0.push(Rule { level, filter, setting, place });
+        true
+    }
+
+    /// What is said nearest to a filter that `declared` declares, of those settings that `choose` knows.
+    ///
+    /// # Safety
+    /// Levels are merged, and live as long as this configuration.
+    pub unsafe fn find<'a, T>(
+        &'a self,
+        declared: *const LocConf,
+        name: &[u8],
+        choose: impl Fn(&'a Rule) -> Option<T>,
+    ) -> Option<T> {
+        let mut level = declared;
+        while !level.is_null() {
+            let of_level = || self.0.iter().filter(|rule| rule.level == level);
+            let own = of_level().filter(|rule| rule.filter.as_deref() == Some(name)).find_map(&choose);
+            let found = own.or_else(|| of_level().filter(|rule| rule.filter.is_none()).find_map(&choose));
+            if found.is_some() {
+                return found;
+            }
+            // SAFETY: see above.
+            level = unsafe { (*level).outer };
+        }
+        None
+    }
+
+    /// What a filter that `declared` declares may do, by the words of `proxy_wasm_allow`; `None` when nothing is said. Host
+    /// paths among them are below `base`.
+    ///
+    /// # Safety
+    /// As [`Rules::find`].
+    pub unsafe fn capabilities(
+        &self,
+        declared: *const LocConf,
+        name: &[u8],
+        base: &Path,
+    ) -> Result<Option<Capabilities>, String> {
+        // SAFETY: see above.
+        let rule = unsafe { self.find(declared, name, |rule| rule.words().map(|words| (words, &rule.place))) };
+        rule.map(|(words, place)| parse(words, place, base)).transpose()
+    }
+
+    /// Finds mistakes in words of `proxy_wasm_allow`, also where they are about no filter.
+    pub fn check_words(&self, base: &Path) -> Result<(), String> {
+        self.0
+            .iter()
+            .filter_map(|rule| Some((rule.words()?, &rule.place)))
+            .try_for_each(|(words, place)| parse(words, place, base).map(|_| ()))
+    }
+
+    /// A directive that is about a name that no filter has, on another level than `except`.
+    pub fn unknown_filter(&self, except: *const LocConf, is_known: impl Fn(&[u8]) -> bool) -> Option<(&[u8], &Place)> {
+        self.0.iter().find_map(|rule| {
+            let name = rule.filter.as_deref()?;
+            (rule.level != except && !is_known(name)).then_some((name, &rule.place))
+        })
+    }
+}

@@ -1,0 +1,315 @@
+//! Calls of filters to other services. A VM collects what its guest asks for; `instances/` and `lua/plugin.rs` hand that to
+//! [`Calls`] after each callback, which runs it as futures of `net/`. Results come back through the [`Owner`], in callbacks
+//! that are about no request, from which the guest chooses its own.
+
+mod conf;
+mod grpc;
+mod http;
+mod redis;
+mod unsendable;
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+
+use async_task::Task;
+use nginx_sys::{NGX_LOG_ERR, ngx_cycle, ngx_log_t};
+use ngx_wasm::net::head::Head;
+use ngx_wasm::net::target::{Target, istio_host, split_scheme};
+use ngx_wasm::proxy_wasm::{CallCommand, CallError, CallFailure, CallId, Host, StreamToken, Vm};
+
+pub use self::conf::{CallConf, SSL, VERSIONS};
+use crate::config::conf::MainConf;
+use crate::filters::instances::{About, OwnWork};
+use crate::http::host::RequestHost;
+use crate::http::request::Request;
+use crate::lua::Plugin;
+use crate::net::balancer::{Subject, Upstream};
+use crate::net::http::{Feed, Place, Service};
+use crate::net::settings::Settings;
+use crate::nginx::log;
+use crate::nginx::timer::AtExit;
+use crate::process::engine;
+
+/// The calls of a VM that run, by their number.
+#[derive(Default)]
+pub struct Calls(BTreeMap<u32, Running>);
+
+/// A call on its way. The box keeps it in its place from the beginning: it is large, and goes through many hands.
+type Call = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A call that runs; it ends when this is dropped.
+struct Running {
+    task: Task<()>,
+    /// Where the messages of a gRPC stream go.
+    feed: Option<Feed>,
+}
+
+/// Whose calls they are, and who gets the results.
+pub struct Owner {
+    pub who: Who,
+    pub name: Vec<u8>,
+    pub settings: Rc<Settings>,
+}
+
+/// A VM, as long as it is the one that made the calls.
+pub enum Who {
+    /// A filter of the configuration, by its place in [`MainConf::filters`].
+    Filter { main: *const MainConf, filter: usize, generation: u64 },
+    /// What Lua loaded, as long as something refers to it.
+    Plugin { plugin: Weak<Plugin>, generation: u64 },
+}
+
+impl Calls {
+    /// Does what a guest asked for.
+    pub fn start(&mut self, owner: &Rc<Owner>, commands: Vec<CallCommand>) {
+        for command in commands {
+            match command {
+                CallCommand::Http(call) => {
+                    let id = call.id;
+                    self.run(id, None, http::run(owner.clone(), call));
+                }
+                CallCommand::Grpc(call) => {
+                    let id = call.id;
+                    let feed = grpc::feed(&call);
+                    self.run(id, feed.clone(), grpc::run(owner.clone(), call, feed));
+                }
+                CallCommand::GrpcSend { call, message, is_end } => {
+                    if let Some(feed) = self.0.get(&call.0).and_then(|running| running.feed.as_ref()) {
+                        grpc::send(feed, message, is_end);
+                    }
+                }
+                CallCommand::GrpcCancel(call) => drop(self.0.remove(&call.0)),
+                CallCommand::Redis(call) => {
+                    let id = call.id;
+                    self.run(id, None, redis::run(owner.clone(), call));
+                }
+                CallCommand::Unsendable(call) => {
+                    let id = call.id;
+                    self.run(id, None, unsendable::run(owner.clone(), call));
+                }
+            }
+        }
+    }
+
+    fn run(&mut self, id: CallId, feed: Option<Feed>, call: Call) {
+        self.0.insert(id.0, Running { task: crate::nginx::executor::spawn(call), feed });
+    }
+
+    /// Whether none runs.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Ends those that nobody waits for any more.
+    pub fn retain(&mut self, is_wanted: impl Fn(CallId) -> bool) {
+        self.0.retain(|id, _| is_wanted(CallId(*id)));
+    }
+
+    /// A call has had its last callback.
+    pub fn forget(&mut self, id: CallId) {
+        if let Some(running) = self.0.remove(&id.0) {
+            // It is the one that says so.
+            running.task.detach();
+        }
+    }
+}
+
+impl Owner {
+    /// Runs a callback about a call. Without the VM that made it, there is nobody to be told.
+    fn deliver(&self, id: CallId, run: impl FnOnce(&mut Vm, &mut dyn Host) -> Result<(), CallError>) {
+        match &self.who {
+            &Who::Filter { main, filter, generation } => {
+                // SAFETY: the configuration outlives its instances, whose calls end with them.
+                let main = unsafe { &*main };
+                // Calls go on in events of nginx, in which no guest runs, so nobody has the instance.
+                let Some(Ok(mut instances)) = main.instances.get(filter).map(|instances| instances.try_borrow_mut())
+                else {
+                    return;
+                };
+                let Some(instance) = instances.get(generation) else { return };
+                let conf = &main.filters[filter];
+                let log = log_of_call(&instance.vm, id);
+                let mut host = RequestHost::for_root(filter, log, &conf.name, conf.timeout);
+                let result = run(&mut instance.vm, &mut host);
+                let is_own_work = !instance.vm.last_call_was_for_stream();
+                match result {
+                    Ok(()) => {
+                        drop(host);
+                        if is_own_work {
+                            instances.own_work_done(OwnWork::Call);
+                        }
+                        instances.settle(main, generation);
+                    }
+                    Err(err) => {
+                        let about = if is_own_work { About::OwnWork(OwnWork::Call) } else { About::Call };
+                        let verdict = instances.judge(main, generation, &err, about);
+                        host.complain(&err, &verdict.text);
+                        drop(host);
+                        // SAFETY: the callback was about no request, and it is over.
+                        unsafe { instances.discard(main, &verdict, std::ptr::null_mut()) };
+                    }
+                }
+            }
+            Who::Plugin { plugin, generation } => {
+                if let Some(plugin) = plugin.upgrade() {
+                    plugin.deliver(*generation, Some(id), run);
+                }
+            }
+        }
+    }
+
+    /// A call has had its last callback.
+    fn forget(&self, id: CallId) {
+        match &self.who {
+            &Who::Filter { main, filter, generation } => {
+                // SAFETY: as in `deliver`.
+                let main = unsafe { &*main };
+                if let Some(Ok(mut instances)) = main.instances.get(filter).map(|instances| instances.try_borrow_mut())
+                    && let Some(instance) = instances.get(generation)
+                {
+                    instance.calls.forget(id);
+                    instances.sweep(generation);
+                }
+            }
+            Who::Plugin { plugin, generation } => {
+                if let Some(plugin) = plugin.upgrade() {
+                    plugin.forget_call(*generation, id);
+                }
+            }
+        }
+    }
+
+    /// Says in the log why a call has no answer.
+    fn complain(&self, id: CallId, target: &[u8], failure: &CallFailure) {
+        let line = format!(
+            "wasm filter \"{}\": call {id} to \"{}\" failed: {}",
+            String::from_utf8_lossy(&self.name),
+            String::from_utf8_lossy(target),
+            failure.reason
+        );
+        // SAFETY: the log is the cycle's, or that of a request that lives, and nothing has run since it was found.
+        unsafe { log::write(NGX_LOG_ERR, self.log_of(id), log::printable(&line)) };
+    }
+
+    /// Where lines about a call go.
+    fn log_of(&self, id: CallId) -> *mut ngx_log_t {
+        let found = match &self.who {
+            &Who::Filter { main, filter, generation } => {
+                // SAFETY: as in `deliver`.
+                let main = unsafe { &*main };
+                main.instances.get(filter).and_then(|instances| {
+                    let mut instances = instances.try_borrow_mut().ok()?;
+                    Some(log_of_call(&instances.get(generation)?.vm, id))
+                })
+            }
+            Who::Plugin { plugin, generation } => {
+                plugin.upgrade().and_then(|plugin| plugin.log_of_call(*generation, id))
+            }
+        };
+        // SAFETY: nginx always has a cycle with a log.
+        found.unwrap_or_else(|| unsafe { (*ngx_cycle).log })
+    }
+
+    /// The service that a call names. `host` is the one that it speaks of, perhaps with a port; without, it is the service's
+    /// own name. `is_tls` counts where the name does not say it.
+    fn service(&self, target: &[u8], host: &[u8], is_tls: bool, only_http2: bool) -> Result<Rc<Service>, String> {
+        let (prefix, name) = split_scheme(target);
+        let place = place(name)?;
+        let tls = prefix.unwrap_or(is_tls).then(|| match (host_of(host), &place) {
+            ("", Place::Target(Target::Host { host, .. })) => host.clone(),
+            ("", Place::Target(Target::Unix(_))) => "localhost".to_owned(),
+            ("", Place::Upstream(_)) => host_of(host_in(name)).to_owned(),
+            (host, _) => host.to_owned(),
+        });
+        Ok(Rc::new(Service { settings: self.settings.clone(), place, tls, only_http2 }))
+    }
+
+    /// Whether a call has TLS that wants it or not: `wasm_call_ssl` may have decided.
+    fn has_tls(&self, is_wanted: bool) -> bool {
+        self.settings.ssl.unwrap_or(is_wanted)
+    }
+}
+
+/// The log of the request that a call was made for, which names it and its client, while it lives; else that of the cycle. It
+/// is good until nginx does something else: no request ends while a guest runs.
+pub fn log_of_call(vm: &Vm, id: CallId) -> *mut ngx_log_t {
+    // SAFETY: a VM keeps the token of a context only until the stream ends, so it leads to a live request; nginx always has a
+    // cycle with a log.
+    unsafe {
+        match vm.streams_of_call(id).next() {
+            Some(stream) => log::of_request((*(stream.0 as *const Request)).r),
+            None => (*ngx_cycle).log,
+        }
+    }
+}
+
+/// Whether a worker that shuts down waits for a call: it does when a request waits for it, as far as one can know.
+fn at_exit(stream: Option<StreamToken>) -> AtExit {
+    if stream.is_some() { AtExit::Wait } else { AtExit::Leave }
+}
+
+/// The client of the request that a call was made for.
+fn client(stream: Option<StreamToken>) -> Option<(Vec<u8>, Vec<u8>)> {
+    let request = stream?.0 as *const Request;
+    // SAFETY: commands are taken right after the callback, in which the guest had the request.
+    unsafe {
+        let c = (*(*request).r).connection;
+        let address = std::slice::from_raw_parts((*c).sockaddr.cast::<u8>(), (*c).socklen as usize);
+        Some((address.to_vec(), (*c).addr_text.as_bytes().to_vec()))
+    }
+}
+
+/// What the balancer of a service can look at, if it looks at all. The request that the call was made for is there now, and
+/// perhaps not later.
+fn subject(service: &Result<Rc<Service>, String>, stream: Option<StreamToken>, request: Option<&Head>) -> Subject {
+    if !service.as_ref().is_ok_and(|service| service.looks_at_requests()) {
+        return Subject::default();
+    }
+    let mut subject = Subject { client: client(stream), ..Subject::default() };
+    if let Some(request) = request {
+        subject.method = request.method.to_string();
+        subject.path = request.target().to_vec();
+        let host = std::iter::once((&b"host"[..], request.authority()));
+        let headers = host.chain(request.fields.iter());
+        subject.headers = headers.map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+    }
+    subject
+}
+
+/// The part of a service's name that is a host's.
+fn host_in(name: &[u8]) -> &[u8] {
+    istio_host(name).map_or(name, |(host, _)| host)
+}
+
+/// Without the port, and the brackets of IPv6.
+fn host_of(host: &[u8]) -> &str {
+    let host = std::str::from_utf8(host).unwrap_or_default();
+    match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    }
+}
+
+/// An `upstream { }` of this name, or what the name says itself. Clusters of Istio are looked for by the name of their host
+/// too.
+fn place(name: &[u8]) -> Result<Place, String> {
+    let upstream = Upstream::find(name).or_else(|| Upstream::find(istio_host(name)?.0));
+    if let Some(upstream) = upstream {
+        return Ok(Place::Upstream(upstream));
+    }
+    Target::parse(name).map(Place::Target).map_err(|err| err.to_string())
+}
+
+/// Whether calls can go to `target`: an `upstream { }`, an address, or a name that a resolver may know.
+pub fn can_call(settings: Option<&Settings>, target: &[u8]) -> bool {
+    match place(split_scheme(target).1) {
+        // While nginx reads a configuration, nobody knows its upstreams yet, and no call is made.
+        _ if !engine::in_worker() => true,
+        Ok(Place::Upstream(_) | Place::Target(Target::Unix(_))) => true,
+        Ok(Place::Target(Target::Host { host, .. })) => {
+            settings.is_none_or(|settings| crate::net::resolve::can_resolve(settings.core, &host))
+        }
+        Err(_) => false,
+    }
+}

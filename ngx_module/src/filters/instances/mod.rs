@@ -1,0 +1,264 @@
+//! What a worker has of each filter: the instance that all requests share, or one for each of them
+//! (`proxy_wasm_isolation`), and how failed ones (`failure.rs`) and those that have grown (`proxy_wasm_recycle`) are replaced.
+//!
+//! An instance is known by its generation, which no other instance of the filter in this worker ever has. A request keeps
+//! that with its context: when the instance has gone, the request finds none.
+
+mod failure;
+mod instance;
+mod revival;
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use nginx_sys::{NGX_LOG_NOTICE, ngx_log_t};
+use ngx_wasm::restarts::Restarts;
+
+pub use failure::{About, OwnWork};
+pub use instance::Instance;
+
+use crate::config::conf::{FilterConf, MainConf};
+use crate::config::rules::{Isolation, Recycle, Without};
+use crate::filters::startup;
+use crate::http::host::RootHost;
+use crate::nginx::log;
+use crate::process::status::{Event, FilterStatus};
+use revival::Revival;
+
+/// The low bits of a generation say where the instance is.
+const PLACE_BITS: u32 = 24;
+
+/// Instances of requests that have ended, with calls or contexts that have not. When there are more, the oldest ends.
+const MOST_LINGERING: usize = 128;
+
+/// All instances of one filter.
+pub struct Instances {
+    /// The place of the filter in [`MainConf::filters`].
+    filter: usize,
+    places: Vec<Option<Box<Instance>>>,
+    free: Vec<usize>,
+    /// How many have been made.
+    made: u64,
+    /// The one that new requests get, when they share one.
+    current: Option<u64>,
+    /// One that has grown, until its last request has ended.
+    draining: Option<u64>,
+    /// One that has grown could not be replaced, and is kept until this time at least.
+    kept_until: Option<Instant>,
+    /// Those without a request.
+    lingering: VecDeque<u64>,
+    restarts: Restarts,
+    /// The failures of callbacks about no request: what has to wait is such work, from the first failure on.
+    own_work: Restarts,
+    /// Which kind of it failed last.
+    own_work_failure: Option<OwnWork>,
+    /// A failure is not followed by another start.
+    is_stopped: bool,
+    /// There was a failure, and no start since.
+    has_failed: bool,
+    revival: Option<Box<Revival>>,
+    /// How many there are, and how many bytes of memory they have.
+    count: usize,
+    memory: usize,
+    pub status: FilterStatus,
+}
+
+impl Instances {
+    /// None yet, of filter number `filter`.
+    pub fn new(filter: usize, conf: &FilterConf) -> Self {
+        let delay = conf.restart_delay;
+        Instances {
+            filter,
+            places: Vec::new(),
+            free: Vec::new(),
+            made: 0,
+            current: None,
+            draining: None,
+            kept_until: None,
+            lingering: VecDeque::new(),
+            restarts: Restarts::new(delay.first, delay.longest, delay.at_once),
+            own_work: Restarts::new(delay.first, delay.longest, 0),
+            own_work_failure: None,
+            is_stopped: false,
+            has_failed: false,
+            revival: None,
+            count: 0,
+            memory: 0,
+            status: FilterStatus::default(),
+        }
+    }
+
+    /// The instance of this generation, if it is still there.
+    pub fn get(&mut self, generation: u64) -> Option<&mut Instance> {
+        let place = (generation & ((1 << PLACE_BITS) - 1)) as usize;
+        self.places.get_mut(place)?.as_deref_mut().filter(|instance| instance.generation == generation)
+    }
+
+    /// The instance for a new request. `Err`: there is none now; the log says or has said why.
+    pub fn enter(&mut self, main: &MainConf, log: *mut ngx_log_t) -> Result<&mut Instance, Without> {
+        let without = self.without(main);
+        let generation = match main.filters[self.filter].isolation {
+            Isolation::Worker => {
+                self.recycle(main, log);
+                self.ensure(main, log)
+            }
+            Isolation::Request => self.start(main, log),
+        };
+        generation.and_then(|generation| self.get(generation)).ok_or(without)
+    }
+
+    /// The instance that all requests share, started now if it is not there and may be. `None` when it does not start; the
+    /// log says why.
+    pub fn ensure(&mut self, main: &MainConf, log: *mut ngx_log_t) -> Option<u64> {
+        if self.current.is_none() && main.filters[self.filter].isolation == Isolation::Worker {
+            self.current = self.start(main, log);
+        }
+        self.current
+    }
+
+    /// Starts one more.
+    fn start(&mut self, main: &MainConf, log: *mut ngx_log_t) -> Option<u64> {
+        if self.is_stopped || !self.restarts.wait(Instant::now()).is_zero() {
+            return None;
+        }
+        let conf = &main.filters[self.filter];
+        self.status = main.status.filter(self.filter);
+        let mut host = RootHost::new(log, conf.name.clone(), conf.timeout, conf.lines.clone(), self.status);
+        match startup::start(conf, &main.modules, &mut host) {
+            Ok((vm, root)) => {
+                if std::mem::take(&mut self.has_failed) {
+                    self.status.count(Event::Restart);
+                }
+                let place = self.free.pop().unwrap_or(self.places.len());
+                self.made += 1;
+                let generation = (self.made << PLACE_BITS) | place as u64;
+                let mut instance = Box::new(Instance::new(vm, root, generation));
+                if self.own_work_waits() {
+                    instance.begin_rest();
+                    self.revive_when_due(main);
+                }
+                self.count += 1;
+                self.memory += instance.memory;
+                if conf.isolation == Isolation::Request {
+                    self.status.count(if instance.is_pooled { Event::Pooled } else { Event::PoolExhausted });
+                }
+                if place == self.places.len() {
+                    self.places.push(None);
+                }
+                self.places[place] = Some(instance);
+                self.show();
+                self.settle(main, generation);
+                Some(generation)
+            }
+            Err(reason) => {
+                self.start_failed(main, &reason, log);
+                None
+            }
+        }
+    }
+
+    /// Does what the guest asked for in the callback that has just ended.
+    pub fn settle(&mut self, main: &MainConf, generation: u64) {
+        let (filter, status) = (self.filter, self.status);
+        let Some(instance) = self.get(generation) else { return };
+        status.callbacks(&mut instance.vm);
+        instance.settle(main, filter);
+        let before = instance.memory;
+        let (refused, denied) = instance.measure();
+        let now = instance.memory;
+        status.add(Event::RefusedGrowth, refused);
+        status.add(Event::Denied, denied);
+        if before != now {
+            self.memory = self.memory - before + now;
+            self.show();
+        }
+    }
+
+    /// A request has left the filter. `served`: all callbacks about it have ended well.
+    pub fn leave(&mut self, generation: u64, served: bool) {
+        if served {
+            self.restarts.served();
+        }
+        self.sweep(generation);
+    }
+
+    /// Ends an instance that gets no more requests, once nothing goes on in it.
+    pub fn sweep(&mut self, generation: u64) {
+        if self.current == Some(generation) {
+            return;
+        }
+        let Some(instance) = self.get(generation) else { return };
+        if instance.is_idle() {
+            self.remove(generation);
+        } else if !instance.has_requests() && !std::mem::replace(&mut instance.lingers, true) {
+            self.lingering.push_back(generation);
+            if self.lingering.len() > MOST_LINGERING
+                && let Some(oldest) = self.lingering.pop_front()
+            {
+                self.remove(oldest);
+            }
+        }
+    }
+
+    /// Takes an instance away.
+    fn remove(&mut self, generation: u64) -> Option<Box<Instance>> {
+        self.get(generation)?;
+        let place = (generation & ((1 << PLACE_BITS) - 1)) as usize;
+        let mut instance = self.places[place].take()?;
+        self.status.callbacks(&mut instance.vm);
+        self.free.push(place);
+        self.count -= 1;
+        self.memory -= instance.memory;
+        if instance.lingers {
+            self.lingering.retain(|other| *other != generation);
+        }
+        for known in [&mut self.current, &mut self.draining] {
+            if *known == Some(generation) {
+                *known = None;
+            }
+        }
+        self.show();
+        Some(instance)
+    }
+
+    fn show(&self) {
+        self.status.instances(self.count, self.memory);
+    }
+
+    /// Lets a new instance take the place of the shared one, if that has grown too much. The old one goes on for the requests
+    /// that it has.
+    pub fn recycle(&mut self, main: &MainConf, log: *mut ngx_log_t) {
+        let Some(current) = self.current.filter(|_| self.draining.is_none()) else { return };
+        let conf = &main.filters[self.filter];
+        let most = match conf.recycle {
+            Recycle::Off => return,
+            Recycle::AtLimit => conf.limits.memory / 8 * 7,
+            Recycle::At(size) => size,
+        };
+        let Some(instance) = self.get(current) else { return };
+        let memory = instance.memory;
+        if (memory < most && !instance.is_refused_growth()) || memory == instance.memory_at_start {
+            return;
+        }
+        if self.kept_until.is_some_and(|time| Instant::now() < time) {
+            return;
+        }
+        // When there is none, the old one is better than nothing.
+        let Some(new) = self.start(main, log) else {
+            let now = Instant::now();
+            self.kept_until = now.checked_add(self.restarts.wait(now));
+            return;
+        };
+        self.status.count(Event::Recycle);
+        self.current = Some(new);
+        self.draining = Some(current);
+        let name = String::from_utf8_lossy(&conf.name);
+        let line = format!(
+            "wasm filter \"{name}\": its instance has grown to {memory} bytes, a new one takes its place \
+             (proxy_wasm_recycle)"
+        );
+        // SAFETY: the callers pass a log of the cycle or of a connection.
+        unsafe { log::write(NGX_LOG_NOTICE, log, line) };
+        self.sweep(current);
+    }
+}

@@ -1,0 +1,295 @@
+//! `proxy_on_queue_ready`: for each message of a shared queue, one of the filters that registered the queue is told, in
+//! whichever worker it runs. A worker that has such a filter tells it itself, after the callback that sent the message; one
+//! that has none wakes up a worker that does (`mailboxes.rs`).
+//!
+//! Who has registered in which worker, and who is to be told of how many messages, is kept with the queue in shared memory
+//! (`ngx_wasm::shared::Queues`). Here is what this worker needs to run the callbacks.
+
+mod mailboxes;
+
+use std::cell::RefCell;
+use std::mem;
+
+use nginx_sys::{
+    NGX_LOG_ERR, ngx_connection_t, ngx_core_conf_t, ngx_core_module, ngx_cycle, ngx_cycle_t, ngx_event_t,
+    ngx_get_connection, ngx_handle_read_event, ngx_post_event, ngx_posted_next_events,
+};
+use ngx_wasm::proxy_wasm::Callback;
+use ngx_wasm::shared::Queues;
+
+use crate::config::conf::MainConf;
+use crate::filters::instances::{About, OwnWork};
+use crate::http::host::RequestHost;
+use crate::nginx::guard::guard;
+use crate::nginx::{log, rc};
+use crate::process::engine;
+use crate::process::shared_memory;
+
+/// So many messages of a queue before the worker looks after requests again.
+const AT_ONCE: usize = 16;
+
+/// A filter that is to be told of messages.
+#[derive(Clone, Copy)]
+struct Registration {
+    queue: u32,
+    main: *const MainConf,
+    filter: usize,
+    /// Which instance of the filter.
+    generation: u64,
+}
+
+/// This worker.
+struct Worker {
+    /// The number of its mailbox.
+    number: usize,
+    /// Posted when it has to look. Nginx has its address.
+    event: Box<ngx_event_t>,
+    registrations: Vec<Registration>,
+}
+
+thread_local! {
+    /// There once a filter has registered a queue. Never borrowed while a guest runs.
+    static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
+}
+
+fn complain(what: String) {
+    // SAFETY: nginx always has a cycle with a log.
+    unsafe { log::write(NGX_LOG_ERR, (*ngx_cycle).log, format!("wasm: {what}")) };
+}
+
+fn queues() -> Option<&'static Queues> {
+    shared_memory::stores().map(|stores| &stores.queues)
+}
+
+/// Makes what workers need to wake each other up, in the master, if there are filters that can be told of messages.
+///
+/// # Safety
+/// `cycle` is a cycle whose configuration is complete.
+pub unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &MainConf) {
+    let is_wanted = main.filters.iter().any(|filter| {
+        let module = main.modules.get(filter.module).and_then(|module| module.compiled(filter.form()));
+        module.is_some_and(|module| module.has(Callback::OnQueueReady))
+    });
+    if !is_wanted {
+        return;
+    }
+    // SAFETY: the core module always has its configuration.
+    let workers = unsafe {
+        let conf = (*(*cycle).conf_ctx.add(ngx_core_module.index)).cast::<ngx_core_conf_t>();
+        usize::try_from((*conf).worker_processes).unwrap_or(1)
+    };
+    if let Err(err) = mailboxes::prepare(workers) {
+        complain(format!("no pipes between workers, filters are not told of messages in shared queues: {err}"));
+    }
+}
+
+/// The number of this worker's mailbox, once it has one.
+fn own_number() -> Option<usize> {
+    WORKER.with_borrow(|worker| worker.as_ref().map(|worker| worker.number))
+}
+
+/// Takes a mailbox, and has nginx look into it.
+fn begin() -> Option<Worker> {
+    let Some((number, end)) = mailboxes::claim() else {
+        complain(
+            "too many workers, or none that pipes were made for: filters here are not told of messages in shared \
+                  queues"
+                .into(),
+        );
+        return None;
+    };
+    // What a worker that died with this mailbox has left.
+    leave_queues(number);
+    mailboxes::drain(end);
+    // SAFETY: the connection belongs to this process until it ends. Nginx closes idle connections of a worker that shuts
+    // down, but not channels, as this is one (src/os/unix/ngx_process_cycle.c). An event of zeros is one that nobody has
+    // armed.
+    unsafe {
+        let log = (*ngx_cycle).log;
+        let connection = ngx_get_connection(end, log);
+        if connection.is_null() {
+            mailboxes::release(number);
+            return None;
+        }
+        let read = (*connection).read;
+        (*read).log = log;
+        (*(*connection).write).log = log;
+        (*read).set_channel(1);
+        (*(*connection).write).set_channel(1);
+        (*read).handler = Some(on_mail);
+        if ngx_handle_read_event(read, 0) != rc::OK {
+            complain("nginx cannot wait for a pipe: filters are not told of messages in shared queues".into());
+            mailboxes::release(number);
+            return None;
+        }
+        let mut event = Box::new(mem::zeroed::<ngx_event_t>());
+        event.handler = Some(on_event);
+        event.log = log;
+        Some(Worker { number, event, registrations: Vec::new() })
+    }
+}
+
+/// Has this worker look for messages, after what it does now.
+fn look_later() {
+    WORKER.with_borrow_mut(|worker| {
+        if let Some(worker) = worker
+            && worker.event.posted() == 0
+        {
+            // SAFETY: the event lives as long as the process.
+            unsafe { ngx_post_event(worker.event.as_mut(), &raw mut ngx_posted_next_events) };
+        }
+    });
+}
+
+/// Tells a worker that it has to look.
+fn tell(number: Option<usize>) {
+    match number {
+        None => {}
+        number if number == own_number() => look_later(),
+        Some(number) => {
+            if let Err(err) = mailboxes::ring(number) {
+                complain(format!("cannot wake up another worker: {err}"));
+            }
+        }
+    }
+}
+
+/// A filter of this worker has registered a queue: the last one that did is told.
+pub fn register(main: &MainConf, filter: usize, generation: u64, queue: u32) {
+    if !engine::in_worker() {
+        return;
+    }
+    if own_number().is_none() {
+        let begun = begin();
+        WORKER.with_borrow_mut(|worker| *worker = begun);
+    }
+    let Some(number) = WORKER.with_borrow_mut(|worker| {
+        let worker = worker.as_mut()?;
+        worker.registrations.retain(|known| known.queue != queue || known.filter != filter);
+        worker.registrations.push(Registration { queue, main, filter, generation });
+        Some(worker.number)
+    }) else {
+        return;
+    };
+    if queues().is_some_and(|queues| queues.add_worker(queue, number, &mailboxes::is_attended)) {
+        look_later();
+    }
+}
+
+/// A queue has got a message.
+pub fn announce(queue: u32) {
+    if let Some(queues) = queues().filter(|_| engine::in_worker()) {
+        tell(queues.choose(queue, own_number().unwrap_or(usize::MAX), &mailboxes::is_attended));
+    }
+}
+
+/// Takes a worker out of all queues, and tells those that take its place.
+fn leave_queues(number: usize) {
+    let others = queues().map(|queues| queues.leave(number, &|other| other != number && mailboxes::is_attended(other)));
+    others.unwrap_or_default().into_iter().for_each(|other| tell(Some(other)));
+}
+
+/// The worker ends.
+pub fn leave() {
+    let Some(number) = own_number() else { return };
+    leave_queues(number);
+    mailboxes::release(number);
+}
+
+/// A configuration goes, and its filters with it.
+pub fn forget(main: *const MainConf) {
+    let _ = WORKER.try_with(|worker| {
+        if let Ok(mut worker) = worker.try_borrow_mut()
+            && let Some(worker) = worker.as_mut()
+        {
+            worker.registrations.retain(|registration| !std::ptr::eq(registration.main, main));
+        }
+    });
+}
+
+unsafe extern "C" fn on_mail(event: *mut ngx_event_t) {
+    // SAFETY: nginx calls the handler with the event of a connection, which has the pipe.
+    guard((), || unsafe {
+        mailboxes::drain((*(*event).data.cast::<ngx_connection_t>()).fd);
+        (*event).set_ready(0);
+        if ngx_handle_read_event(event, 0) != rc::OK {
+            complain("nginx cannot wait for a pipe any more".into());
+        }
+        run();
+    });
+}
+
+unsafe extern "C" fn on_event(_: *mut ngx_event_t) {
+    guard((), run);
+}
+
+/// Tells filters of this worker of messages.
+fn run() {
+    let (Some(number), Some(queues)) = (own_number(), queues()) else { return };
+    for queue in queues.waiting_for(number) {
+        let registration = WORKER.with_borrow(|worker| {
+            worker.as_ref()?.registrations.iter().rev().find(|known| known.queue == queue).copied()
+        });
+        let Some(registration) = registration else {
+            tell(queues.remove_worker(queue, number, &mailboxes::is_attended));
+            continue;
+        };
+        if !run_filter(registration, number, queues) {
+            // Another filter that has registered it here takes its place, or another worker. The filter itself comes back
+            // when it is started again.
+            WORKER.with_borrow_mut(|worker| {
+                if let Some(worker) = worker {
+                    worker.registrations.retain(|known| {
+                        known.queue != queue
+                            || known.filter != registration.filter
+                            || known.generation != registration.generation
+                    });
+                }
+            });
+        }
+    }
+    if !queues.waiting_for(number).is_empty() {
+        look_later();
+    }
+}
+
+/// Runs on_queue_ready for some messages. Answers whether the filter is there and stays.
+fn run_filter(registration: Registration, number: usize, queues: &Queues) -> bool {
+    // SAFETY: `forget` takes registrations out before their configuration goes.
+    let main = unsafe { &*registration.main };
+    let filter = registration.filter;
+    // SAFETY: nginx always has a cycle with a log.
+    let log = unsafe { (*ngx_cycle).log };
+    let Some(Ok(mut instances)) = main.instances.get(filter).map(|instances| instances.try_borrow_mut()) else {
+        return false;
+    };
+    let conf = &main.filters[filter];
+    for _ in 0..AT_ONCE {
+        // One that has trapped is started again, and registers its queues again if it does so at its start.
+        instances.ensure(main, log);
+        if instances.get(registration.generation).is_none() {
+            return false;
+        }
+        if !queues.tell(registration.queue, number) {
+            return true;
+        }
+        let Some(instance) = instances.get(registration.generation) else { return false };
+        let mut host = RequestHost::for_root(filter, log, &conf.name, conf.timeout);
+        match instance.vm.on_queue_ready(instance.root, registration.queue, &mut host) {
+            Ok(()) => {
+                drop(host);
+                instances.own_work_done(OwnWork::Queue);
+                instances.settle(main, registration.generation);
+                instances.sweep(registration.generation);
+            }
+            Err(err) => {
+                let verdict = instances.judge(main, registration.generation, &err, About::OwnWork(OwnWork::Queue));
+                host.complain(&err, &verdict.text);
+                drop(host);
+                // SAFETY: the callback was about no request, and it is over.
+                unsafe { instances.discard(main, &verdict, std::ptr::null_mut()) };
+            }
+        }
+    }
+    true
+}

@@ -1,0 +1,266 @@
+//! What happens once nginx has read the whole configuration, in the master or in `nginx -t`: modules are compiled and
+//! linked, and each filter is started once, to see whether it likes its configuration. A mistake is reported with the
+//! place of the directive that made it, and nginx stays as it was.
+
+use std::cell::RefCell;
+use std::ffi::CStr;
+use std::path::Path;
+
+use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_log_t, ngx_process, ngx_uint_t};
+use ngx_wasm::proxy_wasm::{CallError, Callback, Module, StartError, Vm};
+use ngx_wasm::vm::Engine;
+
+use crate::config::conf::{FilterConf, MainConf, ModuleConf, Place};
+use crate::config::configuration_file;
+use crate::filters::instances::Instances;
+use crate::http::host::RootHost;
+use crate::http::report;
+use crate::nginx::log;
+use crate::process::cpu_clock::with_cpu_clock;
+use crate::process::engine::Form;
+use crate::process::status::FilterStatus;
+use crate::process::supply::{self, Note, Supplier};
+
+/// The error is in the log already.
+pub struct Reported;
+
+/// Checks the configuration of a cycle and makes it ready for workers.
+///
+/// # Safety
+/// `cycle` is the cycle that nginx is making, and `main` its configuration.
+pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Reported> {
+    // SAFETY: see above; the new cycle has its log from the beginning.
+    unsafe {
+        let result = prepare(cycle, main);
+        if result.is_err() || supply::is_test() {
+            supply::tell_warnings(&mut main.notes, (*cycle).log);
+        }
+        result
+    }
+}
+
+/// # Safety
+/// As [`check`].
+unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Reported> {
+    // SAFETY: nginx sets the variable first of all. `nginx -s reload` reads the configuration too, only to find the pid.
+    if unsafe { ngx_process } == NGX_PROCESS_SIGNALLER as ngx_uint_t {
+        return Ok(());
+    }
+    // SAFETY: the new cycle has its log from the beginning.
+    let log = unsafe { (*cycle).log };
+    let report = |place: &Place, reason: String| {
+        // SAFETY: see above.
+        unsafe { log::write(NGX_LOG_EMERG, log, format!("{} in {place}", log::printable(&reason))) };
+        Reported
+    };
+
+    // SAFETY: nginx has read the configuration.
+    main.measures_time = unsafe { report::is_named(cycle, b"wasm_time") };
+
+    // SAFETY: nginx makes shared memory after this.
+    if unsafe { wants_shared_memory(cycle, main) }
+        && let Err((place, reason)) = unsafe {
+            let stores = main.shared.declare(cycle, &main.settings);
+            stores.and_then(|()| main.status.declare(cycle, main.filters.len()).map_err(|reason| (None, reason)))
+        }
+    {
+        let place = place.or_else(|| main.wasm_block.clone()).or_else(|| Some(main.filters.first()?.place.clone()));
+        // SAFETY: see above.
+        unsafe {
+            let place = place.map(|place| format!(" in {place}")).unwrap_or_default();
+            log::write(NGX_LOG_EMERG, log, format!("{}{place}", log::printable(&reason)));
+        }
+        return Err(Reported);
+    }
+
+    for n in 0..main.filters.len() {
+        let filter = &main.filters[n];
+        let Some(module) = main.modules.iter().position(|module| module.name == filter.name) else {
+            return Err(report(&filter.place, unknown(filter, &main.modules)));
+        };
+        main.filters[n].module = module;
+    }
+    if main.modules.is_empty() {
+        return Ok(());
+    }
+
+    read_configurations(main).map_err(|(place, reason)| report(&place, reason))?;
+    let mut notes = Vec::new();
+    let supplied = supply_all(main, log, &mut notes);
+    main.notes.append(&mut notes);
+    supplied.map_err(|(place, reason)| report(&place, reason))?;
+    give_memory_back();
+    for filter in &main.filters {
+        let mut host =
+            RootHost::new(log, filter.name.clone(), filter.timeout, filter.lines.clone(), FilterStatus::default());
+        let Some(engine) = main.engines.iter().find(|(form, _)| *form == filter.form()).map(|(_, engine)| engine)
+        else {
+            return Err(report(&filter.place, "its module is not compiled".into()));
+        };
+        // The instance ends here. Workers make their own: what a guest keeps, and its random numbers, must not be shared.
+        let name = String::from_utf8_lossy(&filter.name);
+        match with_cpu_clock(engine, || start(filter, &main.modules, &mut host)) {
+            Ok((vm, root)) if vm.may_not_know_root(root) => main.notes.push(Note::warning(format!(
+                "filter \"{name}\" has asked for its root id, which is \"{}\", and not looked at its configuration: if it \
+                 does not know that root id, it does nothing; \"root_id=ID\" names another, in {}",
+                String::from_utf8_lossy(&filter.root_id),
+                filter.place
+            ))),
+            Ok(_) => {}
+            Err(reason) => {
+                return Err(report(&filter.place, format!("filter \"{name}\" does not start: {reason}")));
+            }
+        }
+    }
+    let instances = main.filters.iter().enumerate().map(|(filter, conf)| RefCell::new(Instances::new(filter, conf)));
+    main.instances = instances.collect();
+    Ok(())
+}
+
+/// Reads the configurations that are in files.
+fn read_configurations(main: &mut MainConf) -> Result<(), (Place, String)> {
+    let cannot = |what: &str, name: &[u8], path: &Path, reason: String| {
+        let (name, path) = (String::from_utf8_lossy(name), path.display());
+        format!("{what} \"{name}\": cannot read its configuration from \"{path}\": {reason}")
+    };
+    for module in &mut main.modules {
+        if let Some(path) = &module.file {
+            module.vm_configuration = configuration_file::read(path)
+                .map_err(|reason| (module.place.clone(), cannot("module", &module.name, path, reason)))?;
+        }
+    }
+    for filter in &mut main.filters {
+        if let Some(path) = &filter.file {
+            filter.configuration = configuration_file::read(path)
+                .map_err(|reason| (filter.place.clone(), cannot("filter", &filter.name, path, reason)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Gets all modules, in the forms in which filters want them.
+fn supply_all(main: &mut MainConf, log: *mut ngx_log_t, notes: &mut Vec<Note>) -> Result<(), (Place, String)> {
+    let dir = main.cache_dir.as_ref();
+    let mut supplier = Supplier::open(dir, notes)
+        .map_err(|reason| (dir.map_or_else(|| main.modules[0].place.clone(), |dir| dir.place.clone()), reason))?;
+    for n in 0..main.modules.len() {
+        let name = format!("module \"{}\" ({})", String::from_utf8_lossy(&main.modules[n].name), main.modules[n].path);
+        let place = main.modules[n].place.clone();
+        let bytes = supply::read(&main.modules[n]).map_err(|reason| (place.clone(), format!("{name}: {reason}")))?;
+        for form in forms(main, n) {
+            let engine = main.engine(form).map_err(|err| (place.clone(), err))?;
+            let compiled = supplier
+                .module(&engine, &name, &bytes)
+                .map_err(|reason| (place.clone(), format!("{name}: {reason}")))?;
+            let module = &mut main.modules[n];
+            // SAFETY: the caller passes a log of nginx.
+            unsafe { warn_of_pool(log, form, engine.as_ref(), module, &compiled) };
+            module.compiled.push((form, compiled));
+        }
+    }
+    if !supply::is_test() {
+        supplier.finish();
+    }
+    Ok(())
+}
+
+/// The forms in which the filters want module number `module`. One that no filter uses is compiled nevertheless, to be checked.
+fn forms(main: &MainConf, module: usize) -> Vec<Form> {
+    let mut forms = Vec::new();
+    for filter in main.filters.iter().filter(|filter| filter.module == module) {
+        if !forms.contains(&filter.form()) {
+            forms.push(filter.form());
+        }
+    }
+    if forms.is_empty() {
+        forms.push(Form::default());
+    }
+    forms
+}
+
+/// Says why instances that are meant to be in a pool will not be. They work all the same, at a higher cost.
+///
+/// # Safety
+/// `log` is a log of nginx.
+unsafe fn warn_of_pool(log: *mut ngx_log_t, form: Form, engine: &dyn Engine, module: &ModuleConf, compiled: &Module) {
+    let reason = engine.pool_failure().or(compiled.pool_refusal());
+    if let (true, Some(reason)) = (form.pooled, reason) {
+        let name = String::from_utf8_lossy(&module.name);
+        let line = format!(
+            "module \"{name}\": its instances are made on demand, because the pool (instance_pool) has no room for them: {}",
+            log::printable(reason)
+        );
+        // SAFETY: see above.
+        unsafe { log::write(NGX_LOG_WARN, log, line) };
+    }
+}
+
+/// Whether anything can run that shares something: filters, or what Lua loads.
+///
+/// # Safety
+/// `cycle` is the cycle that nginx is making, all of whose modules are known.
+unsafe fn wants_shared_memory(cycle: *mut ngx_cycle_t, main: &MainConf) -> bool {
+    if main.wasm_block.is_some() || main.engine.is_some() || !main.filters.is_empty() {
+        return true;
+    }
+    // SAFETY: see above.
+    unsafe { has_lua(cycle) }
+}
+
+/// Whether Lua can load modules.
+///
+/// # Safety
+/// `cycle` is the cycle that nginx is making, all of whose modules are known.
+pub unsafe fn has_lua(cycle: *mut ngx_cycle_t) -> bool {
+    // SAFETY: the list of modules has so many, each with a name that ends with NUL.
+    unsafe {
+        (0..(*cycle).modules_n).any(|n| {
+            let name = (**(*cycle).modules.add(n)).name;
+            !name.is_null() && CStr::from_ptr(name.cast()) == c"ngx_http_lua_module"
+        })
+    }
+}
+
+/// The compiler takes much memory for a large module, and the allocator would keep it: in the master, and in each worker that
+/// is forked from it.
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the function has no precondition.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Starts a VM for a filter, with its root context.
+pub fn start(
+    filter: &FilterConf,
+    modules: &[ModuleConf],
+    host: &mut RootHost,
+) -> Result<(Vm, ngx_wasm::proxy_wasm::ContextId), String> {
+    let module = &modules[filter.module];
+    let Some(compiled) = module.compiled(filter.form()) else { return Err("its module is not compiled".into()) };
+    let (vm, root) = filter.configs(module);
+    let mut vm = Vm::start(compiled, vm, host).map_err(|err| err.to_string())?;
+    match vm.create_root(root, host) {
+        Ok(root) => Ok((vm, root)),
+        // SDKs with a registry of root ids look for theirs there.
+        Err(StartError::Call(err @ CallError::Trap { callback: Callback::OnContextCreate, .. }))
+            if vm.asked_root_id() =>
+        {
+            let id = String::from_utf8_lossy(&filter.root_id);
+            Err(format!("{err}; it asked for its root id before, which is \"{id}\" (root_id=ID names another)"))
+        }
+        Err(err) => Err(err.to_string()),
+    }
+}
+
+fn unknown(filter: &FilterConf, modules: &[ModuleConf]) -> String {
+    let known = match modules {
+        [] => "there is no \"wasm { module NAME PATH; }\"".to_owned(),
+        modules => {
+            let names: Vec<_> = modules.iter().map(|module| String::from_utf8_lossy(&module.name)).collect();
+            format!("known are {}", names.join(", "))
+        }
+    };
+    format!("unknown module \"{}\" in \"proxy_wasm\"; {known}", String::from_utf8_lossy(&filter.name))
+}

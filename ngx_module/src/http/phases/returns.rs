@@ -1,0 +1,41 @@
+//! Whether a location answers in the rewrite phase, by `return`: a body that filters look at must be read before that.
+
+use std::ffi::c_void;
+
+use nginx_sys::{ngx_array_t, ngx_http_request_t, ngx_http_script_engine_t, ngx_http_script_return_code};
+
+use crate::nginx::modules::{self, Known};
+use crate::nginx::rc;
+
+/// Whether a `return` of the location, in an `if` or not, answers with something that refuses nothing. A status from 400 on
+/// refuses the request, and that does not wait for a body.
+///
+/// # Safety
+/// `r` is a live request that has found its location.
+pub(super) unsafe fn answers(r: *mut ngx_http_request_t) -> bool {
+    // SAFETY: see above.
+    unsafe { in_location((*r).loc_conf) }
+}
+
+/// The same for a location that nginx has read.
+///
+/// # Safety
+/// `loc_conf` is its array of configurations, in which the rewrite module has merged its own.
+pub unsafe fn in_location(loc_conf: *mut *mut c_void) -> bool {
+    // SAFETY: see above. The configuration of the rewrite module begins with its code
+    // (src/http/modules/ngx_http_rewrite_module.c), an array of bytes in which each operation begins with the address of its
+    // function, at a multiple of the size of an address. That of `return` has the status behind it
+    // (src/http/ngx_http_script.h, ngx_http_script_return_code_t).
+    unsafe {
+        let conf = modules::loc_conf(loc_conf, Known::Rewrite).cast::<*mut ngx_array_t>();
+        if conf.is_null() || (*conf).is_null() {
+            return false;
+        }
+        let codes = *conf;
+        let words = std::slice::from_raw_parts((*codes).elts.cast::<usize>(), (*codes).nelts / size_of::<usize>());
+        let operation: unsafe extern "C" fn(*mut ngx_http_script_engine_t) = ngx_http_script_return_code;
+        words.windows(2).any(|pair| pair[0] == operation as usize && (pair[1] as isize) < LEAST_REFUSAL)
+    }
+}
+
+const LEAST_REFUSAL: isize = rc::SPECIAL_RESPONSE + 100;

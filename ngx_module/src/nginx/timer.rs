@@ -1,0 +1,136 @@
+//! Time for futures: nginx's timers.
+
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use nginx_sys::{ngx_add_timer, ngx_cycle, ngx_del_timer, ngx_event_t, ngx_msec_t};
+
+use super::executor;
+use crate::nginx::guard::guard;
+
+/// Whether a worker that shuts down waits for a timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtExit {
+    Wait,
+    Leave,
+}
+
+thread_local! {
+    /// Armed timers that a worker that shuts down waits for.
+    static WAITED_FOR: RefCell<BTreeSet<*mut ngx_event_t>> = const { RefCell::new(BTreeSet::new()) };
+    static HAS_LEFT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The worker has waited as long as it may (`worker_shutdown_timeout`): no timer holds it up any more. Nginx closes connections
+/// then (src/core/ngx_cycle.c, ngx_shutdown_timer_handler), but a call may wait for something else, such as a name.
+pub fn leave() {
+    HAS_LEFT.set(true);
+    for event in WAITED_FOR.with_borrow_mut(std::mem::take) {
+        // SAFETY: timers are taken out before they go.
+        unsafe { (*event).set_cancelable(1) };
+    }
+}
+
+/// A future that is ready after some time.
+pub struct Sleep(Box<Inner>);
+
+struct Inner {
+    /// Nginx changes it while the timer is set.
+    event: UnsafeCell<ngx_event_t>,
+    delay: ngx_msec_t,
+    is_armed: bool,
+    has_fired: bool,
+    waker: Option<Waker>,
+}
+
+/// Ready after `duration`, counted from the first poll.
+pub fn sleep(duration: Duration, at_exit: AtExit) -> Sleep {
+    // Nginx compares times by their difference, so half of the range is the longest; a month is long enough.
+    const LONGEST: u128 = 30 * 24 * 3600 * 1000;
+    // SAFETY: an event of zeros is one that nobody has armed.
+    let mut event = unsafe { std::mem::zeroed::<ngx_event_t>() };
+    event.set_cancelable((at_exit == AtExit::Leave).into());
+    let delay = duration.as_millis().min(LONGEST) as ngx_msec_t;
+    Sleep(Box::new(Inner { event: UnsafeCell::new(event), delay, is_armed: false, has_fired: false, waker: None }))
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let inner = self.0.as_mut();
+        if inner.has_fired {
+            return Poll::Ready(());
+        }
+        if !inner.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            inner.waker = Some(cx.waker().clone());
+        }
+        if !inner.is_armed && !executor::is_over() {
+            inner.is_armed = true;
+            let data = std::ptr::from_mut(inner);
+            // SAFETY: the box keeps the event in its place until `drop` disarms it.
+            unsafe {
+                let event = (*data).event.get();
+                (*event).handler = Some(on_event);
+                (*event).data = data.cast();
+                (*event).log = (*ngx_cycle).log;
+                if HAS_LEFT.get() {
+                    (*event).set_cancelable(1);
+                } else if (*event).cancelable() == 0 {
+                    WAITED_FOR.with_borrow_mut(|events| events.insert(event));
+                }
+                ngx_add_timer(event, (*data).delay);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        // SAFETY: the event belongs to this future, and nginx is there.
+        unsafe {
+            let event = self.0.event.get();
+            if self.0.is_armed && (*event).cancelable() == 0 {
+                WAITED_FOR.with_borrow_mut(|events| events.remove(&event));
+            }
+            if (*event).timer_set() != 0 && !executor::is_over() {
+                ngx_del_timer(event);
+            }
+        }
+    }
+}
+
+unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
+    // SAFETY: nginx calls the handler of an armed timer, whose future is there.
+    guard((), || unsafe {
+        let inner = (*event).data.cast::<Inner>();
+        (*inner).has_fired = true;
+        if let Some(waker) = (*inner).waker.take() {
+            waker.wake();
+        }
+    });
+}
+
+/// The time was up.
+pub struct Elapsed;
+
+/// Runs `future` for `duration` at most. Those who have a large one pin it and keep it in its place.
+pub async fn timeout<F: Future + Unpin>(
+    duration: Duration,
+    at_exit: AtExit,
+    mut future: F,
+) -> Result<F::Output, Elapsed> {
+    let mut sleep = sleep(duration, at_exit);
+    std::future::poll_fn(move |cx| {
+        if let Poll::Ready(output) = Pin::new(&mut future).poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        Pin::new(&mut sleep).poll(cx).map(|()| Err(Elapsed))
+    })
+    .await
+}

@@ -1,0 +1,132 @@
+//! Modules for a configuration, and for what Lua loads: the library's `Supply`, one for the process, with the compile cache that
+//! `cache_dir` names. The cache is the master's: workers, which guests run in, do not open it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nginx_sys::{NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_log_t, ngx_test_config};
+use ngx_wasm::proxy_wasm::Module;
+use ngx_wasm::supply::{CodeCache, Source, Supply, sha256_hex};
+use ngx_wasm::vm::Engine;
+
+use crate::config::conf::{ModuleConf, Place};
+use crate::nginx::log;
+use crate::process::{engine, regular_file};
+
+/// No engine takes more.
+const LARGEST_MODULE: usize = 1 << 30;
+
+/// Modules that some configuration of this process, or Lua, has.
+static SUPPLY: Mutex<Option<Supply>> = Mutex::new(None);
+
+/// `cache_dir PATH;`
+pub struct CacheDir {
+    pub path: PathBuf,
+    pub place: Place,
+}
+
+/// A line for the error log. Nginx opens the log of a configuration after it has checked that.
+pub struct Note {
+    level: u32,
+    text: String,
+}
+
+impl Note {
+    pub fn warning(text: String) -> Note {
+        Note { level: NGX_LOG_WARN, text }
+    }
+
+    /// Whether this is the note.
+    pub fn says(&self, text: &str) -> bool {
+        self.text == text
+    }
+}
+
+/// Gets modules, and notes how.
+pub struct Supplier<'a> {
+    cache: Option<CodeCache>,
+    notes: &'a mut Vec<Note>,
+    has_written: bool,
+}
+
+impl<'a> Supplier<'a> {
+    /// With the compile cache in this folder, if any.
+    pub fn open(dir: Option<&CacheDir>, notes: &'a mut Vec<Note>) -> Result<Self, String> {
+        let mut supplier = Supplier { cache: None, notes, has_written: false };
+        if let (Some(dir), false) = (dir, engine::in_worker()) {
+            // SAFETY: the function has no precondition.
+            let user = unsafe { libc::geteuid() };
+            let (cache, complaint) =
+                CodeCache::open(&dir.path, user).map_err(|err| format!("cannot use the \"cache_dir\": {err}"))?;
+            supplier.cache = Some(cache);
+            supplier.warn(complaint);
+        }
+        Ok(supplier)
+    }
+
+    /// The module with this content. `name` is what the log calls it.
+    pub fn module(&mut self, engine: &Arc<dyn Engine>, name: &str, bytes: &[u8]) -> Result<Arc<Module>, String> {
+        let mut supply = SUPPLY.lock().unwrap_or_else(PoisonError::into_inner);
+        let supplied =
+            supply.get_or_insert_default().module(engine, bytes, self.cache.as_ref()).map_err(|err| err.to_string())?;
+        self.warn(supplied.complaints);
+        self.has_written |= matches!(supplied.source, Source::Compiler(_));
+        self.notes.push(Note { level: NGX_LOG_NOTICE, text: format!("wasm: {name}: {}", supplied.source) });
+        Ok(supplied.module)
+    }
+
+    /// All modules are there.
+    pub fn finish(mut self) {
+        if let (true, Some(Err(err))) = (self.has_written, self.cache.as_ref().map(CodeCache::prune)) {
+            self.warn([format!("cannot remove old files: {err}")]);
+        }
+    }
+
+    fn warn(&mut self, complaints: impl IntoIterator<Item = String>) {
+        let note = |text| Note { level: NGX_LOG_WARN, text: format!("wasm: compile cache: {text}") };
+        self.notes.extend(complaints.into_iter().map(note));
+    }
+}
+
+/// The file of a module, if it is the one that the configuration means.
+pub fn read(module: &ModuleConf) -> Result<Vec<u8>, String> {
+    let bytes = regular_file::read(Path::new(&module.path), LARGEST_MODULE, "a module")
+        .map_err(|reason| format!("cannot read it: {reason}"))?;
+    if let Some(wanted) = &module.sha256 {
+        let found = sha256_hex(&bytes);
+        if found != *wanted {
+            return Err(format!(
+                "its SHA-256 is {found}, but the configuration says sha256={wanted}; bring the right file there, or, if this is \
+                 it, the right sum into the configuration"
+            ));
+        }
+    }
+    Ok(bytes)
+}
+
+/// Writes what was noted, and forgets it.
+///
+/// # Safety
+/// `log` is a log of nginx.
+pub unsafe fn tell(notes: &mut Vec<Note>, log: *mut ngx_log_t) {
+    for Note { level, text } in notes.drain(..) {
+        // SAFETY: see above.
+        unsafe { log::write(level, log, log::printable(&text)) };
+    }
+}
+
+/// Writes what was noted of a configuration that nginx does not go over to: what is wrong, and nothing else.
+///
+/// # Safety
+/// As [`tell`].
+pub unsafe fn tell_warnings(notes: &mut Vec<Note>, log: *mut ngx_log_t) {
+    notes.retain(|note| note.level <= NGX_LOG_WARN);
+    // SAFETY: see above.
+    unsafe { tell(notes, log) }
+}
+
+/// Whether this is `nginx -t`.
+pub fn is_test() -> bool {
+    // SAFETY: nginx sets the variable before it reads a configuration.
+    unsafe { ngx_test_config != 0 }
+}
