@@ -6,7 +6,7 @@ use std::ptr;
 
 use nginx_sys::{
     NGX_CORE_MODULE, NGX_HTTP_MODULE, NGX_LOG_EMERG, ngx_conf_t, ngx_core_module_t, ngx_cycle_t, ngx_http_module_t,
-    ngx_int_t, ngx_module_t, ngx_str_t,
+    ngx_int_t, ngx_module_t,
 };
 
 use crate::config::conf::{LocConf, MainConf};
@@ -16,14 +16,10 @@ use crate::filters::{startup, worker};
 use crate::http::{phases, report};
 use crate::net;
 use crate::nginx::guard::guard;
+use crate::nginx::module::{CONF_ERROR, CONF_OK, name};
 use crate::nginx::{log, modules, rc};
 use crate::process::status;
 use crate::process::{engine, supply};
-
-/// What a configuration handler returns for success.
-pub const CONF_OK: *mut c_char = ptr::null_mut();
-/// What it returns for failure, as nginx defines it.
-pub const CONF_ERROR: *mut c_char = usize::MAX as *mut c_char;
 
 /// The core module, with the `wasm` block.
 #[unsafe(no_mangle)]
@@ -59,11 +55,6 @@ static mut HTTP_CTX: ngx_http_module_t = ngx_http_module_t {
     create_loc_conf: Some(create_loc_conf),
     merge_loc_conf: Some(merge_loc_conf),
 };
-
-/// A string of nginx for a name in the program.
-pub const fn name(name: &'static std::ffi::CStr) -> ngx_str_t {
-    ngx_str_t { len: name.count_bytes(), data: name.as_ptr().cast_mut().cast() }
-}
 
 #[cfg(feature = "export-modules")]
 mod exports {
@@ -143,7 +134,9 @@ unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         if let Some(main) = unsafe { MainConf::of(cycle).as_mut() } {
             main.shared.enter();
             // SAFETY: a cycle that is being made has a log.
-            unsafe { main.status.enter(&main.filters, &main.modules, (*cycle).log) };
+            unsafe {
+                main.status.enter(main.filters.iter().map(|filter| filter.identity(&main.modules)), (*cycle).log)
+            };
             if !supply::is_test() {
                 // SAFETY: the log is that of the new configuration.
                 unsafe { supply::tell(&mut main.notes, (*cycle).log) };
@@ -168,6 +161,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 unsafe extern "C" fn exit_process(_: *mut ngx_cycle_t) {
     guard((), || {
         queue_ready::leave();
+        worker::tell_lines();
         status::leave();
         net::leave();
         engine::leave_worker();

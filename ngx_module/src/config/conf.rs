@@ -5,7 +5,6 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::ffi::{OsStr, c_void};
-use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::ptr;
@@ -21,23 +20,24 @@ use nginx_sys::{
 use ngx_wasm::proxy_wasm::{Action, Capabilities, Module, RootConfig, VmConfig};
 use ngx_wasm::vm::{Engine, InstanceLimits};
 
+use crate::config::calls::CallConf;
 use crate::config::chains::{self, Outer};
+use crate::config::direction::Direction;
 use crate::config::phase_notes;
 use crate::config::rules::{Isolation, OnError, Recycle, RestartDelay, Rules, Setting, Without};
-use crate::filters::calls::CallConf;
 use crate::filters::instances::Instances;
-use crate::filters::{queue_ready, startup};
-use crate::http::flow::Direction;
+use crate::filters::queue_ready;
 use crate::http::upstreams::Balancers;
-use crate::module::{ngx_http_wasm_module, ngx_wasm_module};
 use crate::net;
 use crate::net::settings::Settings as CallSettings;
 use crate::nginx::headers::variables::Followers;
-use crate::nginx::pool;
+use crate::nginx::module::{ngx_http_wasm_module, ngx_wasm_module};
+use crate::nginx::place::Place;
+use crate::nginx::{modules, pool};
 use crate::process::engine::{EngineConf, Form, Kind};
 use crate::process::log_rate::LogRate;
 use crate::process::shared_memory::{Settings, Shared};
-use crate::process::status::Status;
+use crate::process::status::{Identity, Status};
 use crate::process::supply::{CacheDir, Note};
 
 /// Nothing was said at this level.
@@ -53,37 +53,6 @@ const DEFAULT_RESPONSE_BUFFER_MAX: usize = 16 << 20;
 /// Guests count with 32 bits.
 pub const LARGEST_BODY: usize = (4 << 30) - 1;
 const DEFAULT_LOG_RATE: u32 = 1000;
-
-/// Where in the configuration something was said.
-#[derive(Clone, Debug)]
-pub struct Place {
-    file: String,
-    line: ngx_uint_t,
-}
-
-impl Place {
-    /// The directive that nginx is reading.
-    ///
-    /// # Safety
-    /// `cf` is what nginx passed to the handler of a directive.
-    pub unsafe fn of(cf: *mut ngx_conf_t) -> Place {
-        // SAFETY: a directive handler runs while a file, or the argument of -g, is read; both have this structure.
-        unsafe {
-            let file = (*cf).conf_file;
-            if file.is_null() || (*file).file.name.is_empty() {
-                return Place { file: "command line".into(), line: 0 };
-            }
-            Place { file: String::from_utf8_lossy((*file).file.name.as_bytes()).into_owned(), line: (*file).line }
-        }
-    }
-}
-
-/// In nginx's own form, "FILE:LINE".
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
-    }
-}
 
 /// `module NAME PATH ['VM CONFIG' | file=PATH] [sha256=HEX];`
 pub struct ModuleConf {
@@ -173,6 +142,17 @@ impl FilterConf {
         take!(self.restart_delay, Setting::RestartDelay);
         take!(self.log_rate, Setting::LogRate);
         take!(self.fuel, Setting::Fuel);
+    }
+
+    /// What it is counted under.
+    pub fn identity<'a>(&'a self, modules: &'a [ModuleConf]) -> Identity<'a> {
+        Identity {
+            name: &self.name,
+            vm_configuration: modules.get(self.module).map_or(b"", |module| &module.vm_configuration),
+            configuration: &self.configuration,
+            root_id: &self.root_id,
+            place: &self.place,
+        }
     }
 
     /// The form in which it wants its module.
@@ -424,7 +404,7 @@ impl MainConf {
                 filter.lines = LogRate::new(filter.name.clone(), filter.log_rate);
             }
             // What Lua loads gets its name later, and goes by the level http { }.
-            let of_lua = if startup::has_lua((*cf).cycle) { self.http } else { ptr::null() };
+            let of_lua = if modules::has_lua((*cf).cycle) { self.http } else { ptr::null() };
             let is_known = |name: &[u8]| self.filters.iter().any(|filter| filter.name == name);
             if let Some((name, place)) = self.rules.unknown_filter(of_lua, is_known) {
                 let name = String::from_utf8_lossy(name);

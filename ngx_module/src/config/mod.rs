@@ -1,8 +1,10 @@
 //! What nginx.conf says: data, and the directives that fill it. Nothing runs here.
 
+pub mod calls;
 pub mod chains;
 pub mod conf;
 pub mod configuration_file;
+pub mod direction;
 pub mod directives;
 pub mod phase_notes;
 pub mod rules;

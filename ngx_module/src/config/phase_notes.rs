@@ -8,8 +8,8 @@ use nginx_sys::{
 };
 
 use crate::config::conf::{LocConf, MainConf, Phase};
-use crate::http::phases;
 use crate::nginx::modules::{self, Known};
+use crate::nginx::returns;
 use crate::process::supply::Note;
 
 /// What the realip module says of a level: the beginning of its structure
@@ -50,7 +50,7 @@ pub unsafe fn look(main: &mut MainConf, level: &LocConf, cf: *mut ngx_conf_t) {
                  \"set_real_ip_from\" or \"real_ip_header\" is not that of its server: nginx finds the address out behind the \
                  rewrite phase; say them in the server, or \"proxy_wasm_phase access\", or leave \"proxy_wasm_phase\" out"
             ),
-            Phase::Access if phases::answers_by_return(own) => format!(
+            Phase::Access if returns::in_location(own) => format!(
                 "\"proxy_wasm {name}\" in {place} does not see requests that a \"return\" of the location answers: with \
                  \"proxy_wasm_phase access\" it runs behind that; use \"proxy_wasm_phase rewrite\" where it is to guard them"
             ),

@@ -3,19 +3,20 @@
 //! place of the directive that made it, and nginx stays as it was.
 
 use std::cell::RefCell;
-use std::ffi::CStr;
 use std::path::Path;
 
 use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_log_t, ngx_process, ngx_uint_t};
 use ngx_wasm::proxy_wasm::{CallError, Callback, Module, StartError, Vm};
 use ngx_wasm::vm::Engine;
 
-use crate::config::conf::{FilterConf, MainConf, ModuleConf, Place};
+use crate::config::conf::{FilterConf, MainConf, ModuleConf};
 use crate::config::configuration_file;
 use crate::filters::instances::Instances;
 use crate::http::host::RootHost;
-use crate::http::report;
 use crate::nginx::log;
+use crate::nginx::modules;
+use crate::nginx::place::Place;
+use crate::nginx::variables;
 use crate::process::cpu_clock::with_cpu_clock;
 use crate::process::engine::Form;
 use crate::process::status::FilterStatus;
@@ -55,7 +56,7 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Re
     };
 
     // SAFETY: nginx has read the configuration.
-    main.measures_time = unsafe { report::is_named(cycle, b"wasm_time") };
+    main.measures_time = unsafe { variables::is_named(cycle, b"wasm_time") };
 
     // SAFETY: nginx makes shared memory after this.
     if unsafe { wants_shared_memory(cycle, main) }
@@ -146,7 +147,8 @@ fn supply_all(main: &mut MainConf, log: *mut ngx_log_t, notes: &mut Vec<Note>) -
     for n in 0..main.modules.len() {
         let name = format!("module \"{}\" ({})", String::from_utf8_lossy(&main.modules[n].name), main.modules[n].path);
         let place = main.modules[n].place.clone();
-        let bytes = supply::read(&main.modules[n]).map_err(|reason| (place.clone(), format!("{name}: {reason}")))?;
+        let bytes = supply::read(&main.modules[n].path, main.modules[n].sha256.as_deref())
+            .map_err(|reason| (place.clone(), format!("{name}: {reason}")))?;
         for form in forms(main, n) {
             let engine = main.engine(form).map_err(|err| (place.clone(), err))?;
             let compiled = supplier
@@ -204,21 +206,7 @@ unsafe fn wants_shared_memory(cycle: *mut ngx_cycle_t, main: &MainConf) -> bool 
         return true;
     }
     // SAFETY: see above.
-    unsafe { has_lua(cycle) }
-}
-
-/// Whether Lua can load modules.
-///
-/// # Safety
-/// `cycle` is the cycle that nginx is making, all of whose modules are known.
-pub unsafe fn has_lua(cycle: *mut ngx_cycle_t) -> bool {
-    // SAFETY: the list of modules has so many, each with a name that ends with NUL.
-    unsafe {
-        (0..(*cycle).modules_n).any(|n| {
-            let name = (**(*cycle).modules.add(n)).name;
-            !name.is_null() && CStr::from_ptr(name.cast()) == c"ngx_http_lua_module"
-        })
-    }
+    unsafe { modules::has_lua(cycle) }
 }
 
 /// The compiler takes much memory for a large module, and the allocator would keep it: in the master, and in each worker that

@@ -6,17 +6,16 @@
 use std::time::{Duration, Instant};
 
 use nginx_sys::{
-    NGX_HTTP_VAR_NOCACHEABLE, ngx_conf_t, ngx_cycle_t, ngx_http_add_variable, ngx_http_conf_ctx_t,
-    ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_get_variable_pt, ngx_http_module, ngx_http_request_t,
-    ngx_http_variable_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t,
+    NGX_HTTP_VAR_NOCACHEABLE, ngx_conf_t, ngx_http_add_variable, ngx_http_get_variable_pt, ngx_http_request_t,
+    ngx_http_variable_value_t, ngx_int_t, ngx_str_t,
 };
 use ngx_wasm::proxy_wasm::{CallError, ContextId};
 use ngx_wasm::vm::Trap;
 
 use crate::config::conf::LocConf;
 use crate::http::request::{Request, Run};
-use crate::module::name;
 use crate::nginx::guard::guard;
+use crate::nginx::module::name;
 use crate::nginx::{log, pool, rc};
 
 /// What is known about the filters of a request.
@@ -130,23 +129,6 @@ pub unsafe fn register(cf: *mut ngx_conf_t) -> ngx_int_t {
         }
     }
     rc::OK
-}
-
-/// Whether the configuration names a variable.
-///
-/// # Safety
-/// `cycle` is a cycle whose configuration nginx has read.
-pub unsafe fn is_named(cycle: *const ngx_cycle_t, variable: &[u8]) -> bool {
-    // SAFETY: see above; without http { } there is no context, and each variable that has a place in requests is in the array.
-    unsafe {
-        let context = (*(*cycle).conf_ctx.add(ngx_http_module.index)).cast::<ngx_http_conf_ctx_t>();
-        if context.is_null() {
-            return false;
-        }
-        let core = (*(*context).main_conf.add(ngx_http_core_module.ctx_index)).cast::<ngx_http_core_main_conf_t>();
-        let named = (*core).variables.as_slice::<ngx_http_variable_t>();
-        named.iter().any(|known| known.name.as_bytes() == variable)
-    }
 }
 
 unsafe extern "C" fn error(r: *mut ngx_http_request_t, value: *mut ngx_http_variable_value_t, _: usize) -> ngx_int_t {

@@ -20,7 +20,7 @@ use crate::http::phases::Tunnel;
 use crate::http::report::{self, Report};
 use crate::http::{phases, upstreams};
 use crate::lua::{self, LuaRun, PluginContext};
-use crate::module::ngx_http_wasm_module;
+use crate::nginx::module::ngx_http_wasm_module;
 use crate::nginx::{log, pool};
 use crate::process::status::{Event, FilterStatus};
 

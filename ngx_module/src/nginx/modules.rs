@@ -1,11 +1,11 @@
 //! Other modules of nginx, found by name: what they say of a location or keep of a request, where filters must fit in with
 //! it. `phases/` and `properties/` are the callers.
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 
-use nginx_sys::{ngx_conf_t, ngx_http_max_module, ngx_http_request_t, ngx_module_t, ngx_uint_t};
+use nginx_sys::{ngx_conf_t, ngx_cycle_t, ngx_http_max_module, ngx_http_request_t, ngx_module_t, ngx_uint_t};
 
-use crate::module::ngx_http_wasm_module;
+use crate::nginx::module::ngx_http_wasm_module;
 
 /// A module that filters must know of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub unsafe fn install(cf: *mut ngx_conf_t) {
         let mut places = [NONE; NAMES.len()];
         let mut module: *mut *mut ngx_module_t = (*(*cf).cycle).modules;
         while !(*module).is_null() {
-            let name = std::ffi::CStr::from_ptr((**module).name).to_bytes();
+            let name = CStr::from_ptr((**module).name).to_bytes();
             if let Some(n) = NAMES.iter().position(|(_, known)| *known == name) {
                 places[n] = (**module).ctx_index;
             }
@@ -115,5 +115,19 @@ pub unsafe fn forget(r: *mut ngx_http_request_t, module: Known) {
     if let Some(place) = place(module) {
         // SAFETY: as above.
         unsafe { *(*r).ctx.add(place) = std::ptr::null_mut() };
+    }
+}
+
+/// Whether Lua can load modules.
+///
+/// # Safety
+/// `cycle` is the cycle that nginx is making, all of whose modules are known.
+pub unsafe fn has_lua(cycle: *mut ngx_cycle_t) -> bool {
+    // SAFETY: the list of modules has so many, each with a name that ends with NUL.
+    unsafe {
+        (0..(*cycle).modules_n).any(|n| {
+            let name = (**(*cycle).modules.add(n)).name;
+            !name.is_null() && CStr::from_ptr(name.cast()) == c"ngx_http_lua_module"
+        })
     }
 }

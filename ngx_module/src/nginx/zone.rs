@@ -17,8 +17,8 @@ use nginx_sys::{
 };
 use ngx_wasm::shared::Memory;
 
-use crate::module::ngx_wasm_module;
 use crate::nginx::guard::guard;
+use crate::nginx::module::ngx_wasm_module;
 use crate::nginx::{log, pool, rc};
 
 /// Nginx needs some pages for itself.

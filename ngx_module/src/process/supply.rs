@@ -9,8 +9,8 @@ use ngx_wasm::proxy_wasm::Module;
 use ngx_wasm::supply::{CodeCache, Source, Supply, sha256_hex};
 use ngx_wasm::vm::Engine;
 
-use crate::config::conf::{ModuleConf, Place};
 use crate::nginx::log;
+use crate::nginx::place::Place;
 use crate::process::{engine, regular_file};
 
 /// No engine takes more.
@@ -88,13 +88,13 @@ impl<'a> Supplier<'a> {
     }
 }
 
-/// The file of a module, if it is the one that the configuration means.
-pub fn read(module: &ModuleConf) -> Result<Vec<u8>, String> {
-    let bytes = regular_file::read(Path::new(&module.path), LARGEST_MODULE, "a module")
+/// The file of a module, if it has this SHA-256, in lower-case hexadecimal digits.
+pub fn read(path: &str, sha256: Option<&str>) -> Result<Vec<u8>, String> {
+    let bytes = regular_file::read(Path::new(path), LARGEST_MODULE, "a module")
         .map_err(|reason| format!("cannot read it: {reason}"))?;
-    if let Some(wanted) = &module.sha256 {
+    if let Some(wanted) = sha256 {
         let found = sha256_hex(&bytes);
-        if found != *wanted {
+        if found != wanted {
             return Err(format!(
                 "its SHA-256 is {found}, but the configuration says sha256={wanted}; bring the right file there, or, if this is \
                  it, the right sum into the configuration"

@@ -22,9 +22,9 @@ use nginx_sys::{
 };
 
 use crate::config::conf::{LocConf, MainConf};
-use crate::module::{CONF_ERROR, CONF_OK, name};
 use crate::nginx::guard::guard;
 use crate::nginx::log;
+use crate::nginx::module::{CONF_ERROR, CONF_OK, name};
 
 /// Directives inside `wasm { }`. Nginx compares the bit only among modules of one type, as it does for `events { }`.
 const WASM_CONF: u32 = 0x0200_0000;
@@ -149,7 +149,7 @@ impl Directive {
                 Err(reason) => {
                     // SAFETY: `cf` and its log live as long as the handler runs.
                     unsafe {
-                        let place = crate::config::conf::Place::of(cf);
+                        let place = crate::nginx::place::Place::of(cf);
                         log::write(NGX_LOG_EMERG, (*cf).log, format!("{} in {place}", log::printable(&reason)));
                     }
                     CONF_ERROR
@@ -186,9 +186,9 @@ impl Directive {
         self.words().get(n).map(ngx_str_t::as_bytes)
     }
 
-    fn place(&self) -> crate::config::conf::Place {
+    fn place(&self) -> crate::nginx::place::Place {
         // SAFETY: as in `handle`.
-        unsafe { crate::config::conf::Place::of(self.cf) }
+        unsafe { crate::nginx::place::Place::of(self.cf) }
     }
 
     /// The cycle's configuration. Nothing else borrows it while a directive is handled, so one short borrow at a time is

@@ -7,8 +7,8 @@ use nginx_sys::{NGX_CORE_MODULE, ngx_command_t, ngx_conf_parse, ngx_conf_t, ngx_
 use ngx_wasm::shared::Eviction;
 
 use super::{Directive, METRICS_CONF, shown};
-use crate::module::{CONF_ERROR, CONF_OK};
 use crate::nginx::guard::guard;
+use crate::nginx::module::{CONF_ERROR, CONF_OK};
 use crate::process::shared_memory::{KeyValueConf, QueueConf};
 
 /// What configurations written for others may ask for. Nginx needs more for itself, and gets it.

@@ -11,8 +11,8 @@ use nginx_sys::{
 
 use super::{Directive, WASM_CONF, file, shown};
 use crate::config::conf::ModuleConf;
-use crate::module::{CONF_ERROR, CONF_OK};
 use crate::nginx::guard::guard;
+use crate::nginx::module::{CONF_ERROR, CONF_OK};
 use crate::nginx::pool;
 use crate::process::supply::CacheDir;
 

@@ -2,7 +2,6 @@
 //! [`Calls`] after each callback, which runs it as futures of `net/`. Results come back through the [`Owner`], in callbacks
 //! that are about no request, from which the guest chooses its own.
 
-mod conf;
 mod grpc;
 mod http;
 mod redis;
@@ -18,7 +17,6 @@ use ngx_wasm::net::head::Head;
 use ngx_wasm::net::target::{Target, istio_host, split_scheme};
 use ngx_wasm::proxy_wasm::{CallCommand, CallError, CallFailure, CallId, Host, StreamToken, Vm};
 
-pub use self::conf::{CallConf, SSL, VERSIONS};
 use crate::config::conf::MainConf;
 use crate::filters::instances::{About, OwnWork};
 use crate::http::host::RequestHost;

@@ -11,15 +11,9 @@ use smallvec::SmallVec;
 
 use crate::http::body_limit::{Asked, Limit};
 
+pub use crate::config::direction::Direction;
 pub use crate::nginx::chunk::{Chunk, Marks, Unreadable, buf_len, consume, free_links};
 pub use crate::nginx::output::Output;
-
-/// The two directions of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    Request,
-    Response,
-}
 
 /// What a stage holds back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -12,7 +12,6 @@ mod precontent;
 mod realip;
 mod request_body;
 mod reread;
-mod returns;
 mod rewrite;
 mod route;
 mod streaming;
@@ -33,7 +32,6 @@ pub use header_filter::{next as next_header_filter, passed as response_headers_p
 pub use intercept::{Intercepted, in_phase as intercept};
 pub use pause::{release_waiting, wake};
 pub use request_body::pass as pass_request_body;
-pub use returns::in_location as answers_by_return;
 pub use upgrade::{Tunnel, is_wanted as is_upgrade};
 
 /// Registers the handlers and filters, while nginx reads the configuration.

@@ -11,14 +11,14 @@ use nginx_sys::{
 };
 
 use super::pause::{self, CannotWait};
-use super::{body_file, intercept, reread, returns, rewrite, streaming};
+use super::{body_file, intercept, reread, rewrite, streaming};
 use crate::config::conf::{LocConf, Phase};
 use crate::http::body_limit;
 use crate::http::flow::drive::{self, Stop};
 use crate::http::flow::{Chunk, Direction, Marks, consume, free_links};
 use crate::http::request::{Progress, Request};
 use crate::nginx::guard::guard;
-use crate::nginx::{headers, log, rc};
+use crate::nginx::{headers, log, rc, returns};
 
 static mut NEXT: ngx_http_request_body_filter_pt = None;
 

@@ -8,12 +8,12 @@ use std::cell::OnceCell;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use nginx_sys::{ngx_cycle, ngx_cycle_t};
+use nginx_sys::ngx_cycle_t;
 use ngx_wasm::shared::{
     DEFAULT_MAX_METRIC_NAME, Eviction, KeyValue, Memory, Metrics, QueueZone, Queues, SharedData, Stores,
 };
 
-use crate::config::conf::{MainConf, Place};
+use crate::nginx::place::Place;
 use crate::nginx::zone::Scratch;
 pub use crate::nginx::zone::Zone;
 use crate::process::engine;
@@ -59,10 +59,15 @@ pub struct Shared {
 /// That of the configuration that was made last, while no request is served by it yet.
 static LATEST: AtomicPtr<Shared> = AtomicPtr::new(ptr::null_mut());
 
+/// That of the configuration that this process went over to last, once nginx has made the memory.
+static CURRENT: AtomicPtr<Shared> = AtomicPtr::new(ptr::null_mut());
+
 impl Drop for Shared {
     fn drop(&mut self) {
         let own = ptr::from_mut(self);
-        let _ = LATEST.compare_exchange(own, ptr::null_mut(), Ordering::SeqCst, Ordering::SeqCst);
+        for known in [&LATEST, &CURRENT] {
+            let _ = known.compare_exchange(own, ptr::null_mut(), Ordering::SeqCst, Ordering::SeqCst);
+        }
     }
 }
 
@@ -96,6 +101,7 @@ impl Shared {
             zones.metrics.begin();
             self.is_there = true;
             self.scratch.take();
+            CURRENT.store(self, Ordering::SeqCst);
         }
     }
 
@@ -150,15 +156,8 @@ impl Settings {
 /// The shared state of this process: in a worker that of its configuration; in the master, where filters are only tried,
 /// something that ends with the configuration that is being read.
 pub fn stores() -> Option<&'static Stores> {
-    // SAFETY: in a worker, the cycle is complete and nothing changes its configuration, which lives as long as anything that
-    // can ask. In the master, `LATEST` is cleared before what it points to goes, and its owner touches it only between
-    // guests.
-    unsafe {
-        let shared = if engine::in_worker() {
-            MainConf::of(ngx_cycle).as_ref().map(|main| main.shared.as_ref())
-        } else {
-            LATEST.load(Ordering::SeqCst).as_ref()
-        };
-        shared.and_then(Shared::stores)
-    }
+    let known = if engine::in_worker() { &CURRENT } else { &LATEST };
+    // SAFETY: both are cleared before what they point to goes, and its owner touches it only between guests: in a worker it is
+    // that of its cycle, which is complete.
+    unsafe { known.load(Ordering::SeqCst).as_ref() }.and_then(Shared::stores)
 }

@@ -12,14 +12,14 @@ use std::collections::HashMap;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use nginx_sys::{NGX_LOG_WARN, ngx_cached_time, ngx_core_conf_t, ngx_core_module, ngx_cycle, ngx_cycle_t, ngx_log_t};
+use nginx_sys::{NGX_LOG_WARN, ngx_cached_time, ngx_core_conf_t, ngx_core_module, ngx_cycle_t, ngx_log_t};
 use ngx_wasm::proxy_wasm::{CallError, Vm};
 pub use ngx_wasm::shared::filter_status::Event;
 use ngx_wasm::shared::filter_status::{Shape, Slot, Snapshot, StatusTable};
 use ngx_wasm::vm::{InstanceStats, Trap};
 
-use crate::config::conf::{FilterConf, MainConf, ModuleConf};
 use crate::nginx::log;
+use crate::nginx::place::Place;
 use crate::process::engine;
 use crate::process::shared_memory::Zone;
 
@@ -27,10 +27,20 @@ use crate::process::shared_memory::Zone;
 #[derive(Default)]
 pub struct Status {
     table: Option<StatusTable>,
-    /// Those of [`MainConf::filters`], in their order, once nginx has made the memory.
+    /// The filters of the configuration, in their order, once nginx has made the memory.
     filters: Vec<Option<Slot>>,
     /// What Lua has loaded in this process.
     plugins: RefCell<HashMap<Vec<u8>, Option<Slot>>>,
+}
+
+/// What a filter is known by, beside its place among those that have all this in common.
+pub struct Identity<'a> {
+    pub name: &'a [u8],
+    pub vm_configuration: &'a [u8],
+    pub configuration: &'a [u8],
+    pub root_id: &'a [u8],
+    /// Where it is declared, for the log.
+    pub place: &'a Place,
 }
 
 /// That of the configuration that this process went over to last, once nginx has made the memory. A process that is its own
@@ -64,21 +74,20 @@ impl Status {
     ///
     /// # Safety
     /// `log` is a log of nginx.
-    pub unsafe fn enter(&mut self, filters: &[FilterConf], modules: &[ModuleConf], log: *mut ngx_log_t) {
+    pub unsafe fn enter<'a>(&mut self, filters: impl Iterator<Item = Identity<'a>>, log: *mut ngx_log_t) {
         let Some(table) = &self.table else { return };
         table.begin();
         let mut before = HashMap::<(&[u8], &[u8], &[u8]), u64>::new();
         for filter in filters {
-            let vm: &[u8] = modules.get(filter.module).map_or(b"", |module| &module.vm_configuration);
-            let count = before.entry((&filter.name, &filter.configuration, &filter.root_id)).or_default();
-            let key: [&[u8]; 6] =
-                [b"filter", &filter.name, vm, &filter.configuration, &filter.root_id, &count.to_le_bytes()];
+            let Identity { name, vm_configuration, configuration, root_id, place } = filter;
+            let count = before.entry((name, configuration, root_id)).or_default();
+            let key: [&[u8]; 6] = [b"filter", name, vm_configuration, configuration, root_id, &count.to_le_bytes()];
             *count += 1;
             let slot = table.declare(&key, b"", &process::is_alive);
             if slot.is_none() {
-                let name = String::from_utf8_lossy(&filter.name);
+                let name = String::from_utf8_lossy(name);
                 let why = "workers of configurations before still use all of \"wasm_status\"";
-                let line = format!("wasm filter \"{name}\" in {} is not counted, because {why}", filter.place);
+                let line = format!("wasm filter \"{name}\" in {place} is not counted, because {why}");
                 // SAFETY: see above.
                 unsafe { log::write(NGX_LOG_WARN, log, line) };
             }
@@ -105,7 +114,7 @@ impl Status {
         Some(table)
     }
 
-    /// Counts for number `n` of [`MainConf::filters`]. In the master this counts nothing: filters are only tried there.
+    /// Counts for number `n` of the filters that [`Status::enter`] was given. In the master this counts nothing: filters are only tried there.
     pub fn filter(&self, n: usize) -> FilterStatus {
         self.at(self.filters.get(n).copied().flatten())
     }
@@ -135,7 +144,7 @@ impl Status {
         self.end();
     }
 
-    /// What is known now about all filters, and where each of [`MainConf::filters`] stands in it.
+    /// What is known now about all filters, and where each of those that [`Status::enter`] was given stands in it.
     pub fn snapshot(&self) -> (Snapshot, &[Option<Slot>]) {
         match self.table() {
             Some(table) => (table.snapshot(&process::is_alive), &self.filters),
@@ -147,15 +156,16 @@ impl Status {
 /// What is kept of an error.
 const LONGEST_ERROR: usize = 256;
 
-/// The worker ends.
+/// The table of the configuration that this process has now.
+fn current<'a>() -> Option<&'a Status> {
+    // SAFETY: cleared before what it points to goes; nothing keeps the reference for longer than it asks.
+    unsafe { CURRENT.load(Ordering::Relaxed).as_ref() }
+}
+
+/// Gives the rows of this process back, since it ends.
 pub fn leave() {
-    // SAFETY: nginx always has a cycle.
-    if let Some(main) = unsafe { MainConf::of(ngx_cycle).as_ref() } {
-        for filter in &main.filters {
-            // SAFETY: and a cycle has a log.
-            unsafe { filter.lines.tell((*ngx_cycle).log) };
-        }
-        main.status.leave();
+    if let Some(status) = current() {
+        status.leave();
     }
 }
 
@@ -165,11 +175,7 @@ const ZONE_HEADER: usize = 16 << 10;
 /// Counts for what Lua loaded under a name, by the configuration that this process has now: Lua may keep its plugins for
 /// longer than the memory is there. `known` keeps the answer.
 pub fn plugin(name: &[u8], known: &Cell<FilterStatus>) -> FilterStatus {
-    // SAFETY: nginx always has a cycle; that of a process that serves requests is complete.
-    let status = match unsafe { MainConf::of(ngx_cycle).as_ref() } {
-        Some(main) if engine::in_worker() => &main.status,
-        _ => return FilterStatus::default(),
-    };
+    let Some(status) = current().filter(|_| engine::in_worker()) else { return FilterStatus::default() };
     if !ptr::eq(known.get().status, status) {
         known.set(status.plugin(name));
     }

@@ -12,7 +12,7 @@ use crate::nginx::rc;
 ///
 /// # Safety
 /// `r` is a live request that has found its location.
-pub(super) unsafe fn answers(r: *mut ngx_http_request_t) -> bool {
+pub unsafe fn answers(r: *mut ngx_http_request_t) -> bool {
     // SAFETY: see above.
     unsafe { in_location((*r).loc_conf) }
 }

@@ -1,0 +1,24 @@
+//! The two modules that nginx knows us by, and what nginx wants to be told in its own form. Only declared here, as nginx's
+//! headers declare its own modules: `module.rs`, on the top floor, defines them.
+
+use std::ffi::{CStr, c_char};
+use std::ptr;
+
+use nginx_sys::{ngx_module_t, ngx_str_t};
+
+unsafe extern "C" {
+    /// The core module, with the `wasm` block.
+    pub static mut ngx_wasm_module: ngx_module_t;
+    /// The HTTP module, with the filters of locations.
+    pub static mut ngx_http_wasm_module: ngx_module_t;
+}
+
+/// What a configuration handler returns for success.
+pub const CONF_OK: *mut c_char = ptr::null_mut();
+/// What it returns for failure, as nginx defines it.
+pub const CONF_ERROR: *mut c_char = usize::MAX as *mut c_char;
+
+/// A string of nginx for a name in the program.
+pub const fn name(name: &'static CStr) -> ngx_str_t {
+    ngx_str_t { len: name.count_bytes(), data: name.as_ptr().cast_mut().cast() }
+}

@@ -1,0 +1,36 @@
+//! A place in a configuration file, for messages.
+
+use std::fmt;
+
+use nginx_sys::{ngx_conf_t, ngx_uint_t};
+
+/// Where in the configuration something was said.
+#[derive(Clone, Debug)]
+pub struct Place {
+    file: String,
+    line: ngx_uint_t,
+}
+
+impl Place {
+    /// The directive that nginx is reading.
+    ///
+    /// # Safety
+    /// `cf` is what nginx passed to the handler of a directive.
+    pub unsafe fn of(cf: *mut ngx_conf_t) -> Place {
+        // SAFETY: a directive handler runs while a file, or the argument of -g, is read; both have this structure.
+        unsafe {
+            let file = (*cf).conf_file;
+            if file.is_null() || (*file).file.name.is_empty() {
+                return Place { file: "command line".into(), line: 0 };
+            }
+            Place { file: String::from_utf8_lossy((*file).file.name.as_bytes()).into_owned(), line: (*file).line }
+        }
+    }
+}
+
+/// In nginx's own form, "FILE:LINE".
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
