@@ -12,6 +12,7 @@
 #![allow(clippy::missing_safety_doc)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod commands;
 mod config;
 mod content;
 mod filters;

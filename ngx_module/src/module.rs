@@ -9,8 +9,8 @@ use nginx_sys::{
     ngx_int_t, ngx_module_t,
 };
 
+use crate::commands;
 use crate::config::conf::{LocConf, MainConf};
-use crate::config::directives;
 use crate::filters::queue_ready;
 use crate::filters::{startup, worker};
 use crate::http::{phases, report};
@@ -25,7 +25,7 @@ use crate::process::{engine, supply};
 #[unsafe(no_mangle)]
 pub static mut ngx_wasm_module: ngx_module_t = ngx_module_t {
     ctx: (&raw const CORE_CTX).cast_mut().cast(),
-    commands: (&raw mut directives::CORE).cast(),
+    commands: (&raw mut commands::CORE).cast(),
     type_: NGX_CORE_MODULE as _,
     init_module: Some(init_module),
     init_process: Some(init_process),
@@ -37,7 +37,7 @@ pub static mut ngx_wasm_module: ngx_module_t = ngx_module_t {
 #[unsafe(no_mangle)]
 pub static mut ngx_http_wasm_module: ngx_module_t = ngx_module_t {
     ctx: (&raw const HTTP_CTX).cast_mut().cast(),
-    commands: (&raw mut directives::HTTP).cast(),
+    commands: (&raw mut commands::HTTP).cast(),
     type_: NGX_HTTP_MODULE as _,
     ..ngx_module_t::default()
 };

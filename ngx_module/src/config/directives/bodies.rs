@@ -8,17 +8,17 @@ use nginx_sys::{ngx_command_t, ngx_conf_t, ngx_parse_size};
 use super::{Directive, loc};
 use crate::config::conf::{LARGEST_BODY, UNSET};
 
-pub(super) unsafe extern "C" fn request(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn request(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe { Directive::handle(cf, |directive| set_size(directive, &mut loc(conf).request_body_buffer)) }
 }
 
-pub(super) unsafe extern "C" fn response(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn response(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe { Directive::handle(cf, |directive| set_size(directive, &mut loc(conf).response_body_buffer)) }
 }
 
-pub(super) unsafe extern "C" fn max(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn max(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe { Directive::handle(cf, |directive| set_size(directive, &mut loc(conf).body_buffer_max)) }
 }

@@ -15,7 +15,7 @@ const SMALLEST_MEMORY: u64 = 64 << 10;
 /// What 32-bit pointers reach.
 const LARGEST_MEMORY: u64 = 4 << 30;
 
-pub(super) unsafe extern "C" fn backtraces(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn backtraces(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe {
         Directive::handle(cf, |directive| {
@@ -32,7 +32,7 @@ pub(super) unsafe extern "C" fn backtraces(cf: *mut ngx_conf_t, _: *mut ngx_comm
     }
 }
 
-pub(super) unsafe extern "C" fn instance_pool(
+pub unsafe extern "C" fn instance_pool(
     cf: *mut ngx_conf_t,
     _: *mut ngx_command_t,
     _: *mut c_void,

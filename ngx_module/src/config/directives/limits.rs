@@ -13,7 +13,7 @@ const PAGE: usize = 64 << 10;
 /// What 32-bit pointers reach.
 const LARGEST_MEMORY: usize = 4 << 30;
 
-pub(super) unsafe extern "C" fn memory(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn memory(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe {
         Directive::handle(cf, |directive| {
@@ -31,12 +31,12 @@ pub(super) unsafe extern "C" fn memory(cf: *mut ngx_conf_t, _: *mut ngx_command_
     }
 }
 
-pub(super) unsafe extern "C" fn timeout(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn timeout(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe { Directive::handle(cf, |directive| set_time(directive, &mut loc(conf).timeout)) }
 }
 
-pub(super) unsafe extern "C" fn pause_timeout(
+pub unsafe extern "C" fn pause_timeout(
     cf: *mut ngx_conf_t,
     _: *mut ngx_command_t,
     conf: *mut c_void,

@@ -13,7 +13,7 @@ use crate::config::conf::{LocConf, NO_CHAIN, NewFilter, UNSET};
 /// What tells a root id from a configuration.
 const ROOT_ID: &[u8] = b"root_id=";
 
-pub(super) unsafe extern "C" fn set(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn set(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe {
         Directive::handle(cf, |directive| {

@@ -8,12 +8,12 @@ use nginx_sys::{ngx_command_t, ngx_conf_t};
 use super::streams::choose;
 use super::{Directive, loc};
 
-pub(super) unsafe extern "C" fn decode(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn decode(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe { Directive::handle(cf, |directive| choose(directive, &mut loc(conf).decode, ["off", "on"])) }
 }
 
-pub(super) unsafe extern "C" fn intercept_errors(
+pub unsafe extern "C" fn intercept_errors(
     cf: *mut ngx_conf_t,
     _: *mut ngx_command_t,
     conf: *mut c_void,

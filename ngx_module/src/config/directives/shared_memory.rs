@@ -17,7 +17,7 @@ const LARGEST: usize = 4 << 30;
 /// What a slot of a metric can tell.
 const LONGEST_NAME: usize = 64 << 10;
 
-pub(super) unsafe extern "C" fn metrics(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn metrics(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     let first = unsafe {
         Directive::handle(cf, |directive| {
@@ -44,7 +44,7 @@ pub(super) unsafe extern "C" fn metrics(cf: *mut ngx_conf_t, _: *mut ngx_command
     })
 }
 
-pub(super) unsafe extern "C" fn slab_size(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn slab_size(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe {
         Directive::handle(cf, |directive| {
@@ -58,7 +58,7 @@ pub(super) unsafe extern "C" fn slab_size(cf: *mut ngx_conf_t, _: *mut ngx_comma
     }
 }
 
-pub(super) unsafe extern "C" fn max_name(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn max_name(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe {
         Directive::handle(cf, |directive| {
@@ -77,7 +77,7 @@ pub(super) unsafe extern "C" fn max_name(cf: *mut ngx_conf_t, _: *mut ngx_comman
     }
 }
 
-pub(super) unsafe extern "C" fn key_value(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn key_value(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe {
         Directive::handle(cf, |directive| {
@@ -103,7 +103,7 @@ pub(super) unsafe extern "C" fn key_value(cf: *mut ngx_conf_t, _: *mut ngx_comma
     }
 }
 
-pub(super) unsafe extern "C" fn queue(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn queue(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe {
         Directive::handle(cf, |directive| {

@@ -9,7 +9,7 @@ use nginx_sys::{ngx_command_t, ngx_conf_t};
 use super::{Directive, loc, shown};
 use crate::config::conf::UNSET;
 
-pub(super) unsafe extern "C" fn headers_stop_iteration(
+pub unsafe extern "C" fn headers_stop_iteration(
     cf: *mut ngx_conf_t,
     _: *mut ngx_command_t,
     conf: *mut c_void,
@@ -18,7 +18,7 @@ pub(super) unsafe extern "C" fn headers_stop_iteration(
     unsafe { Directive::handle(cf, |directive| choose(directive, &mut loc(conf).stop_iteration, ["off", "on"])) }
 }
 
-pub(super) unsafe extern "C" fn response_order(
+pub unsafe extern "C" fn response_order(
     cf: *mut ngx_conf_t,
     _: *mut ngx_command_t,
     conf: *mut c_void,
@@ -29,13 +29,13 @@ pub(super) unsafe extern "C" fn response_order(
     }
 }
 
-pub(super) unsafe extern "C" fn phase(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn phase(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe { Directive::handle(cf, |directive| choose(directive, &mut loc(conf).phase, ["rewrite", "access"])) }
 }
 
 /// The other host's word for it.
-pub(super) unsafe extern "C" fn request_headers_in_access(
+pub unsafe extern "C" fn request_headers_in_access(
     cf: *mut ngx_conf_t,
     _: *mut ngx_command_t,
     conf: *mut c_void,
@@ -44,7 +44,7 @@ pub(super) unsafe extern "C" fn request_headers_in_access(
     unsafe { Directive::handle(cf, |directive| choose(directive, &mut loc(conf).phase, ["off", "on"])) }
 }
 
-pub(super) unsafe extern "C" fn reroute(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn reroute(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe { Directive::handle(cf, |directive| choose(directive, &mut loc(conf).reroute, ["off", "on"])) }
 }

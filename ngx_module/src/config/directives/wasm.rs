@@ -19,7 +19,7 @@ use crate::process::supply::CacheDir;
 /// What tells a sum from a VM configuration.
 const SHA256: &[u8] = b"sha256=";
 
-pub(super) unsafe extern "C" fn block(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn block(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     let first = unsafe {
         Directive::handle(cf, |directive| {
@@ -47,7 +47,7 @@ pub(super) unsafe extern "C" fn block(cf: *mut ngx_conf_t, _: *mut ngx_command_t
     })
 }
 
-pub(super) unsafe extern "C" fn module(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn module(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe {
         Directive::handle(cf, |directive| {
@@ -97,7 +97,7 @@ pub(super) unsafe extern "C" fn module(cf: *mut ngx_conf_t, _: *mut ngx_command_
     }
 }
 
-pub(super) unsafe extern "C" fn cache_dir(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn cache_dir(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe {
         Directive::handle(cf, |directive| {

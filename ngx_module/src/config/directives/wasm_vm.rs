@@ -7,7 +7,7 @@ use nginx_sys::{ngx_command_t, ngx_conf_t};
 use super::{Directive, shown};
 use crate::process::engine::Kind;
 
-pub(super) unsafe extern "C" fn set(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
+pub unsafe extern "C" fn set(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe {
         Directive::handle(cf, |directive| {
