@@ -13,11 +13,11 @@ use crate::commands;
 use crate::config::conf::{LocConf, MainConf};
 use crate::filters::queue_ready;
 use crate::filters::{startup, worker};
-use crate::http::{phases, report};
+use crate::http::{phases, report, upstream_choice};
 use crate::net;
 use crate::nginx::guard::guard;
 use crate::nginx::module::{CONF_ERROR, CONF_OK, name};
-use crate::nginx::{log, modules, rc};
+use crate::nginx::{cycle, log, modules, rc};
 use crate::process::status;
 use crate::process::{engine, supply};
 
@@ -122,7 +122,7 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
             log::write(NGX_LOG_EMERG, (*cf).log, log::printable(&reason));
             return rc::ERROR;
         }
-        (*main).balancers.install(cf);
+        (*main).balancers.install(cf, Some(upstream_choice::init));
         phases::install(cf)
     })
 }
@@ -132,7 +132,9 @@ unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     guard(rc::ERROR, || {
         // SAFETY: the configuration is complete, and no guest runs.
         if let Some(main) = unsafe { MainConf::of(cycle).as_mut() } {
+            cycle::begin();
             main.shared.enter();
+            main.balancers.enter();
             // SAFETY: a cycle that is being made has a log.
             unsafe {
                 main.status.enter(main.filters.iter().map(|filter| filter.identity(&main.modules)), (*cycle).log)

@@ -3,7 +3,7 @@
 //! [`MainConf`] belongs to the core module and lives as long as its cycle. [`LocConf`] is nginx's usual location
 //! configuration, plain data in the cycle's pool.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::ffi::{OsStr, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -27,10 +27,9 @@ use crate::config::phase_notes;
 use crate::config::rules::{Isolation, OnError, Recycle, RestartDelay, Rules, Setting, Without};
 use crate::filters::instances::Instances;
 use crate::filters::queue_ready;
-use crate::http::upstreams::Balancers;
 use crate::net;
 use crate::net::settings::Settings as CallSettings;
-use crate::nginx::headers::variables::Followers;
+use crate::net::upstreams::Balancers;
 use crate::nginx::module::{ngx_http_wasm_module, ngx_wasm_module};
 use crate::nginx::place::Place;
 use crate::nginx::{modules, pool};
@@ -206,8 +205,6 @@ pub struct MainConf {
     pub lua_calls: Option<Rc<CallSettings>>,
     /// What runs in this worker, one for each filter.
     pub instances: Vec<RefCell<Instances>>,
-    /// Variables that follow changes of requests, once one has changed.
-    pub followers: OnceCell<Followers>,
     /// What is said about shared memory.
     pub settings: Settings,
     /// What filters of all workers share.
@@ -236,7 +233,6 @@ impl Default for MainConf {
             http: ptr::null(),
             lua_calls: None,
             instances: Vec::new(),
-            followers: OnceCell::new(),
             settings: Settings::default(),
             shared: Shared::create(),
             status: Status::default(),

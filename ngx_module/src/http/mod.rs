@@ -9,4 +9,4 @@ pub mod phases;
 pub mod properties;
 pub mod report;
 pub mod request;
-pub mod upstreams;
+pub mod upstream_choice;

@@ -18,8 +18,9 @@ use crate::http::flow::{Direction, Flow, Hold, Stage};
 use crate::http::host::RequestHost;
 use crate::http::phases::Tunnel;
 use crate::http::report::{self, Report};
-use crate::http::{phases, upstreams};
+use crate::http::{phases, upstream_choice};
 use crate::lua::{self, LuaRun, PluginContext};
+use crate::nginx::headers;
 use crate::nginx::module::ngx_http_wasm_module;
 use crate::nginx::{log, pool};
 use crate::process::status::{Event, FilterStatus};
@@ -345,6 +346,21 @@ impl Request {
     pub fn is_decided(&self) -> bool {
         self.closed || self.refused || self.local_response.is_some()
     }
+
+    /// What changes of headers have to know of a request and its filters.
+    pub const FOR_HEADERS: headers::Filters = headers::Filters {
+        // SAFETY: a live request is passed.
+        left_location: |r| unsafe {
+            Request::of(r).as_mut().map_or(std::ptr::null_mut(), |request| &raw mut request.has_left_location)
+        },
+        // SAFETY: as above.
+        path_changed: |r| unsafe {
+            if let Some(request) = Request::of(r).as_mut() {
+                request.ask_for_route();
+            }
+        },
+        counts_body: Request::counts_body,
+    };
 
     /// Has nginx match the location again, as long as it can: until the filters are done with the request.
     pub fn ask_for_route(&mut self) {
@@ -718,7 +734,7 @@ pub unsafe fn end_all(request: *mut Request) {
     unsafe {
         (*request).logging = true;
         if let Some(address) = (*request).upstream_host.take() {
-            upstreams::tell_unused((*request).r, &address);
+            upstream_choice::tell_unused((*request).r, &address);
         }
         let loc = LocConf::of((*request).r);
         let left = std::mem::take(&mut (*request).left);

@@ -10,18 +10,17 @@ use std::ffi::c_void;
 use std::ptr;
 
 use nginx_sys::{
-    NGX_HTTP_MODULE, NGX_PEER_FAILED, ngx_connection_t, ngx_create_pool, ngx_current_msec, ngx_cycle, ngx_cycle_t,
-    ngx_destroy_pool, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_max_module,
-    ngx_http_module, ngx_http_request_t, ngx_http_upstream_init_peer_pt, ngx_http_upstream_init_round_robin_peer,
+    NGX_HTTP_MODULE, NGX_PEER_FAILED, ngx_connection_t, ngx_create_pool, ngx_current_msec, ngx_cycle, ngx_destroy_pool,
+    ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_max_module, ngx_http_module,
+    ngx_http_request_t, ngx_http_upstream_init_peer_pt, ngx_http_upstream_init_round_robin_peer,
     ngx_http_upstream_main_conf_t, ngx_http_upstream_module, ngx_http_upstream_srv_conf_t, ngx_http_upstream_t,
     ngx_http_variable_value_t, ngx_log_t, ngx_pcalloc, ngx_peer_connection_t, ngx_pool_t, ngx_str_t, ngx_table_elt_t,
     ngx_uint_t,
 };
 
 use super::address::Address;
-use crate::config::conf::MainConf;
-use crate::http::upstreams;
-use crate::nginx::executor;
+use super::upstreams::{self, Balancers};
+use crate::nginx::{cycle, executor};
 use crate::nginx::{headers, pool, rc};
 
 /// The made-up request and what balancers put beside it need about so much.
@@ -79,23 +78,21 @@ impl Upstream {
     /// How this upstream chooses a server. The `keepalive` of nginx would hand out connections of its own, in a state that only
     /// nginx' own clients know; what it stands before is taken in its place.
     fn init(self) -> ngx_http_upstream_init_peer_pt {
-        // SAFETY: nginx always has a cycle.
-        unsafe { MainConf::of(ngx_cycle).as_ref() }?.balancers.of(self.0)
+        Balancers::current()?.of(self.0)
     }
 
     /// Whether its balancer has servers and what becomes of them in the lists of nginx' round robin.
     pub fn keeps_round_robin(self) -> bool {
         thread_local! {
             /// What was found in this cycle; there are as many as upstreams in the configuration, and no more.
-            static KNOWN: RefCell<Known> = const { RefCell::new((ptr::null_mut(), BTreeMap::new())) };
+            static KNOWN: RefCell<Known> = const { RefCell::new((0, BTreeMap::new())) };
         }
-        type Known = (*mut ngx_cycle_t, BTreeMap<usize, bool>);
+        type Known = (u64, BTreeMap<usize, bool>);
         if self.is_round_robin() {
             return true;
         }
         let key = self.0 as usize;
-        // SAFETY: nginx always has a cycle.
-        let cycle = unsafe { ngx_cycle };
+        let cycle = cycle::number();
         let known = KNOWN.with_borrow(|(of, known)| if *of == cycle { known.get(&key).copied() } else { None });
         known.unwrap_or_else(|| {
             // A balancer tells by what it does for a request.

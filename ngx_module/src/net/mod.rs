@@ -13,6 +13,7 @@ pub mod pool;
 pub mod resolve;
 pub mod settings;
 pub mod tls;
+pub mod upstreams;
 mod words;
 
 /// The worker ends: connections are closed, and what is dropped from now on leaves nginx alone.

@@ -1,6 +1,7 @@
 //! nginx's structures, made safe to use: headers, pools, chains, events, variables, memory zones. Knows no filter, no VM and no directive.
 
 pub mod chunk;
+pub mod cycle;
 pub mod executor;
 pub mod guard;
 pub mod headers;

@@ -13,11 +13,7 @@ use crate::config::conf::UNSET;
 /// The handler of a directive: what it does with the place for its value.
 macro_rules! directive {
     ($name:ident, $set:expr) => {
-        pub unsafe extern "C" fn $name(
-            cf: *mut ngx_conf_t,
-            _: *mut ngx_command_t,
-            conf: *mut c_void,
-        ) -> *mut c_char {
+        pub unsafe extern "C" fn $name(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
             // SAFETY: nginx passes its own structures to a handler.
             unsafe {
                 Directive::handle(cf, |directive| {

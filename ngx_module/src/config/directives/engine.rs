@@ -32,11 +32,7 @@ pub unsafe extern "C" fn backtraces(cf: *mut ngx_conf_t, _: *mut ngx_command_t, 
     }
 }
 
-pub unsafe extern "C" fn instance_pool(
-    cf: *mut ngx_conf_t,
-    _: *mut ngx_command_t,
-    _: *mut c_void,
-) -> *mut c_char {
+pub unsafe extern "C" fn instance_pool(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe {
         Directive::handle(cf, |directive| {

@@ -36,11 +36,7 @@ pub unsafe extern "C" fn timeout(cf: *mut ngx_conf_t, _: *mut ngx_command_t, con
     unsafe { Directive::handle(cf, |directive| set_time(directive, &mut loc(conf).timeout)) }
 }
 
-pub unsafe extern "C" fn pause_timeout(
-    cf: *mut ngx_conf_t,
-    _: *mut ngx_command_t,
-    conf: *mut c_void,
-) -> *mut c_char {
+pub unsafe extern "C" fn pause_timeout(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe { Directive::handle(cf, |directive| set_time(directive, &mut loc(conf).pause_timeout)) }
 }

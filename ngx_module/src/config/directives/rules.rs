@@ -13,11 +13,7 @@ use crate::config::rules::{Isolation, OnError, Recycle, RestartDelay, Setting, W
 /// The handler of a directive: what it makes of its values.
 macro_rules! directive {
     ($name:ident, $wanted:expr, $parse:expr) => {
-        pub unsafe extern "C" fn $name(
-            cf: *mut ngx_conf_t,
-            _: *mut ngx_command_t,
-            conf: *mut c_void,
-        ) -> *mut c_char {
+        pub unsafe extern "C" fn $name(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
             // SAFETY: nginx passes its own structures to a handler.
             unsafe {
                 Directive::handle(cf, |directive| {

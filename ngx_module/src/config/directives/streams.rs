@@ -18,11 +18,7 @@ pub unsafe extern "C" fn headers_stop_iteration(
     unsafe { Directive::handle(cf, |directive| choose(directive, &mut loc(conf).stop_iteration, ["off", "on"])) }
 }
 
-pub unsafe extern "C" fn response_order(
-    cf: *mut ngx_conf_t,
-    _: *mut ngx_command_t,
-    conf: *mut c_void,
-) -> *mut c_char {
+pub unsafe extern "C" fn response_order(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.
     unsafe {
         Directive::handle(cf, |directive| choose(directive, &mut loc(conf).declared_order, ["onion", "declared"]))

@@ -24,7 +24,8 @@ use nginx_sys::{
     ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_int_t,
 };
 
-use crate::nginx::rc;
+use crate::http::request::Request;
+use crate::nginx::{headers, rc};
 
 pub use body_filter::{hand_on, pass as pass_response_body};
 pub use decode::Decoding;
@@ -56,6 +57,7 @@ pub unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
         }
         // Before the access log, so that it can show variables that a filter sets in on_log.
         (*cmcf).phases[log_phase].handlers.as_slice_mut::<ngx_http_handler_pt>().rotate_right(1);
+        headers::know_filters(Request::FOR_HEADERS);
         header_filter::install();
         body_filter::install();
         request_body::install();

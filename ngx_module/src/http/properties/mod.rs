@@ -18,7 +18,6 @@ use nginx_sys::ngx_http_request_t;
 use ngx_wasm::proxy_wasm::{Pairs, Status};
 
 pub use cluster::{is_asked as is_upstream_asked, upstream as upstream_of_location};
-pub use request::scheme;
 pub use response::{FAILED_STREAM, note_details};
 
 /// Families that no filter can set.

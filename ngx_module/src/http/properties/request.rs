@@ -26,7 +26,7 @@ pub unsafe fn get(r: *mut ngx_http_request_t, path: &[u8], value: &mut Vec<u8>) 
                 text(value, query.split(|byte| *byte == b'#').next().unwrap_or_default())
             }
             b"host" => header(b":authority", value),
-            b"scheme" => text(value, scheme(r)),
+            b"scheme" => text(value, headers::request::scheme(r)),
             b"method" => header(b":method", value),
             b"referer" => header(b"referer", value),
             b"useragent" => header(b"user-agent", value),
@@ -49,22 +49,6 @@ pub unsafe fn get(r: *mut ngx_http_request_t, path: &[u8], value: &mut Vec<u8>) 
             },
         }
     }
-}
-
-/// `https` when the client's connection has TLS.
-///
-/// # Safety
-/// `r` is a live request.
-pub unsafe fn scheme(r: *mut ngx_http_request_t) -> &'static [u8] {
-    // SAFETY: see above. The pointer is there in builds with TLS and in all with --with-compat.
-    #[cfg(any(ngx_feature = "ssl", ngx_feature = "compat"))]
-    unsafe {
-        if !(*(*r).connection).ssl.is_null() {
-            return b"https";
-        }
-    }
-    let _ = r;
-    b"http"
 }
 
 /// Envoy's spelling: later versions have no minor number.

@@ -1,6 +1,9 @@
 //! Header maps of requests and responses, over nginx's structures: lists of lines, and beside them the fields that nginx
 //! itself reads. `host.rs` is the caller.
 
+use std::sync::OnceLock;
+
+use nginx_sys::ngx_http_request_t;
 use ngx_wasm::proxy_wasm::Pairs;
 
 pub mod list;
@@ -46,6 +49,25 @@ impl Ignored {
             Some(what) => Err(Refused::Ignored(format!("{what} (and {} more)", self.others))),
         }
     }
+}
+
+/// What the filters of a request know beyond nginx's structures. `http/` says how they are asked.
+pub struct Filters {
+    /// Where it is noted that nginx takes the request for one that `rewrite` has led out of its location; null where no filter
+    /// runs.
+    pub left_location: unsafe fn(*mut ngx_http_request_t) -> *mut bool,
+    /// Notes that the path has changed.
+    pub path_changed: unsafe fn(*mut ngx_http_request_t),
+    /// Whether the length of the response's body is counted while it passes, so that another one than the headers say does not
+    /// leave.
+    pub counts_body: unsafe fn(*mut ngx_http_request_t) -> bool,
+}
+
+static FILTERS: OnceLock<Filters> = OnceLock::new();
+
+/// Says how filters are asked, once for all.
+pub fn know_filters(filters: Filters) {
+    let _ = FILTERS.set(filters);
 }
 
 /// A name with a colon that means nothing here: filters bring such along from other hosts and other protocols.

@@ -12,8 +12,7 @@ use nginx_sys::{
     ngx_http_request_t, ngx_str_t, ngx_uint_t,
 };
 
-use super::{Refused, variables};
-use crate::http::request::Request;
+use super::{FILTERS, Refused, variables};
 use crate::nginx::pool;
 
 /// The path with its query. Empty when the client sent none: nginx has refused the request then.
@@ -69,10 +68,10 @@ pub unsafe fn set(r: *mut ngx_http_request_t, path: &[u8]) -> Result<(), Refused
         (*r).exten = target.exten;
         (*r).unparsed_uri = text;
         (*r).set_valid_unparsed_uri(1);
-        let request = Request::of(r);
-        fit_location(r, request);
-        if !request.is_null() {
-            (*request).ask_for_route();
+        let filters = FILTERS.get();
+        fit_location(r, filters.map_or(std::ptr::null_mut(), |filters| (filters.left_location)(r)));
+        if let Some(filters) = filters {
+            (filters.path_changed)(r);
         }
         variables::follow(r);
     }
@@ -158,7 +157,7 @@ unsafe fn decode(r: *mut ngx_http_request_t) -> Option<ngx_str_t> {
 /// In a location of a prefix, `alias` and the URI of proxy_pass take the place of as many bytes as the prefix has. A path
 /// that does not begin with it is for them what one is that `rewrite ... break` made: proxy_pass passes the whole of it on,
 /// and `alias` is an error.
-unsafe fn fit_location(r: *mut ngx_http_request_t, request: *mut Request) {
+unsafe fn fit_location(r: *mut ngx_http_request_t, left: *mut bool) {
     // SAFETY: the core module has a configuration in every location.
     unsafe {
         let location: *mut ngx_http_core_loc_conf_t = (*(*r).loc_conf.add(ngx_http_core_module.ctx_index)).cast();
@@ -173,14 +172,14 @@ unsafe fn fit_location(r: *mut ngx_http_request_t, request: *mut Request) {
         }
         let uri = (*r).uri.as_bytes();
         let fits = if (*location).exact_match() != 0 { uri == name } else { uri.starts_with(name) };
-        let has_left = !request.is_null() && (*request).has_left_location;
+        let has_left = !left.is_null() && *left;
         if fits && has_left {
             (*r).set_valid_location(1);
-            (*request).has_left_location = false;
+            *left = false;
         } else if !fits && (*r).valid_location() != 0 {
             (*r).set_valid_location(0);
-            if !request.is_null() {
-                (*request).has_left_location = true;
+            if !left.is_null() {
+                *left = true;
             }
         }
     }

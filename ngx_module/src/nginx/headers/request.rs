@@ -9,7 +9,6 @@ use ngx_wasm::proxy_wasm::Pairs;
 use super::list::{self, nginx_hash};
 use super::{Ignored, Refused, check_name, check_pairs, check_value, is_token, unknown_pseudo_header};
 use super::{path, variables};
-use crate::http::properties::scheme;
 use crate::nginx::pool;
 
 /// Appends the first value of `name` to `value`.
@@ -427,4 +426,20 @@ unsafe fn set_server(r: *mut ngx_http_request_t, value: &[u8]) -> Result<(), Ref
         (*r).host_start = std::ptr::null_mut();
     }
     Ok(())
+}
+
+/// `https` when the client's connection has TLS.
+///
+/// # Safety
+/// `r` is a live request.
+pub unsafe fn scheme(r: *mut ngx_http_request_t) -> &'static [u8] {
+    // SAFETY: see above. The pointer is there in builds with TLS and in all with --with-compat.
+    #[cfg(any(ngx_feature = "ssl", ngx_feature = "compat"))]
+    unsafe {
+        if !(*(*r).connection).ssl.is_null() {
+            return b"https";
+        }
+    }
+    let _ = r;
+    b"http"
 }

@@ -5,8 +5,7 @@ use nginx_sys::{ngx_http_headers_out_t, ngx_http_request_t, ngx_http_time, ngx_s
 use ngx_wasm::proxy_wasm::Pairs;
 
 use super::list;
-use super::{Ignored, Refused, check_name, check_pairs, check_value, unknown_pseudo_header};
-use crate::http::request::Request;
+use super::{FILTERS, Ignored, Refused, check_name, check_pairs, check_value, unknown_pseudo_header};
 use crate::nginx::pool;
 
 /// Appends the first value of `name` to `value`.
@@ -332,7 +331,10 @@ impl Own {
                         return Err(Refused::Ignored(what));
                     }
                     // Where a body follows, another length than its own would make the next response begin in the wrong place.
-                    if !end_stream(r) && (*out).content_length_n < 0 && !Request::counts_body(r) {
+                    if !end_stream(r)
+                        && (*out).content_length_n < 0
+                        && !FILTERS.get().is_some_and(|filters| (filters.counts_body)(r))
+                    {
                         let what = "a change of content-length has no effect: nobody would see whether the body has it";
                         return Err(Refused::Ignored(what.into()));
                     }

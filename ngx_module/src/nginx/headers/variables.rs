@@ -4,6 +4,9 @@
 //!
 //! What was assigned stays: `set`, `auth_request_set`, the set_by_lua directives, captures of a regular expression.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use nginx_sys::{
     NGX_HTTP_VAR_CHANGEABLE, NGX_HTTP_VAR_NOCACHEABLE, NGX_HTTP_VAR_WEAK, ngx_hash_find, ngx_http_core_main_conf_t,
     ngx_http_core_module, ngx_http_get_indexed_variable, ngx_http_request_t, ngx_http_variable_t,
@@ -11,10 +14,10 @@ use nginx_sys::{
 };
 
 use super::list::nginx_hash;
-use crate::config::conf::LocConf;
+use crate::nginx::cycle;
 
 /// The variables of a configuration that depend on requests, by their place in a request's array of values.
-pub struct Followers {
+struct Followers {
     /// Read from the request whenever they are asked for.
     read: Vec<usize>,
     /// Computed from other variables: `map`, `geo`, `split_clients`.
@@ -28,7 +31,7 @@ pub struct Followers {
 pub unsafe fn follow(r: *mut ngx_http_request_t) {
     // SAFETY: see above; the configuration lives as long as the request.
     unsafe {
-        let followers = LocConf::of(r).main().followers.get_or_init(|| Followers::find(r));
+        let followers = Followers::of(r);
         let values = (*r).variables;
         for index in &followers.read {
             forget(values.add(*index));
@@ -73,6 +76,25 @@ unsafe fn compute_again(r: *mut ngx_http_request_t, computed: &[usize]) {
 }
 
 impl Followers {
+    /// Those of the configuration that a request is served by. It is looked through once, as long as no request of another one
+    /// comes: a process that is its own master has both for a while after a reload.
+    unsafe fn of(r: *mut ngx_http_request_t) -> Rc<Followers> {
+        thread_local! {
+            static KNOWN: RefCell<Option<((usize, u64), Rc<Followers>)>> = const { RefCell::new(None) };
+        }
+        // SAFETY: see `follow`. The address alone might be that of a configuration which is gone.
+        let key = unsafe { (*(*r).main_conf.add(ngx_http_core_module.ctx_index) as usize, cycle::number()) };
+        KNOWN.with_borrow_mut(|known| match known {
+            Some((of, followers)) if *of == key => followers.clone(),
+            _ => {
+                // SAFETY: see above.
+                let followers = Rc::new(unsafe { Followers::find(r) });
+                *known = Some((key, followers.clone()));
+                followers
+            }
+        })
+    }
+
     /// Looks through the variables of the configuration.
     unsafe fn find(r: *mut ngx_http_request_t) -> Followers {
         let mut followers = Followers { read: Vec::new(), computed: Vec::new() };

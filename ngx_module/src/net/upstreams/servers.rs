@@ -14,14 +14,14 @@ use crate::net::balancer::Upstream;
 
 /// Why nginx would not choose a server now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unusable {
+pub enum Unusable {
     Down,
     Failed,
     Full,
 }
 
 /// A server's place: in which list, and which of those in it.
-pub(super) struct Place {
+pub struct Place {
     pub list: *mut ngx_http_upstream_rr_peers_t,
     pub n: usize,
 }
@@ -99,7 +99,7 @@ fn address(name: &[u8]) -> Vec<u8> {
 ///
 /// # Safety
 /// `first` is the first list of an upstream.
-pub(super) unsafe fn find(first: *mut ngx_http_upstream_rr_peers_t, wanted: &[u8]) -> Result<Place, Option<Unusable>> {
+pub unsafe fn find(first: *mut ngx_http_upstream_rr_peers_t, wanted: &[u8]) -> Result<Place, Option<Unusable>> {
     let wanted = wanted.strip_prefix(b"unix:").unwrap_or(wanted);
     let mut why = None;
     // SAFETY: see above.
@@ -125,7 +125,7 @@ pub(super) unsafe fn find(first: *mut ngx_http_upstream_rr_peers_t, wanted: &[u8
 ///
 /// # Safety
 /// As [`find`].
-pub(super) unsafe fn longest(first: *mut ngx_http_upstream_rr_peers_t) -> usize {
+pub unsafe fn longest(first: *mut ngx_http_upstream_rr_peers_t) -> usize {
     // SAFETY: see above.
     unsafe {
         let number = |(list, _): (*mut ngx_http_upstream_rr_peers_t, bool)| {

@@ -1,33 +1,51 @@
-//! The upstreams of the configuration, for filters that look at their servers or choose one: `host.rs` is the caller.
+//! The upstreams of the configuration, for filters that look at their servers or choose one (`http/host.rs`), and for calls
+//! (`balancer.rs`).
 //!
-//! Each `upstream { }` says how a request begins to ask it (`peer.init`). This module's own function stands in the place of
-//! that of the balancer, with the balancer's behind it. A `keepalive` stays in front of both: it asks for a server first, and
+//! Each `upstream { }` says how a request begins to ask it (`peer.init`). A function of `http/upstream_choice.rs` stands in
+//! the place of that of the balancer, with the balancer's behind it. A `keepalive` stays in front of both: it asks for a server first, and
 //! then looks for a connection to that one.
 
-mod choice;
-mod servers;
+pub mod servers;
 
 use std::ffi::c_void;
 use std::mem;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use nginx_sys::{
-    ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_upstream_init_peer_pt, ngx_http_upstream_main_conf_t,
-    ngx_http_upstream_module, ngx_http_upstream_srv_conf_t, ngx_module_t,
+    ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_upstream_free_round_robin_peer, ngx_http_upstream_init_peer_pt,
+    ngx_http_upstream_main_conf_t, ngx_http_upstream_module, ngx_http_upstream_srv_conf_t, ngx_module_t,
+    ngx_peer_connection_t,
 };
 
-pub use choice::{keeps_round_robin, tell_unused};
 pub use servers::all as hosts;
 
 /// How requests begin with each upstream of a configuration, without this module: an upstream and the balancer's function.
 #[derive(Default)]
-pub struct Balancers(Vec<(*mut ngx_http_upstream_srv_conf_t, ngx_http_upstream_init_peer_pt)>);
+pub struct Balancers {
+    known: Vec<(*mut ngx_http_upstream_srv_conf_t, ngx_http_upstream_init_peer_pt)>,
+    /// What stands before them.
+    ours: ngx_http_upstream_init_peer_pt,
+}
+
+/// Those of the configuration that this process went over to last.
+static CURRENT: AtomicPtr<Balancers> = AtomicPtr::new(ptr::null_mut());
+
+impl Drop for Balancers {
+    fn drop(&mut self) {
+        let own = ptr::from_mut(self);
+        let _ = CURRENT.compare_exchange(own, ptr::null_mut(), Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
 
 impl Balancers {
-    /// Puts this module before the balancer of each upstream.
+    /// Puts `ours` before the balancer of each upstream.
     ///
     /// # Safety
-    /// `cf` is what nginx passed to `postconfiguration`, and this is part of its configuration.
-    pub unsafe fn install(&mut self, cf: *mut ngx_conf_t) {
+    /// `cf` is what nginx passed to `postconfiguration`, and this is part of its configuration. `ours` is a `peer.init` that
+    /// calls that of [`Balancers::of`].
+    pub unsafe fn install(&mut self, cf: *mut ngx_conf_t, ours: ngx_http_upstream_init_peer_pt) {
+        self.ours = ours;
         // SAFETY: nginx calls `postconfiguration` after `init_main_conf` of all modules (src/http/ngx_http.c), where the
         // upstream module has had every upstream choose its balancer, and before any request. Each cycle has upstreams and
         // a `keepalive` of its own, so that this is done once for each.
@@ -38,22 +56,42 @@ impl Balancers {
             for us in (*main).upstreams.as_slice::<*mut ngx_http_upstream_srv_conf_t>() {
                 let place = &mut *behind_keepalive(*us).unwrap_or(&raw mut (**us).peer.init);
                 if place.is_some() {
-                    self.0.push((*us, place.replace(choice::init)));
+                    self.known.push((*us, std::mem::replace(place, ours)));
                 }
             }
         }
-        self.0.sort_unstable_by_key(|(us, _)| *us);
+        self.known.sort_unstable_by_key(|(us, _)| *us);
     }
 
     /// The balancer's own function, with neither this module nor a `keepalive` before it. That of an upstream which another
     /// module has made since is what it says.
     pub fn of(&self, us: *mut ngx_http_upstream_srv_conf_t) -> ngx_http_upstream_init_peer_pt {
-        match self.0.binary_search_by_key(&us, |(us, _)| *us) {
-            Ok(n) => self.0[n].1,
+        match self.known.binary_search_by_key(&us, |(us, _)| *us) {
+            Ok(n) => self.known[n].1,
             // SAFETY: it is an upstream.
-            Err(_) => unsafe { (*us).peer.init }.filter(|init| !choice::is_init(*init)),
+            Err(_) => {
+                unsafe { (*us).peer.init }.filter(|init| self.ours.is_none_or(|ours| *init as usize != ours as usize))
+            }
         }
     }
+
+    /// Nginx goes over to this configuration.
+    pub fn enter(&mut self) {
+        CURRENT.store(self, Ordering::Relaxed);
+    }
+
+    /// Those of the configuration that this process has.
+    pub fn current<'a>() -> Option<&'a Balancers> {
+        // SAFETY: cleared before what it points to goes; nothing keeps the reference for longer than it asks.
+        unsafe { CURRENT.load(Ordering::Relaxed).as_ref() }
+    }
+}
+
+/// Whether a balancer keeps the lists of round robin, and what this function reads for each request: it gets that as data.
+/// The balancers of nginx do; they only choose otherwise.
+pub fn keeps_round_robin(peer: &ngx_peer_connection_t) -> bool {
+    let free = peer.free.map(|free| free as usize);
+    free == Some(ngx_http_upstream_free_round_robin_peer as *const () as usize)
 }
 
 /// Where `keepalive` of an upstream keeps what it has put itself before. Its structure is private to nginx: the function that

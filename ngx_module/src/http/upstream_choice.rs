@@ -14,9 +14,10 @@ use nginx_sys::{
     ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_uint_t,
 };
 
-use super::servers::{self, Place, Unusable};
 use crate::config::conf::LocConf;
 use crate::http::request::Request;
+use crate::net::upstreams::keeps_round_robin;
+use crate::net::upstreams::servers::{self, Place, Unusable};
 use crate::nginx::guard::guard;
 use crate::nginx::{log, pool, rc};
 
@@ -39,22 +40,8 @@ struct Choice {
     save_session: nginx_sys::ngx_event_save_peer_session_pt,
 }
 
-/// Whether a balancer keeps the lists of round robin, and what this function reads for each request: it gets that as data.
-/// The balancers of nginx do; they only choose otherwise.
-pub fn keeps_round_robin(peer: &ngx_peer_connection_t) -> bool {
-    let free = peer.free.map(|free| free as usize);
-    free == Some(ngx_http_upstream_free_round_robin_peer as *const () as usize)
-}
-
-/// Whether a `peer.init` is this module's.
-pub(super) fn is_init(
-    function: unsafe extern "C" fn(*mut ngx_http_request_t, *mut ngx_http_upstream_srv_conf_t) -> ngx_int_t,
-) -> bool {
-    function as usize == init as *const () as usize
-}
-
 /// In the place of the balancer's `peer.init`.
-pub(super) unsafe extern "C" fn init(r: *mut ngx_http_request_t, us: *mut ngx_http_upstream_srv_conf_t) -> ngx_int_t {
+pub unsafe extern "C" fn init(r: *mut ngx_http_request_t, us: *mut ngx_http_upstream_srv_conf_t) -> ngx_int_t {
     // SAFETY: nginx calls this with a live request that has an upstream (src/http/ngx_http_upstream.c,
     // ngx_http_upstream_init_request).
     guard(rc::ERROR, || unsafe {
