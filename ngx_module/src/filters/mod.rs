@@ -3,6 +3,9 @@
 pub mod calls;
 pub mod instances;
 pub mod queue_ready;
+pub mod requests;
+pub mod root_callback;
+pub mod root_host;
 pub mod startup;
 pub mod ticks;
 pub mod worker;

@@ -12,7 +12,7 @@ use ngx_wasm::vm::Engine;
 use crate::config::conf::{FilterConf, MainConf, ModuleConf};
 use crate::config::configuration_file;
 use crate::filters::instances::Instances;
-use crate::http::host::RootHost;
+use crate::filters::root_host::RootHost;
 use crate::nginx::log;
 use crate::nginx::modules;
 use crate::nginx::place::Place;

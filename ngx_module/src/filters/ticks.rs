@@ -8,8 +8,7 @@ use nginx_sys::{
 };
 
 use crate::config::conf::MainConf;
-use crate::filters::instances::{About, OwnWork};
-use crate::http::host::RequestHost;
+use crate::filters::instances::OwnWork;
 use crate::nginx::guard::guard;
 
 /// The timer of an instance.
@@ -97,28 +96,21 @@ unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
         let Some(Ok(mut instances)) = main.instances.get(filter).map(|instances| instances.try_borrow_mut()) else {
             return;
         };
-        let conf = &main.filters[filter];
         let Some(instance) = instances.get(generation) else { return };
         if !instance.ticks().is_some_and(|ticks| ticks.is_running()) {
             return;
         }
-        let mut host = RequestHost::for_root(filter, log, &conf.name, conf.timeout);
-        match instance.vm.on_tick(instance.root, &mut host) {
-            Ok(()) => {
-                drop(host);
-                instances.own_work_done(OwnWork::Tick);
-                // That arms the timer for the next one.
-                instances.settle(main, generation);
-                // It may have no requests, at whose beginning this is looked at otherwise.
-                instances.recycle(main, log);
-                instances.sweep(generation);
-            }
-            Err(err) => {
-                let verdict = instances.judge(main, generation, &err, About::OwnWork(OwnWork::Tick));
-                host.complain(&err, &verdict.text);
-                drop(host);
-                instances.discard(main, &verdict, std::ptr::null_mut());
-            }
+        let is_well = instances.run_root(
+            main,
+            generation,
+            log,
+            |_| Some(OwnWork::Tick),
+            |instance, host| instance.vm.on_tick(instance.root, host),
+        );
+        if is_well {
+            // It may have no requests, at whose beginning this is looked at otherwise. (The timer for the next tick is armed.)
+            instances.recycle(main, log);
+            instances.sweep(generation);
         }
     });
 }

@@ -1,8 +1,6 @@
 //! The world of a filter, as `ngx_wasm` wants it: [`RequestHost`] while a callback is about a request, [`RootHost`] while
 //! it is about a filter as a whole.
 
-mod root;
-
 use std::ptr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,9 +13,11 @@ use ngx_wasm::proxy_wasm::{
 use ngx_wasm::shared::Stores;
 
 use crate::config::conf::{LocConf, MainConf};
+use crate::config::rules::Without;
+use crate::filters::requests::{Requests, RootWorld};
 use crate::filters::{calls, queue_ready};
 use crate::http::flow::{Chunk, Direction, Flow, Hold};
-use crate::http::request::Request;
+use crate::http::request::{self, Request};
 use crate::http::{body_limit, filter_state, phases, properties, report};
 use crate::lua::{self, LuaBody, Plugin};
 use crate::net::upstreams;
@@ -26,8 +26,6 @@ use crate::nginx::log;
 use crate::process::log_rate::LogRate;
 use crate::process::shared_memory;
 use crate::process::status::{Event, FilterStatus};
-
-pub use root::RootHost;
 
 /// A request, seen by one of its filters.
 pub struct RequestHost<'a> {
@@ -95,7 +93,7 @@ impl<'a> RequestHost<'a> {
 
     /// A host for a callback about no request, from which the guest can choose one: a tick, the result of a call. `log` must
     /// outlive it.
-    pub fn for_root(filter: usize, log: *mut ngx_log_t, name: &'a [u8], timeout: Duration) -> Self {
+    fn for_root(filter: usize, log: *mut ngx_log_t, name: &'a [u8], timeout: Duration) -> Self {
         Self::with(ptr::null_mut(), filter, None, log, name, timeout)
     }
 
@@ -157,22 +155,6 @@ impl<'a> RequestHost<'a> {
         if !request.is_null() {
             // SAFETY: the request is live.
             unsafe { report::note(request, self.name, why) };
-        }
-    }
-
-    /// Logs a callback that failed, and what follows from that.
-    pub fn complain(&self, err: &CallError, policy: &str) {
-        // SAFETY: the request is live.
-        unsafe {
-            if !self.own.is_null() {
-                report::note_failure(self.own, self.name, err);
-            }
-            // Nginx names the request behind the message, if the log is a connection's.
-            let about = if self.log == (*nginx_sys::ngx_cycle).log { "; no request" } else { "" };
-            let begin = format!("wasm filter \"{}\": failed to call function: ", String::from_utf8_lossy(self.name));
-            let room = log::LONGEST.saturating_sub(begin.len());
-            let message = begin + &err.report(&format!("{about}; {policy}"), room);
-            log::write(log::nginx_level(err.level()), self.log, log::printable(&message));
         }
     }
 
@@ -353,6 +335,56 @@ impl Body<'_> {
         match self {
             Body::Shown(chunk) => chunk.len(),
             Body::Held(held) => held.len(),
+        }
+    }
+}
+
+/// How filters ask for what they have to know of requests.
+pub const FOR_FILTERS: Requests = Requests {
+    // SAFETY: the token leads to a live request.
+    log: |stream| unsafe { log::of_request((*(stream.0 as *const Request)).r) },
+    client,
+    let_go,
+    world,
+    property: properties::of_process,
+};
+
+unsafe fn client(stream: StreamToken) -> (Vec<u8>, Vec<u8>) {
+    // SAFETY: the token leads to a live request, which has a connection.
+    unsafe {
+        let c = (*(*(stream.0 as *const Request)).r).connection;
+        let address = std::slice::from_raw_parts((*c).sockaddr.cast::<u8>(), (*c).socklen as usize);
+        (address.to_vec(), (*c).addr_text.as_bytes().to_vec())
+    }
+}
+
+unsafe fn let_go(stream: StreamToken, filter: usize, without: Without, status: &FilterStatus) {
+    let request = stream.0 as *mut Request;
+    // SAFETY: the token leads to a live request.
+    unsafe {
+        if phases::release_waiting(request, filter, without) {
+            request::lose(request, status, without);
+        }
+    }
+}
+
+fn world<'a>(filter: usize, log: *mut ngx_log_t, name: &'a [u8], timeout: Duration) -> Box<dyn RootWorld + 'a> {
+    Box::new(RequestHost::for_root(filter, log, name, timeout))
+}
+
+impl RootWorld for RequestHost<'_> {
+    fn complain(&self, err: &CallError, policy: &str) {
+        // SAFETY: the request is live.
+        unsafe {
+            if !self.own.is_null() {
+                report::note_failure(self.own, self.name, err);
+            }
+            // Nginx names the request behind the message, if the log is a connection's.
+            let about = if self.log == (*nginx_sys::ngx_cycle).log { "; no request" } else { "" };
+            let begin = format!("wasm filter \"{}\": failed to call function: ", String::from_utf8_lossy(self.name));
+            let room = log::LONGEST.saturating_sub(begin.len());
+            let message = begin + &err.report(&format!("{about}; {policy}"), room);
+            log::write(log::nginx_level(err.level()), self.log, log::printable(&message));
         }
     }
 }

@@ -7,12 +7,13 @@ use nginx_sys::{
     ngx_chain_t, ngx_event_handler_pt, ngx_event_t, ngx_http_event_handler_pt, ngx_http_post_subrequest_t,
     ngx_http_request_t,
 };
-use ngx_wasm::proxy_wasm::{AbiVersion, Callback, ContextId, FilterState, LocalResponse};
+use ngx_wasm::proxy_wasm::{AbiVersion, Callback, ContextId, FilterState, LocalResponse, StreamToken};
 use smallvec::SmallVec;
 
 use crate::config::conf::{LocConf, MainConf};
 use crate::config::rules::Without;
 use crate::filters::instances::About;
+use crate::filters::requests::RootWorld;
 use crate::http::flow::drive::Stop;
 use crate::http::flow::{Direction, Flow, Hold, Stage};
 use crate::http::host::RequestHost;
@@ -608,7 +609,7 @@ pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[u
                     let verdict = instances.judge(main, generation, &err, About::Request);
                     host.complain(&err, &verdict.text);
                     drop(host);
-                    instances.discard(main, &verdict, request);
+                    instances.discard(main, &verdict, Some(StreamToken(request as usize)));
                     match lose(request, &instances.status, verdict.own) {
                         Lost::Open => continue,
                         lost => return Err(lost),
@@ -687,7 +688,7 @@ pub unsafe fn call<R>(
                         let verdict = instances.judge(main, run.generation, &err, About::Request);
                         host.complain(&err, &verdict.text);
                         drop(host);
-                        instances.discard(main, &verdict, request);
+                        instances.discard(main, &verdict, Some(StreamToken(request as usize)));
                         match verdict.own {
                             // The response is out.
                             Without::Closed if (*request).logging => Lost::Closed,

@@ -24,8 +24,10 @@ use super::pause;
 use super::policy::Policy;
 use crate::config::conf::{LocConf, MainConf};
 use crate::filters::calls;
-use crate::filters::calls::{Calls, Owner, Who};
-use crate::http::host::{RequestHost, RootHost};
+use crate::filters::calls::{Caller, Calls, Deliver, Owner, Who};
+use crate::filters::requests::RootWorld;
+use crate::filters::root_host::RootHost;
+use crate::http::host::RequestHost;
 use crate::http::report;
 use crate::http::request::Request;
 use crate::nginx::executor;
@@ -268,22 +270,6 @@ impl Plugin {
         self.generation.get() == generation && vm.as_ref().is_some_and(|vm| vm.waits_for_calls(context))
     }
 
-    /// The log for lines about a call of the VM number `generation`, if that is there.
-    pub fn log_of_call(&self, generation: u64, id: CallId) -> Option<*mut ngx_log_t> {
-        let vm = self.vm.try_borrow().ok().filter(|_| self.generation.get() == generation)?;
-        vm.as_ref().map(|vm| calls::log_of_call(vm, id))
-    }
-
-    /// Runs a callback about a call that the VM number `generation` has made.
-    pub fn deliver(
-        self: &Rc<Self>,
-        generation: u64,
-        call: Option<CallId>,
-        run: impl FnOnce(&mut Vm, &mut dyn Host) -> Result<(), CallError>,
-    ) {
-        self.run_own(generation, call, run, Policy::failed);
-    }
-
     /// Runs a callback about no request; `call` is what it is about, if anything. Answers whether it has ended well; `failed` says what follows if not.
     fn run_own(
         self: &Rc<Self>,
@@ -322,13 +308,6 @@ impl Plugin {
         }
     }
 
-    /// A call has had its last callback.
-    pub fn forget_call(&self, generation: u64, id: CallId) {
-        if self.generation.get() == generation {
-            self.calls.borrow_mut().forget(id);
-        }
-    }
-
     /// Does what the guest asked for in the callback that has just ended.
     fn settle(self: &Rc<Self>, vm: &mut Vm) {
         self.count(vm);
@@ -353,7 +332,8 @@ impl Plugin {
             write(NGX_LOG_NOTICE, format!("wasm plugin \"{name}\" {what}"));
             return;
         };
-        let who = Who::Plugin { plugin: Rc::downgrade(self), generation: self.generation.get() };
+        let who =
+            Who::Other { caller: Rc::downgrade(&(self.clone() as Rc<dyn Caller>)), generation: self.generation.get() };
         self.calls.borrow_mut().start(&Rc::new(Owner { who, name: self.name.clone(), settings }), commands);
     }
 
@@ -414,6 +394,23 @@ fn serves() -> bool {
         engine::in_worker()
             || process == NGX_PROCESS_WORKER as ngx_uint_t
             || (process == NGX_PROCESS_SINGLE as ngx_uint_t && !(*ngx_cycle).connections.is_null())
+    }
+}
+
+impl Caller for Plugin {
+    fn deliver(self: Rc<Self>, generation: u64, call: CallId, run: Deliver<'_>) {
+        self.run_own(generation, Some(call), run, Policy::failed);
+    }
+
+    fn forget_call(&self, generation: u64, call: CallId) {
+        if self.generation.get() == generation {
+            self.calls.borrow_mut().forget(call);
+        }
+    }
+
+    fn log_of_call(&self, generation: u64, call: CallId) -> Option<*mut ngx_log_t> {
+        let vm = self.vm.try_borrow().ok().filter(|_| self.generation.get() == generation)?;
+        vm.as_ref().map(|vm| calls::log_of_call(vm, call))
     }
 }
 

@@ -18,10 +18,8 @@ use ngx_wasm::net::target::{Target, istio_host, split_scheme};
 use ngx_wasm::proxy_wasm::{CallCommand, CallError, CallFailure, CallId, Host, StreamToken, Vm};
 
 use crate::config::conf::MainConf;
-use crate::filters::instances::{About, OwnWork};
-use crate::http::host::RequestHost;
-use crate::http::request::Request;
-use crate::lua::Plugin;
+use crate::filters::instances::OwnWork;
+use crate::filters::requests;
 use crate::net::balancer::{Subject, Upstream};
 use crate::net::http::{Feed, Place, Service};
 use crate::net::settings::Settings;
@@ -54,9 +52,23 @@ pub struct Owner {
 pub enum Who {
     /// A filter of the configuration, by its place in [`MainConf::filters`].
     Filter { main: *const MainConf, filter: usize, generation: u64 },
-    /// What Lua loaded, as long as something refers to it.
-    Plugin { plugin: Weak<Plugin>, generation: u64 },
+    /// Somebody else, as long as something refers to it.
+    Other { caller: Weak<dyn Caller>, generation: u64 },
 }
+
+/// Who makes calls and is no filter of the configuration: what Lua loaded. Its VMs have numbers, and a call counts for the
+/// one that made it only.
+pub trait Caller {
+    /// Runs a callback about a call.
+    fn deliver(self: Rc<Self>, generation: u64, call: CallId, run: Deliver<'_>);
+    /// A call has had its last callback.
+    fn forget_call(&self, generation: u64, call: CallId);
+    /// The log for lines about a call.
+    fn log_of_call(&self, generation: u64, call: CallId) -> Option<*mut ngx_log_t>;
+}
+
+/// A callback about a call.
+pub type Deliver<'a> = Box<dyn FnOnce(&mut Vm, &mut dyn Host) -> Result<(), CallError> + 'a>;
 
 impl Calls {
     /// Does what a guest asked for.
@@ -126,32 +138,13 @@ impl Owner {
                     return;
                 };
                 let Some(instance) = instances.get(generation) else { return };
-                let conf = &main.filters[filter];
                 let log = log_of_call(&instance.vm, id);
-                let mut host = RequestHost::for_root(filter, log, &conf.name, conf.timeout);
-                let result = run(&mut instance.vm, &mut host);
-                let is_own_work = !instance.vm.last_call_was_for_stream();
-                match result {
-                    Ok(()) => {
-                        drop(host);
-                        if is_own_work {
-                            instances.own_work_done(OwnWork::Call);
-                        }
-                        instances.settle(main, generation);
-                    }
-                    Err(err) => {
-                        let about = if is_own_work { About::OwnWork(OwnWork::Call) } else { About::Call };
-                        let verdict = instances.judge(main, generation, &err, about);
-                        host.complain(&err, &verdict.text);
-                        drop(host);
-                        // SAFETY: the callback was about no request, and it is over.
-                        unsafe { instances.discard(main, &verdict, std::ptr::null_mut()) };
-                    }
-                }
+                let work = |vm: &Vm| (!vm.last_call_was_for_stream()).then_some(OwnWork::Call);
+                instances.run_root(main, generation, log, work, |instance, host| run(&mut instance.vm, host));
             }
-            Who::Plugin { plugin, generation } => {
-                if let Some(plugin) = plugin.upgrade() {
-                    plugin.deliver(*generation, Some(id), run);
+            Who::Other { caller, generation } => {
+                if let Some(caller) = caller.upgrade() {
+                    caller.deliver(*generation, id, Box::new(run));
                 }
             }
         }
@@ -170,9 +163,9 @@ impl Owner {
                     instances.sweep(generation);
                 }
             }
-            Who::Plugin { plugin, generation } => {
-                if let Some(plugin) = plugin.upgrade() {
-                    plugin.forget_call(*generation, id);
+            Who::Other { caller, generation } => {
+                if let Some(caller) = caller.upgrade() {
+                    caller.forget_call(*generation, id);
                 }
             }
         }
@@ -201,8 +194,8 @@ impl Owner {
                     Some(log_of_call(&instances.get(generation)?.vm, id))
                 })
             }
-            Who::Plugin { plugin, generation } => {
-                plugin.upgrade().and_then(|plugin| plugin.log_of_call(*generation, id))
+            Who::Other { caller, generation } => {
+                caller.upgrade().and_then(|caller| caller.log_of_call(*generation, id))
             }
         };
         // SAFETY: nginx always has a cycle with a log.
@@ -232,14 +225,8 @@ impl Owner {
 /// The log of the request that a call was made for, which names it and its client, while it lives; else that of the cycle. It
 /// is good until nginx does something else: no request ends while a guest runs.
 pub fn log_of_call(vm: &Vm, id: CallId) -> *mut ngx_log_t {
-    // SAFETY: a VM keeps the token of a context only until the stream ends, so it leads to a live request; nginx always has a
-    // cycle with a log.
-    unsafe {
-        match vm.streams_of_call(id).next() {
-            Some(stream) => log::of_request((*(stream.0 as *const Request)).r),
-            None => (*ngx_cycle).log,
-        }
-    }
+    // SAFETY: a VM keeps the token of a context only until the stream ends.
+    unsafe { requests::log_of(vm.streams_of_call(id).next()) }
 }
 
 /// Whether a worker that shuts down waits for a call: it does when a request waits for it, as far as one can know.
@@ -249,13 +236,8 @@ fn at_exit(stream: Option<StreamToken>) -> AtExit {
 
 /// The client of the request that a call was made for.
 fn client(stream: Option<StreamToken>) -> Option<(Vec<u8>, Vec<u8>)> {
-    let request = stream?.0 as *const Request;
     // SAFETY: commands are taken right after the callback, in which the guest had the request.
-    unsafe {
-        let c = (*(*request).r).connection;
-        let address = std::slice::from_raw_parts((*c).sockaddr.cast::<u8>(), (*c).socklen as usize);
-        Some((address.to_vec(), (*c).addr_text.as_bytes().to_vec()))
-    }
+    Some(unsafe { (requests::known()?.client)(stream?) })
 }
 
 /// What the balancer of a service can look at, if it looks at all. The request that the call was made for is there now, and

@@ -3,14 +3,13 @@
 use std::time::{Duration, Instant};
 
 use nginx_sys::{NGX_LOG_CRIT, ngx_log_t, ngx_msec_t};
-use ngx_wasm::proxy_wasm::CallError;
+use ngx_wasm::proxy_wasm::{CallError, StreamToken};
 
 use super::Instances;
 use super::revival::Revival;
 use crate::config::conf::MainConf;
 use crate::config::rules::{Isolation, OnError, Without};
-use crate::http::request::Request;
-use crate::http::{phases, request};
+use crate::filters::requests;
 use crate::nginx::log;
 
 /// A filter that has work of its own and has failed is started again after this time at the earliest.
@@ -154,18 +153,13 @@ impl Instances {
     ///
     /// # Safety
     /// Nothing of the requests that have their contexts in the instance is borrowed.
-    pub unsafe fn discard(&mut self, main: &MainConf, verdict: &Verdict, own: *mut Request) {
+    pub unsafe fn discard(&mut self, main: &MainConf, verdict: &Verdict, own: Option<StreamToken>) {
         let is_current = self.current == Some(verdict.generation);
         let Some(instance) = self.remove(verdict.generation) else { return };
         for stream in instance.vm.streams() {
-            let request = stream.0 as *mut Request;
-            if request != own {
-                // SAFETY: a VM keeps the token of a context only until the stream ends, so it leads to a live request.
-                unsafe {
-                    if phases::release_waiting(request, self.filter, verdict.others) {
-                        request::lose(request, &self.status, verdict.others);
-                    }
-                }
+            if let Some(requests) = requests::known().filter(|_| Some(stream) != own) {
+                // SAFETY: a VM keeps the token of a context only until the stream ends.
+                unsafe { (requests.let_go)(stream, self.filter, verdict.others, &self.status) };
             }
         }
         let has_own_work = instance.has_own_work() || matches!(verdict.about, About::OwnWork(_));

@@ -19,8 +19,8 @@ pub use instance::Instance;
 
 use crate::config::conf::{FilterConf, MainConf};
 use crate::config::rules::{Isolation, Recycle, Without};
+use crate::filters::root_host::RootHost;
 use crate::filters::startup;
-use crate::http::host::RootHost;
 use crate::nginx::log;
 use crate::process::status::{Event, FilterStatus};
 use revival::Revival;
@@ -34,7 +34,7 @@ const MOST_LINGERING: usize = 128;
 /// All instances of one filter.
 pub struct Instances {
     /// The place of the filter in [`MainConf::filters`].
-    filter: usize,
+    pub(super) filter: usize,
     places: Vec<Option<Box<Instance>>>,
     free: Vec<usize>,
     /// How many have been made.

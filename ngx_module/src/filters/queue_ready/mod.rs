@@ -18,8 +18,7 @@ use ngx_wasm::proxy_wasm::Callback;
 use ngx_wasm::shared::Queues;
 
 use crate::config::conf::MainConf;
-use crate::filters::instances::{About, OwnWork};
-use crate::http::host::RequestHost;
+use crate::filters::instances::OwnWork;
 use crate::nginx::guard::guard;
 use crate::nginx::{log, rc};
 use crate::process::engine;
@@ -263,7 +262,6 @@ fn run_filter(registration: Registration, number: usize, queues: &Queues) -> boo
     let Some(Ok(mut instances)) = main.instances.get(filter).map(|instances| instances.try_borrow_mut()) else {
         return false;
     };
-    let conf = &main.filters[filter];
     for _ in 0..AT_ONCE {
         // One that has trapped is started again, and registers its queues again if it does so at its start.
         instances.ensure(main, log);
@@ -273,22 +271,18 @@ fn run_filter(registration: Registration, number: usize, queues: &Queues) -> boo
         if !queues.tell(registration.queue, number) {
             return true;
         }
-        let Some(instance) = instances.get(registration.generation) else { return false };
-        let mut host = RequestHost::for_root(filter, log, &conf.name, conf.timeout);
-        match instance.vm.on_queue_ready(instance.root, registration.queue, &mut host) {
-            Ok(()) => {
-                drop(host);
-                instances.own_work_done(OwnWork::Queue);
-                instances.settle(main, registration.generation);
-                instances.sweep(registration.generation);
-            }
-            Err(err) => {
-                let verdict = instances.judge(main, registration.generation, &err, About::OwnWork(OwnWork::Queue));
-                host.complain(&err, &verdict.text);
-                drop(host);
-                // SAFETY: the callback was about no request, and it is over.
-                unsafe { instances.discard(main, &verdict, std::ptr::null_mut()) };
-            }
+        if instances.get(registration.generation).is_none() {
+            return false;
+        }
+        let is_well = instances.run_root(
+            main,
+            registration.generation,
+            log,
+            |_| Some(OwnWork::Queue),
+            |instance, host| instance.vm.on_queue_ready(instance.root, registration.queue, host),
+        );
+        if is_well {
+            instances.sweep(registration.generation);
         }
     }
     true

@@ -5,7 +5,7 @@ use nginx_sys::{NGX_LOG_NOTICE, NGX_LOG_WARN};
 use ngx_wasm::proxy_wasm::{ContextId, RootConfig, RootIdUse, StartError, Vm};
 
 use super::{Plugin, PluginContext, write};
-use crate::http::host::RootHost;
+use crate::filters::root_host::RootHost;
 
 /// Which root id contexts get.
 #[derive(Clone, Copy)]

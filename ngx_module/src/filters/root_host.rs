@@ -8,8 +8,7 @@ use ngx_wasm::proxy_wasm::{Host, LogLevel, Status};
 use ngx_wasm::shared::Stores;
 
 use crate::filters::calls;
-use crate::filters::queue_ready;
-use crate::http::properties;
+use crate::filters::{queue_ready, requests};
 use crate::nginx::log;
 use crate::process::engine;
 use crate::process::log_rate::LogRate;
@@ -105,7 +104,7 @@ impl Host for RootHost {
     }
 
     fn property(&mut self, path: &[u8], value: &mut Vec<u8>) -> Result<(), Status> {
-        properties::of_process(path, value)
+        requests::known().map_or(Err(Status::NotFound), |requests| (requests.property)(path, value))
     }
 
     fn queue_filled(&mut self, queue: u32) {

@@ -1,0 +1,57 @@
+//! What running filters have to know of requests, which stand on a higher floor: `http/` says how they are asked, and
+//! `instances/`, `root_callback.rs`, `calls/` and `root_host.rs` ask.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use nginx_sys::{ngx_cycle, ngx_log_t};
+use ngx_wasm::proxy_wasm::{CallError, Host, Status, StreamToken};
+
+use crate::config::rules::Without;
+use crate::process::status::FilterStatus;
+
+/// The world of a callback that is about no request, and from which the guest can choose one.
+pub trait RootWorld: Host {
+    /// Logs that the callback has failed, and what follows from that.
+    fn complain(&self, err: &CallError, policy: &str);
+}
+
+/// How requests are asked. Each token is that of a context which a VM has, so it leads to a live request.
+pub struct Requests {
+    /// The log of the request, which names it and its client.
+    pub log: unsafe fn(StreamToken) -> *mut ngx_log_t,
+    /// The address of its client, as nginx has it for `connect`, and as text.
+    pub client: unsafe fn(StreamToken) -> (Vec<u8>, Vec<u8>),
+    /// The instance of a filter has gone: a request that it holds goes on without it, or fails.
+    pub let_go: unsafe fn(StreamToken, usize, Without, &FilterStatus),
+    /// The world of a callback of a filter, by its place in the configuration. The log must outlive it.
+    pub world: for<'a> fn(usize, *mut ngx_log_t, &'a [u8], Duration) -> Box<dyn RootWorld + 'a>,
+    /// Appends the value of a property that has one without a request.
+    pub property: fn(&[u8], &mut Vec<u8>) -> Result<(), Status>,
+}
+
+static REQUESTS: OnceLock<Requests> = OnceLock::new();
+
+/// Says how requests are asked, once for all, before any filter runs.
+pub fn know(requests: Requests) {
+    let _ = REQUESTS.set(requests);
+}
+
+/// How requests are asked; `None` in an nginx without `http { }`, where there are none.
+pub fn known() -> Option<&'static Requests> {
+    REQUESTS.get()
+}
+
+/// The log of the request that something is about; that of the cycle without one.
+///
+/// # Safety
+/// The token is that of a context which a VM has.
+pub unsafe fn log_of(stream: Option<StreamToken>) -> *mut ngx_log_t {
+    // SAFETY: see above; nginx always has a cycle with a log.
+    unsafe {
+        match (stream, known()) {
+            (Some(stream), Some(requests)) => (requests.log)(stream),
+            _ => (*ngx_cycle).log,
+        }
+    }
+}
