@@ -3,7 +3,8 @@
 //! [`MainConf`] belongs to the core module and lives as long as its cycle. [`LocConf`] is nginx's usual location
 //! configuration, plain data in the cycle's pool.
 
-use std::cell::RefCell;
+use std::any::Any;
+use std::cell::OnceCell;
 use std::ffi::{OsStr, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -25,8 +26,6 @@ use crate::config::chains::{self, Outer};
 use crate::config::direction::Direction;
 use crate::config::phase_notes;
 use crate::config::rules::{Isolation, OnError, Recycle, RestartDelay, Rules, Setting, Without};
-use crate::filters::instances::Instances;
-use crate::filters::queue_ready;
 use crate::net;
 use crate::net::settings::Settings as CallSettings;
 use crate::net::upstreams::Balancers;
@@ -203,8 +202,8 @@ pub struct MainConf {
     pub http: *const LocConf,
     /// How filters that Lua runs call other services: what the level http { } says.
     pub lua_calls: Option<Rc<CallSettings>>,
-    /// What runs in this worker, one for each filter.
-    pub instances: Vec<RefCell<Instances>>,
+    /// What runs by it in this process (`filters/cycle.rs`).
+    pub running: OnceCell<Box<dyn Any>>,
     /// What is said about shared memory.
     pub settings: Settings,
     /// What filters of all workers share.
@@ -232,7 +231,7 @@ impl Default for MainConf {
             rules: Rules::default(),
             http: ptr::null(),
             lua_calls: None,
-            instances: Vec::new(),
+            running: OnceCell::new(),
             settings: Settings::default(),
             shared: Shared::create(),
             status: Status::default(),
@@ -248,7 +247,6 @@ static LATEST: AtomicPtr<MainConf> = AtomicPtr::new(ptr::null_mut());
 impl Drop for MainConf {
     fn drop(&mut self) {
         let own = ptr::from_mut(self);
-        queue_ready::forget(own);
         net::pool::clear();
         let _ = LATEST.compare_exchange(own, ptr::null_mut(), Ordering::SeqCst, Ordering::SeqCst);
     }

@@ -1,6 +1,7 @@
 //! The running filters of a worker: instances, ticks, queues, calls. Knows no HTTP request.
 
 pub mod calls;
+pub mod cycle;
 pub mod instances;
 pub mod queue_ready;
 pub mod requests;

@@ -2,7 +2,6 @@
 //! linked, and each filter is started once, to see whether it likes its configuration. A mistake is reported with the
 //! place of the directive that made it, and nginx stays as it was.
 
-use std::cell::RefCell;
 use std::path::Path;
 
 use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_log_t, ngx_process, ngx_uint_t};
@@ -11,7 +10,7 @@ use ngx_wasm::vm::Engine;
 
 use crate::config::conf::{FilterConf, MainConf, ModuleConf};
 use crate::config::configuration_file;
-use crate::filters::instances::Instances;
+use crate::filters::cycle;
 use crate::filters::root_host::RootHost;
 use crate::nginx::log;
 use crate::nginx::modules;
@@ -113,8 +112,7 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Re
             }
         }
     }
-    let instances = main.filters.iter().enumerate().map(|(filter, conf)| RefCell::new(Instances::new(filter, conf)));
-    main.instances = instances.collect();
+    cycle::make(main);
     Ok(())
 }
 

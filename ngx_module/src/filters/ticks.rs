@@ -8,6 +8,7 @@ use nginx_sys::{
 };
 
 use crate::config::conf::MainConf;
+use crate::filters::cycle;
 use crate::filters::instances::OwnWork;
 use crate::nginx::guard::guard;
 
@@ -93,7 +94,7 @@ unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
             (&*ticks.main, ticks.filter, ticks.generation)
         };
         let log = (*ngx_cycle).log;
-        let Some(Ok(mut instances)) = main.instances.get(filter).map(|instances| instances.try_borrow_mut()) else {
+        let Some(Ok(mut instances)) = cycle::instances(main, filter).map(|instances| instances.try_borrow_mut()) else {
             return;
         };
         let Some(instance) = instances.get(generation) else { return };

@@ -3,6 +3,7 @@
 use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_NOTICE, ngx_cycle, ngx_cycle_t};
 
 use crate::config::conf::MainConf;
+use crate::filters::cycle;
 use crate::nginx::log;
 use crate::process::engine;
 
@@ -24,7 +25,7 @@ pub unsafe fn start(cycle: *mut ngx_cycle_t) {
                 log::write(NGX_LOG_EMERG, log, line);
             }
         }
-        for instances in &main.instances {
+        for instances in cycle::all(main) {
             if let Ok(mut instances) = instances.try_borrow_mut() {
                 instances.ensure(main, log);
             }

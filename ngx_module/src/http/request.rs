@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use crate::config::conf::{LocConf, MainConf};
 use crate::config::rules::Without;
+use crate::filters::cycle;
 use crate::filters::instances::About;
 use crate::filters::requests::RootWorld;
 use crate::http::flow::drive::Stop;
@@ -546,7 +547,7 @@ struct Wants {
 
 /// Tells the VM of a filter that a stream is no more, without running the guest.
 fn forget(main: &MainConf, run: &Run) {
-    if let Some(Ok(mut instances)) = main.instances.get(run.filter).map(|instances| instances.try_borrow_mut())
+    if let Some(Ok(mut instances)) = cycle::instances(main, run.filter).map(|instances| instances.try_borrow_mut())
         && let Some(instance) = instances.get(run.generation)
     {
         instance.vm.forget(run.context);
@@ -576,7 +577,10 @@ pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[u
         let log = (*(*(*request).r).connection).log;
         let mut wants = SmallVec::<[Wants; 4]>::new();
         for filter in filters {
-            let mut instances = main.instances[*filter].try_borrow_mut().map_err(|_| reentered(request, *filter))?;
+            let mut instances = cycle::instances(main, *filter)
+                .ok_or(Lost::Gone)?
+                .try_borrow_mut()
+                .map_err(|_| reentered(request, *filter))?;
             let instance = match report::measured(request, || instances.enter(main, log)) {
                 Ok(instance) => instance,
                 Err(without) => {
@@ -655,7 +659,7 @@ pub unsafe fn call<R>(
     // SAFETY: as above.
     unsafe {
         let main = (*request).main;
-        let Some(instances) = main.instances.get(run.filter) else { return Err(Lost::Gone) };
+        let Some(instances) = cycle::instances(main, run.filter) else { return Err(Lost::Gone) };
         let mut instances = instances.try_borrow_mut().map_err(|_| reentered(request, run.filter))?;
         let lost = match instances.get(run.generation) {
             None => {
@@ -720,7 +724,8 @@ pub unsafe fn end(request: *mut Request, loc: &LocConf, run: Run) {
     unsafe {
         let is_served = call(request, loc, run, |vm, host| vm.end_stream(run.context, host)).is_ok();
         let main = (*request).main;
-        if let Some(Ok(mut instances)) = main.instances.get(run.filter).map(|instances| instances.try_borrow_mut()) {
+        if let Some(Ok(mut instances)) = cycle::instances(main, run.filter).map(|instances| instances.try_borrow_mut())
+        {
             instances.leave(run.generation, is_served);
         }
     }

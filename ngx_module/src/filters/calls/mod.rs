@@ -18,6 +18,7 @@ use ngx_wasm::net::target::{Target, istio_host, split_scheme};
 use ngx_wasm::proxy_wasm::{CallCommand, CallError, CallFailure, CallId, Host, StreamToken, Vm};
 
 use crate::config::conf::MainConf;
+use crate::filters::cycle;
 use crate::filters::instances::OwnWork;
 use crate::filters::requests;
 use crate::net::balancer::{Subject, Upstream};
@@ -133,7 +134,8 @@ impl Owner {
                 // SAFETY: the configuration outlives its instances, whose calls end with them.
                 let main = unsafe { &*main };
                 // Calls go on in events of nginx, in which no guest runs, so nobody has the instance.
-                let Some(Ok(mut instances)) = main.instances.get(filter).map(|instances| instances.try_borrow_mut())
+                let Some(Ok(mut instances)) =
+                    cycle::instances(main, filter).map(|instances| instances.try_borrow_mut())
                 else {
                     return;
                 };
@@ -156,7 +158,8 @@ impl Owner {
             &Who::Filter { main, filter, generation } => {
                 // SAFETY: as in `deliver`.
                 let main = unsafe { &*main };
-                if let Some(Ok(mut instances)) = main.instances.get(filter).map(|instances| instances.try_borrow_mut())
+                if let Some(Ok(mut instances)) =
+                    cycle::instances(main, filter).map(|instances| instances.try_borrow_mut())
                     && let Some(instance) = instances.get(generation)
                 {
                     instance.calls.forget(id);
@@ -189,7 +192,7 @@ impl Owner {
             &Who::Filter { main, filter, generation } => {
                 // SAFETY: as in `deliver`.
                 let main = unsafe { &*main };
-                main.instances.get(filter).and_then(|instances| {
+                cycle::instances(main, filter).and_then(|instances| {
                     let mut instances = instances.try_borrow_mut().ok()?;
                     Some(log_of_call(&instances.get(generation)?.vm, id))
                 })

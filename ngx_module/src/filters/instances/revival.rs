@@ -4,6 +4,7 @@
 use nginx_sys::{ngx_add_timer, ngx_cycle, ngx_del_timer, ngx_event_t, ngx_exiting, ngx_msec_t, ngx_quit};
 
 use crate::config::conf::MainConf;
+use crate::filters::cycle;
 use crate::nginx::guard::guard;
 
 /// The timer of one filter.
@@ -54,7 +55,7 @@ unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
             let revival = &*(*event).data.cast::<Revival>();
             (&*revival.main, revival.filter)
         };
-        if let Some(Ok(mut instances)) = main.instances.get(filter).map(|instances| instances.try_borrow_mut()) {
+        if let Some(Ok(mut instances)) = cycle::instances(main, filter).map(|instances| instances.try_borrow_mut()) {
             instances.revive(main, (*ngx_cycle).log);
         }
     });

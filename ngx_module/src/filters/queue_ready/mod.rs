@@ -18,6 +18,7 @@ use ngx_wasm::proxy_wasm::Callback;
 use ngx_wasm::shared::Queues;
 
 use crate::config::conf::MainConf;
+use crate::filters::cycle;
 use crate::filters::instances::OwnWork;
 use crate::nginx::guard::guard;
 use crate::nginx::{log, rc};
@@ -259,7 +260,7 @@ fn run_filter(registration: Registration, number: usize, queues: &Queues) -> boo
     let filter = registration.filter;
     // SAFETY: nginx always has a cycle with a log.
     let log = unsafe { (*ngx_cycle).log };
-    let Some(Ok(mut instances)) = main.instances.get(filter).map(|instances| instances.try_borrow_mut()) else {
+    let Some(Ok(mut instances)) = cycle::instances(main, filter).map(|instances| instances.try_borrow_mut()) else {
         return false;
     };
     for _ in 0..AT_ONCE {
