@@ -18,8 +18,8 @@ use crate::filters::requests::{Requests, RootWorld};
 use crate::filters::{calls, queue_ready};
 use crate::http::flow::{Chunk, Direction, Flow, Hold};
 use crate::http::request::{self, Request};
+use crate::http::seat::{Seat, SeatBody};
 use crate::http::{body_limit, filter_state, phases, properties, report};
-use crate::lua::{self, LuaBody, Plugin};
 use crate::net::upstreams;
 use crate::nginx::headers::{self, Refused};
 use crate::nginx::log;
@@ -35,10 +35,10 @@ pub struct RequestHost<'a> {
     own: *mut Request,
     /// The context that host calls are about. Filters that Lua runs may have several for one request.
     context: ContextId,
-    /// The filter whose callback runs, by its place in `MainConf::filters`; [`LUA`] is one that Lua runs.
+    /// The filter whose callback runs, by its place in `MainConf::filters`; [`ELSEWHERE`] is one that has none.
     filter: usize,
     /// That one.
-    plugin: Option<&'a Plugin>,
+    seat: Option<&'a dyn Seat>,
     log: *mut ngx_log_t,
     name: &'a [u8],
     timeout: Duration,
@@ -51,8 +51,8 @@ pub struct RequestHost<'a> {
 /// A property of Higress, by which a filter keeps a request in its location ("off"). It is kept like others, too.
 const KEEPS_ROUTE: &[u8] = b"clear_route_cache";
 
-/// Filters that Lua runs have no place in the configuration.
-const LUA: usize = usize::MAX;
+/// Filters that somebody else runs have no place in the configuration.
+const ELSEWHERE: usize = usize::MAX;
 
 impl Drop for RequestHost<'_> {
     /// The callback is over: other requests go on with what it decided for them.
@@ -61,7 +61,7 @@ impl Drop for RequestHost<'_> {
             // SAFETY: no request ends during a callback.
             unsafe {
                 phases::wake(*request);
-                lua::wake(*request);
+                Request::wake_seats(*request);
             }
         }
     }
@@ -76,19 +76,19 @@ impl<'a> RequestHost<'a> {
         Self::with(request, filter, None, log, name, timeout)
     }
 
-    /// A host for a filter that Lua runs.
+    /// A host for a filter that somebody else runs.
     ///
     /// # Safety
     /// As [`RequestHost::new`].
-    pub unsafe fn for_plugin(request: *mut Request, plugin: &'a Plugin, timeout: Duration) -> Self {
+    pub unsafe fn for_seat(request: *mut Request, seat: &'a dyn Seat, timeout: Duration) -> Self {
         // SAFETY: a request has a connection with a log.
         let log = unsafe { (*(*(*request).r).connection).log };
-        Self::with(request, LUA, Some(plugin), log, plugin.name(), timeout)
+        Self::with(request, ELSEWHERE, Some(seat), log, seat.name(), timeout)
     }
 
-    /// As [`RequestHost::for_root`], for a filter that Lua runs.
-    pub fn for_root_of_plugin(plugin: &'a Plugin, log: *mut ngx_log_t, timeout: Duration) -> Self {
-        Self::with(ptr::null_mut(), LUA, Some(plugin), log, plugin.name(), timeout)
+    /// As [`RequestHost::for_root`], for a filter that somebody else runs.
+    pub fn for_root_of_seat(seat: &'a dyn Seat, log: *mut ngx_log_t, timeout: Duration) -> Self {
+        Self::with(ptr::null_mut(), ELSEWHERE, Some(seat), log, seat.name(), timeout)
     }
 
     /// A host for a callback about no request, from which the guest can choose one: a tick, the result of a call. `log` must
@@ -100,7 +100,7 @@ impl<'a> RequestHost<'a> {
     fn with(
         request: *mut Request,
         filter: usize,
-        plugin: Option<&'a Plugin>,
+        seat: Option<&'a dyn Seat>,
         log: *mut ngx_log_t,
         name: &'a [u8],
         timeout: Duration,
@@ -110,7 +110,7 @@ impl<'a> RequestHost<'a> {
             own: request,
             context: ContextId(0),
             filter,
-            plugin,
+            seat,
             log,
             name,
             timeout,
@@ -126,8 +126,8 @@ impl<'a> RequestHost<'a> {
 
     /// What counts for the filter.
     fn status(&self) -> FilterStatus {
-        match self.plugin {
-            Some(plugin) => plugin.status(),
+        match self.seat {
+            Some(seat) => seat.status(),
             None => self.main().map(|main| main.status.filter(self.filter)).unwrap_or_default(),
         }
     }
@@ -144,8 +144,8 @@ impl<'a> RequestHost<'a> {
     }
 
     fn lines(&self) -> Option<&Rc<LogRate>> {
-        match self.plugin {
-            Some(plugin) => Some(plugin.lines()),
+        match self.seat {
+            Some(seat) => Some(seat.lines()),
             None => self.main()?.filters.get(self.filter).map(|filter| &filter.lines),
         }
     }
@@ -217,7 +217,7 @@ impl<'a> RequestHost<'a> {
         let is_late = map == MapType::ResponseHeaders
             && unsafe {
                 match self.filter {
-                    LUA => (*(*self.request).r).header_sent() != 0,
+                    ELSEWHERE => (*(*self.request).r).header_sent() != 0,
                     _ => (*self.request).response_gone,
                 }
             };
@@ -271,12 +271,12 @@ impl<'a> RequestHost<'a> {
         }
     }
 
-    /// What Lua shows to the filter that it runs.
+    /// What is shown to a filter that somebody else runs.
     #[allow(clippy::mut_from_ref)]
-    unsafe fn lua_body(&self, buffer: BufferType) -> Option<&mut LuaBody> {
+    unsafe fn seat_body(&self, buffer: BufferType) -> Option<&mut SeatBody> {
         let request = self.request()?;
         // SAFETY: the request is live, and one borrow at a time is short.
-        let body = unsafe { lua::body_of(request, self.plugin?, self.context) }?;
+        let body = unsafe { self.seat?.body(request, self.context) }?;
         (body.buffer == buffer).then_some(body)
     }
 
@@ -284,8 +284,8 @@ impl<'a> RequestHost<'a> {
     unsafe fn body(&self, buffer: BufferType) -> Result<Body<'_>, Status> {
         // SAFETY: the request is live, and nothing changes it while the body is looked at.
         unsafe {
-            if self.filter == LUA {
-                return Ok(Body::Held(&self.lua_body(buffer).ok_or(Status::NotFound)?.bytes));
+            if self.filter == ELSEWHERE {
+                return Ok(Body::Held(&self.seat_body(buffer).ok_or(Status::NotFound)?.bytes));
             }
             let (_, flow, n) = self.stage(buffer).ok_or(Status::NotFound)?;
             if let Some((shown, chunk)) = &(*flow).current
@@ -552,15 +552,15 @@ impl Host for RequestHost<'_> {
         // SAFETY: see `buffer_read`.
         unsafe {
             let len = self.body(buffer)?.len();
-            if self.filter == LUA {
+            if self.filter == ELSEWHERE {
                 let direction = match buffer {
                     BufferType::RequestBody => Direction::Request,
                     _ => Direction::Response,
                 };
                 let loc = LocConf::of((*self.request).r);
-                let of_higress = self.plugin.is_some_and(Plugin::of_higress);
+                let of_higress = self.seat.is_some_and(Seat::of_higress);
                 let limit = body_limit::of(self.request, loc, direction, of_higress).bytes.max(len);
-                let body = self.lua_body(buffer).ok_or(Status::NotFound)?;
+                let body = self.seat_body(buffer).ok_or(Status::NotFound)?;
                 body.is_changed = true;
                 if len.saturating_add(bytes.len()) > limit {
                     body.is_too_large = true;
@@ -686,8 +686,8 @@ impl Host for RequestHost<'_> {
         let Some(request) = self.request_or_say("continue_stream") else { return Ok(()) };
         // SAFETY: the request is live.
         unsafe {
-            if let Some(plugin) = self.plugin {
-                lua::resume(request, plugin, self.context, direction);
+            if let Some(seat) = self.seat {
+                seat.resume(request, self.context, direction);
             } else if let Some(run) = (*request).run_of(self.filter) {
                 let flow = (*request).flow(direction);
                 if let Some(n) = (*flow).stage_of(run) {
@@ -702,7 +702,7 @@ impl Host for RequestHost<'_> {
         // SAFETY: nginx always has a cycle.
         let main = unsafe { MainConf::of(nginx_sys::ngx_cycle).as_ref() };
         let settings = main.and_then(|main| match self.filter {
-            LUA => main.lua_calls.as_deref(),
+            ELSEWHERE => main.lua_calls.as_deref(),
             filter => main.filters.get(filter)?.calls.as_deref(),
         });
         calls::can_call(settings, target)

@@ -9,4 +9,5 @@ pub mod phases;
 pub mod properties;
 pub mod report;
 pub mod request;
+pub mod seat;
 pub mod upstream_choice;

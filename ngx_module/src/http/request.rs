@@ -1,8 +1,6 @@
 //! What the module keeps of a request: the contexts of its filters, and what they asked for that happens after a
 //! callback. It lives in the request's pool.
 
-use std::rc::Rc;
-
 use nginx_sys::{
     ngx_chain_t, ngx_event_handler_pt, ngx_event_t, ngx_http_event_handler_pt, ngx_http_post_subrequest_t,
     ngx_http_request_t,
@@ -20,8 +18,8 @@ use crate::http::flow::{Direction, Flow, Hold, Stage};
 use crate::http::host::RequestHost;
 use crate::http::phases::Tunnel;
 use crate::http::report::{self, Report};
+use crate::http::seat::Seats;
 use crate::http::{phases, upstream_choice};
-use crate::lua::{self, LuaRun, PluginContext};
 use crate::nginx::headers;
 use crate::nginx::module::ngx_http_wasm_module;
 use crate::nginx::{log, pool};
@@ -75,10 +73,8 @@ pub struct Request {
     pub chain: usize,
     /// The filters of that chain, in order.
     pub runs: SmallVec<[Run; 2]>,
-    /// Filters that Lua runs.
-    pub lua: Vec<LuaRun>,
-    /// Those of which Lua has been told that they could not look at the request.
-    pub lua_failures: Vec<Rc<PluginContext>>,
+    /// Filters that somebody else runs.
+    pub seats: Option<Box<dyn Seats>>,
     /// Filters of chains that an internal redirect has left; their contexts end with the request.
     pub left: Vec<Run>,
     /// What comes from the client.
@@ -215,8 +211,7 @@ impl Request {
             chain: crate::config::conf::NO_CHAIN,
             runs: SmallVec::new(),
             left: Vec::new(),
-            lua: Vec::new(),
-            lua_failures: Vec::new(),
+            seats: None,
             inbound: Flow::default(),
             outbound: Flow::default(),
             progress: Progress::New,
@@ -347,6 +342,20 @@ impl Request {
     /// Whether there is anything that [`Request::decided`] would give.
     pub fn is_decided(&self) -> bool {
         self.closed || self.refused || self.local_response.is_some()
+    }
+
+    /// Wakes up those who run filters of their own in the request, and wait for what has been decided.
+    ///
+    /// # Safety
+    /// `request` belongs to a live request.
+    pub unsafe fn wake_seats(request: *mut Request) {
+        // SAFETY: see above.
+        unsafe {
+            let is_decided = (*request).is_decided();
+            if let Some(seats) = &mut (*request).seats {
+                seats.wake(is_decided);
+            }
+        }
     }
 
     /// What changes of headers have to know of a request and its filters.
@@ -748,7 +757,9 @@ pub unsafe fn end_all(request: *mut Request) {
         for run in left.into_iter().chain(runs) {
             end(request, loc, run);
         }
-        lua::end_streams(request);
+        if let Some(seats) = (*request).seats.take() {
+            seats.end(request);
+        }
     }
 }
 

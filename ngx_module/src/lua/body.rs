@@ -13,6 +13,7 @@ use crate::config::conf::LocConf;
 use crate::http::body_limit;
 use crate::http::flow::Direction;
 use crate::http::request::Request;
+use crate::http::seat::{Seat, SeatBody};
 use crate::nginx::guard::guard;
 use crate::nginx::rc;
 
@@ -20,17 +21,6 @@ use crate::nginx::rc;
 const CHANGED: ngx_int_t = 2;
 /// `ngx_http_wasm_on_body`: the filter holds the body until more of it comes.
 const HELD: ngx_int_t = 3;
-
-/// A body that Lua shows to a filter.
-pub struct LuaBody {
-    pub buffer: BufferType,
-    pub bytes: Vec<u8>,
-    pub is_changed: bool,
-    /// Lua has not all of it any more: the filter held a part.
-    was_held: bool,
-    /// A filter made it larger than the configuration allows.
-    pub is_too_large: bool,
-}
 
 /// Runs on_request_body, or on_response_body when `is_response`: 0, [`ANSWER`], [`CHANGED`] with the bytes in `changed`,
 /// [`HELD`], [`PAUSED`], or NGX_ERROR with the reason in the log.
@@ -86,7 +76,7 @@ unsafe fn run(
             return None;
         }
         let len = u32::try_from(all.len()).ok()?;
-        let shown = LuaBody { buffer, bytes: all, is_changed: false, was_held, is_too_large: false };
+        let shown = SeatBody { buffer, bytes: all, is_changed: false, was_held, is_too_large: false };
         let (request, outcome) = call(plugin, r, is_response, Some(shown), |context, vm, host| {
             if !vm.has(callback) {
                 return Ok(Action::Continue);
@@ -121,7 +111,7 @@ unsafe fn run(
             }
             Outcome::Done(action) if is_end => {
                 let dropped = action == Action::PauseAndDrop;
-                let kept = if dropped { LuaBody { bytes: Vec::new(), is_changed: true, ..body } } else { body };
+                let kept = if dropped { SeatBody { bytes: Vec::new(), is_changed: true, ..body } } else { body };
                 (*request).lua_run(plugin)?.body = Some(kept);
                 Some(PAUSED)
             }
@@ -155,7 +145,7 @@ pub unsafe fn spoil(r: *mut ngx_http_request_t) {
 pub unsafe fn show(
     request: *mut Request,
     plugin: &Rc<PluginContext>,
-    body: LuaBody,
+    body: SeatBody,
     changed: *mut ngx_str_t,
 ) -> Option<ngx_int_t> {
     // SAFETY: see above.

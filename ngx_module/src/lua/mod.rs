@@ -9,6 +9,7 @@ mod pause;
 mod plugin;
 mod policy;
 
+use std::any::Any;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::rc::Rc;
@@ -20,12 +21,11 @@ use crate::config::conf::LocConf;
 use crate::http::host::RequestHost;
 use crate::http::local_response;
 use crate::http::request::Request;
+use crate::http::seat::{SeatBody, Seats};
 use crate::nginx::guard::guard;
 use crate::nginx::{headers, pool, rc};
-pub use body::LuaBody;
 use pause::{PAUSED, Paused};
-pub use pause::{body_of, resume, wake};
-pub use plugin::{Plugin, PluginContext};
+use plugin::{Plugin, PluginContext};
 
 /// `ngx_http_wasm_on_http`: headers of the request.
 const REQUEST_HEADERS: c_int = 1;
@@ -47,7 +47,7 @@ pub struct LuaRun {
     resumed: bool,
     paused: Paused,
     /// The body that its callback is about, or that waits for it.
-    body: Option<LuaBody>,
+    body: Option<SeatBody>,
     /// What it holds until the next piece of a body.
     held: Vec<u8>,
     /// What it made of the last piece.
@@ -157,7 +157,7 @@ unsafe fn call(
     plugin: &Rc<PluginContext>,
     r: *mut ngx_http_request_t,
     is_response: bool,
-    body: Option<LuaBody>,
+    body: Option<SeatBody>,
     callback: impl FnOnce(ContextId, &mut Vm, &mut RequestHost<'_>) -> Result<Action, CallError>,
 ) -> Option<(*mut Request, Outcome)> {
     // SAFETY: see `ngx_http_wasm_on_http`.
@@ -254,8 +254,8 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
 /// Keeps in mind that Lua is told of a failure in the request, and decides what becomes of that.
 unsafe fn note_failure(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t) {
     // SAFETY: see `ngx_http_wasm_on_http`.
-    if let Some(request) = unsafe { Request::of(r).as_mut() } {
-        request.lua_failures.push(plugin.clone());
+    if let Some(runs) = unsafe { Request::of(r).as_mut() }.and_then(runs_in) {
+        runs.failures.push(plugin.clone());
     }
 }
 
@@ -266,7 +266,9 @@ unsafe fn refuse(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t) {
     // SAFETY: see `ngx_http_wasm_on_http`.
     unsafe {
         let request = Request::of(r);
-        if request.is_null() || (*request).lua_failures.iter().any(|known| Rc::ptr_eq(known, plugin)) {
+        if request.is_null()
+            || known_runs(&mut *request).is_some_and(|runs| runs.failures.iter().any(|known| Rc::ptr_eq(known, plugin)))
+        {
             return;
         }
         let response = LocalResponse { status: rc::SERVICE_UNAVAILABLE as u32, ..LocalResponse::default() };
@@ -290,7 +292,7 @@ unsafe fn context_in(request: *mut Request, plugin: &Rc<PluginContext>) -> Optio
     // SAFETY: see `ngx_http_wasm_on_http`.
     unsafe {
         let generation = plugin.generation();
-        let runs = &(*request).lua;
+        let runs = &runs_in(&mut *request)?.runs;
         if let Some(run) = runs.iter().find(|run| Rc::ptr_eq(&run.plugin, plugin)) {
             if run.generation == generation {
                 return Some((run.context, generation));
@@ -302,7 +304,7 @@ unsafe fn context_in(request: *mut Request, plugin: &Rc<PluginContext>) -> Optio
             return None;
         }
         let (context, generation) = plugin.create_stream(request)?;
-        (*request).lua.push(LuaRun {
+        runs_in(&mut *request)?.runs.push(LuaRun {
             plugin: plugin.clone(),
             context,
             generation,
@@ -318,16 +320,36 @@ unsafe fn context_in(request: *mut Request, plugin: &Rc<PluginContext>) -> Optio
     }
 }
 
-/// Ends the contexts that Lua made in a request. The log phase calls this.
-///
-/// # Safety
-/// `request` belongs to a live request.
-pub unsafe fn end_streams(request: *mut Request) {
-    // SAFETY: see above.
-    unsafe {
-        for mut run in std::mem::take(&mut (*request).lua) {
+/// What Lua runs in a request.
+#[derive(Default)]
+struct LuaRuns {
+    runs: Vec<LuaRun>,
+    /// Those of which Lua has been told that they could not look at the request.
+    failures: Vec<Rc<PluginContext>>,
+}
+
+/// What Lua runs in a request, if it does.
+fn known_runs(request: &mut Request) -> Option<&mut LuaRuns> {
+    let seats: &mut dyn Any = request.seats.as_deref_mut()?;
+    seats.downcast_mut()
+}
+
+/// What Lua runs in a request: nothing at first. `None` where somebody else runs filters of its own.
+fn runs_in(request: &mut Request) -> Option<&mut LuaRuns> {
+    request.seats.get_or_insert_with(|| Box::<LuaRuns>::default());
+    known_runs(request)
+}
+
+impl Seats for LuaRuns {
+    fn wake(&mut self, is_decided: bool) {
+        self.runs.iter().filter(|run| is_decided || run.resumed).for_each(|run| run.paused.wake());
+    }
+
+    unsafe fn end(self: Box<Self>, request: *mut Request) {
+        for mut run in self.runs {
             run.ended = true;
-            run.plugin.end_stream(request, run.context, run.generation);
+            // SAFETY: see the trait.
+            unsafe { run.plugin.end_stream(request, run.context, run.generation) };
         }
     }
 }
@@ -335,7 +357,7 @@ pub unsafe fn end_streams(request: *mut Request) {
 impl Request {
     /// The run of a plugin context in the request.
     fn lua_run(&mut self, plugin: &Rc<PluginContext>) -> Option<&mut LuaRun> {
-        self.lua.iter_mut().find(|run| Rc::ptr_eq(&run.plugin, plugin))
+        known_runs(self)?.runs.iter_mut().find(|run| Rc::ptr_eq(&run.plugin, plugin))
     }
 }
 

@@ -12,10 +12,11 @@ use nginx_sys::{NGX_LOG_ERR, ngx_http_request_t, ngx_int_t, ngx_str_t};
 use ngx_wasm::proxy_wasm::{Callback, ContextId, Vm};
 
 use super::plugin::{Plugin, PluginContext};
-use super::{ANSWER, LuaBody, LuaRun, body};
+use super::{ANSWER, LuaRun, body, known_runs};
 use crate::config::conf::LocConf;
 use crate::http::flow::Direction;
 use crate::http::request::Request;
+use crate::http::seat::{Seat, SeatBody};
 use crate::nginx::executor;
 use crate::nginx::guard::guard;
 use crate::nginx::{log, rc};
@@ -53,7 +54,7 @@ pub struct Paused {
 }
 
 impl Paused {
-    fn wake(&self) {
+    pub fn wake(&self) {
         if let Some(pause) = self.pause.upgrade() {
             pause.end();
         }
@@ -62,14 +63,14 @@ impl Paused {
 
 unsafe fn run_of<'a>(request: *mut Request, context: *const PluginContext) -> Option<&'a mut LuaRun> {
     // SAFETY: the request is live, or null; borrows of its runs are short.
-    unsafe { request.as_mut()?.lua.iter_mut().find(|run| Rc::as_ptr(&run.plugin) == context) }
+    unsafe { known_runs(request.as_mut()?)?.runs.iter_mut().find(|run| Rc::as_ptr(&run.plugin) == context) }
 }
 
 /// The filters of a plugin that run in a request: one for each configuration of it.
 unsafe fn runs_of<'a>(request: *mut Request, plugin: &Plugin) -> impl Iterator<Item = &'a mut LuaRun> {
     // SAFETY: as above.
-    let runs = unsafe { &mut (*request).lua };
-    runs.iter_mut().filter(move |run| ptr::eq(run.plugin.plugin(), plugin))
+    let runs = unsafe { known_runs(&mut *request) };
+    runs.into_iter().flat_map(|runs| runs.runs.iter_mut()).filter(move |run| ptr::eq(run.plugin.plugin(), plugin))
 }
 
 /// The filter of a plugin that has this context in the VM that there is now. Another one of the plugin, with another
@@ -93,18 +94,9 @@ pub unsafe fn resume(request: *mut Request, plugin: &Plugin, context: ContextId,
 }
 
 /// The body that the filter with this context looks at, or holds.
-pub unsafe fn body_of<'a>(request: *mut Request, plugin: &Plugin, context: ContextId) -> Option<&'a mut LuaBody> {
+pub unsafe fn body_of<'a>(request: *mut Request, plugin: &Plugin, context: ContextId) -> Option<&'a mut SeatBody> {
     // SAFETY: see `resume`.
     unsafe { run_in(request, plugin, context)?.body.as_mut() }
-}
-
-/// Wakes up Lua functions that wait for what has been decided.
-pub unsafe fn wake(request: *mut Request) {
-    // SAFETY: see `resume`.
-    unsafe {
-        let is_decided = (*request).is_decided();
-        (*request).lua.iter().filter(|run| is_decided || run.resumed).for_each(|run| run.paused.wake());
-    }
 }
 
 /// A call that was made for the request, or may have been, has ended.

@@ -23,6 +23,7 @@ use ngx_wasm::vm::{Engine, InstanceLimits};
 use super::pause;
 use super::policy::Policy;
 use crate::config::conf::{LocConf, MainConf};
+use crate::config::direction::Direction;
 use crate::filters::calls;
 use crate::filters::calls::{Caller, Calls, Deliver, Owner, Who};
 use crate::filters::requests::RootWorld;
@@ -30,6 +31,7 @@ use crate::filters::root_host::RootHost;
 use crate::http::host::RequestHost;
 use crate::http::report;
 use crate::http::request::Request;
+use crate::http::seat::{Seat, SeatBody};
 use crate::nginx::executor;
 use crate::nginx::log;
 use crate::nginx::timer::{self, AtExit};
@@ -225,21 +227,6 @@ impl Plugin {
         is_outgrown
     }
 
-    /// Counts for it.
-    pub fn status(&self) -> FilterStatus {
-        status::plugin(&self.name, &self.status)
-    }
-
-    /// Whether it has the ABI of Higress.
-    pub fn of_higress(&self) -> bool {
-        self.module.abi() == AbiVersion::V0_2_100
-    }
-
-    /// What it has logged.
-    pub fn lines(&self) -> &Rc<LogRate> {
-        &self.lines
-    }
-
     /// Tells what the VM has done, and how large it is.
     fn count(&self, vm: &mut Vm) {
         let (status, mut counted) = (self.status(), self.counted.get());
@@ -251,11 +238,6 @@ impl Plugin {
 
     fn root_host(&self) -> RootHost {
         RootHost::new(cycle_log(), self.name.clone(), self.timeout, self.lines.clone(), self.status())
-    }
-
-    /// The name that Lua gave it.
-    pub fn name(&self) -> &[u8] {
-        &self.name
     }
 
     /// The number of its VM.
@@ -290,7 +272,7 @@ impl Plugin {
             Some(call) => vm.streams_of_call(call).collect(),
             None => vm.streams().collect(),
         };
-        let mut host = RequestHost::for_root_of_plugin(self, log, self.timeout);
+        let mut host = RequestHost::for_root_of_seat(self.as_ref(), log, self.timeout);
         match self.clocked(|| run(vm, &mut host)) {
             Ok(()) => {
                 self.settle(vm);
@@ -394,6 +376,34 @@ fn serves() -> bool {
         engine::in_worker()
             || process == NGX_PROCESS_WORKER as ngx_uint_t
             || (process == NGX_PROCESS_SINGLE as ngx_uint_t && !(*ngx_cycle).connections.is_null())
+    }
+}
+
+impl Seat for Plugin {
+    fn status(&self) -> FilterStatus {
+        status::plugin(&self.name, &self.status)
+    }
+
+    fn of_higress(&self) -> bool {
+        self.module.abi() == AbiVersion::V0_2_100
+    }
+
+    fn lines(&self) -> &Rc<LogRate> {
+        &self.lines
+    }
+
+    fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    unsafe fn body<'a>(&self, request: *mut Request, context: ContextId) -> Option<&'a mut SeatBody> {
+        // SAFETY: see the trait.
+        unsafe { pause::body_of(request, self, context) }
+    }
+
+    unsafe fn resume(&self, request: *mut Request, context: ContextId, direction: Direction) {
+        // SAFETY: see the trait.
+        unsafe { pause::resume(request, self, context, direction) }
     }
 }
 
@@ -515,7 +525,7 @@ impl PluginContext {
             };
             let vm = vm.as_mut()?;
             let timeout = LocConf::of((*request).r).timeout();
-            let mut host = RequestHost::for_plugin(request, &self.plugin, timeout);
+            let mut host = RequestHost::for_seat(request, self.plugin.as_ref(), timeout);
             match report::measured(request, || self.plugin.clocked(|| callback(vm, &mut host))) {
                 Ok(result) => {
                     self.plugin.settle(vm);

@@ -79,8 +79,9 @@ impl Followers {
     /// Those of the configuration that a request is served by. It is looked through once, as long as no request of another one
     /// comes: a process that is its own master has both for a while after a reload.
     unsafe fn of(r: *mut ngx_http_request_t) -> Rc<Followers> {
+        type Known = Option<((usize, u64), Rc<Followers>)>;
         thread_local! {
-            static KNOWN: RefCell<Option<((usize, u64), Rc<Followers>)>> = const { RefCell::new(None) };
+            static KNOWN: RefCell<Known> = const { RefCell::new(None) };
         }
         // SAFETY: see `follow`. The address alone might be that of a configuration which is gone.
         let key = unsafe { (*(*r).main_conf.add(ngx_http_core_module.ctx_index) as usize, cycle::number()) };

@@ -1,0 +1,59 @@
+//! Filters of a request that are no part of the chain of nginx.conf: those that Lua runs. `host.rs` serves both kinds; what
+//! differs is here as traits, and `lua/` implements them.
+
+use std::any::Any;
+use std::rc::Rc;
+
+use ngx_wasm::proxy_wasm::{BufferType, ContextId};
+
+use crate::config::direction::Direction;
+use crate::http::request::Request;
+use crate::process::log_rate::LogRate;
+use crate::process::status::FilterStatus;
+
+/// A filter that somebody else runs. It may have several contexts in one request.
+pub trait Seat {
+    /// The name under which it is in the log.
+    fn name(&self) -> &[u8];
+    /// What counts for it.
+    fn status(&self) -> FilterStatus;
+    /// The lines that it may log.
+    fn lines(&self) -> &Rc<LogRate>;
+    /// Whether it has the ABI of Higress.
+    fn of_higress(&self) -> bool;
+
+    /// The body that its context looks at, or holds.
+    ///
+    /// # Safety
+    /// `request` belongs to a live request, here and below. One borrow at a time.
+    unsafe fn body<'a>(&self, request: *mut Request, context: ContextId) -> Option<&'a mut SeatBody>;
+
+    /// Its context asked the request to go on.
+    ///
+    /// # Safety
+    /// See above.
+    unsafe fn resume(&self, request: *mut Request, context: ContextId, direction: Direction);
+}
+
+/// A body, or a part of it, that such a filter is shown.
+pub struct SeatBody {
+    pub buffer: BufferType,
+    pub bytes: Vec<u8>,
+    pub is_changed: bool,
+    /// Who shows it has not all of it any more: the filter held a part.
+    pub was_held: bool,
+    /// A filter made it larger than the configuration allows.
+    pub is_too_large: bool,
+}
+
+/// What is kept in a request for those who run filters in it.
+pub trait Seats: Any {
+    /// Wakes up who waits for something that has been decided now: about the whole request, when `is_decided`.
+    fn wake(&mut self, is_decided: bool);
+
+    /// Ends all contexts, in the log phase. The request does not have them any more.
+    ///
+    /// # Safety
+    /// `request` belongs to a live request.
+    unsafe fn end(self: Box<Self>, request: *mut Request);
+}
