@@ -23,8 +23,9 @@ CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target} "$root/tools/cargo.sh" "$whic
     --manifest-path fuzz/Cargo.toml --no-default-features --features short --all-targets -- -D warnings
 cargo fmt --manifest-path fuzz/Cargo.toml --check
 
-say "floors of the adapter"
+say "floors and unsafe lines of the adapter"
 python3 tools/floors.py
+python3 tools/unsafe-lines.py
 
 say "shell scripts: bash -n, shellcheck"
 scripts=()
