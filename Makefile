@@ -71,7 +71,7 @@ fuzz: guests
 
 # A part: make conformance CONFORMANCE='bodies: *'. After a change of the table: make conformance CONFORMANCE=--write-docs
 conformance: build guests
-	@tools/install-packages.sh conformance
+	@tools/install.sh conformance
 	@CONFORMANCE_REQUIRED=1 CONFORMANCE='$(CONFORMANCE)' t/run --nginx '$(NGINX)' t/60-conformance
 
 check:
@@ -79,7 +79,7 @@ check:
 
 bench: build guests
 	@test -x bench/run || { echo 'there are no benchmarks yet: bench/run is missing' >&2; exit 1; }
-	@tools/install-packages.sh bench
+	@tools/install.sh bench
 	@bench/run '$(NGINX)'
 
 clean: demo-stop

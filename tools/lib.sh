@@ -13,6 +13,9 @@ fi
 say() { printf '==> %s\n' "$*" >&2; }
 die() { printf '%s: error: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
+# The lines of the calling script between its first line and the first that is no comment.
+usage() { sed -n '2,/^[^#]/{/^#/!d; s/^# \{0,1\}//; p}' "$0"; }
+
 # version_at_least HAVE WANT
 version_at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
@@ -62,28 +65,5 @@ install_for() {
     if [ "$which" = installed ]; then
         set -- nginx "$@"
     fi
-    "$root/tools/install-packages.sh" "$@"
-}
-
-# python_packages NAME==VERSION...: gets these packages, and no others, into a folder in build/python that is called as the
-# first of them, unless that is there already, and prints the folder.
-python_packages() {
-    local area=$root/build/python
-    local folder=$area/$1
-    if [ ! -d "$folder" ]; then
-        command -v python3 >/dev/null || die "there is no python3"
-        python3 -m pip --version >/dev/null 2>&1 ||
-            die "python3 has no pip; on Debian, as root: apt-get install python3-pip"
-        say "getting $*"
-        mkdir -p "$area"
-        exec 9>"$area/lock"
-        flock -w 600 9 || die "another run has held build/python/lock for ten minutes; end it and try again"
-        if [ ! -d "$folder" ]; then
-            rm -rf "${folder:?}.new"
-            run_logged "$area/install.log" python3 -m pip install --disable-pip-version-check --no-input --retries 1 \
-                --no-deps --only-binary :all: --target "$folder.new" "$@"
-            mv "$folder.new" "$folder"
-        fi
-    fi
-    printf '%s\n' "$folder"
+    "$root/tools/install.sh" "$@"
 }

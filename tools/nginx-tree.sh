@@ -37,7 +37,7 @@ print() {
 
 installed_tree() {
     local headers=/usr/share/nginx/src build_info
-    nginx_binary=$(command -v nginx) || die "no nginx is installed; as root: tools/install-packages.sh nginx"
+    nginx_binary=$(command -v nginx) || die "no nginx is installed; as root: tools/install.sh nginx"
     build_info=$("$nginx_binary" -V 2>&1)
     nginx_version=$(sed -n 's/^nginx version: [^/]*\/\([0-9.]*\).*/\1/p' <<<"$build_info")
     nginx_modules=$(sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p' <<<"$build_info")

@@ -10,7 +10,7 @@ start_python() {
     [ -n "$nginx_binary" ] || die "there is no nginx binary in $nginx_objs; run 'make' in that source tree first"
     [ -f "$wasm_module" ] || die "${wasm_module#"$root"/} is not built; run: make build NGINX=$which"
     [ -d "$root/build/guests" ] || die "the guests are not built; run: make guests"
-    command -v wrk >/dev/null || die "there is no wrk; as root: tools/install-packages.sh bench"
+    command -v wrk >/dev/null || die "there is no wrk; as root: tools/install.sh bench"
     command -v python3 >/dev/null || die "there is no python3"
 
     export BENCH_ROOT=$root BENCH_PREFIX=$root/build/bench
@@ -26,6 +26,3 @@ start_python() {
     export PYTHONDONTWRITEBYTECODE=1
     python3 "$root/bench/lib/$script" "$@" 8>&-
 }
-
-# The lines of the calling script between its first line and the first that is no comment.
-usage() { sed -n '2,/^[^#]/{/^#/!d; s/^# \{0,1\}//; p}' "$0"; }

@@ -150,8 +150,8 @@ cmp_ok($kinds{503} // 0, '>', 0, 'some failed');
 
 # The same over HTTP/2, where the library for it can be had.
 SKIP: {
-    my $script = "$root/tools/install-h2.sh";
-    chomp(my $library = qx($script));
+    my $script = "$root/tools/install.sh";
+    chomp(my $library = qx($script h2));
     skip('needs the Python library h2', 2) if $? != 0;
     local $ENV{PYTHONPATH} = $library;
     local $ENV{PYTHONDONTWRITEBYTECODE} = 1;

@@ -289,7 +289,7 @@ is(got("call a $target GET /status/200; wait; \@a set request x-came yes", path 
 
 # gRPC.
 SKIP: {
-    skip('grpcio cannot be had (tools/install-grpc.sh)', 4) unless $grpc;
+    skip('grpcio cannot be had (tools/install.sh grpc)', 4) unless $grpc;
     my $to = '127.0.0.1:' . $grpc->port;
     my $a = $calls->ask("grpc a $to test.Echo Unary body:hello h:x-delay=30; answer 200", path => '/lua')->{a};
     is_deeply([@$a{qw( kind status body )}], ['grpc', 0, 'hello'], 'a gRPC call');

@@ -136,7 +136,7 @@ is(came("call a $target GET /silent timeout:5000; \@done wait", '/short'), 'nil,
 like($calls->log, qr/\[error\] .*wasm plugin "calls" has called, and its calls have not ended within 100 ms \(wasm_pause_timeout\)/, 'as the log says');
 my $grpc = Peer->grpc('plain=127.0.0.1');
 SKIP: {
-    skip('grpcio cannot be had (tools/install-grpc.sh)', 2) unless $grpc;
+    skip('grpcio cannot be had (tools/install.sh grpc)', 2) unless $grpc;
     my $to = '127.0.0.1:' . $grpc->port;
     is(came("grpc a $to test.Echo Unary body:x h:x-delay=30; \@a set request x-came grpc"), 'x-came: grpc', 'a gRPC call is waited for');
     is(came("stream s $to test.Echo Bidi; send s one; \@s:message set request x-came early; \@done cancel s"), 'x-came: nil', 'a stream, which has no end, is not');

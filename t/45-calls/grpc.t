@@ -16,7 +16,7 @@ my $server = "cert=$file{server}.crt,key=$file{server}.key";
 my $socket = "$ENV{TEST_WASM_ROOT}/build/t/calls-grpc.sock";
 unlink $socket;
 my $grpc = Peer->grpc('plain=127.0.0.1', "tls=127.0.0.1,$server", "asking=127.0.0.1,$server,ca=$file{ca}.crt", "socket=unix:$socket")
-    or plan(skip_all => 'grpcio cannot be had (tools/install-grpc.sh)');
+    or plan(skip_all => 'grpcio cannot be had (tools/install.sh grpc)');
 my $peer  = Peer->fault('plain=127.0.0.1', 'closed=127.0.0.1,closed', 'silent=127.0.0.1,silent');
 my $to    = '127.0.0.1:' . $grpc->port;
 my $call  = 'proxy_wasm calls; return 200 "ok\n";';

