@@ -1,10 +1,11 @@
 # What the pages show is so: nginx accepts each configuration on them, each directive has a section in docs/directives.md
-# whose default it accepts at each level that is said, and links lead somewhere.
+# whose default it accepts at each level that is said, and a row in README.md, and links lead somewhere.
 
 use strict;
 use warnings;
 
 use File::Basename qw( basename dirname );
+use File::Find qw( find );
 use File::Path qw( make_path );
 use NginxProcess;
 use Test::More;
@@ -189,6 +190,19 @@ for my $at (sort keys %defaults) {
     accepts("docs/directives.md: nginx accepts the defaults at the level $at",
         "events {}\nwasm {\n$part{wasm}metrics {\n$part{metrics}}\n}\nhttp {\n$part{http}server {\n"
             . "listen 127.0.0.1:@{[ $nginx->port ]};\n$part{server}location / {\n$part{location}}\n}\n}\n");
+}
+
+# README.md: a row for each directive, and for each variable, that says what it is.
+
+{
+    my $text = slurp("$root/README.md");
+    is_deeply([sort $text =~ m{^\| \[`(\w+)`\]\(docs/directives\.md#\g1\) \| \S.* \|$}mg], [sort keys %known],
+        'README.md has a row for each directive');
+    my @variables;
+    find(sub { push @variables, slurp($_) =~ /\bname\(c"(wasm_\w+)"\), Some\(/g if /\.rs$/ }, "$root/ngx_module/src");
+    cmp_ok(scalar @variables, '>', 2, 'the table of variables is there');
+    is_deeply([sort $text =~ /^\| `\$(\w+)` \| \S.* \|$/mg], [sort @variables], 'and one for each variable');
+    is_deeply([grep { index(slurp("$root/docs/status.md"), "\n| `\$$_` |") < 0 } @variables], [], 'as docs/status.md has');
 }
 
 # Links: to files that are there, and to headings that they have.
