@@ -18,7 +18,7 @@ help:
 	@echo 'make conformance  the same filters and requests in Envoy and here, compared (docs/differences.md)'
 	@echo 'make guests     compile the example filters (t/guests) to build/guests'
 	@echo 'make check      formatting and linters'
-	@echo 'make bench      benchmarks'
+	@echo 'make bench      what a filter costs; bench/run --help has more benchmarks'
 	@echo 'make clean      remove build/ and target/'
 	@echo
 	@echo 'NGINX=installed (default) | vendored | asan | /path/to/configured/objs  for build, demo, test, check, bench'
@@ -78,9 +78,8 @@ check:
 	@tools/check.sh '$(NGINX)'
 
 bench: build guests
-	@test -x bench/run || { echo 'there are no benchmarks yet: bench/run is missing' >&2; exit 1; }
 	@tools/install.sh bench
-	@bench/run '$(NGINX)'
+	@bench/run filters '$(NGINX)'
 
 clean: demo-stop
 	rm -rf build target

@@ -1,4 +1,15 @@
-"""bench/run: CPU per request of all cases, measured by turns."""
+"""Compares the CPU that one request costs: plain nginx, Lua adding a response header, and filters adding the same one.
+
+  bench/run filters [installed | vendored | /path/to/configured/objs] [--rounds N] [--seconds N] [--cases NAME,NAME...]
+
+  --rounds    how many rounds (default 8); each gives every case a slice, direct and proxied
+  --seconds   how long wrk runs in a slice (default 1)
+  --cases     only these; the first is what the others are compared with
+
+One nginx with one worker runs for each case, all at once, on free ports of 127.0.0.1. What is counted is the time that
+the worker was on a CPU, user and system, and not wall time; on a busy machine the figures move together, so compare
+those of one run only. The names of the cases: bench/lib/servers.py.
+"""
 
 import argparse
 import os
@@ -73,7 +84,7 @@ def table(form, chosen, costs):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="bench/run", add_help=False)
+    parser = argparse.ArgumentParser(prog="bench/run filters", add_help=False)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--seconds", type=int, default=1)
     parser.add_argument("--cases")

@@ -1,4 +1,21 @@
-"""bench/profile: what a request costs in instructions (valgrind's callgrind), and where the time goes (perf)."""
+"""Shows where a request's time goes in the worker, with perf or valgrind (Debian: linux-perf, valgrind).
+
+  bench/run profile [--nginx NGINX] [--proxied] [--seconds N] [--top N] CASE...
+      perf: the functions, user space and kernel, that were seen running most often, under wrk
+  bench/run profile --callgrind [--nginx NGINX] [--proxied] [--requests N] [--top N] CASE...
+      valgrind: instructions per request of each function in user space
+  bench/run profile --instructions [--nginx NGINX] [--requests N] [CASE...]
+      valgrind: instructions per request in total, of all cases or of these; the first is what the others are compared with
+
+  --nginx     installed (default), vendored, or the path of a configured objs folder
+  --proxied   with proxy_pass to an upstream instead of 'return 200'
+  --requests  how many requests are counted (default 2000)
+  --seconds   how long perf looks on (default 5)
+  --top       how many functions (default 30)
+
+The cases: bench/lib/servers.py. Counts of valgrind are the same on an idle and on a busy machine, but know nothing of
+the kernel and of caches. Guest code has no symbols: it shows without names.
+"""
 
 import argparse
 import glob
@@ -174,7 +191,7 @@ def sampled(case, form, seconds, top):
         nginx.stop()
         upstream.stop()
     if record.returncode != 0:
-        sys.exit(f"perf record does not work here; try bench/profile {case.name} --callgrind:\n{output}")
+        sys.exit(f"perf record does not work here; try bench/run profile {case.name} --callgrind:\n{output}")
     if wrk.problems:
         sys.exit(f"{case.name}: {wrk.problems}")
     for title, sort in (("by object", "dso"), ("by function", "dso,symbol")):
@@ -195,7 +212,7 @@ def start_upstream():
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="bench/profile", add_help=False)
+    parser = argparse.ArgumentParser(prog="bench/run profile", add_help=False)
     parser.add_argument("--instructions", action="store_true")
     parser.add_argument("--callgrind", action="store_true")
     parser.add_argument("--proxied", action="store_true")

@@ -1,6 +1,6 @@
 """The nginx servers of the benchmarks: what is configured in each case, and how one is started, read and stopped.
 
-The scripts in bench/ put these into the environment: BENCH_NGINX (the binary), BENCH_NGINX_KIND, BENCH_MODULE (our .so),
+bench/run puts these into the environment: BENCH_NGINX (the binary), BENCH_NGINX_KIND, BENCH_MODULE (our .so),
 BENCH_NGINX_MODULES (the folder of the distribution's modules), BENCH_ROOT (the project), BENCH_PREFIX (where to work).
 """
 

@@ -1,4 +1,12 @@
-"""bench/soak: many requests through two filters, and whether the worker stays as it is."""
+"""Sends many requests through a chain of two filters, Rust then Go, in front of an upstream, and fails when a request
+fails, or when the worker has grown by more than 2 MiB since it was warm.
+
+  bench/run soak [installed | vendored | /path/to/configured/objs] [--seconds N] [--warm-up N] [--case NAME]
+
+  --seconds   how long (default 30), with 50 connections
+  --warm-up   how long before that (default 5)
+  --case      another configuration than rust+go: bench/lib/servers.py
+"""
 
 import argparse
 import os
@@ -15,7 +23,7 @@ def descriptors(pid):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="bench/soak", add_help=False)
+    parser = argparse.ArgumentParser(prog="bench/run soak", add_help=False)
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--warm-up", type=int, default=5)
     parser.add_argument("--case", default="rust+go")

@@ -1,4 +1,14 @@
-"""bench/soak-faults: filters that trap, loop and leak, beside a healthy one, and whether all that is not theirs stays right."""
+"""Two workers, and a chain of three filters that misbehave for as long as it takes: one traps at each 1000th callback, one loops
+for ever at each 5000th, one leaks 64 KiB with each request. Half of the requests go through it, half through a healthy
+filter in the same workers. Every answer is checked: fails when a request fails that no trap and no time-out explains, when
+a healthy one is late or wrong, when a worker grows, dies, or keeps descriptors.
+
+  bench/run soak-faults [installed | vendored | /path/to/configured/objs] [--seconds N] [--warm-up N] [--connections N]
+
+  --seconds      how long (default 60)
+  --warm-up      how long before that (default 10)
+  --connections  to each of the two chains (default 16)
+"""
 
 import argparse
 import asyncio
@@ -195,7 +205,7 @@ FAILURE = re.compile(r'wasm filter "(\w+)": failed to call function: (proxy_\w+)
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="bench/soak-faults", add_help=False)
+    parser = argparse.ArgumentParser(prog="bench/run soak-faults", add_help=False)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--warm-up", type=int, default=10)
     parser.add_argument("--connections", type=int, default=16)
