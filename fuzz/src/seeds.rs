@@ -1,5 +1,5 @@
-//! What a run begins with: the files of a corpus, and for modules the guests that were built, which are too large, and not
-//! text enough, to be kept.
+//! What a run begins with: the inputs of `corpus/`, which `tools/fuzz.sh` unpacks, and for modules the guests that were built,
+//! which are too large, and not text enough, to be kept.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,13 @@ pub fn root() -> PathBuf {
 }
 
 /// All seeds of a target, in the order of the files' names; an empty one at least.
+///
+/// # Panics
+/// When the inputs have not been unpacked.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
-    let mut seeds = files(&root().join("corpus").join(target), |_| true);
+    let folder = root().join("../build/fuzz/seeds").join(target);
+    assert!(folder.is_dir(), "{} is not there: tools/fuzz.sh unpacks it", folder.display());
+    let mut seeds = files(&folder, |_| true);
     if target == "module" {
         seeds.extend(guests());
     }
