@@ -131,6 +131,9 @@ def main():
     chosen = cases(service.port)
     if arguments.cases:
         names = arguments.cases.split(",")
+        known = [case.name for case in chosen]
+        if unknown := [name for name in names if name not in known]:
+            sys.exit(f"there is no case '{unknown[0]}'; there are {', '.join(known)}")
         chosen = [case for case in chosen if case.name in names]
     servers = []
     try:
