@@ -422,7 +422,7 @@ property plugin_root_id -> 0 mine
 location /t { proxy_wasm probe '{}' root_id=; }
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*"root_id=" lacks an id; .* in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*"root_id=" of "proxy_wasm" lacks an id; .* in \S+nginx\.conf:\d+$/
 
 
 
@@ -476,7 +476,7 @@ qr/\[emerg\] .*unexpected "file=other" in "proxy_wasm": .* in \S+nginx\.conf:\d+
 location /t { proxy_wasm probe file=; }
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*"file=" lacks the path of a file in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*"file=" of "proxy_wasm" lacks the path of a file in \S+nginx\.conf:\d+$/
 
 
 

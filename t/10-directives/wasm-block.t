@@ -217,7 +217,7 @@ wasm { module off $TEST_NGINX_HTML_DIR/tiny.wat; }
 --- config
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid module name "off" in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*invalid name "off" of "module": it must not be empty, "off" or "inherit" in \S+nginx\.conf:\d+$/
 
 
 
@@ -227,7 +227,7 @@ wasm { module '' $TEST_NGINX_HTML_DIR/tiny.wat; }
 --- config
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid module name "" in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*invalid name "" of "module": it must not be empty, "off" or "inherit" in \S+nginx\.conf:\d+$/
 
 
 
@@ -311,7 +311,7 @@ wasm { module inherit $TEST_NGINX_HTML_DIR/tiny.wat; }
 --- config
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid module name "inherit" in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*invalid name "inherit" of "module": it must not be empty, "off" or "inherit" in \S+nginx\.conf:\d+$/
 
 
 

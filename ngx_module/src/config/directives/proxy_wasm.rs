@@ -60,7 +60,9 @@ fn filter(directive: &Directive, name: &[u8]) -> Result<NewFilter, String> {
             from_file.replace(path).is_none() && configuration.is_none()
         } else if let Some(id) = word.strip_prefix(ROOT_ID) {
             if id.is_empty() {
-                return Err("\"root_id=\" lacks an id; the root id is empty where none is said".into());
+                return Err(
+                    "\"root_id=\" of \"proxy_wasm\" lacks an id; the root id is empty where none is said".into()
+                );
             }
             root_id.replace(id.to_vec()).is_none()
         } else {

@@ -57,7 +57,10 @@ pub unsafe extern "C" fn module(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *
             };
             // "proxy_wasm" has another meaning for the last two.
             if matches!(name, b"" | b"off" | b"inherit") {
-                return Err(format!("invalid module name \"{}\"", shown(name)));
+                return Err(format!(
+                    "invalid name \"{}\" of \"module\": it must not be empty, \"off\" or \"inherit\"",
+                    shown(name)
+                ));
             }
             let main = directive.main()?;
             if let Some(first) = main.modules.iter().find(|module| module.name == name) {
@@ -125,8 +128,8 @@ fn sum(digits: &[u8]) -> Result<String, String> {
             Ok(digits.to_ascii_lowercase())
         }
         _ => Err(format!(
-            "\"sha256=\" takes the 64 hexadecimal digits that sha256sum prints, not \"{}\"; a VM configuration that begins \
-             so needs a space before it",
+            "\"sha256=\" of \"module\" takes the 64 hexadecimal digits that sha256sum prints, not \"{}\"; a VM configuration that \
+             begins so needs a space before it",
             shown(digits)
         )),
     }
