@@ -1,5 +1,5 @@
 # The directives wasm_max_calls, wasm_call_... and wasm_ssl_...: where they stand, what they take, how levels inherit, and
-# nginx's message for each mistake. What they do to calls is in t/45-calls.
+# nginx's message for each mistake in what they are told (others: mistakes.t). What they do to calls is in t/45-calls.
 
 use TestWasm 'no_plan';
 
@@ -203,273 +203,7 @@ qr/\[emerg\] .*invalid value "-1" of "wasm_ssl_verify_depth": it takes a number 
 
 
 
-=== TEST 16: wasm_max_calls stands once on a level
---- http_config
-wasm_max_calls 5;
-wasm_max_calls 5;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_max_calls" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 17: wasm_max_calls is for http, server and location
---- main_config
-wasm_max_calls 5;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_max_calls" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 18: wasm_call_connect_timeout stands once on a level
---- http_config
-wasm_call_connect_timeout 1s;
-wasm_call_connect_timeout 1s;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_call_connect_timeout" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 19: wasm_call_connect_timeout is for http, server and location
---- main_config
-wasm_call_connect_timeout 1s;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_call_connect_timeout" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 20: wasm_call_response_buffer stands once on a level
---- http_config
-wasm_call_response_buffer 1m;
-wasm_call_response_buffer 1m;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_call_response_buffer" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 21: wasm_call_response_buffer is for http, server and location
---- main_config
-wasm_call_response_buffer 1m;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_call_response_buffer" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 22: wasm_call_keepalive stands once on a level
---- http_config
-wasm_call_keepalive 5;
-wasm_call_keepalive 5;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_call_keepalive" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 23: wasm_call_keepalive is for http, server and location
---- main_config
-wasm_call_keepalive 5;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_call_keepalive" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 24: wasm_call_keepalive_timeout stands once on a level
---- http_config
-wasm_call_keepalive_timeout 1s;
-wasm_call_keepalive_timeout 1s;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_call_keepalive_timeout" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 25: wasm_call_keepalive_timeout is for http, server and location
---- main_config
-wasm_call_keepalive_timeout 1s;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_call_keepalive_timeout" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 26: wasm_call_keepalive_requests stands once on a level
---- http_config
-wasm_call_keepalive_requests 5;
-wasm_call_keepalive_requests 5;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_call_keepalive_requests" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 27: wasm_call_keepalive_requests is for http, server and location
---- main_config
-wasm_call_keepalive_requests 5;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_call_keepalive_requests" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 28: wasm_call_http_version stands once on a level
---- http_config
-wasm_call_http_version auto;
-wasm_call_http_version auto;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_call_http_version" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 29: wasm_call_http_version is for http, server and location
---- main_config
-wasm_call_http_version auto;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_call_http_version" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 30: wasm_ssl_verify stands once on a level
---- http_config
-wasm_ssl_verify on;
-wasm_ssl_verify on;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_ssl_verify" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 31: wasm_ssl_verify is for http, server and location
---- main_config
-wasm_ssl_verify on;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_ssl_verify" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 32: wasm_ssl_verify_depth stands once on a level
---- http_config
-wasm_ssl_verify_depth 1;
-wasm_ssl_verify_depth 1;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_ssl_verify_depth" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 33: wasm_ssl_verify_depth is for http, server and location
---- main_config
-wasm_ssl_verify_depth 1;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_ssl_verify_depth" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 34: wasm_ssl_protocols stands once on a level
---- http_config
-wasm_ssl_protocols TLSv1.2;
-wasm_ssl_protocols TLSv1.2;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_ssl_protocols" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 35: wasm_ssl_protocols is for http, server and location
---- main_config
-wasm_ssl_protocols TLSv1.2;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_ssl_protocols" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 36: wasm_ssl_ciphers stands once on a level
---- http_config
-wasm_ssl_ciphers HIGH;
-wasm_ssl_ciphers HIGH;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_ssl_ciphers" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 37: wasm_ssl_ciphers is for http, server and location
---- main_config
-wasm_ssl_ciphers HIGH;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_ssl_ciphers" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 38: wasm_ssl_trusted_certificate stands once on a level
---- http_config
-wasm_ssl_trusted_certificate a.crt;
-wasm_ssl_trusted_certificate a.crt;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_ssl_trusted_certificate" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 39: wasm_ssl_trusted_certificate is for http, server and location
---- main_config
-wasm_ssl_trusted_certificate a.crt;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_ssl_trusted_certificate" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 40: wasm_ssl_certificate stands once on a level
---- http_config
-wasm_ssl_certificate a.crt;
-wasm_ssl_certificate a.crt;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_ssl_certificate" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 41: wasm_ssl_certificate is for http, server and location
---- main_config
-wasm_ssl_certificate a.crt;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_ssl_certificate" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 42: wasm_ssl_certificate_key stands once on a level
---- http_config
-wasm_ssl_certificate_key a.key;
-wasm_ssl_certificate_key a.key;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_ssl_certificate_key" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 43: wasm_ssl_certificate_key is for http, server and location
---- main_config
-wasm_ssl_certificate_key a.key;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_ssl_certificate_key" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 44: wasm_call_ssl maybe
+=== TEST 16: wasm_call_ssl maybe
 --- http_config
 wasm_call_ssl maybe;
 --- must_die
@@ -478,7 +212,7 @@ qr/\[emerg\] .*invalid value "maybe" of "wasm_call_ssl": it takes one of auto, o
 
 
 
-=== TEST 45: wasm_ssl_certificate_key alone
+=== TEST 17: wasm_ssl_certificate_key alone
 --- config
 location /t {
     wasm_ssl_certificate_key some.key;
@@ -487,3 +221,18 @@ location /t {
 --- must_die
 --- error_log eval
 qr/\[emerg\] .*"wasm_ssl_certificate_key" needs "wasm_ssl_certificate" beside it in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 18: an empty argument undoes what the level around says
+--- config
+wasm_ssl_certificate_key some.key;
+location /t {
+    wasm_ssl_certificate_key '';
+    proxy_wasm calls;
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- response_body
+ok

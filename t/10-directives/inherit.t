@@ -261,19 +261,7 @@ qr/\[emerg\] .*"proxy_wasm inherit" must stand before the other "proxy_wasm" of 
 
 
 
-=== TEST 14: twice
---- config
-location /t {
-    proxy_wasm inherit;
-    proxy_wasm inherit;
-}
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm inherit" is duplicate on this level in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 15: beside "off"
+=== TEST 14: beside "off"
 --- config
 location /t {
     proxy_wasm inherit;
@@ -285,7 +273,7 @@ qr/\[emerg\] .*"proxy_wasm off" and "proxy_wasm inherit" cannot stand on one lev
 
 
 
-=== TEST 16: beside "off", the other way round
+=== TEST 15: beside "off", the other way round
 --- config
 location /t {
     proxy_wasm off;
@@ -297,7 +285,7 @@ qr/\[emerg\] .*"proxy_wasm off" and "proxy_wasm inherit" cannot stand on one lev
 
 
 
-=== TEST 17: with something behind it
+=== TEST 16: with something behind it
 --- config
 location /t { proxy_wasm inherit '{}'; }
 --- must_die
@@ -306,7 +294,7 @@ qr/\[emerg\] .*"proxy_wasm inherit" takes nothing more; .* in \S+nginx\.conf:\d+
 
 
 
-=== TEST 18: two locations whose own filters send a request to each other end as nginx ends such cycles
+=== TEST 17: two locations whose own filters send a request to each other end as nginx ends such cycles
 --- config
 proxy_wasm headers 'response.add x-outer 1';
 location /a {

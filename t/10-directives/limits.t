@@ -1,5 +1,6 @@
 # The directives wasm_vm, wasm_memory_limit, wasm_timeout and wasm_pause_timeout: what they accept, where they hold, and
-# nginx's message for each mistake. What the limits do to a running filter is in t/35-limits.
+# nginx's message for each mistake in what they are told (others: mistakes.t). What the limits do to a running filter is in
+# t/35-limits.
 
 use TestWasm 'no_plan';
 
@@ -47,35 +48,7 @@ qr/\[emerg\] .*unknown engine "v8" in "wasm_vm"; known are wasmtime, wasmedge in
 
 
 
-=== TEST 4: wasm_vm is for http alone
---- config
-wasm_vm wasmtime;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_vm" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 5: wasm_vm stands once
---- http_config
-wasm_vm wasmtime;
-wasm_vm wasmtime;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_vm" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 6: wasm_vm needs an engine
---- http_config
-wasm_vm;
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid number of arguments in "wasm_vm" directive in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 7: all limits stand in http, server and location
+=== TEST 4: all limits stand in http, server and location
 --- http_config
 wasm_memory_limit 64m;
 wasm_timeout 2s;
@@ -98,7 +71,7 @@ level -> 0 2
 
 
 
-=== TEST 8: wasm_memory_limit of a server holds in its locations
+=== TEST 5: wasm_memory_limit of a server holds in its locations
 --- config
 wasm_memory_limit 8m;
 location /t {
@@ -112,7 +85,7 @@ GET /t
 
 
 
-=== TEST 9: wasm_memory_limit of a location goes before that of its server
+=== TEST 6: wasm_memory_limit of a location goes before that of its server
 --- config
 wasm_memory_limit 8m;
 location /t {
@@ -127,7 +100,7 @@ GET /t
 
 
 
-=== TEST 10: a filter that is inherited keeps the limit of the level that declares it
+=== TEST 7: a filter that is inherited keeps the limit of the level that declares it
 --- config
 wasm_memory_limit 64m;
 proxy_wasm probe 'grow 16; report';
@@ -142,7 +115,7 @@ GET /t
 
 
 
-=== TEST 11: wasm_memory_limit: not a size
+=== TEST 8: wasm_memory_limit: not a size
 --- config
 wasm_memory_limit lots;
 --- must_die
@@ -151,7 +124,7 @@ qr/\[emerg\] .*invalid value "lots" of "wasm_memory_limit": it takes a size from
 
 
 
-=== TEST 12: wasm_memory_limit: less than a page
+=== TEST 9: wasm_memory_limit: less than a page
 --- config
 wasm_memory_limit 63k;
 --- must_die
@@ -160,7 +133,7 @@ qr/\[emerg\] .*invalid value "63k" of "wasm_memory_limit": it takes a size .* in
 
 
 
-=== TEST 13: wasm_memory_limit: more than pointers reach
+=== TEST 10: wasm_memory_limit: more than pointers reach
 --- config
 wasm_memory_limit 4097m;
 --- must_die
@@ -169,7 +142,7 @@ qr/\[emerg\] .*invalid value "4097m" of "wasm_memory_limit": it takes a size .* 
 
 
 
-=== TEST 14: wasm_memory_limit: a negative size
+=== TEST 11: wasm_memory_limit: a negative size
 --- config
 wasm_memory_limit -1;
 --- must_die
@@ -178,17 +151,7 @@ qr/\[emerg\] .*invalid value "-1" of "wasm_memory_limit": it takes a size .* in 
 
 
 
-=== TEST 15: wasm_memory_limit stands once in a level
---- config
-wasm_memory_limit 64m;
-wasm_memory_limit 64m;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_memory_limit" (?:directive )?is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 16: wasm_memory_limit: less than the module begins with
+=== TEST 12: wasm_memory_limit: less than the module begins with
 --- config
 location /t {
     wasm_memory_limit 64k;
@@ -200,7 +163,7 @@ qr/\[emerg\] .*filter "probe" does not start: cannot instantiate: .*memory.* in 
 
 
 
-=== TEST 17: wasm_timeout: not a time
+=== TEST 13: wasm_timeout: not a time
 --- config
 wasm_timeout soon;
 --- must_die
@@ -209,7 +172,7 @@ qr/\[emerg\] .*invalid value "soon" of "wasm_timeout": it takes a time above 0, 
 
 
 
-=== TEST 18: wasm_timeout: no time at all
+=== TEST 14: wasm_timeout: no time at all
 --- config
 wasm_timeout 0;
 --- must_die
@@ -218,7 +181,7 @@ qr/\[emerg\] .*invalid value "0" of "wasm_timeout": it takes a time above 0, .* 
 
 
 
-=== TEST 19: wasm_timeout: a negative time
+=== TEST 15: wasm_timeout: a negative time
 --- config
 wasm_timeout -5s;
 --- must_die
@@ -227,17 +190,7 @@ qr/\[emerg\] .*invalid value "-5s" of "wasm_timeout": .* in \S+nginx\.conf:\d+$/
 
 
 
-=== TEST 20: wasm_timeout stands once in a level
---- config
-wasm_timeout 1s;
-wasm_timeout 1s;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_timeout" (?:directive )?is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 21: wasm_pause_timeout: not a time
+=== TEST 16: wasm_pause_timeout: not a time
 --- config
 wasm_pause_timeout never;
 --- must_die
@@ -246,28 +199,9 @@ qr/\[emerg\] .*invalid value "never" of "wasm_pause_timeout": it takes a time ab
 
 
 
-=== TEST 22: wasm_pause_timeout: no time at all
+=== TEST 17: wasm_pause_timeout: no time at all
 --- config
 wasm_pause_timeout 0s;
 --- must_die
 --- error_log eval
 qr/\[emerg\] .*invalid value "0s" of "wasm_pause_timeout": .* in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 23: wasm_pause_timeout stands once in a level
---- config
-wasm_pause_timeout 1s;
-wasm_pause_timeout 2s;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_pause_timeout" (?:directive )?is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 24: a limit needs a value
---- config
-wasm_timeout;
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid number of arguments in "wasm_timeout" directive in \S+nginx\.conf:\d+$/

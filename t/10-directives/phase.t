@@ -109,16 +109,7 @@ GET /t
 
 
 
-=== TEST 9: paths that lead round and round
---- config
-location / { proxy_wasm_phase access; proxy_wasm headers 'request.replace :path %{:path}a'; proxy_wasm_phase access; root html; }
---- must_die
---- error_log
-"proxy_wasm_phase" directive is duplicate
-
-
-
-=== TEST 10: the client's address, found out in the location
+=== TEST 9: the client's address, found out in the location
 --- config
 set_real_ip_from 127.0.0.1;
 location /t { real_ip_header X-Forwarded-For; proxy_wasm_phase access; proxy_wasm probe 'property source|address; report'; root html; }
@@ -130,7 +121,7 @@ GET /t
 
 
 
-=== TEST 11: the same where nothing is said
+=== TEST 10: the same where nothing is said
 --- config
 set_real_ip_from 127.0.0.1;
 location /t { real_ip_header X-Forwarded-For; proxy_wasm probe 'property source|address; report'; root html; }
@@ -142,7 +133,7 @@ GET /t
 
 
 
-=== TEST 12: the rewrite phase by name has the address of the proxy, and nginx -t says so
+=== TEST 11: the rewrite phase by name has the address of the proxy, and nginx -t says so
 --- config
 set_real_ip_from 127.0.0.1;
 location /t { real_ip_header X-Forwarded-For; proxy_wasm_phase rewrite; proxy_wasm probe 'property source|address; report'; root html; }
@@ -156,7 +147,7 @@ qr/\[warn\] .*"proxy_wasm probe" in \S+nginx\.conf:\d+ sees the address of the p
 
 
 
-=== TEST 13: realip in the server is not warned of
+=== TEST 12: realip in the server is not warned of
 --- config
 set_real_ip_from 127.0.0.1;
 real_ip_header X-Forwarded-For;
@@ -171,7 +162,7 @@ sees the address of the proxy
 
 
 
-=== TEST 14: behind the access phase a filter does not see what return answers, and nginx -t says so
+=== TEST 13: behind the access phase a filter does not see what return answers, and nginx -t says so
 --- config
 location /t { proxy_wasm_phase access; proxy_wasm headers 'deny / 403'; return 200 answered; }
 --- request
@@ -183,7 +174,7 @@ qr/\[warn\] .*"proxy_wasm headers" in \S+nginx\.conf:\d+ does not see requests t
 
 
 
-=== TEST 15: inherited, and another one further in
+=== TEST 14: inherited, and another one further in
 --- config
 proxy_wasm_phase access;
 proxy_wasm headers 'deny / 418';
@@ -196,7 +187,7 @@ location /u { deny all; proxy_wasm_phase rewrite; root html; }
 
 
 
-=== TEST 16: a word that it does not take
+=== TEST 15: a word that it does not take
 --- config
 proxy_wasm_phase content;
 --- must_die
@@ -205,7 +196,7 @@ qr/\[emerg\] .*invalid value "content" of "proxy_wasm_phase": it takes "rewrite"
 
 
 
-=== TEST 17: the other host's word takes on and off, and is the same directive
+=== TEST 16: the other host's word takes on and off, and is the same directive
 --- config
 proxy_wasm_phase access;
 proxy_wasm_request_headers_in_access on;

@@ -313,46 +313,7 @@ x-own: 1
 
 
 
-=== TEST 21: no module is named
---- config
-location /t { proxy_wasm; }
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid number of arguments in "proxy_wasm" directive in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 22: more than a configuration
---- config
-location /t { proxy_wasm headers one two; }
---- must_die
---- error_log eval
-qr/\[emerg\] .*unexpected "two" in "proxy_wasm": .*"file=PATH".*"root_id=ID".* in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 23: not in an "if" block
---- config
-location /t {
-    if ($arg_a) { proxy_wasm headers; }
-}
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 24: not at the top level
---- main_config
-proxy_wasm headers;
---- config
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 25: of two mistakes nginx names the one of the first filter
+=== TEST 21: of two mistakes nginx names the one of the first filter
 --- config
 location /t {
     proxy_wasm nobody;
@@ -366,19 +327,7 @@ anybody
 
 
 
-=== TEST 26: "off" twice
---- config
-location /t {
-    proxy_wasm off;
-    proxy_wasm off;
-}
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm off" is duplicate on this level in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 27: "off" and something behind it
+=== TEST 22: "off" and something behind it
 --- config
 location /t { proxy_wasm off '{}'; }
 --- must_die
@@ -387,7 +336,7 @@ qr/\[emerg\] .*"proxy_wasm off" takes nothing more; .* in \S+nginx\.conf:\d+$/
 
 
 
-=== TEST 28: the root id is the property plugin_root_id, before or behind the configuration; without one it is empty
+=== TEST 23: the root id is the property plugin_root_id, before or behind the configuration; without one it is empty
 --- main_config
 wasm { module probe $TEST_NGINX_GUESTS/rust-probe.wasm; }
 --- config
@@ -401,7 +350,7 @@ location /none   { proxy_wasm probe 'property plugin_root_id; report'; return 20
 
 
 
-=== TEST 29: an instance for each request has the root id too
+=== TEST 24: an instance for each request has the root id too
 --- main_config
 wasm { module probe $TEST_NGINX_GUESTS/rust-probe.wasm; }
 --- config
@@ -417,7 +366,7 @@ property plugin_root_id -> 0 mine
 
 
 
-=== TEST 30: an empty root id
+=== TEST 25: an empty root id
 --- config
 location /t { proxy_wasm probe '{}' root_id=; }
 --- must_die
@@ -426,7 +375,7 @@ qr/\[emerg\] .*"root_id=" of "proxy_wasm" lacks an id; .* in \S+nginx\.conf:\d+$
 
 
 
-=== TEST 31: two root ids
+=== TEST 26: two root ids
 --- config
 location /t { proxy_wasm probe root_id=one root_id=two; }
 --- must_die
@@ -435,7 +384,7 @@ qr/\[emerg\] .*unexpected "root_id=two" in "proxy_wasm": .* in \S+nginx\.conf:\d
 
 
 
-=== TEST 32: an option that there is not
+=== TEST 27: an option that there is not
 --- config
 location /t { proxy_wasm probe '{}' rootid=one; }
 --- must_die
@@ -444,7 +393,7 @@ qr/\[emerg\] .*unexpected "rootid=one" in "proxy_wasm": .* in \S+nginx\.conf:\d+
 
 
 
-=== TEST 33: a configuration, and one in a file
+=== TEST 28: a configuration, and one in a file
 --- config
 location /t { proxy_wasm probe '{}' file=config; }
 --- must_die
@@ -453,7 +402,7 @@ qr/\[emerg\] .*unexpected "file=config" in "proxy_wasm": .* in \S+nginx\.conf:\d
 
 
 
-=== TEST 34: the same the other way round
+=== TEST 29: the same the other way round
 --- config
 location /t { proxy_wasm probe file=config '{}'; }
 --- must_die
@@ -462,7 +411,7 @@ qr/\[emerg\] .*unexpected "\{\}" in "proxy_wasm": .* in \S+nginx\.conf:\d+$/
 
 
 
-=== TEST 35: two files
+=== TEST 30: two files
 --- config
 location /t { proxy_wasm probe file=config file=other; }
 --- must_die
@@ -471,7 +420,7 @@ qr/\[emerg\] .*unexpected "file=other" in "proxy_wasm": .* in \S+nginx\.conf:\d+
 
 
 
-=== TEST 36: a file without a path
+=== TEST 31: a file without a path
 --- config
 location /t { proxy_wasm probe file=; }
 --- must_die
@@ -480,7 +429,7 @@ qr/\[emerg\] .*"file=" of "proxy_wasm" lacks the path of a file in \S+nginx\.con
 
 
 
-=== TEST 37: a filter that asks for its root id and does not look at its configuration may not know the id: a warning
+=== TEST 32: a filter that asks for its root id and does not look at its configuration may not know the id: a warning
 --- main_config
 wasm { module asks $TEST_NGINX_HTML_DIR/asks.wat; }
 --- user_files
@@ -507,7 +456,7 @@ qr/\[warn\] .*filter "asks" has asked for its root id, which is "nobody", and no
 
 
 
-=== TEST 38: without a configuration nothing can be known, and nothing is said
+=== TEST 33: without a configuration nothing can be known, and nothing is said
 --- main_config
 wasm { module rootid $TEST_NGINX_GUESTS/cpp-rootid.wasm; }
 --- config

@@ -16,19 +16,7 @@ qr/\[emerg\] .*invalid value "gzip" of "proxy_wasm_decode": it takes "off" or "o
 
 
 
-=== TEST 2: proxy_wasm_decode stands once on a level
---- config
-location /t {
-    proxy_wasm_decode on;
-    proxy_wasm_decode off;
-}
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_decode" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 3: proxy_wasm_intercept_errors takes on and off
+=== TEST 2: proxy_wasm_intercept_errors takes on and off
 --- config
 proxy_wasm_intercept_errors 403;
 --- must_die
@@ -37,18 +25,7 @@ qr/\[emerg\] .*invalid value "403" of "proxy_wasm_intercept_errors": it takes "o
 
 
 
-=== TEST 4: proxy_wasm_intercept_errors stands once on a level
---- http_config
-proxy_wasm_intercept_errors on;
-proxy_wasm_intercept_errors on;
---- config
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_intercept_errors" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 5: levels inherit them, and may say otherwise
+=== TEST 3: levels inherit them, and may say otherwise
 --- http_config
 proxy_wasm_decode on;
 proxy_wasm_intercept_errors on;

@@ -1,6 +1,6 @@
 # The directives about filters one by one: proxy_wasm_on_error, proxy_wasm_restart_delay, proxy_wasm_isolation,
 # proxy_wasm_recycle, proxy_wasm_log_rate, proxy_wasm_allow, wasm_fuel. What they accept, where they may stand, and nginx's
-# message for each mistake. What they do is in t/35-limits.
+# message for each mistake in what they are told (others: mistakes.t). What they do is in t/35-limits.
 
 # Without the Lua module: where it is, names may be those that Lua gives to what it loads (t/40-lua/limits.t).
 BEGIN { $ENV{TEST_NGINX_LOAD_MODULES} = $ENV{TEST_WASM_MODULE} }
@@ -185,17 +185,7 @@ qr/\[emerg\] .*invalid value "open\ 1" of "proxy_wasm_on_error": it takes "close
 
 
 
-=== TEST 14: proxy_wasm_on_error filter=probe
---- config
-proxy_wasm_on_error filter=probe;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid value "" of "proxy_wasm_on_error": it takes "closed", "open", "reload", "reload closed" or "reload open" in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 15: proxy_wasm_on_error filter=probe ignore
+=== TEST 14: proxy_wasm_on_error filter=probe ignore
 --- config
 proxy_wasm_on_error filter=probe ignore;
 proxy_wasm probe;
@@ -205,7 +195,7 @@ qr/\[emerg\] .*invalid value "ignore" of "proxy_wasm_on_error": it takes "closed
 
 
 
-=== TEST 16: proxy_wasm_restart_delay 0
+=== TEST 15: proxy_wasm_restart_delay 0
 --- config
 proxy_wasm_restart_delay 0;
 proxy_wasm probe;
@@ -215,7 +205,7 @@ qr/\[emerg\] .*invalid value "0" of "proxy_wasm_restart_delay": it takes one or 
 
 
 
-=== TEST 17: proxy_wasm_restart_delay 0s
+=== TEST 16: proxy_wasm_restart_delay 0s
 --- config
 proxy_wasm_restart_delay 0s;
 proxy_wasm probe;
@@ -225,7 +215,7 @@ qr/\[emerg\] .*invalid value "0s" of "proxy_wasm_restart_delay": it takes one or
 
 
 
-=== TEST 18: proxy_wasm_restart_delay fast
+=== TEST 17: proxy_wasm_restart_delay fast
 --- config
 proxy_wasm_restart_delay fast;
 proxy_wasm probe;
@@ -235,7 +225,7 @@ qr/\[emerg\] .*invalid value "fast" of "proxy_wasm_restart_delay": it takes one 
 
 
 
-=== TEST 19: proxy_wasm_restart_delay 10s 1s
+=== TEST 18: proxy_wasm_restart_delay 10s 1s
 --- config
 proxy_wasm_restart_delay 10s 1s;
 proxy_wasm probe;
@@ -245,7 +235,7 @@ qr/\[emerg\] .*invalid value "10s\ 1s" of "proxy_wasm_restart_delay": it takes o
 
 
 
-=== TEST 20: proxy_wasm_restart_delay 1s 2s 3s
+=== TEST 19: proxy_wasm_restart_delay 1s 2s 3s
 --- config
 proxy_wasm_restart_delay 1s 2s 3s;
 proxy_wasm probe;
@@ -255,7 +245,7 @@ qr/\[emerg\] .*invalid value "1s\ 2s\ 3s" of "proxy_wasm_restart_delay": it take
 
 
 
-=== TEST 21: proxy_wasm_restart_delay -1s
+=== TEST 20: proxy_wasm_restart_delay -1s
 --- config
 proxy_wasm_restart_delay -1s;
 proxy_wasm probe;
@@ -265,17 +255,7 @@ qr/\[emerg\] .*invalid value "\-1s" of "proxy_wasm_restart_delay": it takes one 
 
 
 
-=== TEST 22: proxy_wasm_restart_delay filter=probe
---- config
-proxy_wasm_restart_delay filter=probe;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid value "" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10 in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 23: proxy_wasm_isolation process
+=== TEST 21: proxy_wasm_isolation process
 --- config
 proxy_wasm_isolation process;
 proxy_wasm probe;
@@ -285,7 +265,7 @@ qr/\[emerg\] .*invalid value "process" of "proxy_wasm_isolation": it takes "work
 
 
 
-=== TEST 24: proxy_wasm_isolation worker request
+=== TEST 22: proxy_wasm_isolation worker request
 --- config
 proxy_wasm_isolation worker request;
 proxy_wasm probe;
@@ -295,17 +275,7 @@ qr/\[emerg\] .*invalid value "worker\ request" of "proxy_wasm_isolation": it tak
 
 
 
-=== TEST 25: proxy_wasm_isolation filter=probe
---- config
-proxy_wasm_isolation filter=probe;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid value "" of "proxy_wasm_isolation": it takes "worker" \(or "none"\), or "request" \(or "stream", "filter"\) in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 26: proxy_wasm_isolation filter=probe process
+=== TEST 23: proxy_wasm_isolation filter=probe process
 --- config
 proxy_wasm_isolation filter=probe process;
 proxy_wasm probe;
@@ -315,7 +285,7 @@ qr/\[emerg\] .*invalid value "process" of "proxy_wasm_isolation": it takes "work
 
 
 
-=== TEST 27: proxy_wasm_recycle 0
+=== TEST 24: proxy_wasm_recycle 0
 --- config
 proxy_wasm_recycle 0;
 proxy_wasm probe;
@@ -325,7 +295,7 @@ qr/\[emerg\] .*invalid value "0" of "proxy_wasm_recycle": it takes "on", "off", 
 
 
 
-=== TEST 28: proxy_wasm_recycle always
+=== TEST 25: proxy_wasm_recycle always
 --- config
 proxy_wasm_recycle always;
 proxy_wasm probe;
@@ -335,7 +305,7 @@ qr/\[emerg\] .*invalid value "always" of "proxy_wasm_recycle": it takes "on", "o
 
 
 
-=== TEST 29: proxy_wasm_recycle 1g
+=== TEST 26: proxy_wasm_recycle 1g
 --- config
 proxy_wasm_recycle 1g;
 proxy_wasm probe;
@@ -345,7 +315,7 @@ qr/\[emerg\] .*invalid value "1g" of "proxy_wasm_recycle": it takes "on", "off",
 
 
 
-=== TEST 30: proxy_wasm_recycle -1m
+=== TEST 27: proxy_wasm_recycle -1m
 --- config
 proxy_wasm_recycle -1m;
 proxy_wasm probe;
@@ -355,7 +325,7 @@ qr/\[emerg\] .*invalid value "\-1m" of "proxy_wasm_recycle": it takes "on", "off
 
 
 
-=== TEST 31: proxy_wasm_recycle on 64m
+=== TEST 28: proxy_wasm_recycle on 64m
 --- config
 proxy_wasm_recycle on 64m;
 proxy_wasm probe;
@@ -365,17 +335,7 @@ qr/\[emerg\] .*invalid value "on\ 64m" of "proxy_wasm_recycle": it takes "on", "
 
 
 
-=== TEST 32: proxy_wasm_recycle filter=probe
---- config
-proxy_wasm_recycle filter=probe;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid value "" of "proxy_wasm_recycle": it takes "on", "off", or a size such as 64m in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 33: proxy_wasm_log_rate 0
+=== TEST 29: proxy_wasm_log_rate 0
 --- config
 proxy_wasm_log_rate 0;
 proxy_wasm probe;
@@ -385,7 +345,7 @@ qr/\[emerg\] .*invalid value "0" of "proxy_wasm_log_rate": it takes "off", or a 
 
 
 
-=== TEST 34: proxy_wasm_log_rate -1
+=== TEST 30: proxy_wasm_log_rate -1
 --- config
 proxy_wasm_log_rate -1;
 proxy_wasm probe;
@@ -395,7 +355,7 @@ qr/\[emerg\] .*invalid value "\-1" of "proxy_wasm_log_rate": it takes "off", or 
 
 
 
-=== TEST 35: proxy_wasm_log_rate many
+=== TEST 31: proxy_wasm_log_rate many
 --- config
 proxy_wasm_log_rate many;
 proxy_wasm probe;
@@ -405,7 +365,7 @@ qr/\[emerg\] .*invalid value "many" of "proxy_wasm_log_rate": it takes "off", or
 
 
 
-=== TEST 36: proxy_wasm_log_rate 4294967296
+=== TEST 32: proxy_wasm_log_rate 4294967296
 --- config
 proxy_wasm_log_rate 4294967296;
 proxy_wasm probe;
@@ -415,7 +375,7 @@ qr/\[emerg\] .*invalid value "4294967296" of "proxy_wasm_log_rate": it takes "of
 
 
 
-=== TEST 37: proxy_wasm_log_rate 10 20
+=== TEST 33: proxy_wasm_log_rate 10 20
 --- config
 proxy_wasm_log_rate 10 20;
 proxy_wasm probe;
@@ -425,7 +385,7 @@ qr/\[emerg\] .*invalid value "10\ 20" of "proxy_wasm_log_rate": it takes "off", 
 
 
 
-=== TEST 38: proxy_wasm_log_rate 1k
+=== TEST 34: proxy_wasm_log_rate 1k
 --- config
 proxy_wasm_log_rate 1k;
 proxy_wasm probe;
@@ -435,17 +395,7 @@ qr/\[emerg\] .*invalid value "1k" of "proxy_wasm_log_rate": it takes "off", or a
 
 
 
-=== TEST 39: proxy_wasm_log_rate filter=probe
---- config
-proxy_wasm_log_rate filter=probe;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid value "" of "proxy_wasm_log_rate": it takes "off", or a number of lines in a second, such as 1000 in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 40: wasm_fuel 0
+=== TEST 35: wasm_fuel 0
 --- config
 wasm_fuel 0;
 proxy_wasm probe;
@@ -455,7 +405,7 @@ qr/\[emerg\] .*invalid value "0" of "wasm_fuel": it takes "off", or a number of 
 
 
 
-=== TEST 41: wasm_fuel -1
+=== TEST 36: wasm_fuel -1
 --- config
 wasm_fuel -1;
 proxy_wasm probe;
@@ -465,7 +415,7 @@ qr/\[emerg\] .*invalid value "\-1" of "wasm_fuel": it takes "off", or a number o
 
 
 
-=== TEST 42: wasm_fuel much
+=== TEST 37: wasm_fuel much
 --- config
 wasm_fuel much;
 proxy_wasm probe;
@@ -475,7 +425,7 @@ qr/\[emerg\] .*invalid value "much" of "wasm_fuel": it takes "off", or a number 
 
 
 
-=== TEST 43: wasm_fuel 18446744073709551616
+=== TEST 38: wasm_fuel 18446744073709551616
 --- config
 wasm_fuel 18446744073709551616;
 proxy_wasm probe;
@@ -485,7 +435,7 @@ qr/\[emerg\] .*invalid value "18446744073709551616" of "wasm_fuel": it takes "of
 
 
 
-=== TEST 44: wasm_fuel 1m
+=== TEST 39: wasm_fuel 1m
 --- config
 wasm_fuel 1m;
 proxy_wasm probe;
@@ -495,7 +445,7 @@ qr/\[emerg\] .*invalid value "1m" of "wasm_fuel": it takes "off", or a number of
 
 
 
-=== TEST 45: wasm_fuel 1 2
+=== TEST 40: wasm_fuel 1 2
 --- config
 wasm_fuel 1 2;
 proxy_wasm probe;
@@ -505,69 +455,7 @@ qr/\[emerg\] .*invalid value "1\ 2" of "wasm_fuel": it takes "off", or a number 
 
 
 
-=== TEST 46: wasm_fuel filter=probe
---- config
-wasm_fuel filter=probe;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid value "" of "wasm_fuel": it takes "off", or a number of units above 0, such as 10000000 in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 47: proxy_wasm_allow filter=probe
---- config
-proxy_wasm_allow filter=probe;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid value "" of "proxy_wasm_allow": it takes one or more words, such as host=auth or http_call in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 48: proxy_wasm_on_error needs a value
---- config
-proxy_wasm_on_error;
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid number of arguments in "proxy_wasm_on_error" directive in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 49: proxy_wasm_on_error twice on a level
---- config
-proxy_wasm_on_error open;
-proxy_wasm_on_error open;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_on_error" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 50: proxy_wasm_on_error twice on a level for one filter
---- config
-proxy_wasm_on_error filter=probe open;
-proxy_wasm_on_error open;
-proxy_wasm_on_error filter=probe open;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_on_error" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 51: proxy_wasm_on_error filter= without a name
---- config
-proxy_wasm_on_error filter= open;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"filter=" of "proxy_wasm_on_error" lacks a name in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 52: proxy_wasm_on_error about a filter that is not there
+=== TEST 41: proxy_wasm_on_error about a filter that is not there
 --- config
 proxy_wasm_on_error filter=prob open;
 proxy_wasm probe;
@@ -577,406 +465,7 @@ qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+ngin
 
 
 
-=== TEST 53: proxy_wasm_on_error is not for the top level
---- main_config
-proxy_wasm_on_error open;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_on_error" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 54: proxy_wasm_on_error is not for if blocks
---- config
-location /t {
-    if ($uri) { proxy_wasm_on_error open; }
-}
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_on_error" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 55: proxy_wasm_restart_delay needs a value
---- config
-proxy_wasm_restart_delay;
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid number of arguments in "proxy_wasm_restart_delay" directive in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 56: proxy_wasm_restart_delay twice on a level
---- config
-proxy_wasm_restart_delay 1s;
-proxy_wasm_restart_delay 1s;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_restart_delay" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 57: proxy_wasm_restart_delay twice on a level for one filter
---- config
-proxy_wasm_restart_delay filter=probe 1s;
-proxy_wasm_restart_delay 1s;
-proxy_wasm_restart_delay filter=probe 1s;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_restart_delay" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 58: proxy_wasm_restart_delay filter= without a name
---- config
-proxy_wasm_restart_delay filter= 1s;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"filter=" of "proxy_wasm_restart_delay" lacks a name in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 59: proxy_wasm_restart_delay about a filter that is not there
---- config
-proxy_wasm_restart_delay filter=prob 1s;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 60: proxy_wasm_restart_delay is not for the top level
---- main_config
-proxy_wasm_restart_delay 1s;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_restart_delay" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 61: proxy_wasm_restart_delay is not for if blocks
---- config
-location /t {
-    if ($uri) { proxy_wasm_restart_delay 1s; }
-}
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_restart_delay" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 62: proxy_wasm_isolation needs a value
---- config
-proxy_wasm_isolation;
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid number of arguments in "proxy_wasm_isolation" directive in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 63: proxy_wasm_isolation twice on a level
---- config
-proxy_wasm_isolation request;
-proxy_wasm_isolation request;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_isolation" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 64: proxy_wasm_isolation twice on a level for one filter
---- config
-proxy_wasm_isolation filter=probe request;
-proxy_wasm_isolation request;
-proxy_wasm_isolation filter=probe request;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_isolation" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 65: proxy_wasm_isolation filter= without a name
---- config
-proxy_wasm_isolation filter= request;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"filter=" of "proxy_wasm_isolation" lacks a name in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 66: proxy_wasm_isolation about a filter that is not there
---- config
-proxy_wasm_isolation filter=prob request;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 67: proxy_wasm_isolation is not for the top level
---- main_config
-proxy_wasm_isolation request;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_isolation" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 68: proxy_wasm_isolation is not for if blocks
---- config
-location /t {
-    if ($uri) { proxy_wasm_isolation request; }
-}
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_isolation" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 69: proxy_wasm_recycle needs a value
---- config
-proxy_wasm_recycle;
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid number of arguments in "proxy_wasm_recycle" directive in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 70: proxy_wasm_recycle twice on a level
---- config
-proxy_wasm_recycle off;
-proxy_wasm_recycle off;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_recycle" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 71: proxy_wasm_recycle twice on a level for one filter
---- config
-proxy_wasm_recycle filter=probe off;
-proxy_wasm_recycle off;
-proxy_wasm_recycle filter=probe off;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_recycle" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 72: proxy_wasm_recycle filter= without a name
---- config
-proxy_wasm_recycle filter= off;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"filter=" of "proxy_wasm_recycle" lacks a name in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 73: proxy_wasm_recycle about a filter that is not there
---- config
-proxy_wasm_recycle filter=prob off;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 74: proxy_wasm_recycle is not for the top level
---- main_config
-proxy_wasm_recycle off;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_recycle" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 75: proxy_wasm_recycle is not for if blocks
---- config
-location /t {
-    if ($uri) { proxy_wasm_recycle off; }
-}
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_recycle" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 76: proxy_wasm_log_rate needs a value
---- config
-proxy_wasm_log_rate;
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid number of arguments in "proxy_wasm_log_rate" directive in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 77: proxy_wasm_log_rate twice on a level
---- config
-proxy_wasm_log_rate 5;
-proxy_wasm_log_rate 5;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_log_rate" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 78: proxy_wasm_log_rate twice on a level for one filter
---- config
-proxy_wasm_log_rate filter=probe 5;
-proxy_wasm_log_rate 5;
-proxy_wasm_log_rate filter=probe 5;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_log_rate" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 79: proxy_wasm_log_rate filter= without a name
---- config
-proxy_wasm_log_rate filter= 5;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"filter=" of "proxy_wasm_log_rate" lacks a name in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 80: proxy_wasm_log_rate about a filter that is not there
---- config
-proxy_wasm_log_rate filter=prob 5;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 81: proxy_wasm_log_rate is not for the top level
---- main_config
-proxy_wasm_log_rate 5;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_log_rate" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 82: proxy_wasm_log_rate is not for if blocks
---- config
-location /t {
-    if ($uri) { proxy_wasm_log_rate 5; }
-}
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_log_rate" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 83: wasm_fuel needs a value
---- config
-wasm_fuel;
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid number of arguments in "wasm_fuel" directive in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 84: wasm_fuel twice on a level
---- config
-wasm_fuel 5;
-wasm_fuel 5;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_fuel" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 85: wasm_fuel twice on a level for one filter
---- config
-wasm_fuel filter=probe 5;
-wasm_fuel 5;
-wasm_fuel filter=probe 5;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_fuel" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 86: wasm_fuel filter= without a name
---- config
-wasm_fuel filter= 5;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"filter=" of "wasm_fuel" lacks a name in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 87: wasm_fuel about a filter that is not there
---- config
-wasm_fuel filter=prob 5;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 88: wasm_fuel is not for the top level
---- main_config
-wasm_fuel 5;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_fuel" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 89: wasm_fuel is not for if blocks
---- config
-location /t {
-    if ($uri) { wasm_fuel 5; }
-}
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm_fuel" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 90: proxy_wasm_allow needs a word
---- config
-proxy_wasm_allow;
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid number of arguments in "proxy_wasm_allow" directive in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 91: proxy_wasm_allow about a filter that is not there
---- config
-proxy_wasm_allow filter=prob on_request_headers;
-proxy_wasm probe;
---- must_die
---- error_log eval
-qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 92: proxy_wasm_restart_delay after=3
+=== TEST 42: proxy_wasm_restart_delay after=3
 --- config
 proxy_wasm_restart_delay after=3;
 proxy_wasm probe;
@@ -986,7 +475,7 @@ qr/\[emerg\] .*invalid value "after=3" of "proxy_wasm_restart_delay": it takes o
 
 
 
-=== TEST 93: proxy_wasm_restart_delay 1s after=
+=== TEST 43: proxy_wasm_restart_delay 1s after=
 --- config
 proxy_wasm_restart_delay 1s after=;
 proxy_wasm probe;
@@ -996,7 +485,7 @@ qr/\[emerg\] .*invalid value "1s\ after=" of "proxy_wasm_restart_delay": it take
 
 
 
-=== TEST 94: proxy_wasm_restart_delay 1s after=few
+=== TEST 44: proxy_wasm_restart_delay 1s after=few
 --- config
 proxy_wasm_restart_delay 1s after=few;
 proxy_wasm probe;
@@ -1006,7 +495,7 @@ qr/\[emerg\] .*invalid value "1s\ after=few" of "proxy_wasm_restart_delay": it t
 
 
 
-=== TEST 95: proxy_wasm_restart_delay 1s after=4294967296
+=== TEST 45: proxy_wasm_restart_delay 1s after=4294967296
 --- config
 proxy_wasm_restart_delay 1s after=4294967296;
 proxy_wasm probe;
@@ -1016,7 +505,7 @@ qr/\[emerg\] .*invalid value "1s\ after=4294967296" of "proxy_wasm_restart_delay
 
 
 
-=== TEST 96: proxy_wasm_restart_delay 1s after=1 after=2
+=== TEST 46: proxy_wasm_restart_delay 1s after=1 after=2
 --- config
 proxy_wasm_restart_delay 1s after=1 after=2;
 proxy_wasm probe;
@@ -1026,7 +515,7 @@ qr/\[emerg\] .*invalid value "1s\ after=1\ after=2" of "proxy_wasm_restart_delay
 
 
 
-=== TEST 97: proxy_wasm_restart_delay 1s 2s 3s after=1
+=== TEST 47: proxy_wasm_restart_delay 1s 2s 3s after=1
 --- config
 proxy_wasm_restart_delay 1s 2s 3s after=1;
 proxy_wasm probe;
@@ -1036,7 +525,7 @@ qr/\[emerg\] .*invalid value "1s\ 2s\ 3s\ after=1" of "proxy_wasm_restart_delay"
 
 
 
-=== TEST 98: proxy_wasm_restart_delay after=1 1s
+=== TEST 48: proxy_wasm_restart_delay after=1 1s
 --- config
 proxy_wasm_restart_delay after=1 1s;
 proxy_wasm probe;

@@ -67,28 +67,7 @@ location /t { return 200 "ok\n"; }
 
 
 
-=== TEST 5: two blocks of metrics
---- main_config
-wasm {
-    metrics { }
-    metrics { }
-}
---- must_die
---- error_log eval
-[qr/"metrics" block is duplicate, the first is in .*nginx\.conf:\d+ in .*nginx\.conf:\d+/]
-
-
-
-=== TEST 6: a size twice
---- main_config
-wasm { metrics { slab_size 1m; slab_size 2m; } }
---- must_die
---- error_log eval
-[qr/"slab_size" directive is duplicate in .*nginx\.conf:\d+/]
-
-
-
-=== TEST 7: a size that is too small
+=== TEST 5: a size that is too small
 --- main_config
 wasm { metrics { slab_size 11k; } }
 --- must_die
@@ -97,7 +76,7 @@ wasm { metrics { slab_size 11k; } }
 
 
 
-=== TEST 8: a size that is none
+=== TEST 6: a size that is none
 --- main_config
 wasm { shm_kv a much; }
 --- must_die
@@ -106,7 +85,7 @@ wasm { shm_kv a much; }
 
 
 
-=== TEST 9: a size that is too large
+=== TEST 7: a size that is too large
 --- main_config
 wasm { shm_queue a 5000m; }
 --- must_die
@@ -115,7 +94,7 @@ wasm { shm_queue a 5000m; }
 
 
 
-=== TEST 10: a length of names that is none
+=== TEST 8: a length of names that is none
 --- main_config
 wasm { metrics { max_metric_name_length 0; } }
 --- must_die
@@ -124,16 +103,7 @@ wasm { metrics { max_metric_name_length 0; } }
 
 
 
-=== TEST 11: a length of names twice
---- main_config
-wasm { metrics { max_metric_name_length 9; max_metric_name_length 9; } }
---- must_die
---- error_log eval
-[qr/"max_metric_name_length" directive is duplicate/]
-
-
-
-=== TEST 12: a name twice
+=== TEST 9: a name twice
 --- main_config
 wasm { shm_kv a 64k; shm_queue a 64k; shm_kv a 64k; }
 --- must_die
@@ -142,16 +112,7 @@ wasm { shm_kv a 64k; shm_queue a 64k; shm_kv a 64k; }
 
 
 
-=== TEST 13: a name twice among queues
---- main_config
-wasm { shm_queue * 64k; shm_queue * 64k; }
---- must_die
---- error_log eval
-[qr/duplicate "shm_queue" "\*", the first is in/]
-
-
-
-=== TEST 14: a name that keys could not begin with
+=== TEST 10: a name that keys could not begin with
 --- main_config
 wasm { shm_kv a/b 64k; }
 --- must_die
@@ -160,7 +121,7 @@ wasm { shm_kv a/b 64k; }
 
 
 
-=== TEST 15: an unknown eviction
+=== TEST 11: an unknown eviction
 --- main_config
 wasm { shm_kv a 64k eviction=random; }
 --- must_die
@@ -169,7 +130,7 @@ wasm { shm_kv a 64k eviction=random; }
 
 
 
-=== TEST 16: a name that another module has for its memory
+=== TEST 12: a name that another module has for its memory
 --- http_config
 limit_req_zone $uri zone=wasm_metrics:1m rate=1r/s;
 --- main_config
@@ -181,34 +142,7 @@ wasm { metrics { } }
 
 
 
-=== TEST 17: outside of their block
---- main_config
-slab_size 1m;
---- must_die
---- error_log eval
-[qr/"slab_size" directive is not allowed here/]
-
-
-
-=== TEST 18: in the wrong block
---- main_config
-wasm { metrics { shm_kv a 64k; } }
---- must_die
---- error_log eval
-[qr/"shm_kv" directive is not allowed here/]
-
-
-
-=== TEST 19: wasm_metrics is for locations
---- http_config
-wasm_metrics;
---- must_die
---- error_log eval
-[qr/"wasm_metrics" directive is not allowed here/]
-
-
-
-=== TEST 20: what filters store when nginx tries them has the room that the zones will have
+=== TEST 13: what filters store when nginx tries them has the room that the zones will have
 --- main_config
 wasm { module shared $TEST_NGINX_GUESTS/rust-shared.wasm; shm_kv * 20m; shm_kv own 15k; }
 --- config

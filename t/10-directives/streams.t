@@ -1,5 +1,5 @@
-# The directives about bodies and the order of filters: where they hold, and nginx's message for each mistake. What they do to a
-# running filter is in t/32-bodies.
+# The directives about bodies and the order of filters: where they hold, and nginx's message for each mistake in what they are
+# told (others: mistakes.t). What they do to a running filter is in t/32-bodies.
 
 use TestWasm 'no_plan';
 
@@ -58,47 +58,7 @@ qr/\[emerg\] .*invalid value "yes" of "proxy_wasm_headers_stop_iteration": it ta
 
 
 
-=== TEST 6: proxy_wasm_request_body_buffer stands once on a level
---- config
-proxy_wasm_request_body_buffer 1m;
-proxy_wasm_request_body_buffer 1m;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_request_body_buffer" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 7: proxy_wasm_response_body_buffer stands once on a level
---- config
-proxy_wasm_response_body_buffer 1m;
-proxy_wasm_response_body_buffer 1m;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_response_body_buffer" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 8: proxy_wasm_response_order stands once on a level
---- config
-proxy_wasm_response_order onion;
-proxy_wasm_response_order onion;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_response_order" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 9: proxy_wasm_headers_stop_iteration stands once on a level
---- config
-proxy_wasm_headers_stop_iteration on;
-proxy_wasm_headers_stop_iteration on;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_headers_stop_iteration" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 10: a location inherits, and may say otherwise
+=== TEST 6: a location inherits, and may say otherwise
 --- http_config
 proxy_wasm_request_body_buffer 3;
 --- config
@@ -118,7 +78,7 @@ location /own {
 
 
 
-=== TEST 11: proxy_wasm_reroute takes two words
+=== TEST 7: proxy_wasm_reroute takes two words
 --- config
 proxy_wasm_reroute never;
 --- must_die
@@ -127,29 +87,9 @@ qr/\[emerg\] .*invalid value "never" of "proxy_wasm_reroute": it takes "off" or 
 
 
 
-=== TEST 12: proxy_wasm_reroute stands once on a level
---- config
-proxy_wasm_reroute off;
-proxy_wasm_reroute off;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_reroute" directive is duplicate in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 13: proxy_wasm_body_buffer_max 4096m
+=== TEST 8: proxy_wasm_body_buffer_max 4096m
 --- config
 proxy_wasm_body_buffer_max 4096m;
 --- must_die
 --- error_log eval
 qr/\[emerg\] .*invalid value "4096m" of "proxy_wasm_body_buffer_max": it takes a size from 1 to 4095m, such as 1m in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 14: proxy_wasm_body_buffer_max stands once on a level
---- config
-proxy_wasm_body_buffer_max 1m;
-proxy_wasm_body_buffer_max 1m;
---- must_die
---- error_log eval
-qr/\[emerg\] .*"proxy_wasm_body_buffer_max" directive is duplicate in \S+nginx\.conf:\d+$/

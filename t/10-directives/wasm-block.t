@@ -200,18 +200,7 @@ qr/\[emerg\] .*duplicate module "tiny", the first is in \S+nginx\.conf:\d+ in \S
 
 
 
-=== TEST 12: there is one block
---- main_config
-wasm { }
-wasm { }
---- config
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm" block is duplicate, the first is in \S+nginx\.conf:\d+ in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 13: "off" cannot be the name of a module
+=== TEST 12: "off" cannot be the name of a module
 --- main_config
 wasm { module off $TEST_NGINX_HTML_DIR/tiny.wat; }
 --- config
@@ -221,76 +210,7 @@ qr/\[emerg\] .*invalid name "off" of "module": it must not be empty, "off" or "i
 
 
 
-=== TEST 14: a name cannot be empty
---- main_config
-wasm { module '' $TEST_NGINX_HTML_DIR/tiny.wat; }
---- config
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid name "" of "module": it must not be empty, "off" or "inherit" in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 15: a module needs a path
---- main_config
-wasm { module tiny; }
---- config
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid number of arguments in "module" directive in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 16: a module takes four arguments at most
---- main_config
-wasm { module tiny tiny.wat one two three; }
---- config
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid number of arguments in "module" directive in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 17: the block takes no arguments
---- main_config
-wasm tiny { }
---- config
---- must_die
---- error_log eval
-qr/\[emerg\] .*invalid number of arguments in "wasm" directive in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 18: nothing but modules can stand in the block
---- main_config
-wasm { worker_processes 1; }
---- config
---- must_die
---- error_log eval
-qr/\[emerg\] .*"worker_processes" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 19: the block belongs to the top level
---- config
-wasm { }
---- must_die
---- error_log eval
-qr/\[emerg\] .*"wasm" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 20: "module" belongs into the block
---- main_config
-module tiny tiny.wat;
---- config
---- must_die
---- error_log eval
-qr/\[emerg\] .*"module" directive is not allowed here in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 21: the block may stand in an included file, and a mistake in it names that file
+=== TEST 13: the block may stand in an included file, and a mistake in it names that file
 --- main_config
 include $TEST_NGINX_HTML_DIR/modules.conf;
 --- user_files
@@ -305,7 +225,7 @@ qr/\[emerg\] .*module "gone" .*No such file .* in \S+modules\.conf:2$/
 
 
 
-=== TEST 22: "inherit" cannot be the name of a module
+=== TEST 14: "inherit" cannot be the name of a module
 --- main_config
 wasm { module inherit $TEST_NGINX_HTML_DIR/tiny.wat; }
 --- config
@@ -315,7 +235,7 @@ qr/\[emerg\] .*invalid name "inherit" of "module": it must not be empty, "off" o
 
 
 
-=== TEST 23: a VM configuration, and one in a file
+=== TEST 15: a VM configuration, and one in a file
 --- main_config
 wasm { module tiny tiny.wat file=config '{}'; }
 --- config
@@ -325,7 +245,7 @@ qr/\[emerg\] .*unexpected "\{\}" in "module": .*"file=PATH".* in \S+nginx\.conf:
 
 
 
-=== TEST 24: two files of VM configurations
+=== TEST 16: two files of VM configurations
 --- main_config
 wasm { module tiny tiny.wat file=config file=other; }
 --- config

@@ -204,12 +204,6 @@ if ($is_root) {
 }
 refused("$scratch/none/cache", qr/"\Q$scratch\E\/none\/cache": No such file or directory/, 'one in a folder that is not there');
 refused($nginx->write('plain', ''), qr/".*plain" is not a folder/, 'a file');
-for my $case (['cache_dir "";', qr/needs the path of a folder/], ["cache_dir $dir; cache_dir $dir;", qr/directive is duplicate/]) {
-    $nginx->configure(main => "wasm { module a a.wat; $case->[0] }");
-    my ($ok, $output) = $nginx->test;
-    ok(!$ok, "refused: $case->[0]");
-    like($output, $case->[1], 'nginx -t says why');
-}
 
 # Relative to the prefix, as other folders that nginx writes.
 configure('logs/cache');

@@ -101,16 +101,3 @@ wasm { backtraces maybe; }
 --- must_die
 --- error_log eval
 qr/\[emerg\] .*invalid value "maybe" of "backtraces": it takes "on" or "off" in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 6: it stands once
---- main_config
-wasm {
-    backtraces on;
-    backtraces off;
-}
---- config
---- must_die
---- error_log eval
-qr/\[emerg\] .*"backtraces" directive is duplicate in \S+nginx\.conf:\d+$/

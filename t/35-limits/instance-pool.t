@@ -185,16 +185,3 @@ wasm { instance_pool 16 memory=5g; }
 --- must_die
 --- error_log eval
 qr/\[emerg\] .*invalid parameter "memory=5g" of "instance_pool": it takes memory=SIZE, a size from 64k to 4096m, such as memory=64m in \S+nginx\.conf:\d+$/
-
-
-
-=== TEST 11: it stands once
---- main_config
-wasm {
-    instance_pool 16;
-    instance_pool 17;
-}
---- config
---- must_die
---- error_log eval
-qr/\[emerg\] .*"instance_pool" directive is duplicate in \S+nginx\.conf:\d+$/
