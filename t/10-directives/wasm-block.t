@@ -24,6 +24,7 @@ wasm {
 proxy_wasm one 'response.add x-from http';
 --- config
 location /t {
+    proxy_wasm off;
     proxy_wasm two 'response.add x-from location';
     return 200 "ok\n";
 }
