@@ -64,6 +64,9 @@ x-shared: define counter a; define gauge a
 --- error_log
 the metric "a" has no name, or another type where it was defined first
 wasm "shared": panicked at
+--- expects_crit
+wasm "shared": panicked at
+wasm filter "shared": failed to call function: proxy_on_request_headers
 
 
 
@@ -76,6 +79,8 @@ location /b { proxy_wasm shared 'define gauge a'; }
 --- must_die
 --- error_log eval
 [qr/\[emerg\] .*filter "shared" does not start: .* in .*nginx\.conf:\d+/]
+--- expects_crit
+wasm "shared": panicked at
 
 
 

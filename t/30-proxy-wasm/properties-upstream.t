@@ -206,6 +206,9 @@ location /out {
 ["", main::came_of('wasm_fail_stream', 0)]
 --- error_log eval
 qr/property response\|code_details -> 0 wasm_fail_stream/
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
+wasm filter "probe": failed to call function: proxy_on_response_headers
 
 
 

@@ -224,6 +224,9 @@ x-three: 3
 panicked
 --- no_error_log
 wasm "three": request-body
+--- expects_crit
+wasm "two": panicked at
+wasm filter "two": failed to call function: proxy_on_request_body
 
 
 
@@ -241,6 +244,9 @@ GET /t
 --- response_body_unlike: secret
 --- error_log
 panicked
+--- expects_crit
+wasm "two": panicked at
+wasm filter "two": failed to call function: proxy_on_response_body
 
 
 

@@ -183,6 +183,9 @@ location /t {
 --- error_code: 503
 --- error_log
 panicked
+--- expects_crit
+wasm "one": panicked at
+wasm filter "one": failed to call function: proxy_on_request_body
 
 
 

@@ -427,6 +427,9 @@ hello
 --- error_log
 panicked
 told to trap in request-body
+--- expects_crit
+wasm "bodies": panicked at
+wasm filter "bodies": failed to call function: proxy_on_request_body
 
 
 

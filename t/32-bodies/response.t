@@ -415,6 +415,9 @@ GET /t
 --- response_body_unlike: secret
 --- error_log
 panicked
+--- expects_crit
+wasm "bodies": panicked at
+wasm filter "bodies": failed to call function: proxy_on_response_body
 
 
 

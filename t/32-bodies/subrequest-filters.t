@@ -56,6 +56,9 @@ GET /t
 --- error_log
 panicked at
 auth request unexpected status: 503
+--- expects_crit
+wasm "one": panicked at
+wasm filter "one": failed to call function: proxy_on_request_headers
 
 
 
@@ -150,7 +153,7 @@ x-seen: "own"
 --- config
 ssi on;
 proxy_wasm one 'response-body show; response-body append !';
-location /inc { proxy_wasm two 'response-headers remove response content-length; response-end append ~; response-body upper'; return 200 included; }
+location /inc { proxy_wasm off; proxy_wasm two 'response-headers remove response content-length; response-end append ~; response-body upper'; return 200 included; }
 --- request
 GET /t.html
 --- user_files

@@ -171,6 +171,9 @@ body
 page
 --- error_log
 panicked
+--- expects_crit
+wasm "one": panicked at
+wasm filter "one": failed to call function: proxy_on_request_body
 
 
 
@@ -201,3 +204,6 @@ body
 "GET /echo HTTP/1.0\nContent-Length: 0\n\n\n"
 --- error_log
 panicked
+--- expects_crit
+wasm "one": panicked at
+wasm filter "one": failed to call function: proxy_on_request_body

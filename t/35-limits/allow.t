@@ -111,6 +111,9 @@ location /u {
 ["!x-a", "x-a: b", "!x-a", "x-a: b"]
 --- error_log eval
 qr/panicked at|wasm "lifecycle": on_delete/
+--- expects_crit
+wasm "headers": panicked at
+wasm filter "headers": failed to call function: proxy_on_request_headers
 
 
 

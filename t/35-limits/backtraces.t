@@ -22,6 +22,8 @@ GET /t
 qr/trapped in context 2: .* \(guest backtrace: operations::recurse < operations::recurse < /
 --- no_error_log eval
 qr/\.rs:\d+\)/
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -41,6 +43,8 @@ GET /t
 --- error_code: 503
 --- error_log eval
 qr/unreachable.* \(guest backtrace: \w[\w:<> ]* \(lib\.rs:\d+\) < .*\(option\.rs:\d+\) < run \(lib\.rs:\d+\) < /
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -62,6 +66,8 @@ GET /t
 qr/ < proxy_on_request_headers \(lib\.rs:\d+\)\)/
 --- no_error_log eval
 [qr/::h[0-9a-f]{16}/, qr/_ZN/]
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -91,6 +97,8 @@ GET /t
 --- error_code: 503
 --- error_log
 (guest backtrace: innermost < function #3 < name::space < function #5)
+--- expects_crit
+wasm filter "names": failed to call function: proxy_on_request_headers
 
 
 

@@ -60,6 +60,8 @@ $::Malloc . '(func $deeper (param i64) (result i64) (i64.add (call $deeper (i64.
 [("x-before: yes") x 4]
 --- error_log
 call stack exhausted
+--- expects_crit
+wasm filter "m": failed to call function: proxy_on_request_headers
 
 
 
@@ -116,6 +118,8 @@ said: 0
 [("x-before: yes") x 4]
 --- error_log
 failed to call function: proxy_on_request_headers trapped
+--- expects_crit
+wasm filter "m": failed to call function: proxy_on_request_headers
 
 
 
@@ -132,6 +136,8 @@ failed to call function: proxy_on_request_headers trapped
 [("x-before: yes") x 2]
 --- error_log
 still running after 500 ms (wasm_timeout)
+--- expects_crit
+wasm filter "m": failed to call function: proxy_on_request_headers
 
 
 
@@ -147,6 +153,8 @@ still running after 500 ms (wasm_timeout)
 [("x-before: yes") x 4]
 --- error_code eval
 [503, 503, 503, 503]
+--- expects_crit
+wasm filter "m": failed to call function: proxy_on_request_headers
 
 
 
@@ -163,6 +171,8 @@ still running after 500 ms (wasm_timeout)
 [("x-before: yes") x 2]
 --- error_log
 still running after 500 ms (wasm_timeout)
+--- expects_crit
+wasm filter "m": failed to call function: proxy_on_request_headers
 
 
 
@@ -180,6 +190,8 @@ still running after 500 ms (wasm_timeout)
 [("x-before: yes") x 2]
 --- error_log
 still running after 500 ms (wasm_timeout)
+--- expects_crit
+wasm filter "m": failed to call function: proxy_on_request_headers
 
 
 
@@ -236,6 +248,8 @@ location /up { proxy_wasm off; return 200; }
 [503, 200, 503, 200]
 --- response_headers eval
 [("x-before: yes") x 4]
+--- expects_crit
+wasm filter "faulty": failed to call function: proxy_on_request_headers
 
 
 

@@ -36,6 +36,8 @@ GET /t
 ok: probe: trap
 --- access_log eval
 qr{</t\|200\|probe: trap\|0\.\d{6}>}
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -61,6 +63,8 @@ GET /t
 sub: probe: trap, main: probe: trap
 --- access_log eval
 qr{</t\|200\|probe: trap\|0\.\d{6}>}
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 

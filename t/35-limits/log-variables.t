@@ -59,6 +59,8 @@ GET /t
 --- error_code: 503
 --- access_log eval
 qr{<\S*/t\|503\|probe: trap\|0\.\d{6}>}
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -74,6 +76,8 @@ GET /t
 --- error_code: 503
 --- access_log eval
 qr{<\S*/t\|503\|probe: timeout\|(?:0\.1[2-9]|0\.[2-9]|[1-9])\d*(?:\.\d+)?>}
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -94,6 +98,8 @@ GET /t
 sorry: probe: trap
 --- access_log eval
 qr{</sorry\|503\|probe: trap\|0\.\d{6}>}
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -112,6 +118,10 @@ GET /t
 panicked at
 --- access_log eval
 qr{</t\|200\|probe: trap\|0\.\d{6}>}
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
+wasm "bodies": panicked at
+wasm filter "bodies": failed to call function: proxy_on_response_headers
 
 
 
@@ -131,6 +141,8 @@ x-probe: abort
 --- access_log
 |503|probe: trap|
 |503|probe: not started|
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -194,6 +206,8 @@ GET /t
 --- response_body
 main
 after: probe: trap
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_response_headers
 
 
 
@@ -247,6 +261,8 @@ x-probe: loop
 </t|503|probe: out of fuel|10000000>
 --- error_log eval
 qr/trapped in context 2: has used up its fuel \(wasm_fuel\); proxy_wasm_on_error: this request fails/
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 

@@ -34,6 +34,8 @@ location /t {
 [ "", "x-faulty: abort", "" ]
 --- error_code eval
 [ 403, 200, 200 ]
+--- expects_crit
+wasm filter "faulty": failed to call function: proxy_on_request_headers
 
 
 

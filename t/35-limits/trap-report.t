@@ -75,6 +75,8 @@ GET /t
 ok
 --- error_log eval
 qr/proxy_on_response_headers trapped in context 2: .*; proxy_wasm_on_error: this request goes on without the filter.* \(guest backtrace: /
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_response_headers
 
 
 
@@ -105,6 +107,8 @@ GET /t
 qr/unreachable.*; proxy_wasm_on_error: .* \(guest backtrace: a_function_with_a_long_name_x{80}_30(?: < a_function_with_a_long_name_x{80}_\d+){4,} < \.\.\.\), client: 127\.0\.0\.1, .*request: "GET \/t HTTP/
 --- no_error_log
 (cut)
+--- expects_crit
+wasm filter "deep": failed to call function: proxy_on_request_headers
 
 
 
@@ -142,6 +146,8 @@ GET /t
 --- error_code: 503
 --- error_log
 (guest backtrace: first?second < 
+--- expects_crit
+wasm filter "forged": failed to call function: proxy_on_request_headers
 
 
 

@@ -46,6 +46,8 @@ location /t {
 [503, 200, 200]
 --- response_body_like eval
 ["503", "level -> 0 2", "level -> 0 2"]
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -61,6 +63,8 @@ location /t {
 x-probe: abort
 --- error_code eval
 [503, 503, 503]
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -75,6 +79,8 @@ GET /t
 --- error_code: 503
 --- error_log eval
 [qr/\[error\] .*wasm "probe": .*panicked at/, 'probe was told to', 'proxy_on_request_headers trapped']
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -94,6 +100,8 @@ wasm "lifecycle": on_response_headers 2
 wasm "lifecycle": on_done 2
 wasm "lifecycle": on_log 2
 wasm "lifecycle": on_delete 2
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -112,6 +120,8 @@ wasm "lifecycle": on_done 2
 wasm "lifecycle": on_delete 2
 --- no_error_log
 wasm "lifecycle": on_request_headers
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -129,6 +139,8 @@ GET /t
 wasm "lifecycle": on_delete 2
 --- no_error_log
 late
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -147,6 +159,8 @@ GET /t
 --- response_body_unlike: secret
 --- error_log
 proxy_on_response_headers trapped in context 2
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_response_headers
 
 
 
@@ -165,6 +179,8 @@ location /up {
 [503, 200]
 --- response_body_unlike eval
 ["secret", "none"]
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_response_headers
 
 
 
@@ -195,6 +211,8 @@ GET /t
 --- error_log
 proxy_on_context_create trapped in context 2
 wasm "lifecycle": on_delete 2
+--- expects_crit
+wasm filter "m": failed to call function: proxy_on_context_create
 
 
 
@@ -214,6 +232,8 @@ proxy_on_done trapped in context 2
 wasm "lifecycle": on_delete 2
 --- no_error_log
 late
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_done
 
 
 
@@ -229,6 +249,8 @@ location /t {
 ["ok\n", "ok\n"]
 --- error_log
 proxy_on_log trapped in context 2
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_log
 
 
 
@@ -244,6 +266,8 @@ location /t {
 ["ok\n", "ok\n"]
 --- error_log
 proxy_on_delete trapped in context 2
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_delete
 
 
 
@@ -273,6 +297,8 @@ GET /t
 --- error_code: 503
 --- error_log
 still running after 1000 ms (wasm_timeout)
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -289,6 +315,8 @@ location /t {
 ["x-probe: loop", "x-probe: level; report", "x-probe: loop"]
 --- error_code eval
 [503, 200, 503]
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -309,6 +337,8 @@ location /u {
 ["", "x-probe: loop", ""]
 --- error_code eval
 [200, 503, 200]
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -327,6 +357,8 @@ x-probe: loop
 --- error_code: 503
 --- error_log
 still running after 50 ms (wasm_timeout)
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -343,6 +375,8 @@ GET /t
 --- response_body_unlike: secret
 --- error_log
 proxy_on_response_headers trapped in context 2: still running after 50 ms (wasm_timeout)
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_response_headers
 
 
 
@@ -359,6 +393,8 @@ GET /t
 ok
 --- error_log
 proxy_on_log trapped in context 2: still running after 50 ms (wasm_timeout)
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_log
 
 
 
@@ -374,6 +410,8 @@ location /t {
 ["x-probe: recurse", "x-probe: level; report"]
 --- error_code eval
 [503, 200]
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -456,6 +494,8 @@ GET /t
 --- error_code: 503
 --- error_log
 integer divide by zero
+--- expects_crit
+wasm filter "m": failed to call function: proxy_on_request_headers
 
 
 
@@ -482,6 +522,8 @@ location /t {
 [503, 503]
 --- error_log
 out of bounds memory access
+--- expects_crit
+wasm filter "m": failed to call function: proxy_on_request_headers
 
 
 

@@ -186,3 +186,5 @@ true
 nilfailed to run proxy_on_http_request_body
 --- error_log
 wasm plugin "body" holds more of a body than its buffer may have
+--- expects_crit
+wasm plugin "body" holds more of a body than its buffer may have

@@ -54,6 +54,9 @@ __DATA__
 --- response_body eval
 ["true, nil: start 1 stream 1\n", "nil, failed to run proxy_on_http_request_headers: start 1 stream 2\n",
  "true, nil: start 2 stream 1\n", "true, nil: start 2 stream 2\n", "start 1 stream 1\n"]
+--- expects_crit
+wasm filter "faulty": failed to call function: proxy_on_request_headers
+wasm plugin "faulty" was replaced during the request
 
 
 
@@ -78,6 +81,9 @@ wasm_timeout 50ms;
 ["x-faulty: loop", ""]
 --- response_body eval
 ["nil, failed to run proxy_on_http_request_headers: start 1 stream 1\n", "true, nil: start 2 stream 1\n"]
+--- expects_crit
+wasm filter "faulty": failed to call function: proxy_on_request_headers
+wasm plugin "faulty" was replaced during the request
 
 
 
@@ -90,6 +96,9 @@ proxy_wasm_on_error closed;
 ["", "x-faulty: abort", "", "", ""]
 --- response_body_like eval
 ["true, nil: start 1 stream 1\n", "nil, failed to run proxy_on_http_request_headers: start 1 stream 2\n", "^nil, .+: none\n", "^nil, .+: none\n", "start 1 stream 1\n"]
+--- expects_crit
+wasm filter "faulty": failed to call function: proxy_on_request_headers
+wasm plugin "faulty" was replaced during the request
 
 
 
@@ -102,6 +111,8 @@ proxy_wasm_on_error open;
 ["", "x-faulty: abort", "", "", ""]
 --- response_body eval
 ["true, nil: start 1 stream 1\n", "true, nil: start 1 stream 2\n", "true, nil: none\n", "true, nil: none\n", "start 1 stream 1\n"]
+--- expects_crit
+wasm filter "faulty": failed to call function: proxy_on_request_headers
 
 
 
@@ -114,6 +125,8 @@ proxy_wasm_on_error open;
 ["x-faulty: abort", "x-faulty: log info x"]
 --- response_headers eval
 ["x-response: true, nil", "x-response: true, nil"]
+--- expects_crit
+wasm filter "faulty": failed to call function: proxy_on_request_headers
 
 
 
@@ -128,6 +141,8 @@ proxy_wasm_on_error open;
 ["x-response: true, nil", "x-response: true, nil"]
 --- response_body eval
 ["true, nil: start 1 stream 1\n", "true, nil: none\n"]
+--- expects_crit
+wasm filter "faulty": failed to call function: proxy_on_response_headers
 
 
 
@@ -140,6 +155,8 @@ proxy_wasm_on_error reload open;
 ["", "x-faulty: abort", ""]
 --- response_body eval
 ["true, nil: start 1 stream 1\n", "nil, failed to run proxy_on_http_request_headers: start 1 stream 2\n", "true, nil: start 2 stream 1\n"]
+--- expects_crit
+wasm filter "faulty": failed to call function: proxy_on_request_headers
 
 
 
@@ -153,6 +170,8 @@ proxy_wasm_on_error closed;
 ["", "x-faulty: abort", ""]
 --- response_body eval
 ["true, nil: start 1 stream 1\n", "true, nil: start 1 stream 2\n", "true, nil: none\n"]
+--- expects_crit
+wasm filter "faulty": failed to call function: proxy_on_request_headers
 
 
 
@@ -165,6 +184,9 @@ proxy_wasm_on_error filter=other open;
 ["", "x-faulty: abort", ""]
 --- response_body eval
 ["true, nil: start 1 stream 1\n", "nil, failed to run proxy_on_http_request_headers: start 1 stream 2\n", "true, nil: start 2 stream 1\n"]
+--- expects_crit
+wasm filter "faulty": failed to call function: proxy_on_request_headers
+wasm plugin "faulty" was replaced during the request
 
 
 
@@ -178,6 +200,9 @@ proxy_wasm_restart_delay 1h 1h after=1;
 --- response_body_like eval
 ["true, nil: start 1 stream 1\n", "^nil, failed to run proxy_on_http_request_headers: start 1 ", "^nil, failed to run proxy_on_http_request_headers: start 2 ",
  "^nil, .+: none\n", "^nil, .+: none\n", "start 1 stream 1\n"]
+--- expects_crit
+wasm filter "faulty": failed to call function: proxy_on_request_headers
+wasm plugin "faulty" was replaced during the request
 
 
 
@@ -192,6 +217,8 @@ proxy_wasm_restart_delay 1h 1h after=1;
 --- response_body_like eval
 ["true, nil: start 1 stream 1\n", "^nil, failed to run proxy_on_http_request_headers: start 1 ", "^nil, failed to run proxy_on_http_request_headers: start 2 ",
  "^true, nil: none\n", "^true, nil: none\n"]
+--- expects_crit
+wasm filter "faulty": failed to call function: proxy_on_request_headers
 
 
 
@@ -219,6 +246,9 @@ proxy_wasm_recycle off;
 [("x-faulty: leak 1048576") x 15, "x-faulty: leak 16777216"]
 --- response_body_like eval
 [("^(?:true, nil: start|nil, failed)") x 15, "^nil, failed to run proxy_on_http_request_headers"]
+--- expects_crit
+wasm filter "faulty": failed to call function: proxy_on_request_headers
+wasm plugin "faulty" was replaced during the request
 
 
 
@@ -239,6 +269,8 @@ location /t {
 ["x-faulty: abort", ""]
 --- response_body eval
 ["nil\n", "true\n"]
+--- expects_crit
+wasm filter "faulty": failed to call function: proxy_on_request_headers
 
 
 
@@ -272,3 +304,5 @@ location /t {
 ["GET /wait", "GET /t", "GET /t", "GET /t"]
 --- response_body eval
 ["the next call gets a new VM, whose timers wait for \n", "true, nil: start 2 stream 1\n", "true, nil: start 2 stream 2\n", "true, nil: start 2 stream 3\n"]
+--- expects_crit
+wasm filter "ticker": failed to call function: proxy_on_tick

@@ -245,6 +245,8 @@ location /t {
 ['', 'x-probe: abort', '']
 --- response_body eval
 ["true, nil\n", "nil, failed to run proxy_on_http_request_headers\n", "true, nil\n"]
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -317,6 +319,8 @@ location /t {
 ['x-probe: loop', '']
 --- response_body eval
 ["failed to run proxy_on_http_request_headers\n", "nil\n"]
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 
@@ -403,6 +407,8 @@ GET /t
 ok
 --- error_log
 proxy_on_request_headers trapped in context 2: still running after 100 ms (wasm_timeout)
+--- expects_crit
+wasm filter "probe": failed to call function: proxy_on_request_headers
 
 
 

@@ -44,3 +44,5 @@ location /t { proxy_wasm rootid 'from AssemblyScript' root_id=add_headers; }
 location /t { proxy_wasm rootid 'from AssemblyScript'; }
 --- error_log eval
 qr/\[emerg\] .*filter "rootid" does not start: .*; it asked for its root id before, which is "" .* in \S+nginx\.conf:\d+$/
+--- expects_crit
+wasm "rootid": Missing root context factory for root id:  at: ~lib/@solo-io/proxy-runtime/runtime.ts(991:5)

@@ -89,6 +89,13 @@ package TestWasm;
 #     come after the response), up to a bound that only a failure reaches. For grep_error_log, name the last wanted line
 #     in '--- error_log' as well. A test that must see that something does NOT happen makes something else happen after
 #     it and waits for that.
+#   - A green run is silent. What nginx says on its standard error when it starts is shown unless '--- error_log' asks for it,
+#     and so are lines with [crit]. Where filters fail because that is what the block is about, but it looks at what comes of
+#     it, '--- expects_crit' has patterns, as error_log has, of lines with [crit] that are no news:
+#
+#         --- expects_crit
+#         wasm "traps": proxy_on_request_headers failed
+#
 #   - '--- http2' works on any nginx.
 #   - In a block with several requests ('--- request eval' with a list) error_log is asked for after each of them. Where
 #     the error log matters: one request per block.
@@ -165,8 +172,13 @@ sub mentions ($@) {
     return grep { index("$_", $word) >= 0 } @patterns;
 }
 
-# What each block wants to see in the error log, by its name.
-my %wanted;
+sub asked_for ($@) {
+    my ($line, @patterns) = @_;
+    return grep { ref $_ ? $line =~ $_ : index($line, $_) >= 0 } @patterns;
+}
+
+# What each block wants to see in the error log, or knows of, by its name.
+my %expected;
 
 add_block_preprocessor(sub {
     my $block = shift;
@@ -179,7 +191,7 @@ add_block_preprocessor(sub {
     }
 
     my @wanted = patterns $block->error_log;
-    $wanted{$block->name} = \@wanted;
+    $expected{$block->name} = [@wanted, patterns $block->expects_crit];
     if (defined $block->must_die) {
         $block->set_value(suppress_stderr => 1);
         $block->set_value(error_log => [@wanted, '[emerg]']) unless mentions '[emerg', @wanted;
@@ -191,18 +203,50 @@ add_block_preprocessor(sub {
     $block->set_value(no_error_log => [patterns($block->no_error_log), @refused]);
 });
 
-# Test::Nginx tells of each line with [crit]. Those that the block asks for are no news.
+# Test::Nginx puts the file in front of the name.
+sub expected ($) {
+    my $name = $_[0] =~ s/^\S+\.t (?=TEST )//r;
+    return @{ $expected{$name} // [] };
+}
+
+# Test::Nginx tells of each line with [crit]. Those that the block expects are no news.
 $SIG{__WARN__} = sub {
     my $text = shift;
     my ($name, $line) = $text =~ /^WARNING: (.*?) - (\d{4}\/\d\d\/\d\d .*\[crit\].*)/s;
-    # Test::Nginx puts the file in front of the name.
-    $name =~ s/^\S+\.t (?=TEST )// if defined $name;
-    if (defined $name && $wanted{$name}) {
+    if (defined $name) {
         $line =~ s/\\(["\\])/$1/g;
-        return if grep { ref $_ ? $line =~ $_ : index($line, $_) >= 0 } @{ $wanted{$name} };
+        return if asked_for $line, expected $name;
     }
     warn $text;
 };
+
+# The same for standard error, which is a file while a block runs.
+my ($stderr, @no_news);
+my $said = "$ENV{TEST_NGINX_SERVROOT}.stderr";
+
+sub keep_stderr (@) {
+    @no_news = @_;
+    open $stderr, '>&', \*STDERR or die "cannot keep standard error: $!\n";
+    open STDERR, '>', $said or die "cannot write $said: $!\n";
+}
+
+sub show_stderr () {
+    return unless $stderr;
+    open STDERR, '>&', $stderr or die "cannot have standard error back: $!\n";
+    undef $stderr;
+    open my $in, '<', $said or die "cannot read $said: $!\n";
+    while (my $line = <$in>) {
+        # A line of the error log has the process there, and patterns may say so.
+        my $logged = $line =~ s/^nginx: (\[\w+\]) /$1 0#0: /r;
+        print STDERR $line unless $logged ne $line && asked_for $logged, @no_news;
+    }
+}
+
+# Some mistakes end the file within a block.
+END {
+    local $?;
+    show_stderr;
+}
 
 # Waits until FILE, from byte POSITION on, has a line for each of the patterns, or the time is up: then the check that
 # follows says what is missing.
@@ -216,7 +260,7 @@ sub wait_for_lines ($$@) {
             my @lines = <$in>;
             my $missing = grep {
                 my $pattern = $_;
-                !grep { ref $pattern ? $_ =~ $pattern : index($_, $pattern) >= 0 } @lines;
+                !grep { asked_for $_, $pattern } @lines;
             } @patterns;
             return unless $missing;
         }
@@ -243,6 +287,14 @@ sub end_if_misconfigured () {
     no warnings 'redefine';
 
     *Test::Nginx::Util::bail_out = *Test::Nginx::Socket::bail_out = \&end_of_file;
+
+    my $run_test = \&Test::Nginx::Util::run_test;
+    *Test::Nginx::Util::run_test = sub ($) {
+        my ($block) = @_;
+        keep_stderr expected $block->name;
+        &$run_test;
+        show_stderr;
+    };
 
     my $sleep = \&Test::Nginx::Util::sleep;
     *Test::Nginx::Util::sleep = sub (;@) {
