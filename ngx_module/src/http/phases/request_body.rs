@@ -356,6 +356,7 @@ unsafe fn stop_reading(request: *mut Request) {
         if (*read).timer_set() != 0 {
             nginx_sys::ngx_del_timer(read);
         }
+        skip_frames(r);
         let body = (*r).request_body;
         // Of a body in chunks, nginx may have read more than the body: the next request, which would be lost.
         let is_left = !body.is_null() && !(*body).buf.is_null() && (*(*body).buf).pos != (*(*body).buf).last;
@@ -385,7 +386,20 @@ unsafe fn end_connection(r: *mut ngx_http_request_t) {
     unsafe {
         (*r).set_keepalive(0);
         (*r).set_lingering_close(1);
+        skip_frames(r);
         drop_body(r);
+    }
+}
+
+/// Over HTTP/2 nginx takes what comes of a body whether or not the request reads it, and ends the request when it is more than
+/// the headers say: that would be a second end, in the middle of what the request does now (`post_action`, an error page).
+unsafe fn skip_frames(r: *mut ngx_http_request_t) {
+    // SAFETY: see `read`. A stream lives as long as its request; nginx sets this when it refuses a body itself
+    // (src/http/v2/ngx_http_v2.c, ngx_http_v2_state_read_data).
+    unsafe {
+        if !(*r).stream.is_null() {
+            (*(*r).stream).set_skip_data(1);
+        }
     }
 }
 
