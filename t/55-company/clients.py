@@ -53,6 +53,14 @@ def tls_context(protocol):
     return context
 
 
+async def deliver(writer, content):
+    """Sends it. That the connection is lost, the event loop tells only when it has its turn: over TLS `drain` alone does not give it
+    one, and one would go on sending for nothing."""
+    writer.write(content)
+    await writer.drain()
+    await asyncio.sleep(0)
+
+
 async def exchange(case, ports, release):
     """Sends the request of the case and then the next one. `release(number)` says that event `number` has been seen."""
     protocol = case.protocol
@@ -154,11 +162,9 @@ class Http1:
             self.writer.write(head)
             await self.may_send.wait()
             for at in range(0, len(body), 1 << 16):
-                self.writer.write(body[at : at + (1 << 16)])
-                await self.writer.drain()
+                await deliver(self.writer, body[at : at + (1 << 16)])
             if behind:
-                self.writer.write(behind)
-                await self.writer.drain()
+                await deliver(self.writer, behind)
         except OSError:
             pass  # The server has answered and closed already; what it said tells whether it may.
 
@@ -395,11 +401,15 @@ class Http2:
             self.answer.next = str(ended)
 
     async def flush(self):
-        self.writer.write(self.state.data_to_send())
+        """Sends what there is to send, and says whether the connection still takes it. How it ended is for those who read."""
+        content = self.state.data_to_send()
+        if self.writer.is_closing():
+            return False
         try:
-            await self.writer.drain()
+            await deliver(self.writer, content)
         except OSError:
-            pass  # Reading tells.
+            return False
+        return True
 
     async def send(self, stream, body):
         at = 0
@@ -408,8 +418,7 @@ class Http2:
             if size or at == len(body):
                 self.state.send_data(stream, body[at : at + size], end_stream=at + size == len(body))
                 at += size
-                await self.flush()
-                if at == len(body):
+                if not await self.flush() or at == len(body):
                     return
             else:
                 await self.receive()
