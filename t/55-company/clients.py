@@ -16,6 +16,8 @@ import h2.settings
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 NEXT_BODY = b"the next one\n"
+# What is sent of a large body before the other clients have their turn.
+PIECE = 1 << 18
 
 
 @dataclass
@@ -161,8 +163,8 @@ class Http1:
         try:
             self.writer.write(head)
             await self.may_send.wait()
-            for at in range(0, len(body), 1 << 16):
-                await deliver(self.writer, body[at : at + (1 << 16)])
+            for at in range(0, len(body), PIECE):
+                await deliver(self.writer, body[at : at + PIECE])
             if behind:
                 await deliver(self.writer, behind)
         except OSError:
@@ -417,8 +419,11 @@ class Http2:
             size = min(self.state.local_flow_control_window(stream), self.state.max_outbound_frame_size, len(body) - at)
             if size or at == len(body):
                 self.state.send_data(stream, body[at : at + size], end_stream=at + size == len(body))
-                at += size
-                if not await self.flush() or at == len(body):
+                before, at = at, at + size
+                if at == len(body):
+                    await self.flush()
+                    return
+                if at // PIECE > before // PIECE and not await self.flush():
                     return
             else:
                 await self.receive()
