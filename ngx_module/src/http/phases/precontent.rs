@@ -6,7 +6,7 @@ use nginx_sys::{ngx_http_finalize_request, ngx_http_request_t, ngx_int_t};
 
 use super::{request_body, rewrite};
 use crate::config::conf::{LocConf, Phase};
-use crate::http::request::Request;
+use crate::http::request::{Progress, Request};
 use crate::nginx::guard::guard;
 use crate::nginx::rc;
 
@@ -37,6 +37,11 @@ unsafe fn run(r: *mut ngx_http_request_t) -> ngx_int_t {
         let request = Request::of(r);
         if request.is_null() {
             return rc::DECLINED;
+        }
+        // A body that filters are shown here waits for them. Something else has woken the request up: the body does not go on
+        // without them.
+        if matches!((*request).progress, Progress::Waiting | Progress::Reading) {
+            return rc::DONE;
         }
         let code = request_body::read_due(request, loc, true);
         if code == rc::DECLINED { rewrite::go_on(request, Phase::Access) } else { code }
