@@ -518,3 +518,53 @@ location /t {
 ["GET /t", "GET /t", "GET /t"]
 --- response_body eval
 ["aaabbb!", "aaabbb!", "aaabbb!"]
+
+
+
+=== TEST 32: an upstream that breaks off before the body has begun: there is an answer, for which headers are still here
+--- config
+location /t {
+    proxy_wasm bodies 'response-body upper';
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/short/0;
+}
+--- request
+GET /t
+--- error_code: 502
+--- error_log
+prematurely closed connection
+--- no_error_log
+[alert]
+
+
+
+=== TEST 33: the same without buffers
+--- config
+location /t {
+    proxy_wasm bodies 'response-body upper';
+    proxy_buffering off;
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/short/0;
+}
+--- request
+GET /t
+--- error_code: 502
+--- error_log
+prematurely closed connection
+--- no_error_log
+[alert]
+
+
+
+=== TEST 34: and over HTTP/2
+--- http2
+--- config
+location /t {
+    proxy_wasm bodies 'response-body upper';
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/short/0;
+}
+--- request
+GET /t
+--- error_code: 502
+--- error_log
+prematurely closed connection
+--- no_error_log
+[alert]

@@ -451,3 +451,55 @@ GET /t
 ab
 --- no_error_log
 [alert]
+
+
+
+=== TEST 29: a filter that closes a response that it holds: the service of auth_request refuses, and the main request has its answer
+--- config
+location /t { auth_request /auth; error_page 500 = @refused; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10; }
+location @refused { return 200 refused; }
+location /auth { proxy_wasm one 'tick 20; response-headers hold; response-headers at-tick close'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10; }
+--- request
+GET /t
+--- response_body chomp
+refused
+--- error_log
+auth request unexpected status: 503
+--- no_error_log
+[alert]
+
+
+
+=== TEST 30: and Lua is not told the status of what the filter closed
+--- skip_eval: 4: !$ENV{TEST_WASM_LUA}
+--- config
+location /t {
+    access_by_lua_block {
+        local answer = ngx.location.capture("/sub")
+        if answer.status ~= 200 then ngx.exit(answer.status) end
+    }
+    proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10;
+}
+location /sub { proxy_wasm one 'tick 20; response-headers hold; response-headers at-tick close'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10; }
+--- request
+GET /t
+--- error_code: 503
+--- response_body_unlike: aaaaaaaaaa
+--- no_error_log
+[alert]
+
+
+
+=== TEST 31: a part of a page that a filter closes is nginx's business no more than one that it answers
+--- config
+location /t { ssi on; ssi_types *; alias $TEST_NGINX_SERVER_ROOT/html/page; }
+location /sub { proxy_wasm one 'tick 20; response-body hold; response-body at-tick close'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/1/10; }
+--- user_files
+>>> page
+before <!--#include virtual="/sub" -->, behind
+--- request
+GET /t
+--- response_body
+before , behind
+--- no_error_log
+[alert]

@@ -15,7 +15,7 @@ package Upstream;
 #     /chunked/N/SIZE     the same in chunks
 #     /trailers/NAME=VALUE/NAME=VALUE...   "body" in chunks, with trailers behind it
 #     /close/N/SIZE       the same as chunked, but the end is that of the connection
-#     /short              content-length 10, but only 4 bytes
+#     /short/N            content-length 10, but only N bytes: 4, or fewer
 #     /early/STATUS       a response before the body of the request has been read
 #     /status/STATUS      no body
 #     /swallow            reads a body in chunks of any size, and answers how many bytes it had
@@ -105,7 +105,7 @@ sub serve {
         $body = length $body if $kind eq 'count';
         print $client answer('Content-Length: ' . length $body), $body;
     } elsif ($kind eq 'short') {
-        print $client answer('Content-Length: 10'), 'four';
+        print $client answer('Content-Length: 10'), substr 'four', 0, $words[0] // 4;
     } elsif ($kind eq 'status') {
         print $client "HTTP/1.1 $words[0] Status\r\nConnection: close\r\n\r\n";
     } else {

@@ -167,10 +167,10 @@ pub(super) unsafe fn take(request: *mut Request, from: *mut ngx_http_request_t, 
                 let code = if (*request).response_gone { hand_on(r, from, chain) } else { rc::OK };
                 (*request).outbound.output.reclaim();
                 set_waits(from, false);
-                if code == rc::ERROR || !(*request).outbound.is_held() {
+                if code == rc::ERROR || !((*request).outbound.is_held() || awaits_body(request)) {
                     return code;
                 }
-                // What a filter holds is still to come, whoever has called.
+                // What a filter holds is still to come, whoever has called; and so are headers that wait for the body.
                 return match watch_producer(request) {
                     Ok(()) => hold(request, loc),
                     Err(_) => rc::ERROR,
@@ -224,18 +224,28 @@ unsafe fn set_waits(r: *mut ngx_http_request_t, waits: bool) {
     }
 }
 
-/// A filter waits for more of the body. Whether any will come shows when nginx has gone on from here.
+/// A filter waits for more of the body, or the headers do. Whether any will come shows when nginx has gone on from here.
 unsafe fn watch_producer(request: *mut Request) -> Result<(), pause::CannotWait> {
     // SAFETY: see `filter`.
     unsafe {
         let outbound = &(*request).outbound;
-        let waits_for_more = outbound.is_held() && !outbound.waits_for_filter();
+        let waits_for_more = (outbound.is_held() && !outbound.waits_for_filter()) || awaits_body(request);
         if waits_for_more { pause::post(request, Direction::Response) } else { Ok(()) }
     }
 }
 
-/// Whether a filter waits for more of a body that its producer has given up: an upstream broke off. Nginx then only waits
-/// for what it has to be sent (src/http/ngx_http_request.c, ngx_http_set_write_handler).
+/// Whether headers that all filters have let through wait for the first piece of the body (`header_filter.rs`).
+unsafe fn awaits_body(request: *mut Request) -> bool {
+    // SAFETY: see `filter`.
+    unsafe {
+        let outbound = &(*request).outbound;
+        let is_open = outbound.headers_passed() && !outbound.is_held() && !outbound.ended;
+        is_open && !(*request).response_gone && !(*request).discard_body
+    }
+}
+
+/// Whether a filter, or the headers, wait for more of a body that its producer has given up: an upstream broke off. Nginx then
+/// only waits for what it has to be sent (src/http/ngx_http_request.c, ngx_http_set_write_handler).
 unsafe fn is_abandoned(request: *mut Request) -> bool {
     // SAFETY: see `filter`.
     unsafe {
@@ -246,8 +256,7 @@ unsafe fn is_abandoned(request: *mut Request) -> bool {
         let is_read = (*r).aio() == 0 && (*r).buffered() & !WAITS == 0;
         is_done
             && is_read
-            && outbound.is_held()
-            && !outbound.waits_for_filter()
+            && ((outbound.is_held() && !outbound.waits_for_filter()) || awaits_body(request))
             && (*request).input.is_empty()
             && !parts::are_to_come(r)
     }
@@ -446,7 +455,9 @@ pub(super) unsafe fn hold(request: *mut Request, loc: &LocConf) -> ngx_int_t {
     unsafe {
         let r = (*request).r;
         let outbound = &(*request).outbound;
-        let more = outbound.is_held() || !(*request).input.is_empty();
+        // Without anything to wait for, nginx would end a request whose upstream broke off before the headers have gone: clients
+        // ask again when a connection ends without an answer.
+        let more = outbound.is_held() || !(*request).input.is_empty() || awaits_body(request);
         let waits = outbound.waits_for_filter();
         if (*request).is_subrequest() {
             set_waits(r, more);
@@ -582,6 +593,11 @@ unsafe fn finish(request: *mut Request, stop: Stop) -> ngx_int_t {
                 log::write(NGX_LOG_ERR, log, line);
                 Some(plain(rc::INTERNAL_SERVER_ERROR))
             }
+            // An error would end the main request too, see `rewrite.rs`; or Lua would take the status of the response that the
+            // filter did not let go for the answer.
+            Stop::Closed | Stop::Nginx(_) if (*request).is_subrequest() && !(*request).response_gone => {
+                Some(plain(rc::SERVICE_UNAVAILABLE))
+            }
             Stop::Closed | Stop::Nginx(_) => None,
         };
         replace(request, response)
@@ -636,7 +652,7 @@ pub(super) unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
         // Without any news, the event is that of `watch_producer`. Calling whoever makes the response would have it send again
         // what it sends when it may go on.
         let is_news = is_timeout || (*request).outbound.is_resumed() || (*request).is_decided();
-        if (*request).outbound.is_held() && (is_news || is_abandoned(request)) {
+        if ((*request).outbound.is_held() && is_news) || is_abandoned(request) {
             let mut has_tunnel = (*request).tunnel.is_some();
             if has_tunnel {
                 upgrade::wake(request);
