@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ngx_wasm::proxy_wasm::MetricType;
 use ngx_wasm::shared::{
-    DEFAULT_MAX_METRIC_NAME, Eviction, Heap, KeyValue, Memory, Metrics, QueueZone, Queues, SharedData, exposition,
+    DEFAULT_MAX_METRIC_NAME, Eviction, Heap, KeyValue, Memory, MetricType, Metrics, QueueZone, Queues, SharedData,
+    exposition,
 };
 
 const SIZE: usize = 4 << 10;

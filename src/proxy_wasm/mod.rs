@@ -42,5 +42,5 @@ pub(crate) use host_calls::{HostCall, Row, Run, args};
 pub use module::{Module, ModuleError};
 pub use pairs::Pairs;
 pub use root_id::RootIdUse;
-pub use types::{AbiVersion, Action, BufferType, LogLevel, MapType, MetricType, Status, StreamType};
+pub use types::{AbiVersion, Action, BufferType, LogLevel, MapType, Status, StreamType};
 pub use vm::{CallError, RootConfig, StartError, Vm, VmConfig};

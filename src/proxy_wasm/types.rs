@@ -122,16 +122,6 @@ numbered! {
     }
 }
 
-numbered! {
-    /// A kind of metric.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    MetricType {
-        Counter = 0,
-        Gauge = 1,
-        Histogram = 2,
-    }
-}
-
 /// What a callback wants the stream to do: the two actions of the specification, and those that guests for Envoy use
 /// beside them (envoy/http/filter.h, FilterHeadersStatus and FilterDataStatus).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

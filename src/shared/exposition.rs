@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::filter_status::is_reserved;
+use super::label::escaped;
 use super::metrics::{Metrics, Reading};
 
 /// All metrics. Bytes that the format does not allow in names become underscores, and names that are said of filters get one
@@ -71,29 +72,10 @@ fn allowed(name: &[u8]) -> String {
     first.into_iter().chain(rest).collect()
 }
 
-/// The value of a label: UTF-8, with three characters escaped. Other bytes than UTF-8 are shown.
-pub(super) fn escaped(value: &[u8]) -> String {
-    let mut out = String::new();
-    for chunk in value.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            match character {
-                '\\' => out.push_str("\\\\"),
-                '"' => out.push_str("\\\""),
-                '\n' => out.push_str("\\n"),
-                other => out.push(other),
-            }
-        }
-        for byte in chunk.invalid() {
-            let _ = write!(out, "\\\\x{byte:02x}");
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy_wasm::MetricType::{Counter, Gauge, Histogram};
+    use crate::shared::MetricType::{Counter, Gauge, Histogram};
     use crate::shared::memory::Heap;
 
     fn metrics() -> Metrics {

@@ -8,7 +8,6 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::memory::{Locked, Memory, hash, seed};
-use crate::proxy_wasm::MetricType;
 
 pub(super) const DEFAULT_MAX_NAME: usize = 256;
 
@@ -56,6 +55,23 @@ pub enum DefineError {
     NameTooLong,
     /// There is no room.
     Full,
+}
+
+/// A kind of metric, with the number that it has in the specification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+#[allow(missing_docs)]
+pub enum MetricType {
+    Counter = 0,
+    Gauge = 1,
+    Histogram = 2,
+}
+
+impl MetricType {
+    /// The kind that has this number.
+    pub fn numbered(number: u32) -> Option<MetricType> {
+        [MetricType::Counter, MetricType::Gauge, MetricType::Histogram].into_iter().find(|kind| *kind as u32 == number)
+    }
 }
 
 /// Why a metric was not changed or read.
@@ -156,7 +172,7 @@ impl Metrics {
             return None;
         }
         let slot = self.slot(id);
-        let kind = MetricType::try_from(self.load(slot + KIND) as u32 & 0xff).ok()?;
+        let kind = MetricType::numbered(self.load(slot + KIND) as u32 & 0xff)?;
         Some((slot, kind))
     }
 
@@ -246,7 +262,7 @@ impl Metrics {
     }
 
     fn dropped_type(id: u32) -> Option<MetricType> {
-        MetricType::try_from(u32::MAX - id).ok()
+        MetricType::numbered(u32::MAX - id)
     }
 
     /// Adds to a counter or a gauge. A counter does not go down.

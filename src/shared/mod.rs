@@ -8,6 +8,7 @@ mod cells;
 mod exposition;
 pub mod filter_status;
 mod key_value;
+mod label;
 mod memory;
 mod metrics;
 mod queues;
@@ -15,7 +16,7 @@ mod queues;
 pub use exposition::exposition;
 pub use key_value::{Eviction, KeyValue, SetError, SharedData};
 pub use memory::{Heap, Memory};
-pub use metrics::{DefineError, MetricError, Metrics};
+pub use metrics::{DefineError, MetricError, MetricType, Metrics};
 pub use queues::{DequeueError, EnqueueError, QueueZone, Queues, WORKERS};
 
 /// Everything of one configuration.

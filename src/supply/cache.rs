@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::entry::{self, EntryError, EntryKey, Secret};
 use super::folder::{FileError, Folder, FolderError, Listed};
-use crate::vm::{self, CompileError};
+use crate::vm::TrustedCode;
 
 const KEY_FILE: &str = "key";
 const SUFFIX: &str = ".code";
@@ -29,31 +29,6 @@ const MAX_UNFINISHED: Duration = Duration::from_secs(3600);
 pub struct CodeCache {
     folder: Folder,
     secret: Secret,
-}
-
-/// Compiled code of which is certain who made it: an engine of this process, or one whose code a cache has kept and checked.
-/// Nothing else makes a value of this type. [`Engine::load`](crate::vm::Engine::load) takes it as the proof that the code may run.
-pub struct TrustedCode {
-    content: Vec<u8>,
-    start: usize,
-}
-
-impl TrustedCode {
-    /// What an engine has made, for another one with the same fingerprint.
-    pub fn of(module: &dyn vm::Module) -> Result<TrustedCode, CompileError> {
-        Ok(TrustedCode { content: module.serialize()?, start: 0 })
-    }
-
-    /// Whatever a test says.
-    #[cfg(test)]
-    pub(crate) fn of_test(bytes: &[u8]) -> TrustedCode {
-        TrustedCode { content: bytes.to_vec(), start: 0 }
-    }
-
-    /// What [`vm::Module::serialize`](crate::vm::Module::serialize) gave.
-    pub fn bytes(&self) -> &[u8] {
-        self.content.get(self.start..).unwrap_or_default()
-    }
 }
 
 /// Why a file of the cache is not used.
@@ -107,7 +82,7 @@ impl CodeCache {
         let start = entry::check(&content, key, &self.secret)?;
         // Without it the file only goes earlier than others.
         let _ = self.folder.touch(&name);
-        Ok(Some(TrustedCode { content, start }))
+        Ok(Some(TrustedCode::of_checked(content, start)))
     }
 
     /// Keeps the code of an entry, in place of what may be there.

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use crate::proxy_wasm::{Module, ModuleError};
-use crate::vm::Engine;
+use crate::vm::{Engine, TrustedCode};
 
-pub use cache::{CodeCache, TrustedCode};
+pub use cache::CodeCache;
 use entry::EntryKey;
 pub use folder::FolderError;
 

@@ -153,7 +153,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::supply::TrustedCode;
+    use crate::vm::TrustedCode;
     use crate::vm::{CompileError, Module};
 
     /// Nothing waits so long unless something is wrong.

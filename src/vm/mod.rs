@@ -12,14 +12,14 @@ use std::time::Duration;
 mod clock;
 mod error;
 mod memory;
+mod trusted;
 #[cfg(feature = "wasmtime")]
 pub mod wasmtime;
 
 pub use clock::{Activity, TICK, Ticker};
 pub use error::{CompileError, LinkError, Trap};
 pub use memory::{GuestMemory, OutOfBounds};
-
-use crate::supply::TrustedCode;
+pub use trusted::TrustedCode;
 
 /// A type of a WebAssembly value, as far as host functions and callbacks use them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

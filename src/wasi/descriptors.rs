@@ -8,12 +8,11 @@ use std::fs::File;
 use std::path::Path;
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, FileType, Metadata, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, DirEntry, FileType, Metadata, OpenOptions, OpenOptionsExt, ReadDir};
 use rustix::fs::OFlags;
 
 use super::errno::Errno;
 use super::grants::Grant;
-use super::listing::Listing;
 
 /// The first descriptor behind the standard streams.
 const FIRST: u32 = 3;
@@ -42,6 +41,15 @@ pub(super) struct Folder {
     pub writable: bool,
     /// How far the guest has read it.
     pub listing: Option<Listing>,
+}
+
+/// How far a directory has been read.
+pub(super) struct Listing {
+    pub entries: ReadDir,
+    /// What has been read, and not been given as a whole.
+    pub pending: Option<DirEntry>,
+    /// The place of the one that comes next.
+    pub next: u64,
 }
 
 /// A regular file.

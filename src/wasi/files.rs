@@ -7,7 +7,10 @@ use std::os::unix::fs::FileExt;
 use cap_std::fs::Metadata;
 
 use super::descriptors::Descriptor;
-use super::stat::{CHARACTER_DEVICE, FDSTAT, FILESTAT, FLAG_APPEND, RIGHT_FD_READ, RIGHT_FD_WRITE};
+use super::stat::{
+    ALL_RIGHTS, CHARACTER_DEVICE, DIRECTORY, FDSTAT, FILESTAT, FLAG_APPEND, REGULAR_FILE, RIGHT_FD_FILESTAT_GET,
+    RIGHT_FD_FILESTAT_SET_SIZE, RIGHT_FD_READ, RIGHT_FD_SEEK, RIGHT_FD_TELL, RIGHT_FD_WRITE,
+};
 use super::vectors::Vectors;
 use super::{Errno, listing, stat};
 use crate::proxy_wasm::{HostCall, Row, Run, args};
@@ -67,16 +70,40 @@ fn close(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
 
 fn fdstat_get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, fdstat_at] = args(raw);
-    let fdstat = if fd <= STDERR {
-        let mut fdstat = [0; FDSTAT];
-        fdstat[0] = CHARACTER_DEVICE;
+    let told = if fd <= STDERR {
+        let mut out = [0; FDSTAT];
+        out[0] = CHARACTER_DEVICE;
         let rights = if fd == STDIN { RIGHT_FD_READ } else { RIGHT_FD_WRITE };
-        fdstat[8..16].copy_from_slice(&rights.to_le_bytes());
-        fdstat
+        out[8..16].copy_from_slice(&rights.to_le_bytes());
+        out
     } else {
-        stat::fdstat(call.state.files.get(fd)?)
+        fdstat(call.state.files.get(fd)?)
     };
-    Ok(call.memory().write(fdstat_at, &fdstat)?)
+    Ok(call.memory().write(fdstat_at, &told)?)
+}
+
+/// What is known of a descriptor. Directories claim all rights, those to write too: C libraries leave out what they do not
+/// find here, and a guest is to learn from the error of its call that a directory is granted for reading only.
+fn fdstat(descriptor: &Descriptor) -> [u8; FDSTAT] {
+    let mut out = [0; FDSTAT];
+    let (file_type, flags, rights, inheriting) = match descriptor {
+        Descriptor::Folder(_) => (DIRECTORY, 0, ALL_RIGHTS & !RIGHT_FD_SEEK, ALL_RIGHTS),
+        Descriptor::File(file) => {
+            let mut rights = RIGHT_FD_SEEK | RIGHT_FD_TELL | RIGHT_FD_FILESTAT_GET;
+            if file.readable {
+                rights |= RIGHT_FD_READ;
+            }
+            if file.writable {
+                rights |= RIGHT_FD_WRITE | RIGHT_FD_FILESTAT_SET_SIZE;
+            }
+            (REGULAR_FILE, if file.append { FLAG_APPEND } else { 0 }, rights, 0)
+        }
+    };
+    out[0] = file_type;
+    out[2..4].copy_from_slice(&flags.to_le_bytes());
+    out[8..16].copy_from_slice(&rights.to_le_bytes());
+    out[16..24].copy_from_slice(&inheriting.to_le_bytes());
+    out
 }
 
 /// A file waits for nothing as it is; whether it is written at its end is decided when it is opened.
@@ -120,13 +147,13 @@ fn filestat_set_size(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> 
 
 /// The directories that are granted have the first numbers: guests ask for each until one is not open.
 fn prestat_get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
-    const DIRECTORY: u32 = 0;
+    const GRANTED: u32 = 0;
     let [fd, prestat_at] = args(raw);
     let Descriptor::Folder(folder) = call.state.files.get(fd)? else { return Err(Errno::BadF) };
     let len = folder.guest.as_ref().ok_or(Errno::BadF)?.len() as u32;
     let mut memory = call.memory();
     memory.check(prestat_at, 8)?;
-    memory.write_u32(prestat_at, DIRECTORY)?;
+    memory.write_u32(prestat_at, GRANTED)?;
     // The sum cannot wrap: all 8 bytes are inside.
     Ok(memory.write_u32(prestat_at + 4, len)?)
 }

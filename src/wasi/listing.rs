@@ -5,9 +5,9 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use cap_std::fs::{DirEntry, ReadDir};
+use cap_std::fs::DirEntry;
 
-use super::descriptors::Folder;
+use super::descriptors::{Folder, Listing};
 use super::errno::Errno;
 use super::stat;
 use crate::proxy_wasm::{HostCall, args};
@@ -20,15 +20,6 @@ const MOST_PASSED_OVER: u64 = 1 << 16;
 
 /// The size of what stands before the name.
 const HEAD: usize = 24;
-
-/// How far a directory has been read.
-pub(super) struct Listing {
-    entries: ReadDir,
-    /// What has been read, and not been given as a whole.
-    pending: Option<DirEntry>,
-    /// The place of the one that comes next.
-    next: u64,
-}
 
 impl Listing {
     fn entry(&mut self) -> Result<Option<DirEntry>, Errno> {

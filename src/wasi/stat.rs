@@ -1,21 +1,19 @@
-//! What WASI tells of files: `filestat`, `fdstat`, types, rights.
+//! What WASI tells of files: `filestat`, types, rights.
 
 use cap_std::fs::{FileType, FileTypeExt, Metadata, MetadataExt};
 
-use super::descriptors::Descriptor;
-
 pub(super) const CHARACTER_DEVICE: u8 = 2;
-const DIRECTORY: u8 = 3;
-const REGULAR_FILE: u8 = 4;
+pub(super) const DIRECTORY: u8 = 3;
+pub(super) const REGULAR_FILE: u8 = 4;
 
 pub(super) const RIGHT_FD_READ: u64 = 1 << 1;
-const RIGHT_FD_SEEK: u64 = 1 << 2;
-const RIGHT_FD_TELL: u64 = 1 << 5;
+pub(super) const RIGHT_FD_SEEK: u64 = 1 << 2;
+pub(super) const RIGHT_FD_TELL: u64 = 1 << 5;
 pub(super) const RIGHT_FD_WRITE: u64 = 1 << 6;
 pub(super) const RIGHT_FD_READDIR: u64 = 1 << 14;
-const RIGHT_FD_FILESTAT_GET: u64 = 1 << 21;
-const RIGHT_FD_FILESTAT_SET_SIZE: u64 = 1 << 22;
-const ALL_RIGHTS: u64 = (1 << 30) - 1;
+pub(super) const RIGHT_FD_FILESTAT_GET: u64 = 1 << 21;
+pub(super) const RIGHT_FD_FILESTAT_SET_SIZE: u64 = 1 << 22;
+pub(super) const ALL_RIGHTS: u64 = (1 << 30) - 1;
 
 pub(super) const FLAG_APPEND: u16 = 1;
 
@@ -54,29 +52,5 @@ pub(super) fn filestat(metadata: &Metadata) -> [u8; FILESTAT] {
     out[40..48].copy_from_slice(&nanoseconds(metadata.atime(), metadata.atime_nsec()).to_le_bytes());
     out[48..56].copy_from_slice(&nanoseconds(metadata.mtime(), metadata.mtime_nsec()).to_le_bytes());
     out[56..64].copy_from_slice(&nanoseconds(metadata.ctime(), metadata.ctime_nsec()).to_le_bytes());
-    out
-}
-
-/// What is known of a descriptor. Directories claim all rights, those to write too: C libraries leave out what they do not
-/// find here, and a guest is to learn from the error of its call that a directory is granted for reading only.
-pub(super) fn fdstat(descriptor: &Descriptor) -> [u8; FDSTAT] {
-    let mut out = [0; FDSTAT];
-    let (file_type, flags, rights, inheriting) = match descriptor {
-        Descriptor::Folder(_) => (DIRECTORY, 0, ALL_RIGHTS & !RIGHT_FD_SEEK, ALL_RIGHTS),
-        Descriptor::File(file) => {
-            let mut rights = RIGHT_FD_SEEK | RIGHT_FD_TELL | RIGHT_FD_FILESTAT_GET;
-            if file.readable {
-                rights |= RIGHT_FD_READ;
-            }
-            if file.writable {
-                rights |= RIGHT_FD_WRITE | RIGHT_FD_FILESTAT_SET_SIZE;
-            }
-            (REGULAR_FILE, if file.append { FLAG_APPEND } else { 0 }, rights, 0)
-        }
-    };
-    out[0] = file_type;
-    out[2..4].copy_from_slice(&flags.to_le_bytes());
-    out[8..16].copy_from_slice(&rights.to_le_bytes());
-    out[16..24].copy_from_slice(&inheriting.to_le_bytes());
     out
 }

@@ -1,8 +1,8 @@
 //! Counters, gauges and histograms.
 
 use super::{Failure, HostCall, Row, Run, args};
-use crate::proxy_wasm::types::{MetricType, Status};
-use crate::shared::{DefineError, MetricError, Metrics};
+use crate::proxy_wasm::types::Status;
+use crate::shared::{DefineError, MetricError, MetricType, Metrics};
 
 pub(super) const TABLE: &[Row] = &[
     Row { name: "proxy_define_metric", types: &[("iiii", "i")], run: Run::Status(define) },
@@ -24,7 +24,7 @@ impl From<MetricError> for Failure {
 /// number that is missing is the smaller evil.
 fn define(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let [kind, name, name_len, id_at] = args(raw);
-    let kind = MetricType::try_from(kind)?;
+    let kind = MetricType::numbered(kind).ok_or(Status::BadArgument)?;
     let memory = call.caller.memory();
     memory.check(id_at, 4)?;
     let name = memory.read(name, name_len)?;

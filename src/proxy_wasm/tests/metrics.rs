@@ -2,9 +2,9 @@
 
 use super::support::{FILLED, Guest, METRIC, probe, probe_guest, probing};
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
-use crate::proxy_wasm::types::{LogLevel, MetricType, Status};
+use crate::proxy_wasm::types::{LogLevel, Status};
 use crate::proxy_wasm::vm::{RootConfig, VmConfig};
-use crate::shared::{Metrics, Stores};
+use crate::shared::{MetricType, Metrics, Stores};
 
 const DEFINE: &str = "(drop (call $proxy_define_metric (i32.const KIND) (text \"m\") (i32.const 0)))";
 const GET: &str = "(note \"get\" (call $proxy_get_metric (i32.load (i32.const 0)) (i32.const 8)))

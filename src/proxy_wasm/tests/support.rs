@@ -13,9 +13,10 @@ pub(crate) use crate::proxy_wasm::fake_host::FakeHost;
 use crate::proxy_wasm::fake_host::FakeStream;
 use crate::proxy_wasm::host::StreamToken;
 use crate::proxy_wasm::host_calls;
-use crate::proxy_wasm::types::{Action, LogLevel, MetricType};
+use crate::proxy_wasm::types::{Action, LogLevel};
 use crate::proxy_wasm::vm::{CallError, RootConfig, StartError, Vm, VmConfig};
 use crate::proxy_wasm::{Module, ModuleError, Row};
+use crate::shared::MetricType;
 use crate::vm::wasmtime::WasmtimeEngine;
 use crate::vm::{Engine, EngineOptions};
 

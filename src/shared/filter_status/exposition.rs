@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::{Event, Snapshot, Summary};
-use crate::shared::exposition::escaped;
+use crate::shared::label::escaped;
 
 const PREFIX: &str = "wasm_filter_";
 const WORKERS: &str = "wasm_workers";

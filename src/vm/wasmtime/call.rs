@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use wasmtime as wt;
 
-use super::instance::StoreData;
+use super::store::{Exported, StoreData};
 use super::trap::into_trap;
 use crate::vm::clock::{MOST_WAITING, cpu_time};
 use crate::vm::{
@@ -19,9 +19,6 @@ use crate::vm::{
 
 /// No host function has more parameters (`proxy_grpc_call` has 12).
 const MAX_ARGS: usize = 16;
-
-/// No function that the host calls has more parameters (`proxy_on_http_call_response` has 5). At least 1, for a result.
-const MAX_CALLBACK_ARGS: usize = 5;
 
 /// Runs `call` with `host` in place and the deadline set.
 pub(super) fn guest_call<R>(
@@ -72,68 +69,6 @@ fn at_deadline(
 fn erase(host: &mut dyn HostFunctions) -> NonNull<dyn HostFunctions> {
     // SAFETY: only the lifetime in the trait object's type changes.
     unsafe { mem::transmute::<NonNull<dyn HostFunctions + '_>, NonNull<dyn HostFunctions>>(NonNull::from(host)) }
-}
-
-/// An exported function of a module that can be called: all its parameters are i32, and it has at most one result, an i32.
-pub(super) struct Callable {
-    export: wt::ModuleExport,
-    params: usize,
-    has_result: bool,
-}
-
-impl Callable {
-    pub fn of(module: &wt::Module, name: &str) -> Option<Callable> {
-        let ty = module.get_export(name)?;
-        let ty = ty.func()?;
-        let params = ty.params().len();
-        let results = ty.results().len();
-        let fits = params <= MAX_CALLBACK_ARGS && results <= 1 && ty.params().chain(ty.results()).all(|ty| ty.is_i32());
-        let export = module.get_export_index(name)?;
-        fits.then_some(Callable { export, params, has_result: results == 1 })
-    }
-}
-
-/// A [`Callable`] in an instance.
-#[derive(Clone, Copy)]
-pub(super) struct Exported {
-    func: wt::Func,
-    params: usize,
-    has_result: bool,
-}
-
-impl Exported {
-    /// The function that was linked under this number, in the instance of this store.
-    pub fn find(mut store: impl wt::AsContextMut<Data = StoreData>, export: usize) -> Result<Exported, Trap> {
-        if let Some(Some(exported)) = store.as_context().data().exports.get(export) {
-            return Ok(*exported);
-        }
-        let exported = Exported::look_up(&mut store, export)
-            .ok_or_else(|| Trap::host(format!("the module has no usable function number {export}")))?;
-        store.as_context_mut().data_mut().exports[export] = Some(exported);
-        Ok(exported)
-    }
-
-    fn look_up(mut store: impl wt::AsContextMut<Data = StoreData>, export: usize) -> Option<Exported> {
-        let context = store.as_context();
-        let (instance, linked) = (context.data().instance?, context.data().linked.clone());
-        let callable = linked.exports.get(export)?.as_ref()?;
-        let func = instance.get_module_export(&mut store, &callable.export)?.into_func()?;
-        Some(Exported { func, params: callable.params, has_result: callable.has_result })
-    }
-
-    pub fn call(self, mut store: impl wt::AsContextMut, args: &[u32]) -> wt::Result<u32> {
-        if args.len() != self.params {
-            return Err(wt::Error::from(Trap::host("called with a wrong number of arguments")));
-        }
-        let mut slots = [wt::ValRaw::u32(0); MAX_CALLBACK_ARGS];
-        for (slot, arg) in slots.iter_mut().zip(args) {
-            *slot = wt::ValRaw::u32(*arg);
-        }
-        // SAFETY: the slots hold as many i32 as the function takes, and there is room for its result; `Callable::of` looked
-        // at its type.
-        unsafe { self.func.call_unchecked(&mut store, &raw mut slots[..])? };
-        Ok(if self.has_result { slots[0].get_u32() } else { 0 })
-    }
 }
 
 /// The types of a host function, in the form in which its calls need them.

@@ -1,24 +1,15 @@
-//! Instances: made in the pool if it has room, else on demand; with caps on what they may take.
+//! Instances: made in the pool if it has room, else on demand.
 
 use std::cell::Cell;
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime as wt;
 
-use super::call::{Callable, Exported, guest_call};
-use super::config::{MAX_TABLE_ELEMENTS, MAX_TABLES};
+use super::call::guest_call;
+use super::store::{Exported, Limiter, Linked, StoreData};
 use super::trap::into_trap;
 use crate::vm::{Activity, HostFunctions, Instance, InstanceLimits, InstanceStats, Program, Trap};
-
-/// A module with its host functions, in one engine.
-pub(super) struct Linked {
-    pub pre: wt::InstancePre<StoreData>,
-    pub exports: Vec<Option<Callable>>,
-    pub memory: Option<wt::ModuleExport>,
-    pub counts_fuel: bool,
-}
 
 pub(super) struct WasmtimeProgram {
     pub on_demand: Arc<Linked>,
@@ -135,72 +126,5 @@ impl Instance for WasmtimeInstance {
 
     fn fuel(&mut self) -> Option<u64> {
         self.store.data().counts_fuel.then(|| self.store.get_fuel().ok()).flatten()
-    }
-}
-
-/// What every store carries.
-pub(super) struct StoreData {
-    /// The host of the call that is running, and nothing between calls.
-    pub host: Option<NonNull<dyn HostFunctions>>,
-    pub memory: Option<wt::Memory>,
-    pub linked: Arc<Linked>,
-    /// There once its start function has ended.
-    pub instance: Option<wt::Instance>,
-    /// The functions that have been called. Looking for one takes a while, and most instances of single requests need few.
-    pub exports: Box<[Option<Exported>]>,
-    pub counts_fuel: bool,
-    /// Time-outs are CPU time.
-    pub counts_cpu_time: bool,
-    /// Bytes that host calls have copied and not paid for yet.
-    pub copied: Cell<u64>,
-    limiter: Limiter,
-}
-
-/// Refuses what would be too large, and counts that.
-struct Limiter {
-    memory: usize,
-    refused: u64,
-}
-
-impl Limiter {
-    fn allow(&mut self, desired: usize, limit: usize) -> bool {
-        let allowed = desired <= limit;
-        self.refused += u64::from(!allowed);
-        allowed
-    }
-}
-
-impl wt::ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wt::Result<bool> {
-        let limit = self.memory;
-        Ok(self.allow(desired, limit))
-    }
-
-    /// It was allowed, and did not work: the pool has no room for so much, or the system has none.
-    fn memory_grow_failed(&mut self, _: wt::Error) -> wt::Result<()> {
-        self.refused += 1;
-        Ok(())
-    }
-
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wt::Result<bool> {
-        Ok(self.allow(desired, MAX_TABLE_ELEMENTS))
-    }
-
-    fn table_grow_failed(&mut self, _: wt::Error) -> wt::Result<()> {
-        self.refused += 1;
-        Ok(())
-    }
-
-    // A second memory, and tables, would be ways around the cap on memory.
-    fn instances(&self) -> usize {
-        1
-    }
-
-    fn memories(&self) -> usize {
-        1
-    }
-
-    fn tables(&self) -> usize {
-        MAX_TABLES
     }
 }

@@ -8,6 +8,7 @@ mod call;
 mod config;
 mod instance;
 mod module;
+mod store;
 mod trap;
 mod types;
 
@@ -19,7 +20,7 @@ use std::sync::Arc;
 
 use wasmtime as wt;
 
-use crate::supply::TrustedCode;
+use crate::vm::TrustedCode;
 
 use super::{Activity, CompileError, Engine, EngineOptions, LinkError, Module};
 use module::WasmtimeModule;

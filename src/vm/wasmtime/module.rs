@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use wasmtime as wt;
 
-use super::call::{self, Callable, Shape};
-use super::instance::{Linked, StoreData, WasmtimeProgram};
+use super::call::{self, Shape};
+use super::instance::WasmtimeProgram;
+use super::store::{Callable, Linked, StoreData};
 use super::trap::one_line;
 use super::types::{extern_type, wasmtime_type};
 use crate::vm::{Activity, CompileError, Export, Import, LinkError, LinkedImport, Module, Program};

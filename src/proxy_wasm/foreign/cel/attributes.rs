@@ -6,9 +6,12 @@ use cel::common::types::{CelBool, CelBytes, CelDuration, CelInt, CelMap, CelMapK
 use cel::common::value::Val;
 use chrono::{DateTime, Duration};
 
-use super::Load;
 use crate::proxy_wasm::filter_state::ValueType;
 use crate::proxy_wasm::pairs::Pairs;
+use crate::proxy_wasm::types::Status;
+
+/// Appends the property at a path, and tells its type when filters made it.
+pub(super) type Load<'a> = dyn FnMut(&[u8], &mut Vec<u8>) -> Result<Option<ValueType>, Status> + 'a;
 
 /// What the bytes of a property mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,9 +19,8 @@ use cel::context::VariableResolver;
 use cel::parser::Parser;
 use cel::{Context, DeclarationError, Env, IdedExpr, Value};
 
-use crate::proxy_wasm::filter_state::ValueType;
 use crate::proxy_wasm::types::Status;
-use attributes::{Attribute, Loaded};
+use attributes::{Attribute, Load, Loaded};
 use meter::{Meter, Patterns};
 
 /// The longest text. A chain of operators is as deep as it is long; one of this length takes 2 MiB of stack.
@@ -46,9 +45,6 @@ pub(super) struct Failure {
     pub status: Status,
     pub reason: String,
 }
-
-/// Appends the property at a path, and tells its type when filters made it.
-pub(super) type Load<'a> = dyn FnMut(&[u8], &mut Vec<u8>) -> Result<Option<ValueType>, Status> + 'a;
 
 static ENV: LazyLock<Result<Arc<Env>, DeclarationError>> = LazyLock::new(|| {
     let mut env = Env::stdlib();

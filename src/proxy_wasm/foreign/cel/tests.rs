@@ -1,6 +1,7 @@
 //! Expressions over properties, and what hostile ones may cost.
 
 use super::*;
+use crate::proxy_wasm::filter_state::ValueType;
 use crate::proxy_wasm::pairs::Pairs;
 
 /// The properties that are there, and the paths that were asked for.

@@ -1,8 +1,8 @@
 //! Compiled modules as bytes.
 
 use super::*;
-use crate::supply::TrustedCode;
 use crate::vm::PoolOptions;
+use crate::vm::TrustedCode;
 
 fn engine(options: EngineOptions) -> WasmtimeEngine {
     WasmtimeEngine::new(options).unwrap()
