@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::callbacks::{self, Callback, Callbacks};
 use super::host_calls;
 use super::types::AbiVersion;
+use crate::supply::Linked;
 use crate::vm::{
     self, CompileError, Engine, Export, ExternType, FuncType, Import, LinkError, LinkedImport, Program, ValType,
 };
@@ -116,14 +117,21 @@ impl Module {
         self.compiled.pool_refusal()
     }
 
-    /// What the engine made of it.
-    pub fn compiled(&self) -> &dyn vm::Module {
-        self.compiled.as_ref()
-    }
-
     /// The ABI version that the module declares.
     pub fn abi(&self) -> AbiVersion {
         self.abi
+    }
+}
+
+impl Linked for Module {
+    type Error = ModuleError;
+
+    fn link(compiled: Arc<dyn vm::Module>) -> Result<Module, ModuleError> {
+        Module::of(compiled)
+    }
+
+    fn compiled(&self) -> &dyn vm::Module {
+        self.compiled.as_ref()
     }
 }
 

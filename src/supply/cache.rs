@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::entry::{self, EntryError, EntryKey, Secret};
 use super::folder::{FileError, Folder, FolderError, Listed};
-use crate::vm::TrustedCode;
+use crate::vm::{CompileError, Module, TrustedCode};
 
 const KEY_FILE: &str = "key";
 const SUFFIX: &str = ".code";
@@ -29,6 +29,11 @@ const MAX_UNFINISHED: Duration = Duration::from_secs(3600);
 pub struct CodeCache {
     folder: Folder,
     secret: Secret,
+}
+
+/// What an engine has made, for another one with the same fingerprint.
+pub(super) fn code_of(module: &dyn Module) -> Result<TrustedCode, CompileError> {
+    Ok(TrustedCode::of_checked(module.serialize()?, 0))
 }
 
 /// Why a file of the cache is not used.

@@ -13,30 +13,46 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use crate::proxy_wasm::{Module, ModuleError};
-use crate::vm::{Engine, TrustedCode};
+use crate::vm::{self, CompileError, Engine};
 
 pub use cache::CodeCache;
 use entry::EntryKey;
 pub use folder::FolderError;
 
-/// The modules of this process. It keeps none alive: a module goes with the last configuration that has it.
-#[derive(Default)]
-pub struct Supply {
-    known: Vec<Known>,
+/// What is made of compiled code, once for all that have the module: `proxy_wasm::Module`.
+pub trait Linked: Sized {
+    /// Why nothing can be made of it, or the compiler refused it.
+    type Error: From<CompileError> + fmt::Display;
+
+    /// Makes it.
+    fn link(compiled: Arc<dyn vm::Module>) -> Result<Self, Self::Error>;
+
+    /// What it was made of.
+    fn compiled(&self) -> &dyn vm::Module;
 }
 
-struct Known {
+/// The modules of this process. It keeps none alive: a module goes with the last configuration that has it.
+pub struct Supply<M> {
+    known: Vec<Known<M>>,
+}
+
+impl<M> Default for Supply<M> {
+    fn default() -> Self {
+        Supply { known: Vec::new() }
+    }
+}
+
+struct Known<M> {
     key: EntryKey,
     /// A module belongs to one engine, not only to one kind.
     engine: Weak<dyn Engine>,
-    module: Weak<Module>,
+    module: Weak<M>,
 }
 
 /// A module, and how it was come by.
-pub struct Supplied {
+pub struct Supplied<M> {
     /// The module.
-    pub module: Arc<Module>,
+    pub module: Arc<M>,
     /// Where it comes from.
     pub source: Source,
     /// What was wrong with the cache. The module is right nevertheless.
@@ -64,14 +80,14 @@ impl fmt::Display for Source {
     }
 }
 
-impl Supply {
+impl<M: Linked> Supply<M> {
     /// The module with this content, for this engine.
     pub fn module(
         &mut self,
         engine: &Arc<dyn Engine>,
         bytes: &[u8],
         cache: Option<&CodeCache>,
-    ) -> Result<Supplied, ModuleError> {
+    ) -> Result<Supplied<M>, M::Error> {
         self.known.retain(|known| known.module.strong_count() > 0);
         let key = EntryKey::new(&engine.fingerprint(), bytes);
         let own = Arc::downgrade(engine);
@@ -82,20 +98,20 @@ impl Supply {
         }
         // An engine that differs only in where its instances are runs the same code.
         let again = same.find_map(|known| {
-            let code = TrustedCode::of(known.module.upgrade()?.compiled()).ok()?;
-            Module::of(engine.load(&code).ok()?).ok()
+            let code = cache::code_of(known.module.upgrade()?.compiled()).ok()?;
+            M::link(engine.load(&code).ok()?).ok()
         });
 
         let mut complaints = Vec::new();
         let begin = Instant::now();
         let (module, source) = if let Some(module) = again {
             (module, Source::Memory)
-        } else if let Some(module) = cache.and_then(|cache| from_cache(engine, &key, cache, &mut complaints)) {
+        } else if let Some(module) = cache.and_then(|cache| from_cache::<M>(engine, &key, cache, &mut complaints)) {
             (module, Source::Cache(begin.elapsed()))
         } else {
-            let module = Module::new(engine.as_ref(), bytes)?;
+            let module = M::link(engine.compile(bytes)?)?;
             let source = Source::Compiler(begin.elapsed());
-            complaints.extend(cache.and_then(|cache| to_cache(&module, &key, cache)));
+            complaints.extend(cache.and_then(|cache| to_cache(module.compiled(), &key, cache)));
             (module, source)
         };
         let module = Arc::new(module);
@@ -105,15 +121,15 @@ impl Supply {
 }
 
 /// A module that the cache has, and no reason not to use it.
-fn from_cache(
+fn from_cache<M: Linked>(
     engine: &Arc<dyn Engine>,
     key: &EntryKey,
     cache: &CodeCache,
     complaints: &mut Vec<String>,
-) -> Option<Module> {
+) -> Option<M> {
     let reason = match cache.get(key) {
         Ok(None) => return None,
-        Ok(Some(code)) => match engine.load(&code).map_err(ModuleError::from).and_then(Module::of) {
+        Ok(Some(code)) => match engine.load(&code).map_err(M::Error::from).and_then(M::link) {
             Ok(module) => return Some(module),
             Err(reason) => reason.to_string(),
         },
@@ -125,8 +141,8 @@ fn from_cache(
 }
 
 /// Keeps a module for the next start; says why it cannot.
-fn to_cache(module: &Module, key: &EntryKey, cache: &CodeCache) -> Option<String> {
-    let code = module.compiled().serialize().map_err(|err| err.to_string());
+fn to_cache(module: &dyn vm::Module, key: &EntryKey, cache: &CodeCache) -> Option<String> {
+    let code = module.serialize().map_err(|err| err.to_string());
     let written = code.and_then(|code| cache.put(key, &code).map_err(|err| err.to_string()));
     Some(format!("cannot write \"{}\": {}", cache.path_of(key).display(), written.err()?))
 }

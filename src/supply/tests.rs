@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
+use crate::proxy_wasm::Module;
 use crate::vm::EngineOptions;
 use crate::vm::wasmtime::WasmtimeEngine;
 
@@ -65,7 +66,8 @@ fn module(number: u32) -> Vec<u8> {
 
 /// Where a start of nginx would take the module from: nothing is in memory.
 fn start(cache: &CodeCache, engine: &Arc<dyn Engine>, bytes: &[u8]) -> (Source, Vec<String>) {
-    let supplied = Supply::default().module(engine, bytes, Some(cache)).map_err(|err| err.to_string()).unwrap();
+    let supplied =
+        Supply::<Module>::default().module(engine, bytes, Some(cache)).map_err(|err| err.to_string()).unwrap();
     (supplied.source, supplied.complaints)
 }
 
@@ -129,7 +131,7 @@ fn another_module_is_compiled() {
 fn what_is_in_use_is_not_compiled_again_and_not_kept_longer() {
     let options = EngineOptions { fuel: true, ..EngineOptions::default() };
     let other: Arc<dyn Engine> = Arc::new(WasmtimeEngine::new(options).map_err(|err| err.to_string()).unwrap());
-    let (mut supply, engine, third) = (Supply::default(), engine(), engine());
+    let (mut supply, engine, third) = (Supply::<Module>::default(), engine(), engine());
     let mut supplied = |engine: &Arc<dyn Engine>, bytes: &[u8]| supply.module(engine, bytes, None).ok().unwrap();
     let first = supplied(&engine, &module(1));
     assert!(matches!(first.source, Source::Compiler(_)));
@@ -153,7 +155,7 @@ fn a_module_that_cannot_be_used_leaves_nothing() {
     let scratch = Scratch::new();
     let cache = open(&scratch.cache());
     for bytes in [b"no module".as_slice(), b"(module)"] {
-        assert!(Supply::default().module(&engine(), bytes, Some(&cache)).is_err());
+        assert!(Supply::<Module>::default().module(&engine(), bytes, Some(&cache)).is_err());
     }
     assert_eq!(code_files(&scratch.cache()).len(), 0);
 }

@@ -1,7 +1,5 @@
 //! Machine code that may run.
 
-use super::{CompileError, Module};
-
 /// Compiled code of which is certain who made it: an engine of this process, or one whose code a cache has kept and checked.
 /// Nothing else makes a value of this type. [`Engine::load`](super::Engine::load) takes it as the proof that the code may run.
 pub struct TrustedCode {
@@ -10,12 +8,7 @@ pub struct TrustedCode {
 }
 
 impl TrustedCode {
-    /// What an engine has made, for another one with the same fingerprint.
-    pub fn of(module: &dyn Module) -> Result<TrustedCode, CompileError> {
-        Ok(TrustedCode { content: module.serialize()?, start: 0 })
-    }
-
-    /// What a file holds from `start` on. Whoever calls this has checked who wrote the file: the compile cache alone does.
+    /// What is in `content` from `start` on. Whoever calls this knows who made it: the compile cache alone does.
     pub(crate) fn of_checked(content: Vec<u8>, start: usize) -> TrustedCode {
         TrustedCode { content, start }
     }

@@ -17,7 +17,7 @@ use crate::process::{engine, regular_file};
 const LARGEST_MODULE: usize = 1 << 30;
 
 /// Modules that some configuration of this process, or Lua, has.
-static SUPPLY: Mutex<Option<Supply>> = Mutex::new(None);
+static SUPPLY: Mutex<Option<Supply<Module>>> = Mutex::new(None);
 
 /// `cache_dir PATH;`
 pub struct CacheDir {
