@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting, linters, and the floors of the adapter:
+# Formatting, linters, the floors of the adapter and circles in the library:
 #
 #   tools/check.sh [installed | vendored | /path/to/configured/objs]
 set -euo pipefail
@@ -23,7 +23,7 @@ CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target} "$root/tools/cargo.sh" "$whic
     --manifest-path fuzz/Cargo.toml --no-default-features --features short --all-targets -- -D warnings
 cargo fmt --manifest-path fuzz/Cargo.toml --check
 
-say "floors and unsafe lines of the adapter"
+say "floors and unsafe lines of the adapter, circles in the library"
 python3 tools/floors.py
 python3 tools/unsafe-lines.py
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use super::host::StreamToken;
+use super::ids::StreamToken;
 use super::pairs::Pairs;
 use crate::net::head::{Fields, Head};
 

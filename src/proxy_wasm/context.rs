@@ -2,21 +2,10 @@
 //! Source: specification 0.2.1, "Contexts".
 
 use std::collections::HashMap;
-use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::host::StreamToken;
-use super::vm::RootConfig;
-
-/// The number by which host and guest know a context; never 0, which is the VM itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ContextId(pub u32);
-
-impl fmt::Display for ContextId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+use super::config::RootConfig;
+use super::ids::{ContextId, StreamToken};
 
 /// What the host keeps of a context.
 pub(super) enum Context {

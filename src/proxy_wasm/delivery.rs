@@ -3,11 +3,12 @@
 
 use super::callbacks::Callback;
 use super::calls::{CallCommand, CallFailure, CallId, HttpAnswer};
-use super::context::ContextId;
-use super::host::{Host, StreamToken};
+use super::errors::CallError;
+use super::host::Host;
+use super::ids::{ContextId, StreamToken};
 use super::in_flight::{InFlight, Kind, Shown};
 use super::pairs::Pairs;
-use super::vm::{CallError, Vm};
+use super::vm::Vm;
 use crate::grpc::code;
 
 impl Vm {

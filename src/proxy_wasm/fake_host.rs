@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::body::splice;
 use super::filter_state::{FilterState, LifeSpan};
-use super::host::{Host, LocalResponse, StreamToken, UpstreamHost};
+use super::host::{Host, LocalResponse, UpstreamHost};
+use super::ids::StreamToken;
 use super::pairs::Pairs;
 use super::types::{BufferType, LogLevel, MapType, Status, StreamType};
 use crate::shared::Stores;

@@ -1,5 +1,5 @@
 //! Filter state: values by key that the filters of a request, or of a connection, pass to each other. A [`Host`] owns one
-//! for each; `foreign/filter_state.rs` reads and writes them for guests.
+//! for each; `properties.rs` and `foreign/filter_state.rs` read and write them for guests.
 //!
 //! [`Host`]: super::Host
 

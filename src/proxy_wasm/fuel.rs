@@ -1,7 +1,8 @@
 //! Fuel: what the callbacks about a stream may compute together (`VmConfig::fuel`). Each stream context carries what is left of
 //! its own; `vm.rs` puts that into the instance before a callback, and takes the rest out after it.
 
-use super::context::{Context, ContextId};
+use super::context::Context;
+use super::ids::ContextId;
 use super::state::State;
 use super::vm::Vm;
 

@@ -3,15 +3,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::context::ContextId;
 use super::filter_state::{FilterState, LifeSpan};
+use super::ids::{ContextId, StreamToken};
 use super::pairs::Pairs;
 use super::types::{BufferType, LogLevel, MapType, Status, StreamType};
 use crate::shared::Stores;
-
-/// What the embedder gave a stream context when it made it, to find the stream again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamToken(pub usize);
 
 /// A response that the filter makes itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
 use super::calls::{CallCommand, CallFailure, CallId, HttpAnswer};
-use super::context::{ContextId, IdHasher};
+use super::context::IdHasher;
+use super::ids::ContextId;
 use super::pairs::Pairs;
 use super::types::{BufferType, MapType};
 

@@ -4,12 +4,15 @@
 //! (requests, logs, clocks) is whatever implements [`Host`]. `callbacks.rs` lists what the host calls in the guest,
 //! `host_calls/` has a file for each family of functions that the guest calls in the host.
 
+mod allow;
 mod body;
 mod callbacks;
 mod calls;
 mod capabilities;
+mod config;
 mod context;
 mod delivery;
+mod errors;
 #[cfg(any(test, feature = "fuzzing"))]
 mod fake_host;
 mod filter_state;
@@ -19,9 +22,11 @@ mod fuel;
 pub mod fuzzing;
 mod host;
 mod host_calls;
+mod ids;
 mod in_flight;
 mod module;
 mod pairs;
+mod properties;
 mod redis_services;
 mod root_id;
 mod state;
@@ -35,12 +40,13 @@ pub use body::splice;
 pub use callbacks::Callback;
 pub use calls::{CallCommand, CallFailure, CallId, GrpcCall, HttpAnswer, HttpCall, RedisCall, Scheme, UnsendableCall};
 pub use capabilities::Capabilities;
-pub use context::ContextId;
+pub use config::{RootConfig, VmConfig};
+pub use errors::{CallError, StartError};
 pub use filter_state::{FilterState, LifeSpan};
-pub use host::{Host, HostHealth, LocalResponse, StreamToken, UpstreamHost};
-pub(crate) use host_calls::{HostCall, Row, Run, args};
+pub use host::{Host, HostHealth, LocalResponse, UpstreamHost};
+pub use ids::{ContextId, StreamToken};
 pub use module::{Module, ModuleError};
 pub use pairs::Pairs;
 pub use root_id::RootIdUse;
 pub use types::{AbiVersion, Action, BufferType, LogLevel, MapType, Status, StreamType};
-pub use vm::{CallError, RootConfig, StartError, Vm, VmConfig};
+pub use vm::Vm;

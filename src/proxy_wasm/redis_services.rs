@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::context::ContextId;
+use super::ids::ContextId;
 
 /// How a Redis service is to be called.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 //! can only guess the root id, as Lua's way in, looks at this.
 
 use super::callbacks::Callback;
-use super::context::ContextId;
-use super::state::State;
-use super::vm::{CallError, StartError};
+use super::errors::{CallError, StartError};
+use super::ids::ContextId;
+use super::state::{Asked, State};
 
 /// What became of a root id, as far as that shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,15 +18,6 @@ pub enum RootIdUse {
     Silent,
     /// It trapped when it was to make the context.
     Unknown,
-}
-
-/// How much a guest has asked its host.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Asked {
-    /// Calls that answer a status.
-    pub calls: u64,
-    /// Those of them that were for the root id.
-    pub root_id: u64,
 }
 
 /// Looks at the start of a root context, before which the guest had asked `before`.

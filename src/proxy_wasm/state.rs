@@ -5,24 +5,30 @@ use std::collections::{HashMap, VecDeque};
 
 use super::callbacks::Callback;
 use super::capabilities::Capabilities;
-use super::context::{Context, ContextId, Contexts};
+use super::config::{RootConfig, VmConfig};
+use super::context::{Context, Contexts};
 use super::foreign;
 use super::host::Host;
+use super::ids::ContextId;
 use super::in_flight::Calls;
-use super::module::Module;
 use super::redis_services::RedisServices;
-use super::root_id::Asked;
 use super::types::{AbiVersion, LogLevel};
-use super::vm::{RootConfig, VmConfig};
-use crate::wasi::{Descriptors, Output};
+use crate::wasi;
+
+/// How much a guest has asked its host.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Asked {
+    /// Calls that answer a status.
+    pub calls: u64,
+    /// Those of them that were for the root id.
+    pub root_id: u64,
+}
 
 /// What the host keeps of a VM, and its host functions work on.
 pub(crate) struct State {
     pub(super) contexts: Contexts,
-    /// What the guest printed and has not ended a line behind.
-    pub(crate) output: Output,
-    /// Files that the guest has open.
-    pub(crate) files: Descriptors,
+    /// What the guest has of the system.
+    pub(super) wasi: wasi::State,
     /// What foreign functions keep.
     pub(super) foreign: foreign::Kept,
     /// Calls to other services.
@@ -57,17 +63,10 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(super) fn new(module: &Module, config: VmConfig) -> State {
-        // `Module::new` refuses a module without one.
-        let allocator = module.callbacks.allocator().unwrap_or(Callback::Malloc);
-        State::with(module.abi, allocator, config)
-    }
-
-    fn with(abi: AbiVersion, allocator: Callback, config: VmConfig) -> State {
+    pub(super) fn new(abi: AbiVersion, allocator: Callback, config: VmConfig) -> State {
         State {
             contexts: Contexts::new(config.reuse_context_ids),
-            output: Output::default(),
-            files: Descriptors::default(),
+            wasi: wasi::State::default(),
             foreign: foreign::Kept::default(),
             calls: Calls::new(config.max_calls, config.limits.memory),
             redis: RedisServices::default(),
@@ -94,7 +93,7 @@ impl State {
     /// The state of a VM without a module.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn for_tests() -> State {
-        State::with(AbiVersion::V0_2_1, Callback::Malloc, VmConfig::default())
+        State::new(AbiVersion::V0_2_1, Callback::Malloc, VmConfig::default())
     }
 
     pub(super) fn abi(&self) -> AbiVersion {
@@ -187,6 +186,11 @@ impl State {
     /// The contexts for which a call is made now.
     pub(super) fn contexts_of_call(&self) -> [ContextId; 2] {
         [self.own, self.effective]
+    }
+
+    /// Logs what the guest has printed without ending the line.
+    pub(super) fn flush_output(&mut self, mut host: &mut dyn Host) {
+        self.wasi.output.flush(&mut host);
     }
 
     /// An empty buffer for a value on its way to the guest.

@@ -1,7 +1,7 @@
 //! What the log says of a callback that failed, in one entry: `ngx_module/src/http/host.rs` writes it. Nginx cuts long entries, so
 //! the guest's backtrace comes last, and has as many frames as fit.
 
-use super::vm::CallError;
+use super::errors::CallError;
 
 impl CallError {
     /// What happened, then `after`, and as many frames of the guest as fit: the text has `room` bytes at most.

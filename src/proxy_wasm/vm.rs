@@ -5,125 +5,20 @@
 
 use std::sync::Arc;
 
-use thiserror::Error;
-
 use super::callbacks::{Callback, Callbacks};
 use super::capabilities::Capabilities;
-use super::context::{Context, ContextId};
-use super::host::{Host, StreamToken};
-use super::host_calls::Dispatch;
-use super::module::{AS_REACTOR, Module};
+use super::config::{RootConfig, VmConfig};
+use super::context::Context;
+use super::errors::{CallError, StartError};
+use super::host::Host;
+use super::host_calls::{self, Dispatch};
+use super::ids::{ContextId, StreamToken};
+use super::module::Module;
 use super::root_id::{self, RootIdUse};
 use super::state::State;
-use super::types::{AbiVersion, Action, LogLevel};
-use crate::vm::{Instance, InstanceLimits, InstanceStats, Trap};
+use super::types::{AbiVersion, Action};
+use crate::vm::{Instance, InstanceStats, Trap};
 use crate::wasi::Descriptors;
-
-/// What all root contexts of a VM share.
-#[derive(Clone, Debug)]
-pub struct VmConfig {
-    /// `plugin_vm_id`.
-    pub id: Vec<u8>,
-    /// VM configuration.
-    pub configuration: Vec<u8>,
-    /// Caps on the instance.
-    pub limits: InstanceLimits,
-    /// Whether the number of a context that has ended goes to the next new one.
-    pub reuse_context_ids: bool,
-    /// How many calls to other services may be in flight.
-    pub max_calls: usize,
-    /// How many contexts may wait for the guest's proxy_done; when there are more, the one that has waited longest ends.
-    pub max_pending: usize,
-    /// What the guest may do; `None` is everything but files.
-    pub capabilities: Option<Arc<Capabilities>>,
-    /// What all callbacks about a stream may use up together; each one about no stream has as much, too. The module must have
-    /// been compiled for that.
-    pub fuel: Option<u64>,
-}
-
-impl Default for VmConfig {
-    fn default() -> Self {
-        VmConfig {
-            id: Vec::new(),
-            configuration: Vec::new(),
-            limits: InstanceLimits::default(),
-            reuse_context_ids: false,
-            max_calls: 1024,
-            max_pending: 1024,
-            capabilities: None,
-            fuel: None,
-        }
-    }
-}
-
-/// One filter: a root context and its configuration.
-#[derive(Clone, Debug, Default)]
-pub struct RootConfig {
-    /// `plugin_name`.
-    pub name: Vec<u8>,
-    /// `plugin_root_id`; C++ guests choose a root class by it.
-    pub root_id: Vec<u8>,
-    /// Plugin configuration.
-    pub configuration: Vec<u8>,
-}
-
-/// A callback ended badly.
-#[derive(Debug, Error)]
-pub enum CallError {
-    /// It trapped, and the VM is gone with it.
-    #[error("{} trapped in context {context}: {trap}{}", .callback.name(), Backtrace(.trap))]
-    Trap {
-        /// Where.
-        callback: Callback,
-        /// In which context.
-        context: ContextId,
-        /// Why.
-        trap: Trap,
-    },
-    /// An earlier one trapped.
-    #[error("the VM has trapped before")]
-    Dead,
-}
-
-/// A VM or a root context did not come up.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// No instance could be made, or its start function failed.
-    #[error("{trap}{}", Backtrace(.trap))]
-    Instantiate {
-        /// Why.
-        trap: Trap,
-    },
-    /// What it is granted is not there.
-    #[error("{0} (proxy_wasm_allow)")]
-    Directory(String),
-    /// Its `_start` ended with an exit, as that of a program does: nothing is left to be called.
-    #[error(
-        "its _start called proc_exit({0}): it is a program that runs and ends, and no filter; build it as a library (a \
-         \"reactor\"): {AS_REACTOR}"
-    )]
-    Program(u32),
-    /// A callback trapped.
-    #[error(transparent)]
-    Call(#[from] CallError),
-    /// proxy_on_vm_start answered false.
-    #[error("proxy_on_vm_start returned false: the filter refuses its VM configuration")]
-    VmStart,
-    /// proxy_on_configure answered false.
-    #[error("proxy_on_configure returned false: the filter refuses its configuration")]
-    Configure,
-}
-
-struct Backtrace<'a>(&'a Trap);
-
-impl std::fmt::Display for Backtrace<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0.backtrace() {
-            [] => Ok(()),
-            frames => write!(f, " (guest backtrace: {})", frames.join(" < ")),
-        }
-    }
-}
 
 /// A running instance.
 pub struct Vm {
@@ -148,12 +43,14 @@ impl Vm {
         let (limits, fuel) = (config.limits, config.fuel);
         let directories = config.capabilities.as_deref().map_or(&[][..], Capabilities::directories);
         let files = Descriptors::open(directories).map_err(StartError::Directory)?;
-        let mut state = State::new(module, config);
-        state.files = files;
-        let mut dispatch = Dispatch::new(&mut state, host);
+        // `Module::new` refuses a module without one.
+        let allocator = module.callbacks.allocator().unwrap_or(Callback::Malloc);
+        let mut state = State::new(module.abi, allocator, config);
+        state.wasi.files = files;
+        let mut dispatch = Dispatch { rows: host_calls::rows(), state: &mut state, host };
         let timeout = dispatch.host.timeout();
         let instance = module.program.instantiate(limits, fuel, timeout, &mut dispatch);
-        state.output.flush(host);
+        state.flush_output(host);
         let mut instance = instance.map_err(|trap| StartError::Instantiate { trap })?;
         if fuel.is_some() && instance.fuel().is_none() {
             let trap = Trap::Instantiate("it has fuel, but the module was compiled without counting it".into());
@@ -488,13 +385,13 @@ impl Vm {
         if let Some(fuel) = self.state.fuel_of(id) {
             self.instance.set_fuel(fuel);
         }
-        let mut dispatch = Dispatch::new(&mut self.state, host);
+        let mut dispatch = Dispatch { rows: host_calls::rows(), state: &mut self.state, host };
         let result = self.instance.call(callback as usize, args, timeout, &mut dispatch);
         if self.state.config.fuel.is_some() {
             let left = self.instance.fuel().unwrap_or_default();
             self.state.set_fuel_of(id, left);
         }
-        self.state.output.flush(host);
+        self.state.flush_output(host);
         if self.state.effective != id {
             host.select(self.state.contexts.token_of(id));
         }
@@ -504,16 +401,5 @@ impl Vm {
             self.state.calls.forget_all();
             CallError::Trap { callback, context: id, trap }
         })
-    }
-}
-
-/// The level at which a failed callback is logged.
-impl CallError {
-    /// Severity in the host's log.
-    pub fn level(&self) -> LogLevel {
-        match self {
-            CallError::Trap { .. } => LogLevel::Critical,
-            CallError::Dead => LogLevel::Error,
-        }
     }
 }

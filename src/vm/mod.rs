@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod arguments;
 mod clock;
 mod error;
 mod memory;
@@ -16,6 +17,7 @@ mod trusted;
 #[cfg(feature = "wasmtime")]
 pub mod wasmtime;
 
+pub(crate) use arguments::args;
 pub use clock::{Activity, TICK, Ticker};
 pub use error::{CompileError, LinkError, Trap};
 pub use memory::{GuestMemory, OutOfBounds};

@@ -4,13 +4,14 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use super::Errno;
-use crate::proxy_wasm::{HostCall, Row, Run, args};
+use super::call::{Call, Row, Run};
+use crate::vm::args;
 
 pub(super) const TABLE: &[Row] = &[
-    Row { name: "clock_time_get", types: &[("iIi", "i")], run: Run::Wasi(clock_time_get) },
-    Row { name: "clock_res_get", types: &[("ii", "i")], run: Run::Wasi(clock_res_get) },
-    Row { name: "poll_oneoff", types: &[("iiii", "i")], run: Run::Wasi(poll_oneoff) },
-    Row { name: "sched_yield", types: &[("", "i")], run: Run::Wasi(sched_yield) },
+    Row { name: "clock_time_get", types: &[("iIi", "i")], run: Run::Errno(clock_time_get) },
+    Row { name: "clock_res_get", types: &[("ii", "i")], run: Run::Errno(clock_res_get) },
+    Row { name: "poll_oneoff", types: &[("iiii", "i")], run: Run::Errno(poll_oneoff) },
+    Row { name: "sched_yield", types: &[("", "i")], run: Run::Errno(sched_yield) },
 ];
 
 const REALTIME: u32 = 0;
@@ -18,7 +19,7 @@ const LAST_CLOCK: u32 = 3;
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-fn clock_time_get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn clock_time_get(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [clock, _precision, time_at] = args(raw);
     let time = match clock {
         REALTIME => call.host.now(),
@@ -29,7 +30,7 @@ fn clock_time_get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
     Ok(call.put_u64(time_at, time)?)
 }
 
-fn clock_res_get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn clock_res_get(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [clock, resolution_at] = args(raw);
     if clock > LAST_CLOCK {
         return Err(Errno::Inval);
@@ -38,7 +39,7 @@ fn clock_res_get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
 }
 
 /// Answers at once that every subscription has come true: a worker must not wait inside a guest.
-fn poll_oneoff(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn poll_oneoff(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     const SUBSCRIPTION: u32 = 48;
     const EVENT: u32 = 32;
     let [subscriptions, events, count, stored_at] = args(raw);
@@ -60,7 +61,7 @@ fn poll_oneoff(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
     Ok(memory.write_u32(stored_at, count)?)
 }
 
-fn sched_yield(_: &mut HostCall<'_>, _: &[u64]) -> Result<(), Errno> {
+fn sched_yield(_: &mut Call<'_>, _: &[u64]) -> Result<(), Errno> {
     Ok(())
 }
 

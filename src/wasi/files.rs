@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use cap_std::fs::Metadata;
 
+use super::call::{Call, Row, Run};
 use super::descriptors::Descriptor;
 use super::stat::{
     ALL_RIGHTS, CHARACTER_DEVICE, DIRECTORY, FDSTAT, FILESTAT, FLAG_APPEND, REGULAR_FILE, RIGHT_FD_FILESTAT_GET,
@@ -13,62 +14,62 @@ use super::stat::{
 };
 use super::vectors::Vectors;
 use super::{Errno, listing, stat};
-use crate::proxy_wasm::{HostCall, Row, Run, args};
+use crate::vm::args;
 
 pub(super) const TABLE: &[Row] = &[
-    Row { name: "fd_advise", types: &[("iIIi", "i")], run: Run::Wasi(advise) },
-    Row { name: "fd_allocate", types: &[("iII", "i")], run: Run::Wasi(not_for_guests) },
-    Row { name: "fd_close", types: &[("i", "i")], run: Run::Wasi(close) },
-    Row { name: "fd_datasync", types: &[("i", "i")], run: Run::Wasi(not_for_guests) },
-    Row { name: "fd_fdstat_get", types: &[("ii", "i")], run: Run::Wasi(fdstat_get) },
-    Row { name: "fd_fdstat_set_flags", types: &[("ii", "i")], run: Run::Wasi(fdstat_set_flags) },
-    Row { name: "fd_fdstat_set_rights", types: &[("iII", "i")], run: Run::Wasi(not_for_guests) },
-    Row { name: "fd_filestat_get", types: &[("ii", "i")], run: Run::Wasi(filestat_get) },
-    Row { name: "fd_filestat_set_size", types: &[("iI", "i")], run: Run::Wasi(filestat_set_size) },
-    Row { name: "fd_filestat_set_times", types: &[("iIIi", "i")], run: Run::Wasi(not_for_guests) },
-    Row { name: "fd_pread", types: &[("iiiIi", "i")], run: Run::Wasi(pread) },
-    Row { name: "fd_prestat_get", types: &[("ii", "i")], run: Run::Wasi(prestat_get) },
-    Row { name: "fd_prestat_dir_name", types: &[("iii", "i")], run: Run::Wasi(prestat_dir_name) },
-    Row { name: "fd_pwrite", types: &[("iiiIi", "i")], run: Run::Wasi(pwrite) },
-    Row { name: "fd_read", types: &[("iiii", "i")], run: Run::Wasi(read) },
-    Row { name: "fd_readdir", types: &[("iiiIi", "i")], run: Run::Wasi(listing::readdir) },
-    Row { name: "fd_renumber", types: &[("ii", "i")], run: Run::Wasi(not_for_guests) },
-    Row { name: "fd_seek", types: &[("iIii", "i")], run: Run::Wasi(seek) },
-    Row { name: "fd_sync", types: &[("i", "i")], run: Run::Wasi(not_for_guests) },
-    Row { name: "fd_tell", types: &[("ii", "i")], run: Run::Wasi(tell) },
-    Row { name: "sock_accept", types: &[("iii", "i")], run: Run::Wasi(not_supported) },
-    Row { name: "sock_recv", types: &[("iiiiii", "i")], run: Run::Wasi(not_supported) },
-    Row { name: "sock_send", types: &[("iiiii", "i")], run: Run::Wasi(not_supported) },
-    Row { name: "sock_shutdown", types: &[("ii", "i")], run: Run::Wasi(not_supported) },
+    Row { name: "fd_advise", types: &[("iIIi", "i")], run: Run::Errno(advise) },
+    Row { name: "fd_allocate", types: &[("iII", "i")], run: Run::Errno(not_for_guests) },
+    Row { name: "fd_close", types: &[("i", "i")], run: Run::Errno(close) },
+    Row { name: "fd_datasync", types: &[("i", "i")], run: Run::Errno(not_for_guests) },
+    Row { name: "fd_fdstat_get", types: &[("ii", "i")], run: Run::Errno(fdstat_get) },
+    Row { name: "fd_fdstat_set_flags", types: &[("ii", "i")], run: Run::Errno(fdstat_set_flags) },
+    Row { name: "fd_fdstat_set_rights", types: &[("iII", "i")], run: Run::Errno(not_for_guests) },
+    Row { name: "fd_filestat_get", types: &[("ii", "i")], run: Run::Errno(filestat_get) },
+    Row { name: "fd_filestat_set_size", types: &[("iI", "i")], run: Run::Errno(filestat_set_size) },
+    Row { name: "fd_filestat_set_times", types: &[("iIIi", "i")], run: Run::Errno(not_for_guests) },
+    Row { name: "fd_pread", types: &[("iiiIi", "i")], run: Run::Errno(pread) },
+    Row { name: "fd_prestat_get", types: &[("ii", "i")], run: Run::Errno(prestat_get) },
+    Row { name: "fd_prestat_dir_name", types: &[("iii", "i")], run: Run::Errno(prestat_dir_name) },
+    Row { name: "fd_pwrite", types: &[("iiiIi", "i")], run: Run::Errno(pwrite) },
+    Row { name: "fd_read", types: &[("iiii", "i")], run: Run::Errno(read) },
+    Row { name: "fd_readdir", types: &[("iiiIi", "i")], run: Run::Errno(listing::readdir) },
+    Row { name: "fd_renumber", types: &[("ii", "i")], run: Run::Errno(not_for_guests) },
+    Row { name: "fd_seek", types: &[("iIii", "i")], run: Run::Errno(seek) },
+    Row { name: "fd_sync", types: &[("i", "i")], run: Run::Errno(not_for_guests) },
+    Row { name: "fd_tell", types: &[("ii", "i")], run: Run::Errno(tell) },
+    Row { name: "sock_accept", types: &[("iii", "i")], run: Run::Errno(not_supported) },
+    Row { name: "sock_recv", types: &[("iiiiii", "i")], run: Run::Errno(not_supported) },
+    Row { name: "sock_send", types: &[("iiiii", "i")], run: Run::Errno(not_supported) },
+    Row { name: "sock_shutdown", types: &[("ii", "i")], run: Run::Errno(not_supported) },
 ];
 
 const STDIN: u32 = 0;
 const STDERR: u32 = 2;
 
 /// What no guest may do: to wait for a disk, and what nobody needs.
-fn not_for_guests(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn not_for_guests(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd] = args(raw);
     call.state.files.get(fd)?;
     Err(Errno::NotSup)
 }
 
-fn not_supported(_: &mut HostCall<'_>, _: &[u64]) -> Result<(), Errno> {
+fn not_supported(_: &mut Call<'_>, _: &[u64]) -> Result<(), Errno> {
     Err(Errno::NotSup)
 }
 
 /// Advice need not be taken.
-fn advise(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn advise(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd] = args(raw);
     call.state.files.file(fd).map(|_| ())
 }
 
 /// Closing a standard stream is allowed and changes nothing: the log stays open.
-fn close(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn close(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd] = args(raw);
     if fd <= STDERR { Ok(()) } else { call.state.files.close(fd) }
 }
 
-fn fdstat_get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn fdstat_get(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, fdstat_at] = args(raw);
     let told = if fd <= STDERR {
         let mut out = [0; FDSTAT];
@@ -107,7 +108,7 @@ fn fdstat(descriptor: &Descriptor) -> [u8; FDSTAT] {
 }
 
 /// A file waits for nothing as it is; whether it is written at its end is decided when it is opened.
-fn fdstat_set_flags(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn fdstat_set_flags(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     const NONBLOCK: u16 = 4;
     let [fd, flags] = args(raw);
     if fd <= STDERR {
@@ -120,7 +121,7 @@ fn fdstat_set_flags(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
     if flags & !u32::from(NONBLOCK) == u32::from(append) { Ok(()) } else { Err(Errno::NotSup) }
 }
 
-fn filestat_get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn filestat_get(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, filestat_at] = args(raw);
     let filestat = if fd <= STDERR {
         let mut filestat = [0; FILESTAT];
@@ -135,7 +136,7 @@ fn filestat_get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
     Ok(call.memory().write(filestat_at, &filestat)?)
 }
 
-fn filestat_set_size(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn filestat_set_size(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd] = args(raw);
     let size = raw.get(1).copied().unwrap_or_default();
     let file = call.state.files.file(fd)?;
@@ -146,7 +147,7 @@ fn filestat_set_size(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> 
 }
 
 /// The directories that are granted have the first numbers: guests ask for each until one is not open.
-fn prestat_get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn prestat_get(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     const GRANTED: u32 = 0;
     let [fd, prestat_at] = args(raw);
     let Descriptor::Folder(folder) = call.state.files.get(fd)? else { return Err(Errno::BadF) };
@@ -158,7 +159,7 @@ fn prestat_get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
     Ok(memory.write_u32(prestat_at + 4, len)?)
 }
 
-fn prestat_dir_name(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn prestat_dir_name(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, name_at, len] = args(raw);
     let Descriptor::Folder(folder) = call.state.files.get(fd)? else { return Err(Errno::BadF) };
     let name = folder.guest.clone().ok_or(Errno::BadF)?;
@@ -169,7 +170,7 @@ fn prestat_dir_name(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
 }
 
 /// Standard input is at its end.
-fn read(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn read(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, at, count, moved_at] = args(raw);
     if fd == STDIN {
         return Ok(call.put_u32(moved_at, 0)?);
@@ -180,7 +181,7 @@ fn read(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
     })
 }
 
-fn pread(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn pread(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, at, count, _, moved_at] = args(raw);
     let offset = offset(raw)?;
     check_readable(call, fd)?;
@@ -190,7 +191,7 @@ fn pread(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
     })
 }
 
-fn pwrite(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn pwrite(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, at, count, _, moved_at] = args(raw);
     let offset = offset(raw)?;
     check_writable(call, fd)?;
@@ -201,7 +202,7 @@ fn pwrite(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
 }
 
 /// `fd_write` to a file.
-pub(super) fn write(call: &mut HostCall<'_>, fd: u32, vectors: Vectors) -> Result<(), Errno> {
+pub(super) fn write(call: &mut Call<'_>, fd: u32, vectors: Vectors) -> Result<(), Errno> {
     check_writable(call, fd)?;
     vectors.transfer(call, |call, (ptr, len), _| {
         call.with_bytes(ptr, len, |bytes, state, _| Ok(state.files.file(fd)?.file.write(bytes)? as u32))?
@@ -215,15 +216,15 @@ fn offset(raw: &[u64]) -> Result<u64, Errno> {
     raw.get(3).copied().filter(|offset| *offset <= LARGEST).ok_or(Errno::Inval)
 }
 
-fn check_readable(call: &mut HostCall<'_>, fd: u32) -> Result<(), Errno> {
+fn check_readable(call: &mut Call<'_>, fd: u32) -> Result<(), Errno> {
     if call.state.files.file(fd)?.readable { Ok(()) } else { Err(Errno::BadF) }
 }
 
-fn check_writable(call: &mut HostCall<'_>, fd: u32) -> Result<(), Errno> {
+fn check_writable(call: &mut Call<'_>, fd: u32) -> Result<(), Errno> {
     if call.state.files.file(fd)?.writable { Ok(()) } else { Err(Errno::BadF) }
 }
 
-fn seek(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn seek(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     const START: u32 = 0;
     const CURRENT: u32 = 1;
     const END: u32 = 2;
@@ -243,7 +244,7 @@ fn seek(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
     Ok(call.put_u64(at, position)?)
 }
 
-fn tell(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn tell(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, at] = args(raw);
     if fd <= STDERR {
         return Err(Errno::SPipe);

@@ -1,4 +1,4 @@
-//! The directories that a configuration grants, as `dir=HOSTPATH[:GUESTPATH][:rw]` says them. `proxy_wasm::capabilities`
+//! The directories that a configuration grants, as `dir=HOSTPATH[:GUESTPATH][:rw]` says them. `proxy_wasm::allow`
 //! reads them, `descriptors.rs` opens them when a filter starts.
 
 use std::ffi::OsStr;

@@ -7,10 +7,11 @@ use std::os::unix::ffi::OsStrExt;
 
 use cap_std::fs::DirEntry;
 
+use super::call::Call;
 use super::descriptors::{Folder, Listing};
 use super::errno::Errno;
 use super::stat;
-use crate::proxy_wasm::{HostCall, args};
+use crate::vm::args;
 
 /// The largest buffer. To fill a part of one means that nothing follows, so what is larger cannot be served.
 const LARGEST: u32 = 256 << 10;
@@ -72,7 +73,7 @@ impl Folder {
     }
 }
 
-pub(super) fn readdir(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+pub(super) fn readdir(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, buffer, len, _, used_at] = args(raw);
     let cookie = raw.get(3).copied().unwrap_or_default();
     let folder = call.state.files.folder(fd)?;

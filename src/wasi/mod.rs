@@ -1,15 +1,18 @@
 //! The part of WASI preview 1 that runtimes of Proxy-Wasm guests need: output to the log, clocks, random numbers, an
-//! empty environment, and files of the directories that the configuration grants. `proxy_wasm::host_calls` links it; source:
-//! the WASI preview 1 witx definitions.
+//! empty environment, and files of the directories that the configuration grants. `proxy_wasm::host_calls` links it, and gives it
+//! what it wants of the rest of the host (`outside.rs`). Source: the WASI preview 1 witx definitions.
 
+mod call;
 mod clock;
 mod descriptors;
 mod environ;
 mod errno;
 mod files;
 mod grants;
+mod lines;
 mod listing;
 mod output;
+mod outside;
 mod paths;
 mod process;
 mod random;
@@ -18,12 +21,11 @@ mod stat;
 mod tests;
 mod vectors;
 
+pub(crate) use call::{Call, Row, Run, State};
 pub(crate) use descriptors::Descriptors;
 pub(crate) use errno::Errno;
 pub(crate) use grants::Grant;
-pub(crate) use output::Output;
-
-use crate::proxy_wasm::Row;
+pub(crate) use outside::{Outside, Stream};
 
 /// All functions, a table for each file.
 pub(crate) const TABLES: &[&[Row]] =

@@ -1,71 +1,27 @@
 //! What a guest prints: `fd_write` to standard output becomes log entries of level info, to standard error of level
 //! error, a line each. Runtimes print a line in many pieces, so pieces are kept until their line ends or the callback.
 
+use super::call::{Call, Row, Run};
+use super::outside::Stream;
 use super::vectors::Vectors;
 use super::{Errno, files};
-use crate::proxy_wasm::{Host, HostCall, LogLevel, Row, Run, args};
+use crate::vm::args;
 
-pub(super) const TABLE: &[Row] = &[Row { name: "fd_write", types: &[("iiii", "i")], run: Run::Wasi(fd_write) }];
+pub(super) const TABLE: &[Row] = &[Row { name: "fd_write", types: &[("iiii", "i")], run: Run::Errno(fd_write) }];
 
 const STDOUT: u32 = 1;
 const STDERR: u32 = 2;
 
-/// The longest line that is kept; what follows becomes the next one.
-const LONGEST: usize = 4096;
-
-/// Lines that have not ended yet.
-#[derive(Default)]
-pub(crate) struct Output {
-    out: Vec<u8>,
-    err: Vec<u8>,
-}
-
-impl Output {
-    /// Logs what is left, at the end of a callback.
-    pub fn flush(&mut self, host: &mut dyn Host) {
-        for (line, level) in [(&mut self.out, LogLevel::Info), (&mut self.err, LogLevel::Error)] {
-            if !line.is_empty() {
-                host.log(level, line);
-                line.clear();
-            }
-        }
-    }
-
-    fn write(&mut self, fd: u32, mut bytes: &[u8], host: &mut dyn Host) {
-        let (line, level) =
-            if fd == STDOUT { (&mut self.out, LogLevel::Info) } else { (&mut self.err, LogLevel::Error) };
-        while !bytes.is_empty() {
-            let room = LONGEST - line.len();
-            let piece = &bytes[..bytes.len().min(room)];
-            match piece.iter().position(|byte| *byte == b'\n') {
-                Some(end) => {
-                    line.extend_from_slice(&piece[..end]);
-                    bytes = &bytes[end + 1..];
-                }
-                None => {
-                    line.extend_from_slice(piece);
-                    bytes = &bytes[piece.len()..];
-                    if line.len() < LONGEST {
-                        continue;
-                    }
-                }
-            }
-            if !line.is_empty() {
-                host.log(level, line);
-                line.clear();
-            }
-        }
-    }
-}
-
-fn fd_write(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn fd_write(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, at, count, moved_at] = args(raw);
     let vectors = Vectors { at, count, moved_at };
-    if fd != STDOUT && fd != STDERR {
-        return files::write(call, fd, vectors);
-    }
+    let to = match fd {
+        STDOUT => Stream::Out,
+        STDERR => Stream::Err,
+        _ => return files::write(call, fd, vectors),
+    };
     vectors.transfer(call, |call, (ptr, len), _| {
-        call.with_bytes(ptr, len, |bytes, state, host| state.output.write(fd, bytes, host))?;
+        call.with_bytes(ptr, len, |bytes, state, host| state.output.write(to, bytes, host))?;
         Ok(len)
     })
 }

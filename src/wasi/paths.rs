@@ -5,28 +5,29 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
+use super::call::{Call, Row, Run};
 use super::descriptors::How;
 use super::stat::{FLAG_APPEND, RIGHT_FD_READ, RIGHT_FD_READDIR, RIGHT_FD_WRITE};
 use super::{Errno, stat};
-use crate::proxy_wasm::{HostCall, Row, Run, args};
+use crate::vm::args;
 
 pub(super) const TABLE: &[Row] = &[
-    Row { name: "path_create_directory", types: &[("iii", "i")], run: Run::Wasi(create_directory) },
-    Row { name: "path_filestat_get", types: &[("iiiii", "i")], run: Run::Wasi(filestat_get) },
-    Row { name: "path_filestat_set_times", types: &[("iiiiIIi", "i")], run: Run::Wasi(never) },
-    Row { name: "path_link", types: &[("iiiiiii", "i")], run: Run::Wasi(never) },
-    Row { name: "path_open", types: &[("iiiiiIIii", "i")], run: Run::Wasi(open) },
-    Row { name: "path_readlink", types: &[("iiiiii", "i")], run: Run::Wasi(readlink) },
-    Row { name: "path_remove_directory", types: &[("iii", "i")], run: Run::Wasi(remove_directory) },
-    Row { name: "path_rename", types: &[("iiiiii", "i")], run: Run::Wasi(rename) },
-    Row { name: "path_symlink", types: &[("iiiii", "i")], run: Run::Wasi(symlink) },
-    Row { name: "path_unlink_file", types: &[("iii", "i")], run: Run::Wasi(unlink_file) },
+    Row { name: "path_create_directory", types: &[("iii", "i")], run: Run::Errno(create_directory) },
+    Row { name: "path_filestat_get", types: &[("iiiii", "i")], run: Run::Errno(filestat_get) },
+    Row { name: "path_filestat_set_times", types: &[("iiiiIIi", "i")], run: Run::Errno(never) },
+    Row { name: "path_link", types: &[("iiiiiii", "i")], run: Run::Errno(never) },
+    Row { name: "path_open", types: &[("iiiiiIIii", "i")], run: Run::Errno(open) },
+    Row { name: "path_readlink", types: &[("iiiiii", "i")], run: Run::Errno(readlink) },
+    Row { name: "path_remove_directory", types: &[("iii", "i")], run: Run::Errno(remove_directory) },
+    Row { name: "path_rename", types: &[("iiiiii", "i")], run: Run::Errno(rename) },
+    Row { name: "path_symlink", types: &[("iiiii", "i")], run: Run::Errno(symlink) },
+    Row { name: "path_unlink_file", types: &[("iii", "i")], run: Run::Errno(unlink_file) },
 ];
 
 const FOLLOW: u32 = 1;
 
 /// A path that a guest passes.
-fn path(call: &mut HostCall<'_>, (ptr, len): (u32, u32)) -> Result<PathBuf, Errno> {
+fn path(call: &mut Call<'_>, (ptr, len): (u32, u32)) -> Result<PathBuf, Errno> {
     /// The system's own limit.
     const LONGEST: u32 = 4096;
     call.memory().check(ptr, u64::from(len))?;
@@ -40,7 +41,7 @@ fn path(call: &mut HostCall<'_>, (ptr, len): (u32, u32)) -> Result<PathBuf, Errn
     Ok(OsString::from_vec(bytes).into())
 }
 
-fn open(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn open(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     const CREATE: u32 = 1;
     const DIRECTORY: u32 = 2;
     const EXCLUSIVE: u32 = 4;
@@ -74,7 +75,7 @@ fn open(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
     Ok(call.put_u32(fd_at, opened)?)
 }
 
-fn filestat_get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn filestat_get(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, lookup, ptr, len, filestat_at] = args(raw);
     let path = path(call, (ptr, len))?;
     let metadata = call.state.files.folder(fd)?.metadata(&path, lookup & FOLLOW != 0)?;
@@ -82,7 +83,7 @@ fn filestat_get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
 }
 
 /// Targets that are absolute paths of the host are not told.
-fn readlink(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn readlink(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, ptr, len, buffer, buffer_len, used_at] = args(raw);
     let path = path(call, (ptr, len))?;
     let target = call.state.files.folder(fd)?.dir.read_link(&path)?;
@@ -94,25 +95,25 @@ fn readlink(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
     Ok(memory.write_u32(used_at, target.len() as u32)?)
 }
 
-fn create_directory(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn create_directory(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, ptr, len] = args(raw);
     let path = path(call, (ptr, len))?;
     Ok(call.state.files.writable_folder(fd)?.dir.create_dir(path)?)
 }
 
-fn remove_directory(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn remove_directory(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, ptr, len] = args(raw);
     let path = path(call, (ptr, len))?;
     Ok(call.state.files.writable_folder(fd)?.dir.remove_dir(path)?)
 }
 
-fn unlink_file(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn unlink_file(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, ptr, len] = args(raw);
     let path = path(call, (ptr, len))?;
     Ok(call.state.files.writable_folder(fd)?.dir.remove_file(path)?)
 }
 
-fn rename(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn rename(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, ptr, len, to_fd, to_ptr, to_len] = args(raw);
     let (from, to) = (path(call, (ptr, len))?, path(call, (to_ptr, to_len))?);
     // Another descriptor of the system, for the table of descriptors gives out one at a time.
@@ -121,13 +122,13 @@ fn rename(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
 }
 
 /// Links are made by whoever fills a directory, not by guests; times are the system's.
-fn never(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn never(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd] = args(raw);
     call.state.files.writable_folder(fd)?;
     Err(Errno::NotCapable)
 }
 
-fn symlink(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn symlink(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [_target, _len, fd] = args(raw);
     call.state.files.writable_folder(fd)?;
     Err(Errno::NotCapable)

@@ -1,7 +1,7 @@
 //! Lists of pieces of guest memory that are read or written one after the other: `iovec`, `ciovec`.
 
 use super::Errno;
-use crate::proxy_wasm::HostCall;
+use super::call::Call;
 
 /// What one call moves at most, and how many pieces it takes. Both keep a guest from making the host work for long in one
 /// call; WASI allows to move less than asked.
@@ -21,8 +21,8 @@ impl Vectors {
     /// bytes before it.
     pub fn transfer(
         self,
-        call: &mut HostCall<'_>,
-        mut piece: impl FnMut(&mut HostCall<'_>, (u32, u32), u32) -> Result<u32, Errno>,
+        call: &mut Call<'_>,
+        mut piece: impl FnMut(&mut Call<'_>, (u32, u32), u32) -> Result<u32, Errno>,
     ) -> Result<(), Errno> {
         const IOVEC: u32 = 8;
         call.memory().check(self.at, u64::from(self.count) * u64::from(IOVEC))?;

@@ -1,63 +1,13 @@
 //! `expr_create`, `expr_evaluate`, `expr_delete`: expressions of the Common Expression Language over properties. An
 //! expression belongs to the root context whose filter made it, and is known by a number.
 
-use std::collections::HashMap;
-
 use super::Call;
 use super::cel::Expression;
-use crate::proxy_wasm::context::ContextId;
-use crate::proxy_wasm::host_calls::properties;
+use crate::proxy_wasm::properties;
 use crate::proxy_wasm::types::{LogLevel, Status};
-
-/// What a root context can keep: expressions, bytes of their texts, and regular expressions in them.
-const MAX_EXPRESSIONS: usize = 1024;
-const MAX_TEXT: usize = 256 << 10;
-const MAX_PATTERNS: usize = 64;
 
 /// How much of a reason goes to the log.
 const MAX_REASON: usize = 300;
-
-/// The expressions of all root contexts.
-#[derive(Default)]
-pub(super) struct Expressions(HashMap<ContextId, Table>);
-
-#[derive(Default)]
-struct Table {
-    live: HashMap<u32, (Expression, usize)>,
-    next: u32,
-    text: usize,
-    patterns: usize,
-}
-
-impl Expressions {
-    pub fn forget(&mut self, root: ContextId) {
-        self.0.remove(&root);
-    }
-}
-
-impl Table {
-    fn add(&mut self, expression: Expression, text: usize) -> Result<u32, Status> {
-        let (all_text, patterns) = (self.text + text, self.patterns + expression.patterns());
-        if self.live.len() >= MAX_EXPRESSIONS || all_text > MAX_TEXT || patterns > MAX_PATTERNS {
-            return Err(Status::InternalFailure);
-        }
-        while self.live.contains_key(&self.next) {
-            self.next = self.next.wrapping_add(1);
-        }
-        let token = self.next;
-        self.next = token.wrapping_add(1);
-        self.live.insert(token, (expression, text));
-        (self.text, self.patterns) = (all_text, patterns);
-        Ok(token)
-    }
-
-    fn remove(&mut self, token: u32) {
-        if let Some((expression, text)) = self.live.remove(&token) {
-            self.text -= text;
-            self.patterns -= expression.patterns();
-        }
-    }
-}
 
 /// Takes the text of an expression, gives its number in 4 bytes.
 pub(super) fn create(call: &mut Call<'_>, text: &[u8], out: &mut Vec<u8>) -> Result<(), Status> {
@@ -116,9 +66,11 @@ fn tell(call: &mut Call<'_>, level: LogLevel, function: &str, reason: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy_wasm::config::RootConfig;
     use crate::proxy_wasm::context::Context;
+    use crate::proxy_wasm::foreign::kept::{MAX_EXPRESSIONS, MAX_PATTERNS, MAX_TEXT};
     use crate::proxy_wasm::foreign::tests_support::Fixture;
-    use crate::proxy_wasm::vm::RootConfig;
+    use crate::proxy_wasm::ids::ContextId;
 
     fn number(bytes: Result<Vec<u8>, Status>) -> u32 {
         u32::from_le_bytes(bytes.unwrap().try_into().unwrap())
@@ -147,7 +99,7 @@ mod tests {
     fn an_expression_sees_what_filters_set() {
         let mut fixture = Fixture::default();
         fixture.stream().knows_no_property = true;
-        super::super::set_property(&fixture.state, &mut fixture.host, b"mine", b"1").unwrap();
+        properties::keep(&fixture.state, &mut fixture.host, b"mine", b"1").unwrap();
         let token = fixture.call("expr_create", b"mine == b'1' && filter_state['wasm.mine'] == mine").unwrap();
         assert_eq!(fixture.call("expr_evaluate", &token), Ok(vec![1]));
     }

@@ -1,20 +1,12 @@
-//! Filter state, which the filters of a request share: `set_envoy_filter_state`, `declare_property`, and the properties
-//! that are kept there.
-
-use std::collections::HashMap;
+//! Filter state, which the filters of a request share: `set_envoy_filter_state`, `declare_property`.
 
 use prost::Message;
 
 use super::Call;
-use crate::proxy_wasm::context::ContextId;
-use crate::proxy_wasm::filter_state::{FilterState, LifeSpan, Prototype, ValueType};
-use crate::proxy_wasm::host::Host;
-use crate::proxy_wasm::state::State;
+use super::kept::{MAX_DECLARED, MAX_NAME};
+use crate::proxy_wasm::filter_state::{LifeSpan, Prototype, ValueType};
+use crate::proxy_wasm::properties::put;
 use crate::proxy_wasm::types::Status;
-
-/// How many properties a root context can declare, and how long their names are.
-const MAX_DECLARED: usize = 1024;
-const MAX_NAME: usize = 1024;
 
 /// Envoy's message of this name.
 #[derive(Clone, PartialEq, Message)]
@@ -41,16 +33,6 @@ struct DeclarePropertyArguments {
     schema: Vec<u8>,
     #[prost(int32, tag = "5")]
     span: i32,
-}
-
-/// The properties that root contexts have declared.
-#[derive(Default)]
-pub(super) struct Declared(HashMap<ContextId, HashMap<Vec<u8>, Prototype>>);
-
-impl Declared {
-    pub fn forget(&mut self, root: ContextId) {
-        self.0.remove(&root);
-    }
 }
 
 /// A number that is no life span is the first one, as in Envoy.
@@ -86,86 +68,12 @@ pub(super) fn declare_property(call: &mut Call<'_>, arguments: &[u8], _: &mut Ve
     Ok(())
 }
 
-fn put(host: &mut dyn Host, key: &[u8], value: &[u8], prototype: Prototype) -> Result<(), Status> {
-    // A key that is there stays where it is.
-    for span in [LifeSpan::DownstreamRequest, LifeSpan::DownstreamConnection] {
-        if let Some(state) = host.filter_state(span)
-            && state.get(key).is_some()
-        {
-            return state.set(key, value, prototype);
-        }
-    }
-    host.filter_state(prototype.span).ok_or(Status::NotFound)?.set(key, value, prototype)
-}
-
-fn visit<R>(host: &mut dyn Host, key: &[u8], mut with: impl FnMut(&[u8], ValueType) -> R) -> Result<R, Status> {
-    for span in [LifeSpan::DownstreamRequest, LifeSpan::DownstreamConnection] {
-        if let Some((value, value_type)) = host.filter_state(span).and_then(|state: &mut FilterState| state.get(key)) {
-            return Ok(with(value, value_type));
-        }
-    }
-    Err(Status::NotFound)
-}
-
-/// The key under which a property of a filter is kept.
-fn key_of(path: &[u8]) -> Vec<u8> {
-    [b"wasm.", path].concat()
-}
-
-/// What comes first in the paths of properties that the host knows; filters cannot set these.
-const KNOWN: &[&[u8]] = &[
-    b"request",
-    b"response",
-    b"source",
-    b"destination",
-    b"connection",
-    b"upstream",
-    b"metadata",
-    b"filter_state",
-    b"xds",
-    b"node",
-    b"plugin_name",
-    b"plugin_root_id",
-    b"plugin_vm_id",
-];
-
-/// Sets a property that the host does not know: it is kept in the filter state.
-pub(in crate::proxy_wasm) fn set_property(
-    state: &State,
-    host: &mut dyn Host,
-    path: &[u8],
-    value: &[u8],
-) -> Result<(), Status> {
-    let first = path.split(|byte| *byte == 0).next().unwrap_or_default();
-    if KNOWN.contains(&first) {
-        return Err(Status::BadArgument);
-    }
-    // A variable of nginx is there or not.
-    if first == b"ngx" || first.starts_with(b"ngx.") {
-        return Err(Status::NotFound);
-    }
-    let root = state.contexts.root_of(state.effective()).map(|(id, _)| id);
-    let declared = root.and_then(|root| state.foreign.declared.0.get(&root)).and_then(|declared| declared.get(path));
-    put(host, &key_of(path), value, declared.copied().unwrap_or_default())
-}
-
-/// Shows `with` the value of a property that is kept in the filter state: one of a filter, or `filter_state` and a key.
-pub(in crate::proxy_wasm) fn get_property<R>(
-    host: &mut dyn Host,
-    path: &[u8],
-    with: impl FnMut(&[u8], ValueType) -> R,
-) -> Result<R, Status> {
-    match path.strip_prefix(b"filter_state\0") {
-        Some(key) => visit(host, key, with),
-        None => visit(host, &key_of(path), with),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::proxy_wasm::foreign::tests_support::Fixture;
-    use crate::proxy_wasm::host_calls::properties::read;
+    use crate::proxy_wasm::ids::ContextId;
+    use crate::proxy_wasm::properties::{keep, read};
 
     fn fixture() -> Fixture {
         let mut fixture = Fixture::default();
@@ -188,7 +96,7 @@ mod tests {
     }
 
     fn put(fixture: &mut Fixture, path: &[u8], value: &[u8]) -> Result<(), Status> {
-        set_property(&fixture.state, &mut fixture.host, path, value)
+        keep(&fixture.state, &mut fixture.host, path, value)
     }
 
     #[test]

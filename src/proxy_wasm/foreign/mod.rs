@@ -4,22 +4,19 @@
 //! Adding one: its function in a file of this folder, and a line in [`TABLE`]. `host_calls/foreign_function.rs` is the
 //! caller; it reads and writes guest memory.
 
+mod call;
 mod cel;
 mod compression;
 mod expressions;
 mod filter_state;
+mod kept;
 mod log_level;
 mod route;
 mod signatures;
 
-use super::context::ContextId;
-use super::host::Host;
-use super::state::State;
 use super::types::Status;
-
-/// A foreign function gets its arguments as bytes, and appends its result to an empty buffer. The Rust SDK survives
-/// NotFound, BadArgument, SerializationFailure and InternalFailure; no other status may be answered.
-pub(super) type Function = fn(&mut Call<'_>, &[u8], &mut Vec<u8>) -> Result<(), Status>;
+pub(super) use call::{Call, Function};
+pub(super) use kept::Kept;
 
 /// The names by which guests call them.
 const TABLE: &[(&str, Function)] = &[
@@ -38,20 +35,6 @@ const TABLE: &[(&str, Function)] = &[
 
 /// The most bytes that a function takes: what is done with them is not interrupted by the deadline of the callback.
 pub(super) const MAX_ARGUMENTS: usize = 16 << 20;
-
-/// A call of a foreign function.
-pub(super) struct Call<'a> {
-    pub state: &'a mut State,
-    pub host: &'a mut dyn Host,
-}
-
-impl Call<'_> {
-    /// The root context of the context that the call is about.
-    fn root(&self) -> Result<ContextId, Status> {
-        let root = self.state.contexts.root_of(self.state.effective());
-        root.map(|(id, _)| id).ok_or(Status::InternalFailure)
-    }
-}
 
 /// The names of all functions.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
@@ -75,23 +58,6 @@ pub(super) fn run(
     }
     function(call, arguments, result)
 }
-
-/// What foreign functions keep for a VM; that of a root context goes with it.
-#[derive(Default)]
-pub(super) struct Kept {
-    declared: filter_state::Declared,
-    expressions: expressions::Expressions,
-}
-
-impl Kept {
-    /// A root context has ended.
-    pub fn forget(&mut self, root: ContextId) {
-        self.declared.forget(root);
-        self.expressions.forget(root);
-    }
-}
-
-pub(super) use filter_state::{get_property, set_property};
 
 #[cfg(test)]
 mod tests_support;

@@ -1,12 +1,12 @@
 //! Foreign functions called without a guest.
 
 use super::{Call, find, run};
-use crate::proxy_wasm::context::{Context, ContextId};
+use crate::proxy_wasm::config::RootConfig;
+use crate::proxy_wasm::context::Context;
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
-use crate::proxy_wasm::host::StreamToken;
+use crate::proxy_wasm::ids::{ContextId, StreamToken};
 use crate::proxy_wasm::state::State;
 use crate::proxy_wasm::types::Status;
-use crate::proxy_wasm::vm::RootConfig;
 
 /// A VM with a root context and a stream, and the world around it.
 pub(crate) struct Fixture {

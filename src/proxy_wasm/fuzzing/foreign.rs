@@ -1,14 +1,14 @@
 //! Foreign functions and properties without a guest: many calls one after the other, on a VM with a root and a stream.
 
 use super::{Input, WORDS};
-use crate::proxy_wasm::context::{Context, ContextId};
+use crate::proxy_wasm::config::RootConfig;
+use crate::proxy_wasm::context::Context;
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
 use crate::proxy_wasm::foreign::{self, Call};
-use crate::proxy_wasm::host::StreamToken;
-use crate::proxy_wasm::host_calls::properties;
+use crate::proxy_wasm::ids::{ContextId, StreamToken};
+use crate::proxy_wasm::properties;
 use crate::proxy_wasm::state::State;
 use crate::proxy_wasm::types::{MapType, Status};
-use crate::proxy_wasm::vm::RootConfig;
 
 const CALLS: usize = 32;
 
@@ -127,9 +127,9 @@ pub fn properties(data: &[u8]) {
             1 => drop(world.call(b"set_envoy_filter_state", &text(&mut input))),
             2 => {
                 let (path, value) = (text(&mut input), text(&mut input));
-                let is_set = foreign::set_property(&world.state, &mut world.host, &path, &value);
+                let is_set = properties::keep(&world.state, &mut world.host, &path, &value);
                 let mut read = Vec::new();
-                let got = foreign::get_property(&mut world.host, &path, |value, _| read.extend_from_slice(value));
+                let got = properties::kept(&mut world.host, &path, |value, _| read.extend_from_slice(value));
                 if is_set.is_ok() {
                     assert_eq!(got, Ok(()), "{} was set and is not there", path.escape_ascii());
                     assert_eq!(read, value, "{}", path.escape_ascii());

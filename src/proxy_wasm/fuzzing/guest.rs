@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use super::WORDS;
 use crate::proxy_wasm::callbacks::{self, Callback};
 use crate::proxy_wasm::host_calls::{self, Row, Run};
+use crate::wasi;
 
 /// Where host calls are asked to leave results, most of the time.
 pub(super) const SLOTS: u32 = 0;
@@ -50,13 +51,12 @@ pub(super) type Function = (&'static str, &'static Row, &'static str, &'static s
 /// All functions that a program can call. A module can import each under one type: guest 0 takes the first that there is,
 /// guest 1 the last.
 pub(super) fn functions(guest: usize) -> Vec<Function> {
-    let env = (0..).map(host_calls::row).take_while(|row| host_calls::find("env", row.name).is_some());
-    let wasi = crate::wasi::TABLES.iter().copied().flatten();
-    env.map(|row| ("env", row))
-        .chain(wasi.map(|row| ("wasi_snapshot_preview1", row)))
-        .filter_map(|(module, row)| {
+    let module = |row: &Row| host_calls::find("env", row.name).map_or("wasi_snapshot_preview1", |_| "env");
+    host_calls::rows()
+        .iter()
+        .filter_map(|row| {
             let (params, results) = if guest == 0 { row.types.first() } else { row.types.last() }?;
-            Some((module, row, *params, *results))
+            Some((module(row), row, *params, *results))
         })
         .collect()
 }
@@ -101,8 +101,8 @@ pub(super) fn wat(functions: &[Function], source: Source) -> String {
         };
         let check = match row.run {
             Run::Status(_) => "(call $check_status (local.get $status))",
-            Run::Wasi(_) => "(call $check_errno (local.get $status))",
-            Run::Value(_) => "",
+            Run::Wasi(wasi::Run::Errno(_)) => "(call $check_errno (local.get $status))",
+            Run::Wasi(wasi::Run::Value(_)) | Run::Value(_) => "",
         };
         writeln!(
             thunks,

@@ -11,12 +11,14 @@ use super::guest::{
 use super::{Input, WORDS};
 use crate::proxy_wasm::calls::{CallCommand, CallFailure, CallId, HttpAnswer};
 use crate::proxy_wasm::capabilities::Capabilities;
-use crate::proxy_wasm::context::ContextId;
+use crate::proxy_wasm::config::{RootConfig, VmConfig};
+use crate::proxy_wasm::errors::{CallError, StartError};
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
-use crate::proxy_wasm::host::{HostHealth, StreamToken, UpstreamHost};
+use crate::proxy_wasm::host::{HostHealth, UpstreamHost};
+use crate::proxy_wasm::ids::{ContextId, StreamToken};
 use crate::proxy_wasm::pairs::Pairs;
 use crate::proxy_wasm::types::MapType;
-use crate::proxy_wasm::vm::{CallError, RootConfig, StartError, Vm, VmConfig};
+use crate::proxy_wasm::vm::Vm;
 use crate::proxy_wasm::{LogLevel, Module};
 use crate::vm::wasmtime::WasmtimeEngine;
 use crate::vm::{Engine, EngineOptions, InstanceLimits};

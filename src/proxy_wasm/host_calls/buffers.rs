@@ -1,15 +1,35 @@
 //! Buffers of bytes: `proxy_get_buffer_bytes`, `proxy_get_buffer_status`, `proxy_set_buffer_bytes`, and 0.1.0's
 //! `proxy_get_configuration`. The two configurations and what calls answer are the VM's own; every other buffer is the host's.
 
-use super::{Failure, HostCall, Row, Run, args};
+use super::{Denied, Failure, HostCall, Row, Run, args};
 use crate::proxy_wasm::callbacks::Callback;
 use crate::proxy_wasm::types::{BufferType, Status};
 
 pub(super) const TABLE: &[Row] = &[
-    Row { name: "proxy_get_buffer_bytes", types: &[("iiiii", "i")], run: Run::Status(get_buffer_bytes) },
-    Row { name: "proxy_get_buffer_status", types: &[("iii", "i")], run: Run::Status(get_buffer_status) },
-    Row { name: "proxy_set_buffer_bytes", types: &[("iiiii", "i")], run: Run::Status(set_buffer_bytes) },
-    Row { name: "proxy_get_configuration", types: &[("ii", "i")], run: Run::Status(get_configuration) },
+    Row {
+        name: "proxy_get_buffer_bytes",
+        types: &[("iiiii", "i")],
+        when_denied: Denied::Unless(is_configuration, Status::NotFound),
+        run: Run::Status(get_buffer_bytes),
+    },
+    Row {
+        name: "proxy_get_buffer_status",
+        types: &[("iii", "i")],
+        when_denied: Denied::Unless(is_configuration, Status::InternalFailure),
+        run: Run::Status(get_buffer_status),
+    },
+    Row {
+        name: "proxy_set_buffer_bytes",
+        types: &[("iiiii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(set_buffer_bytes),
+    },
+    Row {
+        name: "proxy_get_configuration",
+        types: &[("ii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(get_configuration),
+    },
 ];
 
 fn get_buffer_bytes(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
@@ -50,10 +70,9 @@ fn set_buffer_bytes(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure>
 }
 
 /// Whether a call asks for a configuration, which every filter may read.
-pub(super) fn is_configuration(function: &str, raw: &[u64]) -> bool {
+fn is_configuration(raw: &[u64]) -> bool {
     let [buffer] = args(raw);
-    matches!(function, "proxy_get_buffer_bytes" | "proxy_get_buffer_status")
-        && matches!(BufferType::try_from(buffer), Ok(BufferType::VmConfiguration | BufferType::PluginConfiguration))
+    matches!(BufferType::try_from(buffer), Ok(BufferType::VmConfiguration | BufferType::PluginConfiguration))
 }
 
 fn get_configuration(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {

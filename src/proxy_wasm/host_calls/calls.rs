@@ -2,7 +2,7 @@
 //! what is said when it cannot be made.
 
 use super::{Failure, HostCall, shown};
-use crate::proxy_wasm::context::ContextId;
+use crate::proxy_wasm::ids::ContextId;
 use crate::proxy_wasm::in_flight::Refused;
 use crate::proxy_wasm::types::Status;
 

@@ -1,12 +1,18 @@
 //! `proxy_set_effective_context`, `proxy_done`.
 
-use super::{Failure, HostCall, Row, Run, args};
-use crate::proxy_wasm::context::{Context, ContextId};
+use super::{Denied, Failure, HostCall, Row, Run, args};
+use crate::proxy_wasm::context::Context;
+use crate::proxy_wasm::ids::ContextId;
 use crate::proxy_wasm::types::Status;
 
 pub(super) const TABLE: &[Row] = &[
-    Row { name: "proxy_set_effective_context", types: &[("i", "i")], run: Run::Status(set_effective_context) },
-    Row { name: "proxy_done", types: &[("", "i")], run: Run::Status(done) },
+    Row {
+        name: "proxy_set_effective_context",
+        types: &[("i", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(set_effective_context),
+    },
+    Row { name: "proxy_done", types: &[("", "i")], when_denied: Denied::Fails, run: Run::Status(done) },
 ];
 
 /// Until the callback ends, host calls are about this context. One that waits for its proxy_done can be chosen, which is

@@ -1,11 +1,15 @@
 //! `proxy_call_foreign_function`: functions outside the ABI, by name. They are in `crate::proxy_wasm::foreign`.
 
-use super::{Failure, HostCall, Row, Run, args, shown};
+use super::{Denied, Failure, HostCall, Row, Run, args, shown};
 use crate::proxy_wasm::foreign::{self, Call};
 use crate::proxy_wasm::types::Status;
 
-pub(super) const TABLE: &[Row] =
-    &[Row { name: "proxy_call_foreign_function", types: &[("iiiiii", "i")], run: Run::Status(call_foreign_function) }];
+pub(super) const TABLE: &[Row] = &[Row {
+    name: "proxy_call_foreign_function",
+    types: &[("iiiiii", "i")],
+    when_denied: Denied::NotFound,
+    run: Run::Status(call_foreign_function),
+}];
 
 /// Of the two places for the result, a guest that does not want it leaves one or both at 0.
 fn call_foreign_function(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {

@@ -6,7 +6,7 @@
 use super::calls::Refusal;
 use super::grpc_service::Service;
 use super::http_call::{Bad, append, bad_scheme, duration, held, malformed, pairs};
-use super::{Failure, HostCall, Row, Run, args};
+use super::{Denied, Failure, HostCall, Row, Run, args};
 use crate::grpc;
 use crate::net::head::Fields;
 use crate::net::target;
@@ -15,11 +15,21 @@ use crate::proxy_wasm::in_flight::Kind;
 use crate::proxy_wasm::types::Status;
 
 pub(super) const TABLE: &[Row] = &[
-    Row { name: "proxy_grpc_call", types: &[("iiiiiiiiiiii", "i"), ("iiiiiiiiii", "i")], run: Run::Status(call) },
-    Row { name: "proxy_grpc_stream", types: &[("iiiiiiiii", "i"), ("iiiiiii", "i")], run: Run::Status(stream) },
-    Row { name: "proxy_grpc_send", types: &[("iiii", "i")], run: Run::Status(send) },
-    Row { name: "proxy_grpc_cancel", types: &[("i", "i")], run: Run::Status(cancel) },
-    Row { name: "proxy_grpc_close", types: &[("i", "i")], run: Run::Status(close) },
+    Row {
+        name: "proxy_grpc_call",
+        types: &[("iiiiiiiiiiii", "i"), ("iiiiiiiiii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(call),
+    },
+    Row {
+        name: "proxy_grpc_stream",
+        types: &[("iiiiiiiii", "i"), ("iiiiiii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(stream),
+    },
+    Row { name: "proxy_grpc_send", types: &[("iiii", "i")], when_denied: Denied::NotFound, run: Run::Status(send) },
+    Row { name: "proxy_grpc_cancel", types: &[("i", "i")], when_denied: Denied::NotFound, run: Run::Status(cancel) },
+    Row { name: "proxy_grpc_close", types: &[("i", "i")], when_denied: Denied::NotFound, run: Run::Status(close) },
 ];
 
 /// Bytes in guest memory: pointer and size.

@@ -1,20 +1,55 @@
 //! Headers, trailers and metadata: `proxy_get_header_map_value` and its kin. Those of calls are the VM's own, and can only be
 //! read; those of streams are the host's.
 
-use super::{Failure, HostCall, Row, Run, args};
+use super::{Denied, Failure, HostCall, Row, Run, args};
 use crate::proxy_wasm::host::Host;
 use crate::proxy_wasm::pairs::Pairs;
 use crate::proxy_wasm::state::State;
 use crate::proxy_wasm::types::{AbiVersion, MapType, Status};
 
 pub(super) const TABLE: &[Row] = &[
-    Row { name: "proxy_get_header_map_size", types: &[("ii", "i")], run: Run::Status(size) },
-    Row { name: "proxy_get_header_map_pairs", types: &[("iii", "i")], run: Run::Status(get_pairs) },
-    Row { name: "proxy_set_header_map_pairs", types: &[("iii", "i")], run: Run::Status(set_pairs) },
-    Row { name: "proxy_get_header_map_value", types: &[("iiiii", "i")], run: Run::Status(get_value) },
-    Row { name: "proxy_add_header_map_value", types: &[("iiiii", "i")], run: Run::Status(add_value) },
-    Row { name: "proxy_replace_header_map_value", types: &[("iiiii", "i")], run: Run::Status(replace_value) },
-    Row { name: "proxy_remove_header_map_value", types: &[("iii", "i")], run: Run::Status(remove_value) },
+    Row {
+        name: "proxy_get_header_map_size",
+        types: &[("ii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(size),
+    },
+    Row {
+        name: "proxy_get_header_map_pairs",
+        types: &[("iii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(get_pairs),
+    },
+    Row {
+        name: "proxy_set_header_map_pairs",
+        types: &[("iii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(set_pairs),
+    },
+    Row {
+        name: "proxy_get_header_map_value",
+        types: &[("iiiii", "i")],
+        when_denied: Denied::NotFound,
+        run: Run::Status(get_value),
+    },
+    Row {
+        name: "proxy_add_header_map_value",
+        types: &[("iiiii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(add_value),
+    },
+    Row {
+        name: "proxy_replace_header_map_value",
+        types: &[("iiiii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(replace_value),
+    },
+    Row {
+        name: "proxy_remove_header_map_value",
+        types: &[("iii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(remove_value),
+    },
 ];
 
 /// The size that `proxy_get_header_map_pairs` would give, in bytes, as the reference host means it.

@@ -4,15 +4,30 @@
 //! The first is only there: a body filter of nginx has no place from which bytes could begin that no upstream has sent. A plugin
 //! that calls it learns that, and the log says so once.
 
-use super::{Failure, HostCall, Row, Run, args};
+use super::{Denied, Failure, HostCall, Row, Run, args};
 use crate::proxy_wasm::host::HostHealth;
 use crate::proxy_wasm::pairs::Pairs;
 use crate::proxy_wasm::types::Status;
 
 pub(super) const TABLE: &[Row] = &[
-    Row { name: "proxy_inject_encoded_data_to_filter_chain", types: &[("iii", "i")], run: Run::Status(inject) },
-    Row { name: "proxy_get_upstream_hosts", types: &[("ii", "i")], run: Run::Status(hosts) },
-    Row { name: "proxy_set_upstream_override_host", types: &[("ii", "i")], run: Run::Status(override_host) },
+    Row {
+        name: "proxy_inject_encoded_data_to_filter_chain",
+        types: &[("iii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(inject),
+    },
+    Row {
+        name: "proxy_get_upstream_hosts",
+        types: &[("ii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(hosts),
+    },
+    Row {
+        name: "proxy_set_upstream_override_host",
+        types: &[("ii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(override_host),
+    },
 ];
 
 /// Bytes, and whether the response ends with them.

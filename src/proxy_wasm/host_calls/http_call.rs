@@ -11,7 +11,7 @@ use http::Method;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
 
 use super::calls::Refusal;
-use super::{Failure, HostCall, Row, Run, args, shown};
+use super::{Denied, Failure, HostCall, Row, Run, args, shown};
 use crate::net::head::{Fields, Head, Unsendable};
 use crate::net::target;
 use crate::proxy_wasm::calls::{CallCommand, HttpCall, Scheme, UnsendableCall};
@@ -20,9 +20,19 @@ use crate::proxy_wasm::pairs::Encoded;
 use crate::proxy_wasm::types::Status;
 
 pub(super) const TABLE: &[Row] = &[
-    Row { name: "proxy_http_call", types: &[("iiiiiiiiii", "i")], run: Run::Status(http_call) },
-    Row { name: "proxy_dispatch_http_call", types: &[("iiiiiiiiii", "i")], run: Run::Status(http_call) },
-    Row { name: "proxy_get_status", types: &[("iii", "i")], run: Run::Status(get_status) },
+    Row {
+        name: "proxy_http_call",
+        types: &[("iiiiiiiiii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(http_call),
+    },
+    Row {
+        name: "proxy_dispatch_http_call",
+        types: &[("iiiiiiiiii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(http_call),
+    },
+    Row { name: "proxy_get_status", types: &[("iii", "i")], when_denied: Denied::Fails, run: Run::Status(get_status) },
 ];
 
 /// What 0 stands for. In Envoy it is no limit at all; here a service that never answers must not hold its place for ever.

@@ -1,13 +1,23 @@
 //! `proxy_send_local_response`: the filter answers the request itself.
 
-use super::{Failure, HostCall, Row, Run, args};
+use super::{Denied, Failure, HostCall, Row, Run, args};
 use crate::proxy_wasm::host::LocalResponse;
 use crate::proxy_wasm::pairs::Pairs;
 use crate::proxy_wasm::types::LogLevel;
 
 pub(super) const TABLE: &[Row] = &[
-    Row { name: "proxy_send_local_response", types: &[("iiiiiiii", "i")], run: Run::Status(send) },
-    Row { name: "proxy_send_http_response", types: &[("iiiiiiii", "i")], run: Run::Status(send) },
+    Row {
+        name: "proxy_send_local_response",
+        types: &[("iiiiiiii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(send),
+    },
+    Row {
+        name: "proxy_send_http_response",
+        types: &[("iiiiiiii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(send),
+    },
 ];
 
 /// What stands in for a status that no response can have.

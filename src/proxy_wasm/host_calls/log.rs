@@ -1,11 +1,16 @@
 //! `proxy_log`, `proxy_get_log_level`: messages of the guest in the host's log.
 
-use super::{Failure, HostCall, Row, Run, args};
+use super::{Denied, Failure, HostCall, Row, Run, args};
 use crate::proxy_wasm::types::LogLevel;
 
 pub(super) const TABLE: &[Row] = &[
-    Row { name: "proxy_log", types: &[("iii", "i")], run: Run::Status(log) },
-    Row { name: "proxy_get_log_level", types: &[("i", "i")], run: Run::Status(get_log_level) },
+    Row { name: "proxy_log", types: &[("iii", "i")], when_denied: Denied::Fails, run: Run::Status(log) },
+    Row {
+        name: "proxy_get_log_level",
+        types: &[("i", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(get_log_level),
+    },
 ];
 
 fn log(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {

@@ -1,14 +1,19 @@
 //! Counters, gauges and histograms.
 
-use super::{Failure, HostCall, Row, Run, args};
+use super::{Denied, Failure, HostCall, Row, Run, args};
 use crate::proxy_wasm::types::Status;
 use crate::shared::{DefineError, MetricError, MetricType, Metrics};
 
 pub(super) const TABLE: &[Row] = &[
-    Row { name: "proxy_define_metric", types: &[("iiii", "i")], run: Run::Status(define) },
-    Row { name: "proxy_increment_metric", types: &[("iI", "i")], run: Run::Status(increment) },
-    Row { name: "proxy_record_metric", types: &[("iI", "i")], run: Run::Status(record) },
-    Row { name: "proxy_get_metric", types: &[("ii", "i")], run: Run::Status(get) },
+    Row { name: "proxy_define_metric", types: &[("iiii", "i")], when_denied: Denied::Fails, run: Run::Status(define) },
+    Row {
+        name: "proxy_increment_metric",
+        types: &[("iI", "i")],
+        when_denied: Denied::NotFound,
+        run: Run::Status(increment),
+    },
+    Row { name: "proxy_record_metric", types: &[("iI", "i")], when_denied: Denied::NotFound, run: Run::Status(record) },
+    Row { name: "proxy_get_metric", types: &[("ii", "i")], when_denied: Denied::NotFound, run: Run::Status(get) },
 ];
 
 impl From<MetricError> for Failure {

@@ -4,7 +4,7 @@
 
 use super::calls::Refusal;
 use super::http_call::duration;
-use super::{Failure, HostCall, Row, Run, args, shown};
+use super::{Denied, Failure, HostCall, Row, Run, args, shown};
 use crate::proxy_wasm::calls::{CallCommand, RedisCall};
 use crate::proxy_wasm::in_flight::Kind;
 use crate::proxy_wasm::redis_services::{RedisService, RedisServices};
@@ -12,8 +12,13 @@ use crate::proxy_wasm::types::Status;
 use crate::redis::{self, Usage};
 
 pub(super) const TABLE: &[Row] = &[
-    Row { name: "proxy_redis_init", types: &[("iiiiiii", "i")], run: Run::Status(init) },
-    Row { name: "proxy_redis_call", types: &[("iiiii", "i")], run: Run::Status(redis_call) },
+    Row { name: "proxy_redis_init", types: &[("iiiiiii", "i")], when_denied: Denied::Fails, run: Run::Status(init) },
+    Row {
+        name: "proxy_redis_call",
+        types: &[("iiiii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(redis_call),
+    },
 ];
 
 /// A service may be set up anew: calls that were made before keep what they were made with.

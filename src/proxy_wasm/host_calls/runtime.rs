@@ -1,13 +1,18 @@
 //! What compilers expect in `env` beside Proxy-Wasm: Emscripten's and AssemblyScript's own functions.
 
-use super::{HostCall, Row, Run, args};
+use super::{Denied, HostCall, Row, Run, args};
 use crate::proxy_wasm::types::LogLevel;
 use crate::vm::Trap;
 
 pub(super) const TABLE: &[Row] = &[
-    Row { name: "emscripten_notify_memory_growth", types: &[("i", "")], run: Run::Value(nothing) },
-    Row { name: "pthread_equal", types: &[("ii", "i")], run: Run::Value(pthread_equal) },
-    Row { name: "abort", types: &[("iiii", "")], run: Run::Value(abort) },
+    Row {
+        name: "emscripten_notify_memory_growth",
+        types: &[("i", "")],
+        when_denied: Denied::Fails,
+        run: Run::Value(nothing),
+    },
+    Row { name: "pthread_equal", types: &[("ii", "i")], when_denied: Denied::Fails, run: Run::Value(pthread_equal) },
+    Row { name: "abort", types: &[("iiii", "")], when_denied: Denied::Fails, run: Run::Value(abort) },
 ];
 
 fn nothing(_: &mut HostCall<'_>, _: &[u64]) -> Result<u64, Trap> {

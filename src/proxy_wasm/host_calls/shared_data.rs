@@ -1,12 +1,17 @@
 //! `proxy_get_shared_data`, `proxy_set_shared_data`: keys and values that all workers share.
 
-use super::{Failure, HostCall, Row, Run, args};
+use super::{Denied, Failure, HostCall, Row, Run, args};
 use crate::proxy_wasm::types::Status;
 use crate::shared::SetError;
 
 pub(super) const TABLE: &[Row] = &[
-    Row { name: "proxy_get_shared_data", types: &[("iiiii", "i")], run: Run::Status(get) },
-    Row { name: "proxy_set_shared_data", types: &[("iiiii", "i")], run: Run::Status(set) },
+    Row {
+        name: "proxy_get_shared_data",
+        types: &[("iiiii", "i")],
+        when_denied: Denied::NotFound,
+        run: Run::Status(get),
+    },
+    Row { name: "proxy_set_shared_data", types: &[("iiiii", "i")], when_denied: Denied::Fails, run: Run::Status(set) },
 ];
 
 fn get(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {

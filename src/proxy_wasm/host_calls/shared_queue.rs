@@ -1,14 +1,34 @@
 //! Queues that all workers share.
 
-use super::{Failure, HostCall, Row, Run, args};
+use super::{Denied, Failure, HostCall, Row, Run, args};
 use crate::proxy_wasm::types::Status;
 use crate::shared::{DequeueError, EnqueueError};
 
 pub(super) const TABLE: &[Row] = &[
-    Row { name: "proxy_register_shared_queue", types: &[("iii", "i")], run: Run::Status(register) },
-    Row { name: "proxy_resolve_shared_queue", types: &[("iiiii", "i")], run: Run::Status(resolve) },
-    Row { name: "proxy_enqueue_shared_queue", types: &[("iii", "i")], run: Run::Status(enqueue) },
-    Row { name: "proxy_dequeue_shared_queue", types: &[("iii", "i")], run: Run::Status(dequeue) },
+    Row {
+        name: "proxy_register_shared_queue",
+        types: &[("iii", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(register),
+    },
+    Row {
+        name: "proxy_resolve_shared_queue",
+        types: &[("iiiii", "i")],
+        when_denied: Denied::NotFound,
+        run: Run::Status(resolve),
+    },
+    Row {
+        name: "proxy_enqueue_shared_queue",
+        types: &[("iii", "i")],
+        when_denied: Denied::NotFound,
+        run: Run::Status(enqueue),
+    },
+    Row {
+        name: "proxy_dequeue_shared_queue",
+        types: &[("iii", "i")],
+        when_denied: Denied::NotFound,
+        run: Run::Status(dequeue),
+    },
 ];
 
 /// The number of a queue that could not be made: it is never found. Guests do not survive another answer than Ok here.

@@ -1,11 +1,21 @@
 //! `proxy_get_current_time_nanoseconds`, and timers (`proxy_set_tick_period_milliseconds`).
 
-use super::{Failure, HostCall, Row, Run, args};
+use super::{Denied, Failure, HostCall, Row, Run, args};
 use crate::proxy_wasm::types::Status;
 
 pub(super) const TABLE: &[Row] = &[
-    Row { name: "proxy_get_current_time_nanoseconds", types: &[("i", "i")], run: Run::Status(get_current_time) },
-    Row { name: "proxy_set_tick_period_milliseconds", types: &[("i", "i")], run: Run::Status(set_tick_period) },
+    Row {
+        name: "proxy_get_current_time_nanoseconds",
+        types: &[("i", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(get_current_time),
+    },
+    Row {
+        name: "proxy_set_tick_period_milliseconds",
+        types: &[("i", "i")],
+        when_denied: Denied::Fails,
+        run: Run::Status(set_tick_period),
+    },
 ];
 
 fn get_current_time(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {

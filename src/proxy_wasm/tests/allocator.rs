@@ -2,9 +2,9 @@
 
 use super::support::{Answer, Guest, MEMORY, probe_guest, probing};
 use crate::proxy_wasm::callbacks::Callback;
+use crate::proxy_wasm::errors::CallError;
 use crate::proxy_wasm::fake_host::FakeStream;
 use crate::proxy_wasm::types::{LogLevel, MapType, Status};
-use crate::proxy_wasm::vm::CallError;
 
 const NAME: &[(u32, &[u8])] = &[(0x1000, b"name")];
 

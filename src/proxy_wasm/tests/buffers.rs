@@ -1,9 +1,9 @@
 //! Buffers: the two configurations, and those of the stream.
 
 use super::support::{Answer, Guest, MEMORY, probe};
+use crate::proxy_wasm::config::{RootConfig, VmConfig};
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
 use crate::proxy_wasm::types::{BufferType, LogLevel, Status};
-use crate::proxy_wasm::vm::{RootConfig, VmConfig};
 
 const BODY: &[u8] = b"0123456789";
 

@@ -1,4 +1,4 @@
-//! What a guest meets that asks for more than it may do. How words are read is tested in `capabilities.rs` itself.
+//! What a guest meets that asks for more than it may do. How words are read is tested in `allow.rs`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::support::{Guest, World};
 use crate::proxy_wasm::Callback;
 use crate::proxy_wasm::capabilities::Capabilities;
+use crate::proxy_wasm::config::{RootConfig, VmConfig};
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
 use crate::proxy_wasm::types::{LogLevel, MapType, Status};
-use crate::proxy_wasm::vm::{RootConfig, VmConfig};
 
 /// A guest that may do what these words say.
 fn start(guest: &Guest, words: &[&str]) -> World {

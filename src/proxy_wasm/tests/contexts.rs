@@ -1,11 +1,12 @@
 //! Contexts: their numbers, their end, and which of them host calls are about.
 
 use super::support::{Guest, World, notes};
-use crate::proxy_wasm::context::ContextId;
+use crate::proxy_wasm::config::{RootConfig, VmConfig};
+use crate::proxy_wasm::errors::StartError;
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
-use crate::proxy_wasm::host::StreamToken;
+use crate::proxy_wasm::ids::{ContextId, StreamToken};
 use crate::proxy_wasm::types::{LogLevel, MapType};
-use crate::proxy_wasm::vm::{RootConfig, StartError, Vm, VmConfig};
+use crate::proxy_wasm::vm::Vm;
 
 /// Notes the end of contexts; on_done answers `done`.
 fn ending(done: &str) -> Guest {

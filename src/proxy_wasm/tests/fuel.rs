@@ -2,8 +2,9 @@
 
 use super::support::{Guest, World};
 use crate::proxy_wasm::Module;
+use crate::proxy_wasm::config::{RootConfig, VmConfig};
+use crate::proxy_wasm::errors::{CallError, StartError};
 use crate::proxy_wasm::fake_host::FakeHost;
-use crate::proxy_wasm::vm::{CallError, RootConfig, StartError, VmConfig};
 use crate::vm::wasmtime::WasmtimeEngine;
 use crate::vm::{EngineOptions, Trap};
 

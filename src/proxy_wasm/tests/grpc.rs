@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::support::{Guest, MEMORY, World, wat_bytes};
 use crate::proxy_wasm::calls::{CallCommand, CallId, GrpcCall, HttpAnswer, Scheme};
+use crate::proxy_wasm::config::{RootConfig, VmConfig};
 use crate::proxy_wasm::fake_host::FakeHost;
-use crate::proxy_wasm::host::StreamToken;
+use crate::proxy_wasm::ids::StreamToken;
 use crate::proxy_wasm::pairs::Pairs;
 use crate::proxy_wasm::types::{LogLevel, Status};
-use crate::proxy_wasm::vm::{RootConfig, VmConfig};
 use crate::vm::InstanceLimits;
 
 type List<'a> = &'a [(&'a [u8], &'a [u8])];

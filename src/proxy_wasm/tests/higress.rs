@@ -1,11 +1,11 @@
 //! What plugins for Higress find beside the ABI of Envoy.
 
 use super::support::{FakeHost, Guest, MEMORY, probe};
+use crate::proxy_wasm::config::{RootConfig, VmConfig};
 use crate::proxy_wasm::fake_host::FakeStream;
 use crate::proxy_wasm::host::{HostHealth, UpstreamHost};
 use crate::proxy_wasm::pairs::Pairs;
 use crate::proxy_wasm::types::{LogLevel, Status};
-use crate::proxy_wasm::vm::{RootConfig, VmConfig};
 
 #[test]
 fn what_this_host_cannot_do_is_unimplemented_and_writes_nothing() {

@@ -1,8 +1,8 @@
 //! Every host call that is there, with good arguments, with every pointer bad in turn, and with numbers that mean nothing.
 
 use super::support::{Answer, FILLED, MEMORY, METRIC, QUEUE, SHARED_KEY, SHARED_QUEUE, host_functions, probe};
-use crate::proxy_wasm::Run;
 use crate::proxy_wasm::fake_host::FakeStream;
+use crate::proxy_wasm::host_calls::Run;
 use crate::proxy_wasm::types::{BufferType, MapType, Status};
 
 /// One argument, or two of them for bytes.

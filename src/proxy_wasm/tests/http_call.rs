@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::support::{Guest, World, wat_bytes};
 use crate::net::head::Fields;
 use crate::proxy_wasm::calls::{CallCommand, CallFailure, CallId, HttpAnswer, HttpCall, Scheme};
+use crate::proxy_wasm::config::{RootConfig, VmConfig};
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
-use crate::proxy_wasm::host::StreamToken;
+use crate::proxy_wasm::ids::StreamToken;
 use crate::proxy_wasm::pairs::Pairs;
 use crate::proxy_wasm::types::{LogLevel, MapType, Status};
-use crate::proxy_wasm::vm::{RootConfig, VmConfig};
 use crate::vm::InstanceLimits;
 
 type List<'a> = &'a [(&'a [u8], &'a [u8])];

@@ -1,9 +1,9 @@
 //! proxy_log and proxy_get_log_level.
 
 use super::support::{Guest, probe};
+use crate::proxy_wasm::config::{RootConfig, VmConfig};
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
 use crate::proxy_wasm::types::LogLevel;
-use crate::proxy_wasm::vm::{RootConfig, VmConfig};
 
 const LEVELS: [LogLevel; 6] =
     [LogLevel::Trace, LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error, LogLevel::Critical];

@@ -1,9 +1,9 @@
 //! proxy_define_metric and its kin. The rules of metrics themselves are tested in `crate::shared`.
 
 use super::support::{FILLED, Guest, METRIC, probe, probe_guest, probing};
+use crate::proxy_wasm::config::{RootConfig, VmConfig};
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
 use crate::proxy_wasm::types::{LogLevel, Status};
-use crate::proxy_wasm::vm::{RootConfig, VmConfig};
 use crate::shared::{MetricType, Metrics, Stores};
 
 const DEFINE: &str = "(drop (call $proxy_define_metric (i32.const KIND) (text \"m\") (i32.const 0)))";

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::support::{Guest, World, wat_bytes};
 use crate::proxy_wasm::calls::{CallCommand, CallFailure, CallId, RedisCall};
+use crate::proxy_wasm::config::{RootConfig, VmConfig};
 use crate::proxy_wasm::fake_host::FakeHost;
-use crate::proxy_wasm::host::StreamToken;
+use crate::proxy_wasm::ids::StreamToken;
 use crate::proxy_wasm::types::{LogLevel, Status};
-use crate::proxy_wasm::vm::{RootConfig, VmConfig};
 use crate::redis::command;
 
 fn init(name: &str, username: &str, password: &str, timeout: u32) -> String {

@@ -2,7 +2,8 @@
 
 use super::support::{FakeHost, Guest};
 use crate::proxy_wasm::RootIdUse;
-use crate::proxy_wasm::vm::{RootConfig, Vm, VmConfig};
+use crate::proxy_wasm::config::{RootConfig, VmConfig};
+use crate::proxy_wasm::vm::Vm;
 
 const ASKS: &str = "(drop (call $proxy_get_property (text \"plugin_root_id\") (i32.const 0) (i32.const 4)))";
 const READS: &str =

@@ -1,9 +1,9 @@
 //! proxy_get_shared_data, proxy_set_shared_data. The rules of the store itself are tested in `crate::shared`.
 
 use super::support::{Guest, SHARED_KEY, probe};
+use crate::proxy_wasm::config::{RootConfig, VmConfig};
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
 use crate::proxy_wasm::types::{LogLevel, Status};
-use crate::proxy_wasm::vm::{RootConfig, VmConfig};
 
 #[test]
 fn a_value_comes_with_its_cas() {

@@ -1,9 +1,9 @@
 //! Shared queues: the host calls, and on_queue_ready. The rules of queues themselves are tested in `crate::shared`.
 
 use super::support::{Guest, QUEUE, SHARED_QUEUE, probe};
+use crate::proxy_wasm::config::{RootConfig, VmConfig};
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
 use crate::proxy_wasm::types::{LogLevel, Status};
-use crate::proxy_wasm::vm::{RootConfig, VmConfig};
 use crate::shared::Stores;
 
 #[test]

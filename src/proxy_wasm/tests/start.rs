@@ -2,10 +2,12 @@
 
 use super::support::{Failed, Guest, notes};
 use crate::proxy_wasm::callbacks::Callback;
-use crate::proxy_wasm::context::ContextId;
+use crate::proxy_wasm::config::{RootConfig, VmConfig};
+use crate::proxy_wasm::errors::{CallError, StartError};
 use crate::proxy_wasm::fake_host::FakeHost;
+use crate::proxy_wasm::ids::ContextId;
 use crate::proxy_wasm::types::LogLevel;
-use crate::proxy_wasm::vm::{CallError, RootConfig, StartError, Vm, VmConfig};
+use crate::proxy_wasm::vm::Vm;
 use crate::vm::Trap;
 
 /// A function that notes that it ran.

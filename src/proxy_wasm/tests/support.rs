@@ -8,14 +8,15 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, LazyLock};
 
-use crate::proxy_wasm::context::ContextId;
+use crate::proxy_wasm::config::{RootConfig, VmConfig};
+use crate::proxy_wasm::errors::{CallError, StartError};
 pub(crate) use crate::proxy_wasm::fake_host::FakeHost;
 use crate::proxy_wasm::fake_host::FakeStream;
-use crate::proxy_wasm::host::StreamToken;
-use crate::proxy_wasm::host_calls;
+use crate::proxy_wasm::host_calls::{self, Row};
+use crate::proxy_wasm::ids::{ContextId, StreamToken};
 use crate::proxy_wasm::types::{Action, LogLevel};
-use crate::proxy_wasm::vm::{CallError, RootConfig, StartError, Vm, VmConfig};
-use crate::proxy_wasm::{Module, ModuleError, Row};
+use crate::proxy_wasm::vm::Vm;
+use crate::proxy_wasm::{Module, ModuleError};
 use crate::shared::MetricType;
 use crate::vm::wasmtime::WasmtimeEngine;
 use crate::vm::{Engine, EngineOptions};
@@ -38,9 +39,8 @@ pub(crate) fn own_engine() -> Arc<dyn Engine> {
 
 /// All host functions, with the module that they are imported from.
 pub(crate) fn host_functions() -> impl Iterator<Item = (&'static str, &'static Row)> {
-    let env = (0..).map(host_calls::row).take_while(|row| host_calls::find("env", row.name).is_some());
-    let wasi = crate::wasi::TABLES.iter().copied().flatten();
-    env.map(|row| ("env", row)).chain(wasi.map(|row| ("wasi_snapshot_preview1", row)))
+    let module = |row: &Row| host_calls::find("env", row.name).map_or("wasi_snapshot_preview1", |_| "env");
+    host_calls::rows().iter().map(move |row| (module(row), row))
 }
 
 /// `iI` as WAT writes it in a list of types.

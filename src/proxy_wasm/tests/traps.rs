@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::support::{Guest, World, own_engine};
 use crate::proxy_wasm::callbacks::Callback;
-use crate::proxy_wasm::context::ContextId;
+use crate::proxy_wasm::config::{RootConfig, VmConfig};
+use crate::proxy_wasm::errors::{CallError, StartError};
 use crate::proxy_wasm::fake_host::FakeHost;
+use crate::proxy_wasm::ids::ContextId;
 use crate::proxy_wasm::types::LogLevel;
-use crate::proxy_wasm::vm::{CallError, RootConfig, StartError, VmConfig};
 use crate::vm::{Engine, InstanceLimits, Trap};
 
 fn trap(calls: &str) -> (World, CallError) {
