@@ -17,7 +17,7 @@ help:
 	@echo 'make fuzz       libFuzzer on each fuzz target, FUZZ_SECONDS=600 for each (docs/development.md)'
 	@echo 'make conformance  the same filters and requests in Envoy and here, compared (docs/differences.md)'
 	@echo 'make guests     compile the example filters (t/guests) to build/guests'
-	@echo 'make check      formatting and linters'
+	@echo 'make check      formatting, linters, and who uses whom'
 	@echo 'make bench      what a filter costs; bench/run --help has more benchmarks'
 	@echo 'make clean      remove build/ and target/'
 	@echo
