@@ -10,7 +10,8 @@ use Test::More;
 
 my $root  = $ENV{TEST_WASM_ROOT} or die "run the tests with t/run or 'make test'\n";
 my $nginx = NginxProcess->new('parts');
-my ($echo) = grep { -f } map {"$_/ngx_http_echo_module.so"} '/usr/lib/nginx/modules', '/usr/share/nginx/modules';
+# It is for the installed nginx.
+my ($echo) = grep { -f && $ENV{TEST_WASM_NGINX} eq 'installed' } map {"$_/ngx_http_echo_module.so"} '/usr/lib/nginx/modules', '/usr/share/nginx/modules';
 
 my $file = join('', map {"line $_ of the origin\n"} 0 .. 19_999);
 $file = substr $file, 0, 300_000;
