@@ -196,6 +196,37 @@ GET /t.html
 
 
 
+=== TEST 13a: SSI: two parts that are held, of which the first goes on before the second
+--- config
+ssi on;
+location /one { proxy_wasm one 'tick 20; response-headers hold; response-headers at-tick resume'; return 200 first; }
+location /two { proxy_wasm two 'tick 200; response-body hold; response-body at-tick resume'; return 200 second; }
+--- request
+GET /t.html
+--- user_files
+>>> t.html
+(<!--# include virtual="/one" -->, <!--# include virtual="/two" -->)
+--- response_body
+(first, second)
+
+
+
+=== TEST 13b: SSI: three parts, of which the last but one goes on first
+--- config
+ssi on;
+location /one { proxy_wasm one 'tick 60; response-headers hold; response-headers at-tick resume'; return 200 first; }
+location /two { proxy_wasm two 'tick 20; response-body hold; response-body at-tick resume'; return 200 second; }
+location /three { proxy_wasm two 'tick 200; response-headers hold; response-headers at-tick resume'; return 200 third; }
+--- request
+GET /t.html
+--- user_files
+>>> t.html
+(<!--# include virtual="/one" -->, <!--# include virtual="/two" -->, <!--# include virtual="/three" -->)
+--- response_body
+(first, second, third)
+
+
+
 === TEST 14: mirror: a filter of the copy sees the body, and changes it for the copy alone
 --- config
 location /t { mirror /mirror; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/echo; }

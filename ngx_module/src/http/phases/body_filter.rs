@@ -530,6 +530,12 @@ pub(super) unsafe fn delay(request: *mut Request, waits: bool) {
             main.delays = main.delays.saturating_sub(1);
             if main.delays == 0 {
                 (*write).set_delayed(0);
+                // nginx's writer of the request whose turn it is has gone away from a connection that was held back, and nobody
+                // else has it go on: a page, one part of which has ended while another one waited.
+                let active = (*(*r).connection).data.cast::<ngx_http_request_t>();
+                if active != r && (*active).http_state() == ngx_http_state_e_NGX_HTTP_WRITING_REQUEST_STATE {
+                    nginx_sys::ngx_http_post_request(active, std::ptr::null_mut());
+                }
             }
         }
     }
