@@ -122,7 +122,10 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
             log::write(NGX_LOG_EMERG, (*cf).log, log::printable(&reason));
             return rc::ERROR;
         }
-        (*main).balancers.install(cf, Some(upstream_choice::init));
+        // Who has the module loaded and no filter has upstreams as without it.
+        if !(*main).filters.is_empty() || modules::has_lua((*cf).cycle) {
+            (*main).balancers.install(cf, Some(upstream_choice::init));
+        }
         phases::install(cf)
     })
 }
