@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use nginx_sys::{NGX_LOG_EMERG, ngx_conf_t, ngx_str_t};
+use nginx_sys::{NGX_CORE_MODULE, NGX_LOG_EMERG, ngx_conf_parse, ngx_conf_t, ngx_str_t, ngx_uint_t};
 
 use crate::config::conf::{LocConf, MainConf};
 use crate::nginx::guard::guard;
@@ -15,6 +15,22 @@ pub const WASM_CONF: u32 = 0x0200_0000;
 
 /// Directives inside `metrics { }`.
 pub const METRICS_CONF: u32 = 0x0400_0000;
+
+/// Reads what is in a block of the core module, whose directives have `kind`. They report their mistakes themselves.
+///
+/// # Safety
+/// `cf` is what nginx passed to the handler of the block.
+pub(super) unsafe fn read_block(cf: *mut ngx_conf_t, kind: u32) -> *mut c_char {
+    // SAFETY: a block is parsed on a copy of the structure, as nginx's own blocks do (src/event/ngx_event.c, ngx_events_block).
+    guard(CONF_ERROR, || unsafe {
+        let outer = cf.read();
+        (*cf).module_type = NGX_CORE_MODULE as ngx_uint_t;
+        (*cf).cmd_type = kind as ngx_uint_t;
+        let result = ngx_conf_parse(cf, std::ptr::null_mut());
+        cf.write(outer);
+        result
+    })
+}
 
 /// A directive that nginx is reading.
 pub struct Directive {

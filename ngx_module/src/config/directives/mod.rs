@@ -15,4 +15,4 @@ pub mod wasm;
 pub mod wasm_vm;
 
 pub use directive::{Directive, METRICS_CONF, WASM_CONF};
-use directive::{loc, shown};
+use directive::{loc, read_block, shown};

@@ -3,12 +3,11 @@
 
 use std::ffi::{c_char, c_void};
 
-use nginx_sys::{NGX_CORE_MODULE, ngx_command_t, ngx_conf_parse, ngx_conf_t, ngx_parse_size, ngx_uint_t};
+use nginx_sys::{ngx_command_t, ngx_conf_t, ngx_parse_size};
 use ngx_wasm::shared::Eviction;
 
-use super::{Directive, METRICS_CONF, shown};
-use crate::nginx::guard::guard;
-use crate::nginx::module::{CONF_ERROR, CONF_OK};
+use super::{Directive, METRICS_CONF, read_block, shown};
+use crate::nginx::module::CONF_OK;
 use crate::process::shared_memory::{KeyValueConf, QueueConf};
 
 /// What configurations written for others may ask for. Nginx needs more for itself, and gets it.
@@ -30,18 +29,8 @@ pub unsafe extern "C" fn metrics(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: 
             Ok(())
         })
     };
-    if first != CONF_OK {
-        return first;
-    }
-    // SAFETY: as for the block `wasm { }`.
-    guard(CONF_ERROR, || unsafe {
-        let outer = cf.read();
-        (*cf).module_type = NGX_CORE_MODULE as ngx_uint_t;
-        (*cf).cmd_type = METRICS_CONF as ngx_uint_t;
-        let result = ngx_conf_parse(cf, std::ptr::null_mut());
-        cf.write(outer);
-        result
-    })
+    // SAFETY: as above.
+    if first == CONF_OK { unsafe { read_block(cf, METRICS_CONF) } } else { first }
 }
 
 pub unsafe extern "C" fn slab_size(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {

@@ -5,14 +5,11 @@ use std::ffi::{OsString, c_char, c_void};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use nginx_sys::{
-    NGX_CORE_MODULE, ngx_command_t, ngx_conf_full_name, ngx_conf_parse, ngx_conf_t, ngx_str_t, ngx_uint_t,
-};
+use nginx_sys::{ngx_command_t, ngx_conf_full_name, ngx_conf_t, ngx_str_t, ngx_uint_t};
 
-use super::{Directive, WASM_CONF, file, shown};
+use super::{Directive, WASM_CONF, file, read_block, shown};
 use crate::config::conf::ModuleConf;
-use crate::nginx::guard::guard;
-use crate::nginx::module::{CONF_ERROR, CONF_OK};
+use crate::nginx::module::CONF_OK;
 use crate::nginx::pool;
 use crate::process::supply::CacheDir;
 
@@ -32,19 +29,8 @@ pub unsafe extern "C" fn block(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *m
             Ok(())
         })
     };
-    if first != CONF_OK {
-        return first;
-    }
-    // SAFETY: a block is parsed on a copy of the structure, as nginx's own blocks do (src/event/ngx_event.c,
-    // ngx_events_block); the errors in it are reported by the inner directives.
-    guard(CONF_ERROR, || unsafe {
-        let outer = cf.read();
-        (*cf).module_type = NGX_CORE_MODULE as ngx_uint_t;
-        (*cf).cmd_type = WASM_CONF as ngx_uint_t;
-        let result = ngx_conf_parse(cf, std::ptr::null_mut());
-        cf.write(outer);
-        result
-    })
+    // SAFETY: as above.
+    if first == CONF_OK { unsafe { read_block(cf, WASM_CONF) } } else { first }
 }
 
 pub unsafe extern "C" fn module(cf: *mut ngx_conf_t, _: *mut ngx_command_t, _: *mut c_void) -> *mut c_char {
