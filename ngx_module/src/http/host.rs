@@ -16,8 +16,9 @@ use crate::config::conf::{LocConf, MainConf};
 use crate::config::rules::Without;
 use crate::filters::requests::{Requests, RootWorld};
 use crate::filters::{calls, queue_ready};
+use crate::http::chain;
 use crate::http::flow::{Chunk, Direction, Flow, Hold};
-use crate::http::request::{self, Request};
+use crate::http::request::Request;
 use crate::http::seat::{Seat, SeatBody};
 use crate::http::{body_limit, filter_state, phases, properties, report};
 use crate::net::upstreams;
@@ -363,7 +364,7 @@ unsafe fn let_go(stream: StreamToken, filter: usize, without: Without, status: &
     // SAFETY: the token leads to a live request.
     unsafe {
         if phases::release_waiting(request, filter, without) {
-            request::lose(request, status, without);
+            chain::lose(request, status, without);
         }
     }
 }

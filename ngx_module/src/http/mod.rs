@@ -1,6 +1,7 @@
 //! One request and its filters: the only room that knows both nginx's phases and VMs.
 
 pub mod body_limit;
+pub mod chain;
 pub mod filter_state;
 pub mod flow;
 pub mod host;

@@ -10,10 +10,11 @@ use ngx_wasm::proxy_wasm::{Action, CallError, Callback, Vm};
 use super::{Chunk, Direction, Hold, Marks};
 use crate::config::conf::LocConf;
 use crate::http::body_limit;
+use crate::http::chain::{self, Lost};
 use crate::http::host::RequestHost;
 use crate::http::phases;
 use crate::http::report;
-use crate::http::request::{self, Lost, Request, Run};
+use crate::http::request::{Request, Run};
 use crate::nginx::headers;
 
 /// Why a direction does not go on.
@@ -393,7 +394,7 @@ unsafe fn call(
     // SAFETY: see `headers`.
     unsafe {
         let Some(run) = (*request).run(run) else { return Err(Stop::Failed) };
-        let result = request::call(request, loc, run, |vm, host| callback(run, vm, host));
+        let result = chain::call(request, loc, run, |vm, host| callback(run, vm, host));
         if let Some(stop) = (*request).decided() {
             return Err(stop);
         }

@@ -3,7 +3,8 @@
 use nginx_sys::{ngx_http_request_t, ngx_int_t};
 
 use super::pause;
-use crate::http::request::{self, Request};
+use crate::http::chain;
+use crate::http::request::Request;
 use crate::nginx::guard::guard;
 use crate::nginx::rc;
 use crate::nginx::timer;
@@ -22,10 +23,10 @@ pub(super) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t
         // Subrequests end with the main request, if not before.
         for subrequest in std::mem::take(&mut (*request).subrequests) {
             if !(*subrequest).logging {
-                request::end_all(subrequest);
+                chain::end_all(subrequest);
             }
         }
-        request::end_all(request);
+        chain::end_all(request);
         rc::OK
     })
 }

@@ -14,10 +14,11 @@ use super::pause::{self, CannotWait};
 use super::{decode, parts, realip, request_body, route};
 use crate::config::chains;
 use crate::config::conf::{LocConf, NO_CHAIN, Phase};
+use crate::http::chain;
 use crate::http::flow::drive::{self, Stop};
 use crate::http::flow::{Direction, Hold};
 use crate::http::local_response;
-use crate::http::request::{self, Progress, Request};
+use crate::http::request::{Progress, Request};
 use crate::nginx::guard::guard;
 use crate::nginx::modules::{self, Known};
 use crate::nginx::{headers, log, rc};
@@ -72,7 +73,7 @@ pub(super) unsafe fn run(r: *mut ngx_http_request_t, phase: Phase) -> ngx_int_t 
             return rc::DECLINED;
         }
         if request.is_null() {
-            request::end_done_subrequests(r);
+            chain::end_done_subrequests(r);
             request = Request::create(r, loc);
             if request.is_null() {
                 return rc::INTERNAL_SERVER_ERROR;
@@ -86,10 +87,10 @@ pub(super) unsafe fn run(r: *mut ngx_http_request_t, phase: Phase) -> ngx_int_t 
             let created = if is_rerouted {
                 let added = chains::added(loc.main(), (*request).chain, filters);
                 (*request).add_chain(chain);
-                request::create_contexts(request, loc, &added)
+                chain::create_contexts(request, loc, &added)
             } else {
                 (*request).enter_chain(chain);
-                request::create_contexts(request, loc, filters)
+                chain::create_contexts(request, loc, filters)
             };
             if created.is_err() {
                 return finish(request, Stop::Failed);
