@@ -10,9 +10,10 @@ use nginx_sys::{
 };
 
 use crate::commands;
-use crate::config::conf::{LocConf, MainConf};
+use crate::config::conf::MainConf;
+use crate::config::loc_conf::LocConf;
 use crate::filters::{queue_ready, requests, startup, worker};
-use crate::http::{host, phases, report, upstream_choice};
+use crate::http::{for_filters, phases, report, upstream_choice};
 use crate::net;
 use crate::nginx::guard::guard;
 use crate::nginx::module::{CONF_ERROR, CONF_OK, name};
@@ -106,7 +107,7 @@ unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx calls this before it reads what is in http { }.
     guard(rc::ERROR, || unsafe {
         modules::install(cf);
-        requests::know(host::FOR_FILTERS);
+        requests::know(for_filters::FOR_FILTERS);
         report::register(cf)
     })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nginx_sys::{ngx_conf_t, ngx_http_core_loc_conf_t, ngx_msec_t, ngx_str_t, ngx_uint_t};
 
-use crate::config::conf::UNSET;
+use crate::config::loc_conf::UNSET;
 use crate::net::settings::{Settings, Version};
 use crate::net::tls::{self, Tls};
 

@@ -2,7 +2,9 @@
 //! level declares, `conf.rs` asks when nginx merges levels, from the outermost inwards, and `phases/rewrite.rs` when a request
 //! changes its level.
 
-use crate::config::conf::{FilterConf, LocConf, MainConf, NO_CHAIN, UNSET};
+use crate::config::conf::MainConf;
+use crate::config::filter_conf::FilterConf;
+use crate::config::loc_conf::{LocConf, NO_CHAIN, UNSET};
 use crate::process::supply::Note;
 
 /// What a level says about the filters of the level around it.

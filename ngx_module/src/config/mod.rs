@@ -6,5 +6,7 @@ pub mod conf;
 pub mod configuration_file;
 pub mod direction;
 pub mod directives;
+pub mod filter_conf;
+pub mod loc_conf;
 pub mod phase_notes;
 pub mod rules;

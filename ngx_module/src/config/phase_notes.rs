@@ -7,7 +7,8 @@ use nginx_sys::{
     ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_module, ngx_http_core_srv_conf_t, ngx_str_t, ngx_uint_t,
 };
 
-use crate::config::conf::{LocConf, MainConf, Phase};
+use crate::config::conf::MainConf;
+use crate::config::loc_conf::{LocConf, Phase};
 use crate::nginx::modules::{self, Known};
 use crate::nginx::returns;
 use crate::process::supply::Note;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ngx_wasm::proxy_wasm::Capabilities;
 
-use crate::config::conf::LocConf;
+use crate::config::loc_conf::LocConf;
 use crate::nginx::place::Place;
 
 /// What becomes of requests while a filter cannot do its work.

@@ -4,7 +4,7 @@
 use nginx_sys::{ngx_http_request_t, ngx_int_t};
 use ngx_wasm::shared::exposition;
 
-use crate::config::conf::LocConf;
+use crate::config::loc_conf::LocConf;
 use crate::content::status_page;
 use crate::content::text_page;
 use crate::nginx::guard::guard;

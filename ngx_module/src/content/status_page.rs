@@ -7,7 +7,9 @@ use nginx_sys::{NGINX_VERSION, ngx_http_request_t, ngx_int_t};
 use ngx_wasm::shared::filter_status::{Event, FilterLabels, Snapshot, Summary, exposition as samples};
 use serde_json::{Map, Value, json};
 
-use crate::config::conf::{FilterConf, LocConf, MainConf};
+use crate::config::conf::MainConf;
+use crate::config::filter_conf::FilterConf;
+use crate::config::loc_conf::LocConf;
 use crate::config::rules::{Isolation, OnError, Without};
 use crate::content::text_page;
 use crate::nginx::guard::guard;

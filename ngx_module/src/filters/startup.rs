@@ -8,8 +8,9 @@ use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SIGNALLER, ngx_cycle_t,
 use ngx_wasm::proxy_wasm::{CallError, Callback, Module, StartError, Vm};
 use ngx_wasm::vm::Engine;
 
-use crate::config::conf::{FilterConf, MainConf, ModuleConf};
+use crate::config::conf::MainConf;
 use crate::config::configuration_file;
+use crate::config::filter_conf::{FilterConf, ModuleConf};
 use crate::filters::cycle;
 use crate::filters::root_host::RootHost;
 use crate::nginx::log;

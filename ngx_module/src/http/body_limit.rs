@@ -3,7 +3,7 @@
 //! `proxy_wasm_body_buffer_max`. Plugins for Higress that ask for nothing have as much where the directives say nothing: they
 //! are written for gateways that let whole bodies through. `host.rs` and `flow/` ask on behalf of a filter.
 
-use crate::config::conf::LocConf;
+use crate::config::loc_conf::LocConf;
 use crate::http::flow::Direction;
 use crate::http::request::Request;
 

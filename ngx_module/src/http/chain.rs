@@ -1,7 +1,7 @@
 //! The filters of a request as its callbacks meet them: contexts are made, called and ended, and what becomes of a request one of
 //! whose filters fails (`proxy_wasm_on_error`). `flow/` and `phases/` are the callers.
 
-use crate::config::conf::LocConf;
+use crate::config::loc_conf::LocConf;
 use crate::config::rules::Without;
 use crate::filters::cycle;
 use crate::filters::instances::About;

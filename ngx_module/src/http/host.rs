@@ -12,11 +12,10 @@ use ngx_wasm::proxy_wasm::{
 };
 use ngx_wasm::shared::Stores;
 
-use crate::config::conf::{LocConf, MainConf};
-use crate::config::rules::Without;
-use crate::filters::requests::{Requests, RootWorld};
+use crate::config::conf::MainConf;
+use crate::config::loc_conf::LocConf;
+use crate::filters::requests::RootWorld;
 use crate::filters::{calls, queue_ready};
-use crate::http::chain;
 use crate::http::flow::{Chunk, Direction, Flow, Hold};
 use crate::http::request::Request;
 use crate::http::seat::{Seat, SeatBody};
@@ -94,7 +93,7 @@ impl<'a> RequestHost<'a> {
 
     /// A host for a callback about no request, from which the guest can choose one: a tick, the result of a call. `log` must
     /// outlive it.
-    fn for_root(filter: usize, log: *mut ngx_log_t, name: &'a [u8], timeout: Duration) -> Self {
+    pub fn for_root(filter: usize, log: *mut ngx_log_t, name: &'a [u8], timeout: Duration) -> Self {
         Self::with(ptr::null_mut(), filter, None, log, name, timeout)
     }
 
@@ -338,39 +337,6 @@ impl Body<'_> {
             Body::Held(held) => held.len(),
         }
     }
-}
-
-/// How filters ask for what they have to know of requests.
-pub const FOR_FILTERS: Requests = Requests {
-    // SAFETY: the token leads to a live request.
-    log: |stream| unsafe { log::of_request((*(stream.0 as *const Request)).r) },
-    client,
-    let_go,
-    world,
-    property: properties::of_process,
-};
-
-unsafe fn client(stream: StreamToken) -> (Vec<u8>, Vec<u8>) {
-    // SAFETY: the token leads to a live request, which has a connection.
-    unsafe {
-        let c = (*(*(stream.0 as *const Request)).r).connection;
-        let address = std::slice::from_raw_parts((*c).sockaddr.cast::<u8>(), (*c).socklen as usize);
-        (address.to_vec(), (*c).addr_text.as_bytes().to_vec())
-    }
-}
-
-unsafe fn let_go(stream: StreamToken, filter: usize, without: Without, status: &FilterStatus) {
-    let request = stream.0 as *mut Request;
-    // SAFETY: the token leads to a live request.
-    unsafe {
-        if phases::release_waiting(request, filter, without) {
-            chain::lose(request, status, without);
-        }
-    }
-}
-
-fn world<'a>(filter: usize, log: *mut ngx_log_t, name: &'a [u8], timeout: Duration) -> Box<dyn RootWorld + 'a> {
-    Box::new(RequestHost::for_root(filter, log, name, timeout))
 }
 
 impl RootWorld for RequestHost<'_> {

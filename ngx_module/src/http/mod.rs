@@ -4,6 +4,7 @@ pub mod body_limit;
 pub mod chain;
 pub mod filter_state;
 pub mod flow;
+pub mod for_filters;
 pub mod host;
 pub mod local_response;
 pub mod phases;

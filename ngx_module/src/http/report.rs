@@ -12,7 +12,7 @@ use nginx_sys::{
 use ngx_wasm::proxy_wasm::{CallError, ContextId};
 use ngx_wasm::vm::Trap;
 
-use crate::config::conf::LocConf;
+use crate::config::loc_conf::LocConf;
 use crate::http::request::{Request, Run};
 use crate::nginx::guard::guard;
 use crate::nginx::module::name;

@@ -8,7 +8,8 @@ use nginx_sys::{
 use ngx_wasm::proxy_wasm::{ContextId, FilterState, LocalResponse};
 use smallvec::SmallVec;
 
-use crate::config::conf::{LocConf, MainConf};
+use crate::config::conf::MainConf;
+use crate::config::loc_conf::LocConf;
 use crate::filters::cycle;
 use crate::http::flow::drive::Stop;
 use crate::http::flow::{Direction, Flow, Hold, Stage};
@@ -203,7 +204,7 @@ impl Request {
         let request = Request {
             r,
             main: loc.main(),
-            chain: crate::config::conf::NO_CHAIN,
+            chain: crate::config::loc_conf::NO_CHAIN,
             runs: SmallVec::new(),
             left: Vec::new(),
             seats: None,

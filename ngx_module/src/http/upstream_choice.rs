@@ -14,7 +14,7 @@ use nginx_sys::{
     ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_uint_t,
 };
 
-use crate::config::conf::LocConf;
+use crate::config::loc_conf::LocConf;
 use crate::http::request::Request;
 use crate::net::upstreams::keeps_round_robin;
 use crate::net::upstreams::servers::{self, Place, Unusable};

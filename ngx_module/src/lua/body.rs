@@ -9,7 +9,7 @@ use ngx_wasm::proxy_wasm::{Action, BufferType, Callback};
 
 use super::plugin::PluginContext;
 use super::{ANSWER, Outcome, PAUSED, bytes, call, note_failure, waits_for_calls};
-use crate::config::conf::LocConf;
+use crate::config::loc_conf::LocConf;
 use crate::http::body_limit;
 use crate::http::flow::Direction;
 use crate::http::request::Request;

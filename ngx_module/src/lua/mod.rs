@@ -17,7 +17,7 @@ use std::rc::Rc;
 use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_str_t, u_char};
 use ngx_wasm::proxy_wasm::{Action, CallError, Callback, ContextId, LocalResponse, Vm};
 
-use crate::config::conf::LocConf;
+use crate::config::loc_conf::LocConf;
 use crate::http::host::RequestHost;
 use crate::http::local_response;
 use crate::http::request::Request;

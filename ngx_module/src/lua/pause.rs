@@ -13,7 +13,7 @@ use ngx_wasm::proxy_wasm::{Callback, ContextId, Vm};
 
 use super::plugin::{Plugin, PluginContext};
 use super::{ANSWER, LuaRun, body, known_runs};
-use crate::config::conf::LocConf;
+use crate::config::loc_conf::LocConf;
 use crate::http::flow::Direction;
 use crate::http::request::Request;
 use crate::http::seat::{Seat, SeatBody};

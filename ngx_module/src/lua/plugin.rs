@@ -22,8 +22,9 @@ use ngx_wasm::vm::{Engine, InstanceLimits};
 
 use super::pause;
 use super::policy::Policy;
-use crate::config::conf::{LocConf, MainConf};
+use crate::config::conf::MainConf;
 use crate::config::direction::Direction;
+use crate::config::loc_conf::LocConf;
 use crate::filters::calls;
 use crate::filters::calls::{Caller, Calls, Deliver, Owner, Who};
 use crate::filters::requests::RootWorld;

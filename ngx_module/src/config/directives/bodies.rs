@@ -6,7 +6,7 @@ use std::ffi::{c_char, c_void};
 use nginx_sys::{ngx_command_t, ngx_conf_t, ngx_parse_size};
 
 use super::{Directive, loc};
-use crate::config::conf::{LARGEST_BODY, UNSET};
+use crate::config::loc_conf::{LARGEST_BODY, UNSET};
 
 pub unsafe extern "C" fn request(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes its own structures to a handler.

@@ -8,7 +8,7 @@ use nginx_sys::{ngx_command_t, ngx_conf_t, ngx_parse_size, ngx_str_t, ngx_uint_t
 use super::limits::set_time;
 use super::{Directive, loc, shown};
 use crate::config::calls::{CallConf, SSL, VERSIONS};
-use crate::config::conf::UNSET;
+use crate::config::loc_conf::UNSET;
 
 /// The handler of a directive: what it does with the place for its value.
 macro_rules! directive {

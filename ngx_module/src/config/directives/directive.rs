@@ -4,7 +4,8 @@ use std::ffi::{c_char, c_void};
 
 use nginx_sys::{NGX_CORE_MODULE, NGX_LOG_EMERG, ngx_conf_parse, ngx_conf_t, ngx_str_t, ngx_uint_t};
 
-use crate::config::conf::{LocConf, MainConf};
+use crate::config::conf::MainConf;
+use crate::config::loc_conf::LocConf;
 use crate::nginx::guard::guard;
 use crate::nginx::log;
 use crate::nginx::module::{CONF_ERROR, CONF_OK};

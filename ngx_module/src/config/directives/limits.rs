@@ -6,7 +6,7 @@ use std::ffi::{c_char, c_void};
 use nginx_sys::{ngx_command_t, ngx_conf_t, ngx_msec_t, ngx_parse_size, ngx_parse_time};
 
 use super::{Directive, loc};
-use crate::config::conf::UNSET;
+use crate::config::loc_conf::UNSET;
 
 /// WebAssembly counts memory in these.
 const PAGE: usize = 64 << 10;

@@ -8,7 +8,8 @@ use nginx_sys::{ngx_command_t, ngx_conf_t};
 
 use super::{Directive, file, loc, shown};
 use crate::config::chains::Outer;
-use crate::config::conf::{LocConf, NO_CHAIN, NewFilter, UNSET};
+use crate::config::filter_conf::NewFilter;
+use crate::config::loc_conf::{LocConf, NO_CHAIN, UNSET};
 
 /// What tells a root id from a configuration.
 const ROOT_ID: &[u8] = b"root_id=";

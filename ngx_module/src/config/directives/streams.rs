@@ -7,7 +7,7 @@ use std::ffi::{c_char, c_void};
 use nginx_sys::{ngx_command_t, ngx_conf_t};
 
 use super::{Directive, loc, shown};
-use crate::config::conf::UNSET;
+use crate::config::loc_conf::UNSET;
 
 pub unsafe extern "C" fn headers_stop_iteration(
     cf: *mut ngx_conf_t,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use nginx_sys::{ngx_command_t, ngx_conf_full_name, ngx_conf_t, ngx_str_t, ngx_uint_t};
 
 use super::{Directive, WASM_CONF, file, read_block, shown};
-use crate::config::conf::ModuleConf;
+use crate::config::filter_conf::ModuleConf;
 use crate::nginx::module::CONF_OK;
 use crate::nginx::pool;
 use crate::process::supply::CacheDir;

@@ -17,7 +17,8 @@ use ngx_wasm::restarts::Restarts;
 pub use failure::{About, OwnWork};
 pub use instance::Instance;
 
-use crate::config::conf::{FilterConf, MainConf};
+use crate::config::conf::MainConf;
+use crate::config::filter_conf::FilterConf;
 use crate::config::rules::{Isolation, Recycle, Without};
 use crate::filters::root_host::RootHost;
 use crate::filters::startup;

@@ -8,7 +8,7 @@ use nginx_sys::ngx_int_t;
 use ngx_wasm::proxy_wasm::{Action, CallError, Callback, Vm};
 
 use super::{Chunk, Direction, Hold, Marks};
-use crate::config::conf::LocConf;
+use crate::config::loc_conf::LocConf;
 use crate::http::body_limit;
 use crate::http::chain::{self, Lost};
 use crate::http::host::RequestHost;

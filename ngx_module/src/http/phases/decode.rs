@@ -10,7 +10,7 @@ use ngx_wasm::content_coding::{Coding, Corrupt, Decoder, Encoding, narrowed};
 use ngx_wasm::proxy_wasm::LocalResponse;
 
 use super::{body_filter, header_filter};
-use crate::config::conf::LocConf;
+use crate::config::loc_conf::LocConf;
 use crate::http::flow::drive::{self, Stop};
 use crate::http::flow::{Chunk, Direction, Marks, buf_len};
 use crate::http::local_response::NoMemory;

@@ -10,8 +10,8 @@ use nginx_sys::{
 use ngx_wasm::proxy_wasm::LocalResponse;
 
 use super::decode::{self, Begun};
-use super::{body_filter, intercept, parts, upgrade};
-use crate::config::conf::LocConf;
+use super::{body_filter, hold, intercept, parts, upgrade};
+use crate::config::loc_conf::LocConf;
 use crate::http::flow::Direction;
 use crate::http::flow::drive::{self, Stop};
 use crate::http::local_response::{self, NoMemory};
@@ -190,7 +190,7 @@ unsafe fn run(request: *mut Request, replaced: Option<*mut ngx_chain_t>) -> Resu
             // The last header filter tells that to handlers, which go on now, before it runs.
             (*r).set_header_only(1);
         }
-        Ok(body_filter::hold(request, loc))
+        Ok(hold::hold(request, loc))
     }
 }
 
@@ -254,7 +254,7 @@ unsafe fn send_no_body(request: *mut Request) -> Result<(), Stop> {
     unsafe {
         let r = (*request).r;
         // Such a filter fails when the headers have gone, so that nothing follows them: they must go at once.
-        body_filter::delay(request, false);
+        hold::delay(request, false);
         let Some(end) = local_response::body_chain(r, b"") else { return Err(Stop::Nginx(rc::ERROR)) };
         match body_filter::hand_on(r, r, end) {
             rc::ERROR => Err(Stop::Nginx(rc::ERROR)),

@@ -11,9 +11,10 @@ use nginx_sys::{
 };
 use ngx_wasm::proxy_wasm::LocalResponse;
 
-use super::body_filter::{self, BUFFERED};
+use super::body_filter;
+use super::hold::{self, BUFFERED};
 use super::{header_filter, pause, request_body};
-use crate::config::conf::LocConf;
+use crate::config::loc_conf::LocConf;
 use crate::http::flow::{Direction, Hold};
 use crate::http::request::Request;
 use crate::http::{local_response, properties};
@@ -139,7 +140,7 @@ pub(super) unsafe fn begin(request: *mut Request, response: &LocalResponse) -> b
         }
         body_filter::drop_input(request);
         pause::end(request, Direction::Response);
-        body_filter::delay(request, false);
+        hold::delay(request, false);
         // No other part of the old response is asked for.
         modules::forget(r, Known::Slice);
         // Keeps the request when its handler ends.

@@ -4,6 +4,7 @@ mod body_file;
 mod body_filter;
 mod decode;
 mod header_filter;
+mod hold;
 mod intercept;
 mod log;
 mod parts;

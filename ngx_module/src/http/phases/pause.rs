@@ -8,7 +8,7 @@ use nginx_sys::{
     ngx_posted_events,
 };
 
-use crate::config::conf::LocConf;
+use crate::config::loc_conf::LocConf;
 use crate::config::rules::Without;
 use crate::http::flow::{Direction, Hold};
 use crate::http::report;

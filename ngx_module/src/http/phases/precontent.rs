@@ -5,7 +5,7 @@
 use nginx_sys::{ngx_http_finalize_request, ngx_http_request_t, ngx_int_t};
 
 use super::{request_body, rewrite};
-use crate::config::conf::{LocConf, Phase};
+use crate::config::loc_conf::{LocConf, Phase};
 use crate::http::request::{Progress, Request};
 use crate::nginx::guard::guard;
 use crate::nginx::rc;

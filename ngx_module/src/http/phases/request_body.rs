@@ -12,7 +12,7 @@ use nginx_sys::{
 
 use super::pause::{self, CannotWait};
 use super::{body_file, intercept, reread, rewrite, streaming};
-use crate::config::conf::{LocConf, Phase};
+use crate::config::loc_conf::{LocConf, Phase};
 use crate::http::body_limit;
 use crate::http::flow::drive::{self, Stop};
 use crate::http::flow::{Chunk, Direction, Marks, consume, free_links};

@@ -4,7 +4,7 @@
 use nginx_sys::{ngx_http_request_body_t, ngx_int_t, ngx_pcalloc};
 
 use super::{body_file, rewrite};
-use crate::config::conf::LocConf;
+use crate::config::loc_conf::LocConf;
 use crate::http::body_limit;
 use crate::http::flow::drive::{self, Stop};
 use crate::http::flow::{Chunk, Direction, Marks};

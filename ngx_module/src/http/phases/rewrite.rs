@@ -13,7 +13,7 @@ use nginx_sys::{
 use super::pause::{self, CannotWait};
 use super::{decode, parts, realip, request_body, route};
 use crate::config::chains;
-use crate::config::conf::{LocConf, NO_CHAIN, Phase};
+use crate::config::loc_conf::{LocConf, NO_CHAIN, Phase};
 use crate::http::chain;
 use crate::http::flow::drive::{self, Stop};
 use crate::http::flow::{Direction, Hold};

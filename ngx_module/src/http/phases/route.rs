@@ -2,7 +2,7 @@
 
 use nginx_sys::{ngx_http_core_module, ngx_http_core_srv_conf_t, ngx_http_request_t};
 
-use crate::config::conf::LocConf;
+use crate::config::loc_conf::LocConf;
 use crate::http::request::Request;
 
 /// Whether nginx is to match the location again: a filter has changed the path or asked for it, and nothing keeps the

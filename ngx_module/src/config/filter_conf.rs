@@ -1,0 +1,142 @@
+//! What nginx.conf says of one module, and of one filter.
+
+use crate::config::loc_conf::LocConf;
+use crate::config::rules::{Isolation, OnError, Recycle, RestartDelay, Rules, Setting};
+use crate::net::settings::Settings as CallSettings;
+use crate::nginx::place::Place;
+use crate::process::engine::Form;
+use crate::process::log_rate::LogRate;
+use crate::process::status::Identity;
+use ngx_wasm::proxy_wasm::{Capabilities, Module, RootConfig, VmConfig};
+use ngx_wasm::vm::InstanceLimits;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// `module NAME PATH ['VM CONFIG' | file=PATH] [sha256=HEX];`
+pub struct ModuleConf {
+    pub name: Vec<u8>,
+    pub path: String,
+    pub vm_configuration: Vec<u8>,
+    /// Where start-up reads the VM configuration from.
+    pub file: Option<PathBuf>,
+    /// What the file has to have, in lower-case hexadecimal digits.
+    pub sha256: Option<String>,
+    pub place: Place,
+    /// Set by start-up, for each form in which a filter wants it.
+    pub compiled: Vec<(Form, Arc<Module>)>,
+}
+
+impl ModuleConf {
+    /// The module in the form that a filter wants; `None` before start-up has made it.
+    pub fn compiled(&self, form: Form) -> Option<&Arc<Module>> {
+        self.compiled.iter().find(|(known, _)| *known == form).map(|(_, module)| module)
+    }
+}
+
+/// What `proxy_wasm` says of a filter.
+pub struct NewFilter {
+    pub name: Vec<u8>,
+    pub configuration: Vec<u8>,
+    pub file: Option<PathBuf>,
+    pub root_id: Vec<u8>,
+    pub place: Place,
+}
+
+/// `proxy_wasm NAME ['CONFIG' | file=PATH] [root_id=ID];`
+pub struct FilterConf {
+    pub name: Vec<u8>,
+    pub configuration: Vec<u8>,
+    /// Where start-up reads the configuration from.
+    pub file: Option<PathBuf>,
+    pub root_id: Vec<u8>,
+    pub place: Place,
+    /// The level that declares it, whose limits hold for its instance.
+    pub(super) declared: *const LocConf,
+    /// Set by start-up: the place of its module in [`MainConf::modules`].
+    pub module: usize,
+    /// Caps on its instance.
+    pub limits: InstanceLimits,
+    /// How long its start-up may take.
+    pub timeout: Duration,
+    /// How it calls other services; there once all levels are merged.
+    pub calls: Option<Rc<CallSettings>>,
+    pub(super) max_calls: usize,
+    pub on_error: OnError,
+    pub isolation: Isolation,
+    pub recycle: Recycle,
+    pub restart_delay: RestartDelay,
+    /// Lines that it may log in a second; `None` is any number.
+    pub log_rate: Option<u32>,
+    /// What it has logged.
+    pub lines: Rc<LogRate>,
+    /// What all callbacks about a request may use up together, if that is limited.
+    pub fuel: Option<u64>,
+    /// What it may do; `None` is everything but files.
+    pub(super) capabilities: Option<Arc<Capabilities>>,
+}
+
+impl FilterConf {
+    /// Takes what the rules say about this filter.
+    ///
+    /// # Safety
+    /// All levels are merged.
+    pub(super) unsafe fn obey(&mut self, rules: &Rules) {
+        macro_rules! take {
+            ($place:expr, $kind:path) => {
+                // SAFETY: see above; levels live as long as this configuration.
+                if let Some(value) = unsafe {
+                    rules.find(self.declared, &self.name, |rule| match &rule.setting {
+                        $kind(value) => Some(value.clone()),
+                        _ => None,
+                    })
+                } {
+                    $place = value;
+                }
+            };
+        }
+        take!(self.on_error, Setting::OnError);
+        take!(self.isolation, Setting::Isolation);
+        take!(self.recycle, Setting::Recycle);
+        take!(self.restart_delay, Setting::RestartDelay);
+        take!(self.log_rate, Setting::LogRate);
+        take!(self.fuel, Setting::Fuel);
+    }
+
+    /// What it is counted under.
+    pub fn identity<'a>(&'a self, modules: &'a [ModuleConf]) -> Identity<'a> {
+        Identity {
+            name: &self.name,
+            vm_configuration: modules.get(self.module).map_or(b"", |module| &module.vm_configuration),
+            configuration: &self.configuration,
+            root_id: &self.root_id,
+            place: &self.place,
+        }
+    }
+
+    /// The form in which it wants its module.
+    pub fn form(&self) -> Form {
+        Form { fuel: self.fuel.is_some(), pooled: self.limits.pooled }
+    }
+
+    /// The parts of the configuration that the VM wants.
+    pub fn configs(&self, module: &ModuleConf) -> (VmConfig, RootConfig) {
+        let vm = VmConfig {
+            id: module.name.clone(),
+            configuration: module.vm_configuration.clone(),
+            limits: self.limits,
+            reuse_context_ids: false,
+            max_calls: self.max_calls,
+            capabilities: self.capabilities.clone(),
+            fuel: self.fuel,
+            ..VmConfig::default()
+        };
+        let root = RootConfig {
+            name: self.name.clone(),
+            root_id: self.root_id.clone(),
+            configuration: self.configuration.clone(),
+        };
+        (vm, root)
+    }
+}
