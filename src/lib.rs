@@ -2,7 +2,8 @@
 //!
 //! The nginx adapter (`ngx_module/`) owns one [`proxy_wasm::Module`] for every module that the configuration names,
 //! starts one [`proxy_wasm::Vm`] for each filter in each worker, and answers the guest's host calls through its
-//! implementation of [`proxy_wasm::Host`]. Engines live behind the traits in [`vm`].
+//! implementation of [`proxy_wasm::Host`]. Engines live behind the traits in [`vm`]. The way of a stream through its filters
+//! is in [`flow`].
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
@@ -12,6 +13,7 @@
 pub use proxy_wasm::fuzzing;
 
 pub mod content_coding;
+pub mod flow;
 pub mod grpc;
 pub mod net;
 pub mod proxy_wasm;
