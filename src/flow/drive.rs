@@ -20,7 +20,7 @@ impl<P: Piece> Flow<P> {
                 self.at(n, |stage| stage.resumed.set(false));
                 let end = exit.ends_with_headers();
                 let action = exit.on_headers(run, end)?;
-                let shows_body = !end && exit.shows_body(action);
+                let shows_body = action != Action::Continue && !end && exit.shows_body(action);
                 if self.at(n, |stage| stage.after_headers(action, shows_body)) != Some(true) {
                     return Ok(());
                 }

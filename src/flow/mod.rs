@@ -26,6 +26,8 @@ mod drive;
 mod exit;
 mod piece;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 pub use direction::Flow;
 pub use exit::{Exit, Fault};
