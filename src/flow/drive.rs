@@ -33,6 +33,9 @@ impl<P: Piece> Flow<P> {
     pub fn data<E: Exit<Piece = P>>(&self, exit: &E, first: usize, piece: P, marks: Marks) -> Result<(), E::Stop> {
         let (mut piece, mut n) = (piece, first);
         loop {
+            while self.is_to_go_on(n) {
+                self.go_on(exit, n)?;
+            }
             let facts = self.at(n, |stage| (stage.hold.get(), stage.keeps_body_unseen(), stage.wants_body.get()));
             let Some((hold, keeps, wants)) = facts else { return exit.pass(piece, marks) };
             if keeps {
@@ -70,9 +73,12 @@ impl<P: Piece> Flow<P> {
     /// Shows trailers, which end the stream, to the stages from number `first` on.
     pub fn trailers<E: Exit<Piece = P>>(&self, exit: &E, first: usize) -> Result<(), E::Stop> {
         let mut n = first;
-        while let Some((run, hold, wants)) =
-            self.at(n, |stage| (stage.run, stage.hold.get(), stage.wants_trailers.get()))
-        {
+        loop {
+            while self.is_to_go_on(n) {
+                self.go_on(exit, n)?;
+            }
+            let facts = self.at(n, |stage| (stage.run, stage.hold.get(), stage.wants_trailers.get()));
+            let Some((run, hold, wants)) = facts else { break };
             if hold == Hold::Headers || (hold == Hold::HeadersOnly && !wants) {
                 self.at(n, |stage| stage.trailers.set(true));
                 return Ok(());
@@ -94,19 +100,33 @@ impl<P: Piece> Flow<P> {
             return Err(Fault::TooLarge.into());
         }
         for n in 0..self.len() {
-            let facts = self.at(n, |stage| (stage.resumed.take(), stage.hold.get(), stage.trailers.get()));
-            match facts {
-                Some((true, Hold::Headers, _)) => self.let_headers_go(exit, n)?,
-                Some((true, hold, has_trailers)) if hold != Hold::Open => {
-                    self.let_go(exit, n)?;
-                    if has_trailers {
-                        self.trailers(exit, n + 1)?;
-                    }
-                }
-                _ => {}
+            if self.is_to_go_on(n) {
+                self.go_on(exit, n)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether the filter of stage number `n` has asked to go on, since it paused. What it holds goes before all that comes.
+    fn is_to_go_on(&self, n: usize) -> bool {
+        self.at(n, |stage| stage.is_held() && stage.resumed.get()).unwrap_or_default()
+    }
+
+    /// Lets go what stage number `n` holds, as its filter has asked.
+    fn go_on<E: Exit<Piece = P>>(&self, exit: &E, n: usize) -> Result<(), E::Stop> {
+        if self.too_large.take() {
+            return Err(Fault::TooLarge.into());
+        }
+        let facts = self.at(n, |stage| {
+            stage.resumed.set(false);
+            (stage.hold.get(), stage.trailers.get())
+        });
+        let Some((hold, has_trailers)) = facts else { return Ok(()) };
+        if hold == Hold::Headers {
+            return self.let_headers_go(exit, n);
+        }
+        self.let_go(exit, n)?;
+        if has_trailers { self.trailers(exit, n + 1) } else { Ok(()) }
     }
 
     /// Opens a stage that holds the headers. What came behind them has not been shown to its filter.

@@ -62,8 +62,8 @@ impl Stage {
     pub(super) fn keeps_body_unseen(&self) -> bool {
         match self.hold.get() {
             Hold::Headers | Hold::Trailers => true,
-            Hold::HeadersOnly => !self.wants_body.get(),
-            Hold::Open | Hold::Body => false,
+            Hold::HeadersOnly | Hold::Body => !self.wants_body.get(),
+            Hold::Open => false,
         }
     }
 

@@ -82,3 +82,16 @@ fn a_callback_that_does_not_go_on_is_the_reason_also_when_the_body_is_too_large(
     stream.headers();
     assert_eq!(stream.try_data("ab"), Err(Stop::Answered));
 }
+
+#[test]
+fn a_body_that_a_filter_made_too_large_does_not_go_on_with_what_comes() {
+    let stream = Stream::new(1);
+    stream.answers(0, On::Body, [Action::Pause]);
+    stream.headers();
+    stream.data("ab");
+    stream.seen();
+    assert_eq!(stream.flow.change(0, 0, 0, b"123", 4), Some(Err(Fault::TooLarge)));
+    stream.flow.ask_to_go_on(0);
+    assert_eq!(stream.try_data("c"), TOO_LARGE);
+    assert_eq!(stream.seen(), "");
+}

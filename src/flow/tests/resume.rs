@@ -168,3 +168,70 @@ fn a_filter_may_answer_in_a_callback_that_a_resume_brings() {
     assert_eq!(stream.flow.resume(&stream), Err(super::Stop::Answered));
     assert_eq!(stream.seen(), "0 headers, 1 headers");
 }
+
+#[test]
+fn what_a_filter_has_let_go_goes_before_what_comes() {
+    // Its callback about something else has asked, and the next piece is there before anybody could act on that.
+    for shows_body in [false, true] {
+        let stream = Stream::new(2);
+        stream.shows_body.set(shows_body);
+        stream.answers(0, On::Headers, [Action::Pause]);
+        stream.answers(0, On::Body, [Action::Pause]);
+        stream.headers();
+        if !shows_body {
+            stream.resume(0);
+        }
+        stream.data("ab");
+        stream.seen();
+        stream.flow.ask_to_go_on(0);
+        stream.data("cd");
+        let headers = if shows_body { "1 headers, passed, " } else { "" };
+        let wanted = "1 \"ab\", out \"ab\" flush, 0 \"cd\", 1 \"cd\", out buffer \"cd\"";
+        assert_eq!(stream.seen(), format!("{headers}{wanted}"));
+        assert!(!stream.flow.is_held());
+    }
+}
+
+#[test]
+fn a_filter_that_has_let_a_body_go_may_hold_what_comes() {
+    let stream = Stream::new(1);
+    stream.answers(0, On::Body, [Action::Pause, Action::Pause]);
+    stream.headers();
+    stream.data("ab");
+    stream.flow.ask_to_go_on(0);
+    stream.seen();
+    stream.data("cd");
+    assert_eq!(stream.seen(), "out \"ab\" flush, 0 \"cd\"");
+    assert_eq!(stream.body(0).as_deref(), Some("cd"));
+}
+
+#[test]
+fn what_a_filter_has_let_go_goes_before_trailers() {
+    let stream = Stream::new(1);
+    stream.answers(0, On::Body, [Action::Pause]);
+    stream.answers(0, On::Trailers, [Action::Pause]);
+    stream.headers();
+    stream.data("ab");
+    stream.flow.ask_to_go_on(0);
+    stream.seen();
+    stream.trailers();
+    assert_eq!(stream.seen(), "out \"ab\" flush, 0 trailers");
+    stream.resume(0);
+    assert_eq!(stream.seen(), "out \"\" end");
+}
+
+#[test]
+fn a_filter_that_is_told_to_go_on_by_the_one_before_does_so_before_it_is_shown_more() {
+    let stream = Stream::new(2);
+    stream.answers(1, On::Body, [Action::Pause, Action::Pause]);
+    stream.answers(0, On::Body, [Action::Continue]);
+    stream.does(0, On::Body, |stream| {
+        stream.flow.ask_to_go_on(1);
+        Ok(Action::Continue)
+    });
+    stream.headers();
+    stream.data("ab");
+    stream.seen();
+    stream.data("cd");
+    assert_eq!(stream.seen(), "0 \"cd\", out \"ab\" flush, 1 \"cd\"");
+}

@@ -95,3 +95,19 @@ fn filters_that_have_not_seen_the_request_do_not_see_the_answer() {
     response.end("no");
     assert_eq!(response.seen(), "1 headers, 0 headers, 1 \"no\" end, 0 \"no\" end, out buffer \"no\" end");
 }
+
+#[test]
+fn nothing_is_lost_that_comes_before_a_skipped_filter_has_let_go_what_it_holds() {
+    let stream = Stream::new(2);
+    stream.answers(0, On::Body, [Action::Pause]);
+    stream.headers();
+    stream.data("ab");
+    stream.seen();
+    stream.flow.skip(0);
+    stream.data("cd");
+    stream.end("ef");
+    assert_eq!(
+        stream.seen(),
+        "1 \"ab\", out \"ab\" flush, 1 \"cd\", out buffer \"cd\", 1 \"ef\" end, out buffer \"ef\" end"
+    );
+}
