@@ -120,12 +120,12 @@ impl<P> Flow<P> {
         self.any(|stage| stage.hold.get() == Hold::Headers)
     }
 
-    /// Whether only a filter can make the stream go on: it holds the headers back, or the end of the body.
+    /// Whether only a filter can make the stream go on: it holds the headers back, or the end of the body, or trailers.
     pub fn waits_for_filter(&self) -> bool {
         self.any(|stage| match stage.hold.get() {
             Hold::Open => false,
             Hold::Headers | Hold::Trailers => true,
-            Hold::HeadersOnly | Hold::Body => stage.end.get(),
+            Hold::HeadersOnly | Hold::Body => stage.end.get() || stage.trailers.get(),
         })
     }
 

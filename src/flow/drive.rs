@@ -117,41 +117,25 @@ impl<P: Piece> Flow<P> {
         if self.too_large.take() {
             return Err(Fault::TooLarge.into());
         }
-        let facts = self.at(n, |stage| {
-            stage.resumed.set(false);
-            (stage.hold.get(), stage.trailers.get())
-        });
-        let Some((hold, has_trailers)) = facts else { return Ok(()) };
-        if hold == Hold::Headers {
-            return self.let_headers_go(exit, n);
-        }
-        self.let_go(exit, n)?;
-        if has_trailers { self.trailers(exit, n + 1) } else { Ok(()) }
+        self.at(n, |stage| stage.resumed.set(false));
+        self.let_go(exit, n)
     }
 
-    /// Opens a stage that holds the headers. What came behind them has not been shown to its filter.
-    fn let_headers_go<E: Exit<Piece = P>>(&self, exit: &E, n: usize) -> Result<(), E::Stop> {
-        let Some(Released { body, end, trailers, .. }) = self.at(n, Stage::release) else { return Ok(()) };
-        self.go_on_with_headers(exit, n)?;
-        if !body.is_empty() || end {
-            self.data(exit, n, body.into(), Marks::of_held(end))?;
-        }
-        if trailers { self.trailers(exit, n) } else { Ok(()) }
-    }
-
-    /// Opens a stage whose filter has seen what it holds, and sends that on.
+    /// Opens a stage, and sends on what it holds.
     fn let_go<E: Exit<Piece = P>>(&self, exit: &E, n: usize) -> Result<(), E::Stop> {
-        let Some(Released { hold, body, end, .. }) = self.at(n, Stage::release) else { return Ok(()) };
-        if hold == Hold::HeadersOnly {
+        let Some(Released { hold, body, end, trailers }) = self.at(n, Stage::release) else { return Ok(()) };
+        if hold != Hold::Open {
             self.go_on_with_headers(exit, n)?;
         }
-        if body.is_empty() && !end {
-            return Ok(());
+        // Its filter has seen the rest, unless that is behind headers that it held.
+        let next = if hold == Hold::Headers { n } else { n + 1 };
+        if !body.is_empty() || end {
+            self.data(exit, next, body.into(), Marks::of_held(end))?;
         }
-        self.data(exit, n + 1, body.into(), Marks::of_held(end))
+        if trailers { self.trailers(exit, next) } else { Ok(()) }
     }
 
-    /// Stage number `n` has let the headers go.
+    /// Stage number `n` lets the headers go, if it had them.
     fn go_on_with_headers<E: Exit<Piece = P>>(&self, exit: &E, n: usize) -> Result<(), E::Stop> {
         if self.headers.get() > n {
             return Ok(());

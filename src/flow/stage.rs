@@ -16,7 +16,7 @@ pub enum Hold {
     HeadersOnly,
     /// The body.
     Body,
-    /// Trailers, and what it held of the body.
+    /// Trailers, and what it held when they came: the body, or headers and body. The filter has seen all of it.
     Trailers,
 }
 
@@ -100,8 +100,7 @@ impl Stage {
         if action == Action::Continue || is_resumed {
             return true;
         }
-        // The headers stay with it when it holds them.
-        self.hold.set(if self.hold.get() == Hold::HeadersOnly { Hold::Headers } else { Hold::Trailers });
+        self.hold.set(Hold::Trailers);
         self.trailers.set(true);
         false
     }

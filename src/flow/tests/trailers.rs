@@ -93,6 +93,25 @@ fn a_filter_that_does_not_look_at_trailers_goes_on_holding_headers_when_they_com
     stream.data("ab");
     stream.trailers();
     assert_eq!(stream.seen(), "0 headers, 0 \"ab\"");
+    // Nothing more will come that could make it go on.
+    assert!(stream.flow.waits_for_filter());
+    stream.resume(0);
+    assert_eq!(stream.seen(), "1 headers, passed, 1 \"ab\", out \"ab\" flush, 1 trailers, out \"\" end");
+}
+
+#[test]
+fn a_filter_that_holds_headers_and_trailers_has_seen_what_is_between() {
+    let stream = Stream::new(2);
+    stream.shows_body.set(true);
+    stream.answers(0, On::Headers, [Action::Pause]);
+    stream.answers(0, On::Body, [Action::Pause]);
+    stream.answers(0, On::Trailers, [Action::Pause]);
+    stream.headers();
+    stream.data("ab");
+    stream.trailers();
+    assert_eq!(stream.seen(), "0 headers, 0 \"ab\", 0 trailers");
+    assert!(stream.flow.waits_for_filter());
+    assert_eq!(stream.body(0).as_deref(), Some("ab"));
     stream.resume(0);
     assert_eq!(stream.seen(), "1 headers, passed, 1 \"ab\", out \"ab\" flush, 1 trailers, out \"\" end");
 }
