@@ -40,26 +40,21 @@ impl<P: Piece> Flow<P> {
     /// Puts `bytes` in the place of `size` bytes from `start` on of what a filter can look at, as
     /// [`splice`](crate::proxy_wasm::splice) does. `None`: there is nothing now.
     ///
-    /// A filter may make of it what has `limit` bytes, or as much as there is. With more, nothing is changed, and the stream ends
-    /// when the callback does, or with [`Flow::resume`].
+    /// A filter may make of it what has `limit` bytes, or as much as there is. When it wants more, or the body cannot be read,
+    /// nothing is changed, and the stream ends when the callback does, or when it is to go on.
     pub fn change(&self, run: usize, start: u32, size: u32, bytes: &[u8], limit: usize) -> Option<Result<(), Fault>> {
         let len = self.body_len(run)?;
         let n = self.stage_of(run)?;
         let replaced = len.saturating_sub(start as usize).min(size as usize);
         if (len - replaced).saturating_add(bytes.len()) > limit.max(len) {
-            self.too_large.set(true);
-            return Some(Err(Fault::TooLarge));
+            return Some(Err(self.spoil(Fault::TooLarge)));
         }
         self.changed.set(true);
         if let Some(piece) = self.take_shown(n) {
-            let own = piece.into_bytes();
-            let is_read = own.is_ok();
-            let mut own = own.unwrap_or_default();
-            if is_read {
-                splice(&mut own, start, size, bytes);
-            }
+            let Ok(mut own) = piece.into_bytes() else { return Some(Err(self.spoil(Fault::Unreadable))) };
+            splice(&mut own, start, size, bytes);
             self.show(n, own.into());
-            return Some(if is_read { Ok(()) } else { Err(Fault::Unreadable) });
+            return Some(Ok(()));
         }
         self.at(n, |stage| {
             let mut held = stage.held.take();
@@ -67,6 +62,11 @@ impl<P: Piece> Flow<P> {
             stage.held.set(held);
             Ok(())
         })
+    }
+
+    fn spoil(&self, fault: Fault) -> Fault {
+        self.spoiled.set(Some(fault));
+        fault
     }
 
     /// Has the filter of stage `n` look at a piece.

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use smallvec::SmallVec;
 
-use super::{Hold, Stage};
+use super::{Fault, Hold, Stage};
 
 /// One direction of a stream. See the [module](super).
 pub struct Flow<P> {
@@ -17,8 +17,8 @@ pub struct Flow<P> {
     /// What the callback that runs can look at, and the number of its stage.
     pub(super) shown: Cell<Option<(usize, P)>>,
     pub(super) changed: Cell<bool>,
-    /// A filter made the body larger than it may be.
-    pub(super) too_large: Cell<bool>,
+    /// Why a filter could not change the body, which does not go on as it was.
+    pub(super) spoiled: Cell<Option<Fault>>,
 }
 
 impl<P> Default for Flow<P> {
@@ -29,7 +29,7 @@ impl<P> Default for Flow<P> {
             body: Cell::default(),
             shown: Cell::default(),
             changed: Cell::default(),
-            too_large: Cell::default(),
+            spoiled: Cell::default(),
         }
     }
 }
@@ -47,7 +47,7 @@ impl<P> Flow<P> {
         self.body.set(0);
         self.shown.set(None);
         self.changed.set(false);
-        self.too_large.set(false);
+        self.spoiled.set(None);
     }
 
     /// Adds stages behind those that there are.

@@ -85,6 +85,7 @@ impl<P: Piece> Flow<P> {
             }
             self.at(n, |stage| stage.resumed.set(false));
             let action = if wants { exit.on_trailers(run)? } else { Action::Continue };
+            self.check_changes()?;
             if self.at(n, |stage| stage.after_trailers(action)) != Some(true) {
                 return Ok(());
             }
@@ -96,9 +97,7 @@ impl<P: Piece> Flow<P> {
 
     /// Goes on where filters have asked for it.
     pub fn resume<E: Exit<Piece = P>>(&self, exit: &E) -> Result<(), E::Stop> {
-        if self.too_large.take() {
-            return Err(Fault::TooLarge.into());
-        }
+        self.check_changes()?;
         for n in 0..self.len() {
             if self.is_to_go_on(n) {
                 self.go_on(exit, n)?;
@@ -114,9 +113,7 @@ impl<P: Piece> Flow<P> {
 
     /// Lets go what stage number `n` holds, as its filter has asked.
     fn go_on<E: Exit<Piece = P>>(&self, exit: &E, n: usize) -> Result<(), E::Stop> {
-        if self.too_large.take() {
-            return Err(Fault::TooLarge.into());
-        }
+        self.check_changes()?;
         self.at(n, |stage| stage.resumed.set(false));
         self.let_go(exit, n)
     }
@@ -169,9 +166,13 @@ impl<P: Piece> Flow<P> {
         if let Some(now) = self.take_shown(n) {
             *piece = now;
         }
-        if result.is_ok() && self.too_large.take() {
-            return Err(Fault::TooLarge.into());
-        }
-        result
+        let action = result?;
+        self.check_changes()?;
+        Ok(action)
+    }
+
+    /// Ends the stream when a filter could not change the body: nobody else is to see what it wanted to change.
+    fn check_changes(&self) -> Result<(), Fault> {
+        self.spoiled.take().map_or(Ok(()), Err)
     }
 }

@@ -38,7 +38,8 @@ pub trait Exit {
     /// when [`Flow::headers`](super::Flow::headers) returns, and this is not called.
     fn headers_passed(&self) -> Result<(), Self::Stop>;
 
-    /// Takes what leaves the last stage.
+    /// Takes what leaves the last stage. Nothing more is brought to the same flow before it returns: what comes later would
+    /// overtake what a stage has just let go.
     fn pass(&self, piece: Self::Piece, marks: Marks) -> Result<(), Self::Stop>;
 }
 

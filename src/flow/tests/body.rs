@@ -127,20 +127,3 @@ fn a_body_can_be_shown_to_the_last_stages_alone() {
     assert_eq!(stream.flow.data(&stream, 1, Part::Buffer("ab"), marks), Ok(()));
     assert_eq!(stream.seen(), "1 \"ab\" end, out buffer \"ab\" end");
 }
-
-#[test]
-fn the_next_piece_may_come_while_one_passes() {
-    // A filter of nginx takes what leaves the last stage, and has more brought before it returns.
-    let stream = Stream::new(2);
-    stream.answers(0, On::Body, [Action::Pause]);
-    stream.headers();
-    stream.data("a");
-    stream.more.set(Some("b"));
-    stream.seen();
-    stream.resume(0);
-    stream.end("c");
-    assert_eq!(
-        stream.seen(),
-        "1 \"a\", out \"a\" flush, 0 \"b\", 1 \"b\", out buffer \"b\", 0 \"c\" end, 1 \"c\" end, out buffer \"c\" end"
-    );
-}

@@ -111,12 +111,14 @@ fn a_piece_that_cannot_be_read_ends_the_stream_when_it_is_to_be_held_or_dropped(
 }
 
 #[test]
-fn a_filter_that_changes_what_cannot_be_read_is_told() {
+fn a_filter_that_changes_what_cannot_be_read_is_told_and_the_stream_ends() {
     let stream = Stream::new(1);
     stream.does(0, On::Body, |stream| {
         assert_eq!(stream.flow.change(0, 0, 1, b"x", 1000), Some(Err(Fault::Unreadable)));
         Ok(Action::Continue)
     });
     stream.headers();
-    assert_eq!(stream.flow.data(&stream, 0, Part::Broken, Marks::default()), Ok(()));
+    let result = stream.flow.data(&stream, 0, Part::Broken, Marks::default());
+    assert_eq!(result, Err(Stop::Fault(Fault::Unreadable)));
+    assert_eq!(stream.seen(), "0 headers, 0 \"\"");
 }

@@ -95,3 +95,18 @@ fn a_body_that_a_filter_made_too_large_does_not_go_on_with_what_comes() {
     assert_eq!(stream.try_data("c"), TOO_LARGE);
     assert_eq!(stream.seen(), "");
 }
+
+#[test]
+fn a_body_that_a_filter_made_too_large_does_not_go_on_with_trailers() {
+    let stream = Stream::new(2);
+    stream.answers(0, On::Body, [Action::Pause]);
+    stream.does(0, On::Trailers, |stream| {
+        assert_eq!(stream.flow.change(0, 0, 0, b"123", 4), Some(Err(Fault::TooLarge)));
+        Ok(Action::Continue)
+    });
+    stream.headers();
+    stream.data("ab");
+    stream.seen();
+    assert_eq!(stream.flow.trailers(&stream, 0), TOO_LARGE);
+    assert_eq!(stream.seen(), "0 trailers");
+}

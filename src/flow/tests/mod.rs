@@ -87,8 +87,6 @@ struct Stream {
     ends_with_headers: Cell<bool>,
     shows_body: Cell<bool>,
     limit: Cell<usize>,
-    /// A piece that the network brings while one leaves the last stage.
-    more: Cell<Option<&'static str>>,
 }
 
 impl Stream {
@@ -107,7 +105,6 @@ impl Stream {
             ends_with_headers: Cell::new(false),
             shows_body: Cell::new(false),
             limit: Cell::new(1000),
-            more: Cell::default(),
         }
     }
 
@@ -222,6 +219,6 @@ impl Exit for Stream {
         };
         let flush = if marks.flush { " flush" } else { "" };
         self.note(format!("out {text}{flush}{}", if marks.last { " end" } else { "" }));
-        self.more.take().map_or(Ok(()), |text| self.try_data(text))
+        Ok(())
     }
 }
