@@ -114,7 +114,6 @@ impl<P: Piece> Flow<P> {
     /// Lets go what stage number `n` holds, as its filter has asked.
     fn go_on<E: Exit<Piece = P>>(&self, exit: &E, n: usize) -> Result<(), E::Stop> {
         self.check_changes()?;
-        self.at(n, |stage| stage.resumed.set(false));
         self.let_go(exit, n)
     }
 

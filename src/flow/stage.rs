@@ -107,6 +107,7 @@ impl Stage {
 
     /// Lets go what it holds.
     pub(super) fn release(&self) -> Released {
+        self.resumed.set(false);
         Released {
             hold: self.hold.take(),
             body: self.held.take(),
