@@ -2,12 +2,14 @@
 //! libFuzzer, `bin/short.rs` runs them on what is in `corpus/` and on variations of that. What needs the inside of ngx-wasm
 //! is in its module `fuzzing`.
 
+mod flow;
 mod formats;
 mod heads;
 mod module;
 pub mod seeds;
 mod shared;
 
+pub use flow::flow;
 pub use formats::{capabilities, grpc, pairs, redis, target, x509};
 pub use heads::heads;
 pub use module::module;
@@ -20,6 +22,7 @@ pub type Target = fn(&[u8]);
 /// All targets by name; a folder of `corpus/` has the same.
 pub const TARGETS: &[(&str, Target)] = &[
     ("capabilities", capabilities),
+    ("flow", flow),
     ("foreign", foreign),
     ("grpc", grpc),
     ("heads", heads),

@@ -28,6 +28,7 @@ fn executions(target: &str) -> u64 {
         "foreign" => 4_000,
         "host_calls" => 10_000,
         "shared" => 20_000,
+        "flow" => 500_000,
         _ => 100_000,
     }
 }
