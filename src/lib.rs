@@ -21,6 +21,7 @@ pub mod redis;
 pub mod restarts;
 pub mod shared;
 pub mod supply;
+pub mod tokens;
 pub mod vm;
 mod wasi;
 pub mod x509;

@@ -17,7 +17,7 @@ use crate::http::{for_filters, phases, report, upstream_choice};
 use crate::net;
 use crate::nginx::guard::guard;
 use crate::nginx::module::{CONF_ERROR, CONF_OK, name};
-use crate::nginx::{cycle, log, modules, rc};
+use crate::nginx::{cycle, log, modules, rc, variables};
 use crate::process::status;
 use crate::process::{engine, supply};
 
@@ -108,7 +108,7 @@ unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     guard(rc::ERROR, || unsafe {
         modules::install(cf);
         requests::know(for_filters::FOR_FILTERS);
-        report::register(cf)
+        variables::register(cf, &report::VARIABLES)
     })
 }
 
@@ -125,9 +125,9 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
         }
         // Who has the module loaded and no filter has upstreams as without it.
         if !(*main).filters.is_empty() || modules::has_lua((*cf).cycle) {
-            (*main).balancers.install(cf, Some(upstream_choice::init));
+            (*main).balancers.install(cf, upstream_choice::INIT);
         }
-        phases::install(cf)
+        match phases::install(cf) { Ok(()) => rc::OK, Err(_) => rc::ERROR }
     })
 }
 

@@ -279,11 +279,11 @@ impl Host for FakeHost {
         Ok(())
     }
 
-    fn filter_state(&mut self, span: LifeSpan) -> Option<&mut FilterState> {
-        let stream = self.selected.and_then(|token| self.streams.get_mut(&token))?;
+    fn filter_state(&mut self, span: LifeSpan, look: &mut dyn FnMut(&mut FilterState)) {
+        let Some(stream) = self.selected.and_then(|token| self.streams.get_mut(&token)) else { return };
         match span {
-            LifeSpan::FilterChain | LifeSpan::DownstreamRequest => Some(&mut stream.filter_state),
-            LifeSpan::DownstreamConnection => Some(&mut self.connection),
+            LifeSpan::FilterChain | LifeSpan::DownstreamRequest => look(&mut stream.filter_state),
+            LifeSpan::DownstreamConnection => look(&mut self.connection),
         }
     }
 }

@@ -203,9 +203,8 @@ pub trait Host {
         Err(Status::BadArgument)
     }
 
-    /// The values that filters share for this long.
-    fn filter_state(&mut self, span: LifeSpan) -> Option<&mut FilterState> {
-        let _ = span;
-        None
+    /// Shows `look` the values that filters share for this long. Where there is no place for such, it is not called.
+    fn filter_state(&mut self, span: LifeSpan, look: &mut dyn FnMut(&mut FilterState)) {
+        let _ = (span, look);
     }
 }

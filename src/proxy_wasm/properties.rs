@@ -1,6 +1,6 @@
 //! Properties: what the VM knows by itself, what the host knows, and what filters keep in the filter state.
 
-use super::filter_state::{FilterState, LifeSpan, Prototype, ValueType};
+use super::filter_state::{LifeSpan, Prototype, ValueType};
 use super::host::Host;
 use super::state::State;
 use super::types::Status;
@@ -42,21 +42,30 @@ pub(super) fn read(
 
 /// Puts a value into the filter state.
 pub(super) fn put(host: &mut dyn Host, key: &[u8], value: &[u8], prototype: Prototype) -> Result<(), Status> {
+    let mut result = None;
     // A key that is there stays where it is.
     for span in [LifeSpan::DownstreamRequest, LifeSpan::DownstreamConnection] {
-        if let Some(state) = host.filter_state(span)
-            && state.get(key).is_some()
-        {
-            return state.set(key, value, prototype);
+        host.filter_state(span, &mut |state| {
+            if state.get(key).is_some() {
+                result = Some(state.set(key, value, prototype));
+            }
+        });
+        if let Some(result) = result {
+            return result;
         }
     }
-    host.filter_state(prototype.span).ok_or(Status::NotFound)?.set(key, value, prototype)
+    host.filter_state(prototype.span, &mut |state| result = Some(state.set(key, value, prototype)));
+    result.unwrap_or(Err(Status::NotFound))
 }
 
 fn visit<R>(host: &mut dyn Host, key: &[u8], mut with: impl FnMut(&[u8], ValueType) -> R) -> Result<R, Status> {
+    let mut found = None;
     for span in [LifeSpan::DownstreamRequest, LifeSpan::DownstreamConnection] {
-        if let Some((value, value_type)) = host.filter_state(span).and_then(|state: &mut FilterState| state.get(key)) {
-            return Ok(with(value, value_type));
+        host.filter_state(span, &mut |state| {
+            found = state.get(key).map(|(value, value_type)| with(value, value_type));
+        });
+        if let Some(found) = found {
+            return Ok(found);
         }
     }
     Err(Status::NotFound)

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
-use nginx_sys::{ngx_conf_t, ngx_cycle_t, ngx_uint_t};
+use nginx_sys::{ngx_conf_t, ngx_cycle, ngx_cycle_t, ngx_uint_t};
 use ngx_wasm::proxy_wasm::Capabilities;
 use ngx_wasm::vm::{Engine, InstanceLimits};
 
@@ -187,6 +187,12 @@ impl MainConf {
             }
             (*ctx.add(ngx_wasm_module.index)).cast()
         }
+    }
+
+    /// That of the cycle which runs, which outlives all that is done by it.
+    pub fn current() -> Option<&'static MainConf> {
+        // SAFETY: nginx always has a cycle, and nothing writes its configuration once it runs.
+        unsafe { MainConf::of(ngx_cycle).as_ref() }
     }
 
     /// Adds a filter at the end of the chain of `loc`.

@@ -5,10 +5,10 @@ use crate::config::chains::{self, Outer};
 use crate::config::conf::MainConf;
 use crate::config::direction::Direction;
 use crate::config::phase_notes;
-use crate::nginx::module::ngx_http_wasm_module;
+use crate::nginx::location;
+use crate::nginx::request::{HttpRequest, LocationConf};
 use nginx_sys::{
-    ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_http_request_t, ngx_msec_t,
-    ngx_pcalloc,
+    ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_msec_t, ngx_pcalloc,
 };
 use ngx_wasm::proxy_wasm::Action;
 use std::ffi::c_void;
@@ -64,6 +64,9 @@ pub struct LocConf {
     pub decode: usize,
     pub intercept_errors: usize,
 }
+
+// SAFETY: it is what `create_loc_conf` makes.
+unsafe impl LocationConf for LocConf {}
 
 impl LocConf {
     /// `create_loc_conf` of the HTTP module.
@@ -161,12 +164,8 @@ impl LocConf {
     }
 
     /// The configuration of the location that a request is in.
-    ///
-    /// # Safety
-    /// `r` is a live request.
-    pub unsafe fn of<'a>(r: *mut ngx_http_request_t) -> &'a LocConf {
-        // SAFETY: nginx keeps an array for all HTTP modules in the request, and the cycle as long as the request.
-        unsafe { &*(*(*r).loc_conf.add(ngx_http_wasm_module.ctx_index)).cast::<LocConf>() }
+    pub fn of(r: HttpRequest<'_>) -> &LocConf {
+        r.loc_conf()
     }
 
     /// The cycle's configuration, which lives as long as this one.
@@ -203,22 +202,15 @@ impl LocConf {
         (size != UNSET).then_some(size)
     }
 
-    /// How much of a body a filter can ask to hold, in bytes.
-    ///
-    /// # Safety
-    /// `r` is a live request in this location.
-    pub unsafe fn body_buffer_max(&self, r: *mut ngx_http_request_t, direction: Direction) -> usize {
+    /// How much of a body a filter can ask to hold, in bytes; `r` is in this location.
+    pub fn body_buffer_max(&self, r: HttpRequest<'_>, direction: Direction) -> usize {
         if self.body_buffer_max != UNSET {
             return self.body_buffer_max;
         }
         if direction == Direction::Response {
             return DEFAULT_RESPONSE_BUFFER_MAX;
         }
-        // SAFETY: the core module has a configuration in every location.
-        let most = unsafe {
-            let core = (*(*r).loc_conf.add(ngx_http_core_module.ctx_index)).cast::<ngx_http_core_loc_conf_t>();
-            (*core).client_max_body_size
-        };
+        let most = location::largest_body(r);
         // Without a bound, it is that of what guests can count.
         usize::try_from(most).ok().filter(|most| *most > 0).map_or(LARGEST_BODY, |most| most.min(LARGEST_BODY))
     }

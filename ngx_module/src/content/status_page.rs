@@ -12,15 +12,18 @@ use crate::config::filter_conf::FilterConf;
 use crate::config::loc_conf::LocConf;
 use crate::config::rules::{Isolation, OnError, Without};
 use crate::content::text_page;
-use crate::nginx::guard::guard;
+use crate::nginx::callback::callback;
 use crate::nginx::rc;
+use crate::nginx::request::HttpRequest;
 
-pub unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t {
-    // SAFETY: nginx calls a content handler with a live request, whose response has not begun.
-    guard(rc::INTERNAL_SERVER_ERROR, || unsafe {
-        let headers: [(&[u8], &[u8]); 2] = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")];
-        text_page::answer(r, &headers, || format!("{:#}\n", status(LocConf::of(r).main())))
-    })
+callback! {
+    pub fn handler(r: HttpRequest<'_> = *mut ngx_http_request_t) -> ngx_int_t,
+    otherwise rc::INTERNAL_SERVER_ERROR => answer
+}
+
+fn answer(r: HttpRequest<'_>) -> ngx_int_t {
+    let headers: [(&[u8], &[u8]); 2] = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")];
+    text_page::answer(r, &headers, || format!("{:#}\n", status(LocConf::of(r).main())))
 }
 
 /// What is known about filters, as text for Prometheus.

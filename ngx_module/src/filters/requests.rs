@@ -4,10 +4,12 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use nginx_sys::{ngx_cycle, ngx_log_t};
+use nginx_sys::ngx_log_t;
 use ngx_wasm::proxy_wasm::{CallError, Host, Status, StreamToken};
 
 use crate::config::rules::Without;
+use crate::nginx::cycle;
+use crate::nginx::log::Log;
 use crate::process::status::FilterStatus;
 
 /// The world of a callback that is about no request, and from which the guest can choose one.
@@ -16,16 +18,19 @@ pub trait RootWorld: Host {
     fn complain(&self, err: &CallError, policy: &str);
 }
 
-/// How requests are asked. Each token is that of a context which a VM has, so it leads to a live request.
+/// The address of a client, as nginx has it for `connect`, and as text.
+pub type Client = (Vec<u8>, Vec<u8>);
+
+/// How requests are asked. A token that a VM has kept for longer than its request lives leads to none.
 pub struct Requests {
-    /// The log of the request, which names it and its client.
-    pub log: unsafe fn(StreamToken) -> *mut ngx_log_t,
-    /// The address of its client, as nginx has it for `connect`, and as text.
-    pub client: unsafe fn(StreamToken) -> (Vec<u8>, Vec<u8>),
+    /// The log of the request, which names it and its client. It is there as long as the request.
+    pub log: fn(StreamToken) -> Option<*mut ngx_log_t>,
+    /// The client that has sent it.
+    pub client: fn(StreamToken) -> Option<Client>,
     /// The instance of a filter has gone: a request that it holds goes on without it, or fails.
-    pub let_go: unsafe fn(StreamToken, usize, Without, &FilterStatus),
-    /// The world of a callback of a filter, by its place in the configuration. The log must outlive it.
-    pub world: for<'a> fn(usize, *mut ngx_log_t, &'a [u8], Duration) -> Box<dyn RootWorld + 'a>,
+    pub let_go: fn(StreamToken, usize, Without, &FilterStatus),
+    /// The world of a callback of a filter, by its place in the configuration.
+    pub world: for<'a> fn(usize, Log<'a>, &'a [u8], Duration) -> Box<dyn RootWorld + 'a>,
     /// Appends the value of a property that has one without a request.
     pub property: fn(&[u8], &mut Vec<u8>) -> Result<(), Status>,
 }
@@ -43,15 +48,7 @@ pub fn known() -> Option<&'static Requests> {
 }
 
 /// The log of the request that something is about; that of the cycle without one.
-///
-/// # Safety
-/// The token is that of a context which a VM has.
-pub unsafe fn log_of(stream: Option<StreamToken>) -> *mut ngx_log_t {
-    // SAFETY: see above; nginx always has a cycle with a log.
-    unsafe {
-        match (stream, known()) {
-            (Some(stream), Some(requests)) => (requests.log)(stream),
-            _ => (*ngx_cycle).log,
-        }
-    }
+pub fn log_of(stream: Option<StreamToken>) -> *mut ngx_log_t {
+    let of_request = || (known()?.log)(stream?);
+    of_request().unwrap_or_else(|| cycle::log().as_ptr())
 }

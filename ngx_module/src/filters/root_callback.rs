@@ -6,6 +6,7 @@ use ngx_wasm::proxy_wasm::{CallError, Host, Vm};
 use super::instances::{About, Instance, Instances, OwnWork};
 use super::requests;
 use crate::config::conf::MainConf;
+use crate::nginx::log::Log;
 
 impl Instances {
     /// Runs a callback in an instance, if that is still there, and does what its guest asked for, or what follows from its
@@ -21,6 +22,8 @@ impl Instances {
     ) -> bool {
         let (filter, conf) = (self.filter, &main.filters[self.filter]);
         let (Some(requests), Some(instance)) = (requests::known(), self.get(generation)) else { return false };
+        // SAFETY: the callers pass a log of the cycle or of a connection, which is there during the callback.
+        let log = unsafe { Log::from_ptr(log) };
         let mut world = (requests.world)(filter, log, &conf.name, conf.timeout);
         let result = callback(instance, world.as_mut());
         let work = work(&instance.vm);
@@ -37,8 +40,7 @@ impl Instances {
                 let verdict = self.judge(main, generation, &err, work.map_or(About::Call, About::OwnWork));
                 world.complain(&err, &verdict.text);
                 drop(world);
-                // SAFETY: the callback was about no request, and it is over.
-                unsafe { self.discard(main, &verdict, None) };
+                self.discard(main, &verdict, None);
                 false
             }
         }

@@ -9,7 +9,7 @@ use ngx_wasm::shared::Stores;
 
 use crate::filters::calls;
 use crate::filters::{queue_ready, requests};
-use crate::nginx::log;
+use crate::nginx::log::{self, Log};
 use crate::process::engine;
 use crate::process::log_rate::LogRate;
 use crate::process::shared_memory;
@@ -56,7 +56,7 @@ impl Drop for RootHost {
     fn drop(&mut self) {
         if !engine::in_worker() {
             // SAFETY: `new` asks for a log that lives.
-            unsafe { self.lines.tell(self.log) };
+            self.lines.tell(unsafe { Log::from_ptr(self.log) });
         }
     }
 }
@@ -76,15 +76,14 @@ impl Host for RootHost {
             self.tell();
         }
         // SAFETY: `new` asks for a log that lives.
-        unsafe {
-            if !log::wants(level, self.log) {
-                return;
-            }
-            if self.lines.admit(self.log) {
-                log::guest(level, self.log, &self.filter, message);
-            } else {
-                self.status.count(Event::DroppedLine);
-            }
+        let log = unsafe { Log::from_ptr(self.log) };
+        if !log.wants(level) {
+            return;
+        }
+        if self.lines.admit(log) {
+            log.guest(level, &self.filter, message);
+        } else {
+            self.status.count(Event::DroppedLine);
         }
     }
 

@@ -1,10 +1,10 @@
 //! The start of a worker: its filters, and the clock of their deadlines; and its end.
 
-use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_NOTICE, ngx_cycle, ngx_cycle_t};
+use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_NOTICE, ngx_cycle_t};
 
 use crate::config::conf::MainConf;
 use crate::filters::cycle;
-use crate::nginx::log;
+use crate::nginx::{self, log};
 use crate::process::engine;
 
 /// Starts the filters of a worker, and the clock of their deadlines.
@@ -36,12 +36,9 @@ pub unsafe fn start(cycle: *mut ngx_cycle_t) {
 
 /// Tells of lines that the filters of a worker that ends have dropped.
 pub fn tell_lines() {
-    // SAFETY: nginx always has a cycle, and a cycle has a log.
-    unsafe {
-        if let Some(main) = MainConf::of(ngx_cycle).as_ref() {
-            for filter in &main.filters {
-                filter.lines.tell((*ngx_cycle).log);
-            }
+    if let Some(main) = MainConf::current() {
+        for filter in &main.filters {
+            filter.lines.tell(nginx::cycle::log());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How much of a body filters may hold in a request, or make of it: what the directives say, or what a plugin for Higress has
 //! asked for by the properties `set_decoder_buffer_limit` (requests) and `set_encoder_buffer_limit` (responses), up to
 //! `proxy_wasm_body_buffer_max`. Plugins for Higress that ask for nothing have as much where the directives say nothing: they
-//! are written for gateways that let whole bodies through. `host.rs` and `flow/` ask on behalf of a filter.
+//! are written for gateways that let whole bodies through. `host/` and `flow/` ask on behalf of a filter.
 
 use crate::config::loc_conf::LocConf;
 use crate::http::flow::Direction;
@@ -36,56 +36,44 @@ pub fn direction_of(property: &[u8]) -> Option<Direction> {
 
 /// A filter sets the limit of this request to the number that `value` has in decimal digits. Less than there is counts too: who
 /// asks for it does not want to hold more. Answers whether it is a number.
-///
-/// # Safety
-/// `request` belongs to a live request, here and below.
-pub unsafe fn ask(request: *mut Request, direction: Direction, value: &[u8]) -> bool {
+pub fn ask(request: &Request, direction: Direction, value: &[u8]) -> bool {
     let digits = value.trim_ascii();
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     let Some(digits) = std::str::from_utf8(digits).ok().filter(|_| is_number) else { return false };
     // A number of too many digits is more than anybody gets.
     let wanted = digits.parse().unwrap_or(usize::MAX);
-    // SAFETY: see above.
-    unsafe {
-        let r = (*request).r;
-        let loc = LocConf::of(r);
-        let most =
-            loc.body_buffer_max(r, direction).max(loc.body_buffer(direction).unwrap_or(LocConf::DEFAULT_BODY_BUFFER));
-        (*(*request).flow(direction)).asked = Some(Asked { bytes: wanted.min(most), is_capped: wanted > most });
-    }
+    let r = request.r();
+    let loc = LocConf::of(r);
+    let most =
+        loc.body_buffer_max(r, direction).max(loc.body_buffer(direction).unwrap_or(LocConf::DEFAULT_BODY_BUFFER));
+    request.flow(direction).asked.set(Some(Asked { bytes: wanted.min(most), is_capped: wanted > most }));
     true
 }
 
 /// The limit for a filter; `of_higress` is whether it has the ABI of that gateway.
-pub unsafe fn of(request: *mut Request, loc: &LocConf, direction: Direction, of_higress: bool) -> Limit {
+pub fn of(request: &Request, loc: &LocConf, direction: Direction, of_higress: bool) -> Limit {
     let directive = match direction {
         Direction::Request => "proxy_wasm_request_body_buffer",
         Direction::Response => "proxy_wasm_response_body_buffer",
     };
-    // SAFETY: see `ask`.
-    unsafe {
-        match ((*(*request).flow(direction)).asked, loc.body_buffer(direction)) {
-            (Some(asked), _) => {
-                let source = match direction {
-                    _ if asked.is_capped => MAX,
-                    Direction::Request => "set_decoder_buffer_limit of a filter",
-                    Direction::Response => "set_encoder_buffer_limit of a filter",
-                };
-                Limit { bytes: asked.bytes, source }
-            }
-            (None, Some(bytes)) => Limit { bytes, source: directive },
-            (None, None)
-                if of_higress && loc.body_buffer_max((*request).r, direction) > LocConf::DEFAULT_BODY_BUFFER =>
-            {
-                Limit { bytes: loc.body_buffer_max((*request).r, direction), source: MAX }
-            }
-            (None, None) => Limit { bytes: LocConf::DEFAULT_BODY_BUFFER, source: directive },
+    match (request.flow(direction).asked.get(), loc.body_buffer(direction)) {
+        (Some(asked), _) => {
+            let source = match direction {
+                _ if asked.is_capped => MAX,
+                Direction::Request => "set_decoder_buffer_limit of a filter",
+                Direction::Response => "set_encoder_buffer_limit of a filter",
+            };
+            Limit { bytes: asked.bytes, source }
         }
+        (None, Some(bytes)) => Limit { bytes, source: directive },
+        (None, None) if of_higress && loc.body_buffer_max(request.r(), direction) > LocConf::DEFAULT_BODY_BUFFER => {
+            Limit { bytes: loc.body_buffer_max(request.r(), direction), source: MAX }
+        }
+        (None, None) => Limit { bytes: LocConf::DEFAULT_BODY_BUFFER, source: directive },
     }
 }
 
 /// The limit that the filters of a direction have passed, or the smallest that there is.
-pub unsafe fn exceeded(request: *mut Request, loc: &LocConf, direction: Direction) -> Limit {
-    // SAFETY: see `ask`.
-    unsafe { (*(*request).flow(direction)).exceeded.unwrap_or_else(|| of(request, loc, direction, false)) }
+pub fn exceeded(request: &Request, loc: &LocConf, direction: Direction) -> Limit {
+    request.flow(direction).exceeded.get().unwrap_or_else(|| of(request, loc, direction, false))
 }

@@ -1,6 +1,10 @@
 //! The filters of a request as its callbacks meet them: contexts are made, called and ended, and what becomes of a request one of
 //! whose filters fails (`proxy_wasm_on_error`). `flow/` and `phases/` are the callers.
 
+use nginx_sys::NGX_LOG_ALERT;
+use ngx_wasm::proxy_wasm::{AbiVersion, CallError, Callback, Vm};
+use smallvec::SmallVec;
+
 use crate::config::loc_conf::LocConf;
 use crate::config::rules::Without;
 use crate::filters::cycle;
@@ -10,11 +14,9 @@ use crate::http::host::RequestHost;
 use crate::http::report;
 use crate::http::request::{Request, Run, Wants};
 use crate::http::{phases, upstream_choice};
-use crate::nginx::log;
+use crate::nginx::pool::Kept;
+use crate::nginx::request::HttpRequest;
 use crate::process::status::{Event, FilterStatus};
-use nginx_sys::ngx_http_request_t;
-use ngx_wasm::proxy_wasm::{AbiVersion, Callback, StreamToken};
-use smallvec::SmallVec;
 
 /// Why a filter cannot have its say; the log has the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,74 +30,64 @@ pub enum Lost {
 }
 
 /// Makes the contexts of all filters of the chain.
-///
-/// # Safety
-/// `request` belongs to a live request.
-pub unsafe fn create_contexts(request: *mut Request, loc: &LocConf, filters: &[usize]) -> Result<(), Lost> {
-    // SAFETY: the request is live; short borrows of its data end before the guest runs, which reaches it through the host.
-    unsafe {
-        let main = (*request).main;
-        let log = (*(*(*request).r).connection).log;
-        let mut wants = SmallVec::<[Wants; 4]>::new();
-        for filter in filters {
-            let mut instances = cycle::instances(main, *filter)
-                .ok_or(Lost::Gone)?
-                .try_borrow_mut()
-                .map_err(|_| reentered(request, *filter))?;
-            let instance = match report::measured(request, || instances.enter(main, log)) {
-                Ok(instance) => instance,
-                Err(without) => {
-                    report::note(request, (*request).filter_name(*filter), "not started");
-                    match lose(request, &instances.status, without) {
-                        Lost::Open => continue,
-                        lost => return Err(lost),
-                    }
+pub fn create_contexts(request: &Request, loc: &LocConf, filters: &[usize]) -> Result<(), Lost> {
+    let main = request.main;
+    let log = request.r().log().as_ptr();
+    let mut wants = SmallVec::<[Wants; 4]>::new();
+    for filter in filters {
+        let mut instances = cycle::instances(main, *filter)
+            .ok_or(Lost::Gone)?
+            .try_borrow_mut()
+            .map_err(|_| reentered(request, *filter))?;
+        let instance = match report::measured(request, || instances.enter(main, log)) {
+            Ok(instance) => instance,
+            Err(without) => {
+                report::note(request, request.filter_name(*filter), "not started");
+                match lose(request, &instances.status, without) {
+                    Lost::Open => continue,
+                    lost => return Err(lost),
                 }
-            };
-            let generation = instance.generation;
-            let wanted = Wants {
-                request_body: instance.vm.has(Callback::OnRequestBody),
-                request_trailers: instance.vm.has(Callback::OnRequestTrailers),
-                response_body: instance.vm.has(Callback::OnResponseBody),
-                response_trailers: instance.vm.has(Callback::OnResponseTrailers),
-                of_higress: instance.vm.abi() == AbiVersion::V0_2_100,
-            };
-            let mut host = RequestHost::new(request, *filter, (*request).filter_name(*filter), loc.timeout());
-            let (root, token) = (instance.root, host.token());
-            match report::measured(request, || instance.vm.create_stream(root, token, &mut host)) {
-                Ok(context) => {
-                    wants.push(wanted);
-                    (*request).runs.push(Run { filter: *filter, context, generation });
-                    drop(host);
-                    instances.status.count(Event::Request);
-                    instances.settle(main, generation);
-                }
-                Err(err) => {
-                    let verdict = instances.judge(main, generation, &err, About::Request);
-                    host.complain(&err, &verdict.text);
-                    drop(host);
-                    instances.discard(main, &verdict, Some(StreamToken(request as usize)));
-                    match lose(request, &instances.status, verdict.own) {
-                        Lost::Open => continue,
-                        lost => return Err(lost),
-                    }
+            }
+        };
+        let generation = instance.generation;
+        let of_higress = instance.vm.abi() == AbiVersion::V0_2_100;
+        let wanted = Wants {
+            request_body: instance.vm.has(Callback::OnRequestBody),
+            request_trailers: instance.vm.has(Callback::OnRequestTrailers),
+            response_body: instance.vm.has(Callback::OnResponseBody),
+            response_trailers: instance.vm.has(Callback::OnResponseTrailers),
+        };
+        let mut host = RequestHost::new(request, *filter, request.filter_name(*filter), loc.timeout());
+        let (root, token) = (instance.root, host.token());
+        match report::measured(request, || instance.vm.create_stream(root, token, &mut host)) {
+            Ok(context) => {
+                wants.push(wanted);
+                request.runs.borrow_mut().push(Run { filter: *filter, context, generation, of_higress });
+                drop(host);
+                instances.status.count(Event::Request);
+                instances.settle(main, generation);
+            }
+            Err(err) => {
+                let verdict = instances.judge(main, generation, &err, About::Request);
+                host.complain(&err, &verdict.text);
+                drop(host);
+                instances.discard(main, &verdict, Some(request.token()));
+                match lose(request, &instances.status, verdict.own) {
+                    Lost::Open => continue,
+                    lost => return Err(lost),
                 }
             }
         }
-        (*request).make_stages(&wants, loc.declared_order());
     }
+    request.make_stages(&wants, loc.declared_order());
     Ok(())
 }
 
 /// Counts a request that a filter cannot serve, and that fails or goes on without it. One that fails does so once.
-///
-/// # Safety
-/// As [`create_contexts`].
-pub unsafe fn lose(request: *mut Request, status: &FilterStatus, without: Without) -> Lost {
+pub fn lose(request: &Request, status: &FilterStatus, without: Without) -> Lost {
     match without {
         Without::Closed => {
-            // SAFETY: see above.
-            if !unsafe { std::mem::replace(&mut (*request).is_lost, true) } {
+            if !request.is_lost.replace(true) {
                 status.count(Event::Closed);
             }
             Lost::Closed
@@ -108,140 +100,108 @@ pub unsafe fn lose(request: *mut Request, status: &FilterStatus, without: Withou
 }
 
 /// Runs a callback of one filter. A filter that the request is to do without is not asked any more after that.
-///
-/// # Safety
-/// As [`create_contexts`].
-pub unsafe fn call<R>(
-    request: *mut Request,
+pub fn call<R>(
+    request: &Request,
     loc: &LocConf,
     run: Run,
-    callback: impl FnOnce(&mut ngx_wasm::proxy_wasm::Vm, &mut RequestHost) -> Result<R, ngx_wasm::proxy_wasm::CallError>,
+    callback: impl FnOnce(&mut Vm, &mut RequestHost) -> Result<R, CallError>,
 ) -> Result<R, Lost> {
-    // SAFETY: as above.
-    unsafe {
-        let main = (*request).main;
-        let Some(instances) = cycle::instances(main, run.filter) else { return Err(Lost::Gone) };
-        let mut instances = instances.try_borrow_mut().map_err(|_| reentered(request, run.filter))?;
-        let lost = match instances.get(run.generation) {
-            None => {
-                if !(*request).logging {
-                    report::note(request, (*request).filter_name(run.filter), "gone");
-                }
-                match instances.without(main) {
-                    // The log phase comes round here again.
-                    Without::Open if (*request).is_skipped(run.filter) || (*request).logging => Lost::Open,
-                    Without::Open => lose(request, &instances.status, Without::Open),
-                    Without::Closed => {
-                        if !(*request).logging {
-                            lose(request, &instances.status, Without::Closed);
-                        }
-                        Lost::Gone
+    let main = request.main;
+    let Some(instances) = cycle::instances(main, run.filter) else { return Err(Lost::Gone) };
+    let mut instances = instances.try_borrow_mut().map_err(|_| reentered(request, run.filter))?;
+    let lost = match instances.get(run.generation) {
+        None => {
+            if !request.logging.get() {
+                report::note(request, request.filter_name(run.filter), "gone");
+            }
+            match instances.without(main) {
+                // The log phase comes round here again.
+                Without::Open if request.is_skipped(run.filter) || request.logging.get() => Lost::Open,
+                Without::Open => lose(request, &instances.status, Without::Open),
+                Without::Closed => {
+                    if !request.logging.get() {
+                        lose(request, &instances.status, Without::Closed);
                     }
+                    Lost::Gone
                 }
             }
-            Some(instance) => {
-                let mut host = RequestHost::new(request, run.filter, (*request).filter_name(run.filter), loc.timeout());
-                let result = report::measured(request, || callback(&mut instance.vm, &mut host));
-                report::note_fuel(request, run, instance.vm.fuel_used(run.context));
-                match result {
-                    Ok(result) => {
-                        drop(host);
-                        instances.settle(main, run.generation);
-                        return Ok(result);
-                    }
-                    Err(err) => {
-                        let verdict = instances.judge(main, run.generation, &err, About::Request);
-                        host.complain(&err, &verdict.text);
-                        drop(host);
-                        instances.discard(main, &verdict, Some(StreamToken(request as usize)));
-                        match verdict.own {
-                            // The response is out.
-                            Without::Closed if (*request).logging => Lost::Closed,
-                            Without::Open if (*request).logging => Lost::Open,
-                            own => lose(request, &instances.status, own),
-                        }
-                    }
-                }
-            }
-        };
-        if lost == Lost::Open
-            && let Some(run) = (*request).run_of(run.filter)
-        {
-            (*request).skip(run);
-            // The other direction may wait for the filter.
-            phases::wake(request);
         }
-        Err(lost)
+        Some(instance) => {
+            let mut host = RequestHost::new(request, run.filter, request.filter_name(run.filter), loc.timeout());
+            let result = report::measured(request, || callback(&mut instance.vm, &mut host));
+            report::note_fuel(request, run, instance.vm.fuel_used(run.context));
+            match result {
+                Ok(result) => {
+                    drop(host);
+                    instances.settle(main, run.generation);
+                    return Ok(result);
+                }
+                Err(err) => {
+                    let verdict = instances.judge(main, run.generation, &err, About::Request);
+                    host.complain(&err, &verdict.text);
+                    drop(host);
+                    instances.discard(main, &verdict, Some(request.token()));
+                    match verdict.own {
+                        // The response is out.
+                        Without::Closed if request.logging.get() => Lost::Closed,
+                        Without::Open if request.logging.get() => Lost::Open,
+                        own => lose(request, &instances.status, own),
+                    }
+                }
+            }
+        }
+    };
+    if lost == Lost::Open
+        && let Some(run) = request.run_of(run.filter)
+    {
+        request.skip(run);
+        // The other direction may wait for the filter.
+        phases::wake(request);
     }
+    Err(lost)
 }
 
 /// Ends the context of one filter: on_done, on_log, on_delete. A failure is in the log, and there is no response left that it
 /// could change.
-///
-/// # Safety
-/// As [`create_contexts`].
-pub unsafe fn end(request: *mut Request, loc: &LocConf, run: Run) {
-    // SAFETY: as above.
-    unsafe {
-        let is_served = call(request, loc, run, |vm, host| vm.end_stream(run.context, host)).is_ok();
-        let main = (*request).main;
-        if let Some(Ok(mut instances)) = cycle::instances(main, run.filter).map(|instances| instances.try_borrow_mut())
-        {
-            instances.leave(run.generation, is_served);
-        }
+pub fn end(request: &Request, loc: &LocConf, run: Run) {
+    let is_served = call(request, loc, run, |vm, host| vm.end_stream(run.context, host)).is_ok();
+    if let Some(Ok(mut instances)) =
+        cycle::instances(request.main, run.filter).map(|instances| instances.try_borrow_mut())
+    {
+        instances.leave(run.generation, is_served);
     }
 }
 
 /// Ends the contexts of all filters of a request.
-///
-/// # Safety
-/// As [`create_contexts`].
-pub unsafe fn end_all(request: *mut Request) {
-    // SAFETY: as above.
-    unsafe {
-        (*request).logging = true;
-        if let Some(address) = (*request).upstream_host.take() {
-            upstream_choice::tell_unused((*request).r, &address);
-        }
-        let loc = LocConf::of((*request).r);
-        let left = std::mem::take(&mut (*request).left);
-        let runs = std::mem::take(&mut (*request).runs);
-        for run in left.into_iter().chain(runs) {
-            end(request, loc, run);
-        }
-        if let Some(seats) = (*request).seats.take() {
-            seats.end(request);
-        }
+pub fn end_all(request: &Request) {
+    request.logging.set(true);
+    if let Some(address) = request.upstream_host.take() {
+        upstream_choice::tell_unused(request.r(), &address);
+    }
+    let loc = LocConf::of(request.r());
+    let (left, runs) = (request.left.take(), request.runs.take());
+    for run in left.into_iter().chain(runs) {
+        end(request, loc, run);
+    }
+    if let Some(seats) = request.seats.take() {
+        seats.end(request);
     }
 }
 
 /// Ends the contexts of subrequests that are done. nginx has no log phase for them, unless `log_subrequest` asks for it.
-///
-/// # Safety
-/// `r` is a live request.
-pub unsafe fn end_done_subrequests(r: *mut ngx_http_request_t) {
-    // SAFETY: see above. All of them live in the pool of the main request.
-    unsafe {
-        let Some(main) = Request::of((*r).main).as_ref() else { return };
-        let done: SmallVec<[*mut Request; 4]> = main
-            .subrequests
-            .iter()
-            .copied()
-            .filter(|request| (*(**request).r).done() != 0 && !(**request).logging)
-            .collect();
-        for request in done {
-            end_all(request);
-        }
+pub fn end_done_subrequests(r: HttpRequest<'_>) {
+    let Some(main) = Request::of(r.main()) else { return };
+    // All of them live in the pool of the main request.
+    let is_done = |request: &Kept<Request>| request.r().is_done() && !request.logging.get();
+    let done: SmallVec<[Kept<Request>; 4]> = main.subrequests.borrow().iter().copied().filter(is_done).collect();
+    for request in done {
+        end_all(&request);
     }
 }
 
 /// A filter's host call made nginx run the same filter again. Nothing in this module does, so another module must have.
-unsafe fn reentered(request: *mut Request, filter: usize) -> Lost {
-    // SAFETY: as above.
-    unsafe {
-        let name = String::from_utf8_lossy((*request).filter_name(filter));
-        let log = (*(*(*request).r).connection).log;
-        log::write(nginx_sys::NGX_LOG_ALERT, log, format!("wasm filter \"{name}\" was entered while it ran"));
-    }
+fn reentered(request: &Request, filter: usize) -> Lost {
+    let name = String::from_utf8_lossy(request.filter_name(filter));
+    request.r().log().write(NGX_LOG_ALERT, format!("wasm filter \"{name}\" was entered while it ran"));
     Lost::Closed
 }

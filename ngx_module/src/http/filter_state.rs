@@ -1,39 +1,31 @@
 //! The values that filters share, where they live in nginx: those of a request in its [`Request`], those of a connection in
-//! the connection's pool. `host.rs` is the caller.
+//! the connection's pool. `host/` is the caller.
 
-use nginx_sys::ngx_connection_t;
+use std::cell::RefCell;
+
 use ngx_wasm::proxy_wasm::{FilterState, LifeSpan};
 
 use crate::http::request::Request;
-use crate::nginx::pool;
+use crate::nginx::connection::Connection;
 
 /// What a connection's pool keeps.
-struct OfConnection(FilterState);
+#[derive(Default)]
+struct OfConnection(RefCell<FilterState>);
 
-/// The values that live for `span`; null when there is no memory for them.
-///
-/// # Safety
-/// `request` belongs to a live request.
-pub unsafe fn find(request: *mut Request, span: LifeSpan) -> *mut FilterState {
-    // SAFETY: a request has a connection, and ends before it.
-    unsafe {
-        match span {
-            LifeSpan::FilterChain | LifeSpan::DownstreamRequest => &raw mut (*request).filter_state,
-            LifeSpan::DownstreamConnection => of_connection((*(*request).r).connection),
-        }
+/// Shows `look` the values that live for `span`; it does nothing but look at them, and change them. It is not called when there
+/// is no memory for them.
+pub fn find(request: &Request, span: LifeSpan, look: &mut dyn FnMut(&mut FilterState)) {
+    match span {
+        LifeSpan::FilterChain | LifeSpan::DownstreamRequest => look(&mut request.filter_state.borrow_mut()),
+        LifeSpan::DownstreamConnection => of_connection(request.r().connection(), look),
     }
 }
 
 /// The streams of an HTTP/2 connection have its pool. Those of HTTP/3 have pools of their own.
-///
-/// # Safety
-/// `connection` is live.
-unsafe fn of_connection(connection: *mut ngx_connection_t) -> *mut FilterState {
-    // SAFETY: a live connection has a pool.
-    unsafe {
-        let pool = (*connection).pool;
-        pool::find::<OfConnection>(pool, |_| true)
-            .or_else(|| pool::own(pool, OfConnection(FilterState::default())))
-            .map_or(std::ptr::null_mut(), |found| &raw mut (*found).0)
+fn of_connection(connection: Connection<'_>, look: &mut dyn FnMut(&mut FilterState)) {
+    let pool = connection.pool();
+    let found = pool.find::<OfConnection>(|_| true).or_else(|| pool.own(OfConnection::default()));
+    if let Some(found) = found {
+        look(&mut found.0.borrow_mut());
     }
 }

@@ -12,4 +12,5 @@ pub mod properties;
 pub mod report;
 pub mod request;
 pub mod seat;
+pub mod tokens;
 pub mod upstream_choice;

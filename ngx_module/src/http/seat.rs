@@ -1,4 +1,4 @@
-//! Filters of a request that are no part of the chain of nginx.conf: those that Lua runs. `host.rs` serves both kinds; what
+//! Filters of a request that are no part of the chain of nginx.conf: those that Lua runs. `host/` serves both kinds; what
 //! differs is here as traits, and `lua/` implements them.
 
 use std::any::Any;
@@ -22,17 +22,12 @@ pub trait Seat {
     /// Whether it has the ABI of Higress.
     fn of_higress(&self) -> bool;
 
-    /// The body that its context looks at, or holds.
-    ///
-    /// # Safety
-    /// `request` belongs to a live request, here and below. One borrow at a time.
-    unsafe fn body<'a>(&self, request: *mut Request, context: ContextId) -> Option<&'a mut SeatBody>;
+    /// Shows `look` the body that its context looks at, or holds; without one, `look` is not called. It does nothing but look at
+    /// the body, and change it.
+    fn body(&self, request: &Request, context: ContextId, look: &mut dyn FnMut(&mut SeatBody));
 
     /// Its context asked the request to go on.
-    ///
-    /// # Safety
-    /// See above.
-    unsafe fn resume(&self, request: *mut Request, context: ContextId, direction: Direction);
+    fn resume(&self, request: &Request, context: ContextId, direction: Direction);
 }
 
 /// A body, or a part of it, that such a filter is shown.
@@ -48,12 +43,10 @@ pub struct SeatBody {
 
 /// What is kept in a request for those who run filters in it.
 pub trait Seats: Any {
-    /// Wakes up who waits for something that has been decided now: about the whole request, when `is_decided`.
+    /// Wakes up who waits for something that has been decided now: about the whole request, when `is_decided`. Nobody goes on
+    /// before the caller is done.
     fn wake(&mut self, is_decided: bool);
 
     /// Ends all contexts, in the log phase. The request does not have them any more.
-    ///
-    /// # Safety
-    /// `request` belongs to a live request.
-    unsafe fn end(self: Box<Self>, request: *mut Request);
+    fn end(self: Box<Self>, request: &Request);
 }

@@ -8,7 +8,7 @@ use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_str_t, u_char};
 use ngx_wasm::proxy_wasm::{Action, BufferType, Callback};
 
 use super::plugin::PluginContext;
-use super::{ANSWER, Outcome, PAUSED, bytes, call, note_failure, waits_for_calls};
+use super::{ANSWER, Outcome, PAUSED, bytes, call, note_failure, request_of, waits_for_calls};
 use crate::config::loc_conf::LocConf;
 use crate::http::body_limit;
 use crate::http::flow::Direction;
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn ngx_http_wasm_on_body(
         let plugin = Rc::from_raw(context);
         let result = run(&plugin, r, is_response != 0, bytes(body, size), is_end != 0, changed);
         // What Lua sees now does not leave where an answer has taken its place.
-        let is_replaced = Request::of(r).as_ref().is_some_and(|request| request.is_replaced);
+        let is_replaced = request_of(r).is_some_and(|request| request.is_replaced.get());
         if result.is_none() {
             if is_response == 0 {
                 note_failure(&plugin, r);
@@ -89,19 +89,19 @@ unsafe fn run(
         if let Outcome::Skipped = outcome {
             return Some(rc::OK);
         }
-        let body = (*request).lua_run(plugin)?.body.take()?;
+        let body = request.lua_run(plugin)?.body.take()?;
         if body.is_too_large {
             return too_large(r, plugin);
         }
         match outcome {
             Outcome::Answered if is_response => {
-                (*request).local_response = None;
+                request.local_response.take();
                 plugin.complain(r, "answered after the headers of the response had gone");
                 None
             }
             Outcome::Answered => Some(ANSWER),
             Outcome::Done(Action::Continue) if !is_response && waits_for_calls(request, plugin) => {
-                (*request).lua_run(plugin)?.body = Some(body);
+                request.lua_run(plugin)?.body = Some(body);
                 Some(PAUSED)
             }
             Outcome::Skipped | Outcome::Done(Action::Continue) => show(request, plugin, body, changed),
@@ -112,7 +112,7 @@ unsafe fn run(
             Outcome::Done(action) if is_end => {
                 let dropped = action == Action::PauseAndDrop;
                 let kept = if dropped { SeatBody { bytes: Vec::new(), is_changed: true, ..body } } else { body };
-                (*request).lua_run(plugin)?.body = Some(kept);
+                request.lua_run(plugin)?.body = Some(kept);
                 Some(PAUSED)
             }
             Outcome::Done(action) => {
@@ -121,7 +121,7 @@ unsafe fn run(
                     plugin.complain(r, "holds more of a body than its buffer may have");
                     return None;
                 }
-                (*request).lua_run(plugin)?.held = held;
+                request.lua_run(plugin)?.held = held;
                 Some(HELD)
             }
         }
@@ -143,7 +143,7 @@ pub unsafe fn spoil(r: *mut ngx_http_request_t) {
 /// # Safety
 /// `request` belongs to a live request, and `changed` to Lua, which copies the string at once.
 pub unsafe fn show(
-    request: *mut Request,
+    request: &Request,
     plugin: &Rc<PluginContext>,
     body: SeatBody,
     changed: *mut ngx_str_t,
@@ -151,13 +151,13 @@ pub unsafe fn show(
     // SAFETY: see above.
     unsafe {
         if body.is_too_large {
-            return too_large((*request).r, plugin);
+            return too_large(request.r().as_ptr(), plugin);
         }
         if !body.is_changed && !body.was_held {
             return Some(rc::OK);
         }
         // The next piece takes its place.
-        let run = (*request).lua_run(plugin)?;
+        let run = request.lua_run(plugin)?;
         run.changed = body.bytes;
         *changed = ngx_str_t { len: run.changed.len(), data: run.changed.as_mut_ptr() };
         Some(CHANGED)
@@ -174,12 +174,9 @@ unsafe fn too_large(r: *mut ngx_http_request_t, plugin: &PluginContext) -> Optio
 unsafe fn limit_of(r: *mut ngx_http_request_t, plugin: &PluginContext, direction: Direction) -> usize {
     // SAFETY: the callers pass a live request, which is known since the filter holds something of it.
     unsafe {
-        let request = Request::of(r);
-        if request.is_null() {
-            0
-        } else {
-            body_limit::of(request, LocConf::of(r), direction, plugin.plugin().of_higress()).bytes
-        }
+        request_of(r).map_or(0, |request| {
+            body_limit::of(request, LocConf::of(request.r()), direction, plugin.plugin().of_higress()).bytes
+        })
     }
 }
 
@@ -187,7 +184,7 @@ unsafe fn limit_of(r: *mut ngx_http_request_t, plugin: &PluginContext, direction
 unsafe fn take_held(r: *mut ngx_http_request_t, plugin: &Rc<PluginContext>) -> Vec<u8> {
     // SAFETY: see `ngx_http_wasm_on_body`.
     unsafe {
-        let Some(request) = Request::of(r).as_mut() else { return Vec::new() };
+        let Some(request) = request_of(r) else { return Vec::new() };
         request.lua_run(plugin).map(|run| std::mem::take(&mut run.held)).unwrap_or_default()
     }
 }

@@ -23,7 +23,8 @@ use crate::http::local_response;
 use crate::http::request::Request;
 use crate::http::seat::{SeatBody, Seats};
 use crate::nginx::guard::guard;
-use crate::nginx::{headers, pool, rc};
+use crate::nginx::request::HttpRequest;
+use crate::nginx::{headers, rc};
 use pause::{PAUSED, Paused};
 use plugin::{Plugin, PluginContext};
 
@@ -52,6 +53,12 @@ pub struct LuaRun {
     held: Vec<u8>,
     /// What it made of the last piece.
     changed: Vec<u8>,
+}
+
+/// What is known of Lua's current request.
+unsafe fn request_of<'a>(r: *mut ngx_http_request_t) -> Option<&'a Request> {
+    // SAFETY: the callers have it from Lua.
+    Request::of(unsafe { HttpRequest::from_ptr(r) })
 }
 
 /// Bytes that Lua passed.
@@ -129,12 +136,9 @@ pub unsafe extern "C" fn ngx_http_wasm_on_http(
 pub unsafe extern "C" fn ngx_http_wasm_fetch_local_body(r: *mut ngx_http_request_t, body: *mut ngx_str_t) -> ngx_int_t {
     // SAFETY: Lua passes its current request, and a string to fill.
     guard(rc::ERROR, || unsafe {
-        let request = Request::of(r);
-        if request.is_null() {
-            return rc::ERROR;
-        }
-        let Some(response) = (*request).local_response.take() else { return rc::ERROR };
-        match pool::copy((*r).pool, &local_response::fill_in(request, *response)) {
+        let Some(request) = request_of(r) else { return rc::ERROR };
+        let Some(response) = request.local_response.take() else { return rc::ERROR };
+        match request.r().pool().copy(&local_response::fill_in(request, *response)) {
             Some(text) => {
                 *body = text;
                 rc::OK
@@ -153,39 +157,34 @@ enum Outcome {
 }
 
 /// Runs a callback of a filter, and looks at what it asked for beside its answer. `None`: it failed, and the log says why.
-unsafe fn call(
+unsafe fn call<'a>(
     plugin: &Rc<PluginContext>,
     r: *mut ngx_http_request_t,
     is_response: bool,
     body: Option<SeatBody>,
     callback: impl FnOnce(ContextId, &mut Vm, &mut RequestHost<'_>) -> Result<Action, CallError>,
-) -> Option<(*mut Request, Outcome)> {
+) -> Option<(&'a Request, Outcome)> {
     // SAFETY: see `ngx_http_wasm_on_http`.
     unsafe {
-        // The Lua module makes up requests for timers and the like, without a list of headers, on connections without a socket
-        // (ngx_http_lua_create_fake_connection of its ngx_http_lua_util.c). Those of HTTP/0.9 clients have no such list either.
-        if (*r).headers_in.headers.last.is_null() && (*(*r).connection).fd < 0 {
+        let handle = HttpRequest::from_ptr(r);
+        if handle.is_made_up() {
             return None;
         }
-        let loc = LocConf::of(r);
-        let mut request = Request::of(r);
-        if request.is_null() {
-            request = Request::create(r, loc);
-        }
-        if request.is_null() {
-            return None;
-        }
+        let request = match Request::of(handle) {
+            Some(request) => request,
+            None => Request::create(handle, LocConf::of(handle))?,
+        };
         let Some((context, generation)) = context_in(request, plugin) else {
             if !plugin.plugin().policy.is_open() {
                 return None;
             }
-            let Some(run) = (*request).lua_run(plugin) else { return Some((request, Outcome::Skipped)) };
+            let Some(run) = request.lua_run(plugin) else { return Some((request, Outcome::Skipped)) };
             run.body = body;
             return Some((request, Outcome::Done(Action::Continue)));
         };
-        (*request).response_started |= is_response;
-        (*request).refused = false;
-        if let Some(run) = (*request).lua_run(plugin) {
+        request.response_started.set(request.response_started.get() | is_response);
+        request.refused.set(false);
+        if let Some(run) = request.lua_run(plugin) {
             run.is_response = is_response;
             run.resumed = false;
             // A wait that Lua gave up has left what it was for.
@@ -197,17 +196,17 @@ unsafe fn call(
             None if plugin.plugin().policy.is_open_to_failed() => Action::Continue,
             None => return None,
         };
-        if std::mem::take(&mut (*request).closed) {
+        if request.closed.take() {
             plugin.complain(r, "closed the stream");
             return None;
         }
-        if (*request).refused {
+        if request.refused.get() {
             return None;
         }
-        if (*request).local_response.is_some() {
+        if request.local_response.borrow().is_some() {
             return Some((request, Outcome::Answered));
         }
-        let is_resumed = (*request).lua_run(plugin).is_some_and(|run| std::mem::take(&mut run.resumed));
+        let is_resumed = request.lua_run(plugin).is_some_and(|run| std::mem::take(&mut run.resumed));
         Some((request, Outcome::Done(if is_resumed { Action::Continue } else { action })))
     }
 }
@@ -215,14 +214,21 @@ unsafe fn call(
 unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_int) -> Option<ngx_int_t> {
     // SAFETY: see `ngx_http_wasm_on_http`.
     unsafe {
+        let handle = HttpRequest::from_ptr(r);
         let is_response = kind == RESPONSE_HEADERS;
         let called = call(plugin, r, is_response, None, |context, vm, host| match kind {
-            REQUEST_HEADERS if vm.has(Callback::OnRequestHeaders) => {
-                vm.on_request_headers(context, headers::request::count(r), headers::request::end_stream(r), host)
-            }
-            RESPONSE_HEADERS if vm.has(Callback::OnResponseHeaders) => {
-                vm.on_response_headers(context, headers::response::count(r), headers::response::end_stream(r), host)
-            }
+            REQUEST_HEADERS if vm.has(Callback::OnRequestHeaders) => vm.on_request_headers(
+                context,
+                headers::request::count(handle),
+                headers::request::end_stream(handle),
+                host,
+            ),
+            RESPONSE_HEADERS if vm.has(Callback::OnResponseHeaders) => vm.on_response_headers(
+                context,
+                headers::response::count(handle),
+                headers::response::end_stream(handle),
+                host,
+            ),
             _ => Ok(Action::Continue),
         });
         let Some((request, outcome)) = called else {
@@ -236,7 +242,7 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
         match outcome {
             Outcome::Answered if !is_response => Some(ANSWER),
             Outcome::Answered => {
-                let response = (*request).local_response.take()?;
+                let response = request.local_response.take()?;
                 local_response::replace_later(request, *response).ok().map(|()| rc::OK)
             }
             Outcome::Done(Action::Continue) if !is_response && waits_for_calls(request, plugin) => Some(PAUSED),
@@ -254,7 +260,7 @@ unsafe fn run(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t, kind: c_in
 /// Keeps in mind that Lua is told of a failure in the request, and decides what becomes of that.
 unsafe fn note_failure(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t) {
     // SAFETY: see `ngx_http_wasm_on_http`.
-    if let Some(runs) = unsafe { Request::of(r).as_mut() }.and_then(runs_in) {
+    if let Some(runs) = unsafe { request_of(r) }.and_then(runs_in) {
         runs.failures.push(plugin.clone());
     }
 }
@@ -265,10 +271,8 @@ unsafe fn note_failure(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t) {
 unsafe fn refuse(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t) {
     // SAFETY: see `ngx_http_wasm_on_http`.
     unsafe {
-        let request = Request::of(r);
-        if request.is_null()
-            || known_runs(&mut *request).is_some_and(|runs| runs.failures.iter().any(|known| Rc::ptr_eq(known, plugin)))
-        {
+        let Some(request) = request_of(r) else { return };
+        if known_runs(request).is_some_and(|runs| runs.failures.iter().any(|known| Rc::ptr_eq(known, plugin))) {
             return;
         }
         let response = LocalResponse { status: rc::SERVICE_UNAVAILABLE as u32, ..LocalResponse::default() };
@@ -280,31 +284,30 @@ unsafe fn refuse(plugin: &Rc<PluginContext>, r: *mut ngx_http_request_t) {
 
 /// Whether a filter that lets a request go on has made calls for it that have not ended, and is to be waited for: the library
 /// of Apache APISIX does so, and its filters answer in the callback of the call, without having paused.
-unsafe fn waits_for_calls(request: *mut Request, plugin: &Rc<PluginContext>) -> bool {
-    // SAFETY: the callers have a live request.
-    let Some(run) = (unsafe { (*request).lua_run(plugin) }) else { return false };
+fn waits_for_calls(request: &Request, plugin: &Rc<PluginContext>) -> bool {
+    let Some(run) = request.lua_run(plugin) else { return false };
     run.paused.for_calls = plugin.plugin().has_calls(run.context, run.generation);
     run.paused.for_calls
 }
 
 /// The stream context of a plugin in a request, made if it is not there.
-unsafe fn context_in(request: *mut Request, plugin: &Rc<PluginContext>) -> Option<(ContextId, u64)> {
+unsafe fn context_in(request: &Request, plugin: &Rc<PluginContext>) -> Option<(ContextId, u64)> {
     // SAFETY: see `ngx_http_wasm_on_http`.
     unsafe {
         let generation = plugin.generation();
-        let runs = &runs_in(&mut *request)?.runs;
+        let runs = &runs_in(request)?.runs;
         if let Some(run) = runs.iter().find(|run| Rc::ptr_eq(&run.plugin, plugin)) {
             if run.generation == generation {
                 return Some((run.context, generation));
             }
             // The VM that had the context has trapped.
             if !plugin.plugin().policy.is_open() {
-                plugin.complain((*request).r, "was replaced during the request");
+                plugin.complain(request.r().as_ptr(), "was replaced during the request");
             }
             return None;
         }
         let (context, generation) = plugin.create_stream(request)?;
-        runs_in(&mut *request)?.runs.push(LuaRun {
+        runs_in(request)?.runs.push(LuaRun {
             plugin: plugin.clone(),
             context,
             generation,
@@ -329,14 +332,17 @@ struct LuaRuns {
 }
 
 /// What Lua runs in a request, if it does.
-fn known_runs(request: &mut Request) -> Option<&mut LuaRuns> {
-    let seats: &mut dyn Any = request.seats.as_deref_mut()?;
+#[allow(clippy::mut_from_ref)]
+fn known_runs(request: &Request) -> Option<&mut LuaRuns> {
+    // SAFETY: nobody here has what this gives for longer than it looks at it; `Request` borrows it to wake and end it alone.
+    let seats: &mut dyn Any = unsafe { (*request.seats.as_ptr()).as_deref_mut() }?;
     seats.downcast_mut()
 }
 
 /// What Lua runs in a request: nothing at first. `None` where somebody else runs filters of its own.
-fn runs_in(request: &mut Request) -> Option<&mut LuaRuns> {
-    request.seats.get_or_insert_with(|| Box::<LuaRuns>::default());
+#[allow(clippy::mut_from_ref)]
+fn runs_in(request: &Request) -> Option<&mut LuaRuns> {
+    request.seats.borrow_mut().get_or_insert_with(|| Box::<LuaRuns>::default());
     known_runs(request)
 }
 
@@ -345,7 +351,7 @@ impl Seats for LuaRuns {
         self.runs.iter().filter(|run| is_decided || run.resumed).for_each(|run| run.paused.wake());
     }
 
-    unsafe fn end(self: Box<Self>, request: *mut Request) {
+    fn end(self: Box<Self>, request: &Request) {
         for mut run in self.runs {
             run.ended = true;
             // SAFETY: see the trait.
@@ -356,7 +362,8 @@ impl Seats for LuaRuns {
 
 impl Request {
     /// The run of a plugin context in the request.
-    fn lua_run(&mut self, plugin: &Rc<PluginContext>) -> Option<&mut LuaRun> {
+    #[allow(clippy::mut_from_ref)]
+    fn lua_run(&self, plugin: &Rc<PluginContext>) -> Option<&mut LuaRun> {
         known_runs(self)?.runs.iter_mut().find(|run| Rc::ptr_eq(&run.plugin, plugin))
     }
 }

@@ -12,13 +12,14 @@ use nginx_sys::{NGX_LOG_ERR, ngx_http_request_t, ngx_int_t, ngx_str_t};
 use ngx_wasm::proxy_wasm::{Callback, ContextId, Vm};
 
 use super::plugin::{Plugin, PluginContext};
-use super::{ANSWER, LuaRun, body, known_runs};
+use super::{ANSWER, LuaRun, body, known_runs, request_of};
 use crate::config::loc_conf::LocConf;
 use crate::http::flow::Direction;
 use crate::http::request::Request;
 use crate::http::seat::{Seat, SeatBody};
 use crate::nginx::executor;
 use crate::nginx::guard::guard;
+use crate::nginx::request::HttpRequest;
 use crate::nginx::{log, rc};
 
 /// A filter has paused the request.
@@ -61,32 +62,27 @@ impl Paused {
     }
 }
 
-unsafe fn run_of<'a>(request: *mut Request, context: *const PluginContext) -> Option<&'a mut LuaRun> {
-    // SAFETY: the request is live, or null; borrows of its runs are short.
-    unsafe { known_runs(request.as_mut()?)?.runs.iter_mut().find(|run| Rc::as_ptr(&run.plugin) == context) }
+fn run_of(request: Option<&Request>, context: *const PluginContext) -> Option<&mut LuaRun> {
+    known_runs(request?)?.runs.iter_mut().find(|run| Rc::as_ptr(&run.plugin) == context)
 }
 
 /// The filters of a plugin that run in a request: one for each configuration of it.
-unsafe fn runs_of<'a>(request: *mut Request, plugin: &Plugin) -> impl Iterator<Item = &'a mut LuaRun> {
-    // SAFETY: as above.
-    let runs = unsafe { known_runs(&mut *request) };
-    runs.into_iter().flat_map(|runs| runs.runs.iter_mut()).filter(move |run| ptr::eq(run.plugin.plugin(), plugin))
+fn runs_of<'a>(request: &'a Request, plugin: &Plugin) -> impl Iterator<Item = &'a mut LuaRun> {
+    known_runs(request)
+        .into_iter()
+        .flat_map(|runs| runs.runs.iter_mut())
+        .filter(move |run| ptr::eq(run.plugin.plugin(), plugin))
 }
 
 /// The filter of a plugin that has this context in the VM that there is now. Another one of the plugin, with another
 /// configuration, decides for itself.
-unsafe fn run_in<'a>(request: *mut Request, plugin: &Plugin, context: ContextId) -> Option<&'a mut LuaRun> {
-    // SAFETY: as above.
-    unsafe { runs_of(request, plugin).find(|run| run.context == context && run.generation == plugin.vm()) }
+fn run_in<'a>(request: &'a Request, plugin: &Plugin, context: ContextId) -> Option<&'a mut LuaRun> {
+    runs_of(request, plugin).find(|run| run.context == context && run.generation == plugin.vm())
 }
 
 /// A filter has called proxy_continue_stream. [`wake`] acts on it.
-///
-/// # Safety
-/// `request` belongs to a live request, here and below.
-pub unsafe fn resume(request: *mut Request, plugin: &Plugin, context: ContextId, direction: Direction) {
-    // SAFETY: see above.
-    if let Some(run) = unsafe { run_in(request, plugin, context) }
+pub fn resume(request: &Request, plugin: &Plugin, context: ContextId, direction: Direction) {
+    if let Some(run) = run_in(request, plugin, context)
         && run.is_response == (direction == Direction::Response)
     {
         run.resumed = true;
@@ -94,25 +90,20 @@ pub unsafe fn resume(request: *mut Request, plugin: &Plugin, context: ContextId,
 }
 
 /// The body that the filter with this context looks at, or holds.
-pub unsafe fn body_of<'a>(request: *mut Request, plugin: &Plugin, context: ContextId) -> Option<&'a mut SeatBody> {
-    // SAFETY: see `resume`.
-    unsafe { run_in(request, plugin, context)?.body.as_mut() }
+pub fn body_of<'a>(request: &'a Request, plugin: &Plugin, context: ContextId) -> Option<&'a mut SeatBody> {
+    run_in(request, plugin, context)?.body.as_mut()
 }
 
 /// A call that was made for the request, or may have been, has ended.
-pub unsafe fn call_ended(request: *mut Request, plugin: &Plugin, vm: &Vm) {
-    // SAFETY: see `resume`.
-    unsafe {
-        runs_of(request, plugin)
-            .filter(|run| run.paused.for_calls && !vm.waits_for_calls(run.context))
-            .for_each(|run| run.paused.wake());
-    }
+pub fn call_ended(request: &Request, plugin: &Plugin, vm: &Vm) {
+    runs_of(request, plugin)
+        .filter(|run| run.paused.for_calls && !vm.waits_for_calls(run.context))
+        .for_each(|run| run.paused.wake());
 }
 
 /// The VM of a plugin has trapped in `callback`.
-pub unsafe fn fail(request: *mut Request, plugin: &Plugin, callback: Callback) {
-    // SAFETY: see `resume`.
-    for run in unsafe { runs_of(request, plugin) } {
+pub fn fail(request: &Request, plugin: &Plugin, callback: Callback) {
+    for run in runs_of(request, plugin) {
         run.paused.failed = Some(callback);
         run.paused.wake();
     }
@@ -129,11 +120,11 @@ pub unsafe extern "C" fn ngx_http_wasm_pause(
 ) -> *mut c_void {
     // SAFETY: Lua passes its current request, a semaphore with its function, and a number to fill.
     guard(ptr::null_mut(), || unsafe {
-        let (Some(run), Some(post)) = (run_of(Request::of(r), context.cast()), post) else { return ptr::null_mut() };
+        let (Some(run), Some(post)) = (run_of(request_of(r), context.cast()), post) else { return ptr::null_mut() };
         let pause = Rc::new(Pause { semaphore, post });
         run.paused.pause = Rc::downgrade(&pause);
         // The semaphore counts milliseconds as int.
-        *timeout = LocConf::of(r).pause_timeout().min(c_int::MAX as usize) as u32;
+        *timeout = LocConf::of(HttpRequest::from_ptr(r)).pause_timeout().min(c_int::MAX as usize) as u32;
         Rc::into_raw(pause).cast_mut().cast()
     })
 }
@@ -159,7 +150,7 @@ pub unsafe extern "C" fn ngx_http_wasm_go_on(
     guard(rc::ERROR, || unsafe {
         let result = go_on(context, r, is_timeout, changed, failed);
         if result == rc::ERROR
-            && let Some(run) = run_of(Request::of(r), context.cast())
+            && let Some(run) = run_of(request_of(r), context.cast())
         {
             let plugin = run.plugin.clone();
             super::note_failure(&plugin, r);
@@ -177,9 +168,9 @@ unsafe fn go_on(
 ) -> ngx_int_t {
     // SAFETY: as above.
     unsafe {
-        let request = Request::of(r);
-        let is_decided = !request.is_null() && (*request).is_decided();
-        let Some(run) = run_of(request, context.cast()) else { return rc::ERROR };
+        let Some(request) = request_of(r) else { return rc::ERROR };
+        let is_decided = request.is_decided();
+        let Some(run) = run_of(Some(request), context.cast()) else { return rc::ERROR };
         let plugin = run.plugin.clone();
         let callback = run.paused.failed;
         let for_calls = run.paused.for_calls;
@@ -202,14 +193,14 @@ unsafe fn go_on(
             }
             return rc::ERROR;
         }
-        if std::mem::take(&mut (*request).closed) {
+        if request.closed.take() {
             plugin.complain(r, "closed the stream");
             return rc::ERROR;
         }
-        if std::mem::take(&mut (*request).refused) {
+        if request.refused.take() {
             return rc::ERROR;
         }
-        if (*request).local_response.is_some() {
+        if request.local_response.borrow().is_some() {
             return ANSWER;
         }
         if !goes_on && callback.is_none() {
@@ -226,7 +217,7 @@ unsafe fn go_on(
 unsafe fn log_timeout(r: *mut ngx_http_request_t, plugin: &Plugin, for_calls: bool) {
     // SAFETY: the caller passes a live request.
     unsafe {
-        let waited = LocConf::of(r).pause_timeout();
+        let waited = LocConf::of(HttpRequest::from_ptr(r)).pause_timeout();
         let name = String::from_utf8_lossy(plugin.name());
         let what = match for_calls {
             true => "has called, and its calls have not ended",

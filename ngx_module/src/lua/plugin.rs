@@ -33,8 +33,10 @@ use crate::http::host::RequestHost;
 use crate::http::report;
 use crate::http::request::Request;
 use crate::http::seat::{Seat, SeatBody};
+use crate::http::tokens;
+use crate::nginx::cycle;
 use crate::nginx::executor;
-use crate::nginx::log;
+use crate::nginx::log::{self, Log};
 use crate::nginx::timer::{self, AtExit};
 use crate::process::cpu_clock::with_cpu_clock;
 use crate::process::engine::{self, Form};
@@ -268,6 +270,8 @@ impl Plugin {
         let Ok(mut vm) = self.vm.try_borrow_mut() else { return false };
         let Some(vm) = vm.as_mut() else { return false };
         let log = call.map_or_else(cycle_log, |call| calls::log_of_call(vm, call));
+        // SAFETY: it is that of the cycle, or of a request, and none ends during a callback.
+        let log = unsafe { Log::from_ptr(log) };
         // A tick may cancel any.
         let streams: Vec<_> = match call {
             Some(call) => vm.streams_of_call(call).collect(),
@@ -277,9 +281,8 @@ impl Plugin {
         match self.clocked(|| run(vm, &mut host)) {
             Ok(()) => {
                 self.settle(vm);
-                for stream in streams {
-                    // SAFETY: there were these streams before the callback, in which no request ends.
-                    unsafe { pause::call_ended(stream.0 as *mut Request, self, vm) };
+                for request in streams.into_iter().filter_map(tokens::find) {
+                    pause::call_ended(&request, self, vm);
                 }
                 true
             }
@@ -358,9 +361,8 @@ impl Plugin {
         self.count(vm);
         self.status().failure(err);
         if let CallError::Trap { callback, .. } = err {
-            for stream in vm.streams() {
-                // SAFETY: a VM that has not trapped before keeps the token of a context only until the stream ends.
-                unsafe { pause::fail(stream.0 as *mut Request, self, *callback) };
+            for request in vm.streams().filter_map(tokens::find) {
+                pause::fail(&request, self, *callback);
             }
             self.calls.take();
             self.ticks.take();
@@ -397,14 +399,14 @@ impl Seat for Plugin {
         &self.name
     }
 
-    unsafe fn body<'a>(&self, request: *mut Request, context: ContextId) -> Option<&'a mut SeatBody> {
-        // SAFETY: see the trait.
-        unsafe { pause::body_of(request, self, context) }
+    fn body(&self, request: &Request, context: ContextId, look: &mut dyn FnMut(&mut SeatBody)) {
+        if let Some(body) = pause::body_of(request, self, context) {
+            look(body);
+        }
     }
 
-    unsafe fn resume(&self, request: *mut Request, context: ContextId, direction: Direction) {
-        // SAFETY: see the trait.
-        unsafe { pause::resume(request, self, context, direction) }
+    fn resume(&self, request: &Request, context: ContextId, direction: Direction) {
+        pause::resume(request, self, context, direction);
     }
 }
 
@@ -427,8 +429,7 @@ impl Caller for Plugin {
 
 impl Drop for Plugin {
     fn drop(&mut self) {
-        // SAFETY: see `cycle_log`.
-        unsafe { self.lines.tell(cycle_log()) };
+        self.lines.tell(cycle::log());
         write(NGX_LOG_INFO, format!("unloaded wasm plugin \"{}\"", String::from_utf8_lossy(&self.name)));
     }
 }
@@ -493,14 +494,14 @@ impl PluginContext {
     ///
     /// # Safety
     /// `request` belongs to a live request.
-    pub unsafe fn create_stream(&self, request: *mut Request) -> Option<(ContextId, u64)> {
+    pub unsafe fn create_stream(&self, request: &Request) -> Option<(ContextId, u64)> {
         let root = self.ensure_root()?;
         let generation = self.plugin.generation.get();
         // SAFETY: see above.
         unsafe {
             let context = self.call(request, generation, |vm, host| vm.create_stream(root, host.token(), host))?;
             self.plugin.status().count(Event::Request);
-            log::write(NGX_LOG_INFO, connection_log((*request).r), format!("create http context {context}"));
+            log::write(NGX_LOG_INFO, request.r().log().as_ptr(), format!("create http context {context}"));
             Some((context, generation))
         }
     }
@@ -511,7 +512,7 @@ impl PluginContext {
     /// As [`PluginContext::create_stream`].
     pub unsafe fn call<R>(
         &self,
-        request: *mut Request,
+        request: &Request,
         generation: u64,
         callback: impl FnOnce(&mut Vm, &mut RequestHost<'_>) -> Result<R, CallError>,
     ) -> Option<R> {
@@ -521,11 +522,11 @@ impl PluginContext {
                 return None;
             }
             let Ok(mut vm) = self.plugin.vm.try_borrow_mut() else {
-                self.complain((*request).r, "was entered while it ran");
+                self.complain(request.r().as_ptr(), "was entered while it ran");
                 return None;
             };
             let vm = vm.as_mut()?;
-            let timeout = LocConf::of((*request).r).timeout();
+            let timeout = LocConf::of(request.r()).timeout();
             let mut host = RequestHost::for_seat(request, self.plugin.as_ref(), timeout);
             match report::measured(request, || self.plugin.clocked(|| callback(vm, &mut host))) {
                 Ok(result) => {
@@ -545,7 +546,7 @@ impl PluginContext {
     ///
     /// # Safety
     /// As [`PluginContext::create_stream`].
-    pub unsafe fn end_stream(&self, request: *mut Request, context: ContextId, generation: u64) {
+    pub unsafe fn end_stream(&self, request: &Request, context: ContextId, generation: u64) {
         // SAFETY: see above.
         unsafe {
             let is_dead = self.plugin.vm.try_borrow().is_ok_and(|vm| vm.as_ref().is_none_or(Vm::is_dead));
@@ -555,7 +556,7 @@ impl PluginContext {
                     self.plugin.policy.served();
                 }
             }
-            log::write(NGX_LOG_INFO, connection_log((*request).r), format!("free http context {context}"));
+            log::write(NGX_LOG_INFO, request.r().log().as_ptr(), format!("free http context {context}"));
         }
     }
 

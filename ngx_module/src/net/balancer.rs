@@ -20,6 +20,7 @@ use nginx_sys::{
 
 use super::address::Address;
 use super::upstreams::{self, Balancers};
+use crate::nginx::request::HttpRequest;
 use crate::nginx::{cycle, executor};
 use crate::nginx::{headers, pool, rc};
 
@@ -284,7 +285,7 @@ impl Peers {
             }
             // What nginx cannot hold of them, its own requests would not have either.
             for (name, value) in &subject.headers {
-                let _ = headers::request::add(r, name, value);
+                let _ = headers::request::add(HttpRequest::from_ptr(r), name, value);
             }
             (*r).method_name = pool::copy(self.pool, subject.method.as_bytes())?;
         }

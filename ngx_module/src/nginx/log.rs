@@ -1,13 +1,80 @@
-//! Lines in nginx's error log.
+//! Lines in nginx's error log: [`Log`], the safe way to one, and functions over its raw pointer.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
 
 use nginx_sys::{
-    NGX_LOG_CRIT, NGX_LOG_DEBUG, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_WARN, ngx_http_log_ctx_t, ngx_http_request_t,
+    NGX_LOG_CRIT, NGX_LOG_DEBUG, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_WARN, ngx_http_log_ctx_t,
     ngx_log_error_core, ngx_log_t, ngx_uint_t,
 };
 use ngx_wasm::proxy_wasm::LogLevel;
 
+use super::request::HttpRequest;
+
 /// The longest message, so that what nginx adds behind it still has room.
 pub const LONGEST: usize = 1400;
+
+/// A log that is there as long as `'l`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Log<'l>(NonNull<ngx_log_t>, PhantomData<&'l Cell<()>>);
+
+impl<'l> Log<'l> {
+    /// # Safety
+    /// `log` is a log of nginx, and stays so for the handle's life.
+    pub unsafe fn from_ptr(log: *mut ngx_log_t) -> Self {
+        // SAFETY: a log is not null.
+        Log(unsafe { NonNull::new_unchecked(log) }, PhantomData)
+    }
+
+    /// The log of a request's connection, which names client and request behind each line. Its subrequests share it, so it is told
+    /// of which one to speak.
+    pub fn of_request(r: HttpRequest<'l>) -> Log<'l> {
+        let log = r.log();
+        if !r.is_made_up() {
+            // SAFETY: the log of a connection with a request of a client has this data, or none yet
+            // (src/http/ngx_http_request.h, ngx_http_set_log_request).
+            if let Some(data) = unsafe { (*log.as_ptr()).data.cast::<ngx_http_log_ctx_t>().as_mut() } {
+                data.current_request = r.as_ptr();
+            }
+        }
+        log
+    }
+
+    /// For functions of nginx.
+    pub fn as_ptr(self) -> *mut ngx_log_t {
+        self.0.as_ptr()
+    }
+
+    /// As [`write`].
+    pub fn write(self, level: u32, message: impl AsRef<[u8]>) {
+        // SAFETY: the log is there.
+        unsafe { write(level, self.as_ptr(), message) }
+    }
+
+    /// A line at level `error`.
+    pub fn error(self, message: impl AsRef<[u8]>) {
+        self.write(NGX_LOG_ERR, message);
+    }
+
+    /// As [`wants`].
+    pub fn wants(self, level: LogLevel) -> bool {
+        // SAFETY: the log is there.
+        unsafe { wants(level, self.as_ptr()) }
+    }
+
+    /// As [`guest`].
+    pub fn guest(self, level: LogLevel, filter: &[u8], message: &[u8]) {
+        // SAFETY: the log is there.
+        unsafe { guest(level, self.as_ptr(), filter, message) }
+    }
+
+    /// As [`lowest`].
+    pub fn lowest(self) -> LogLevel {
+        // SAFETY: the log is there.
+        unsafe { lowest(self.as_ptr()) }
+    }
+}
 
 /// Writes `message` at one of nginx's levels, when the log wants it.
 ///
@@ -31,23 +98,6 @@ pub unsafe fn write(level: u32, log: *mut ngx_log_t, message: impl AsRef<[u8]>) 
 pub unsafe fn wants(level: LogLevel, log: *const ngx_log_t) -> bool {
     // SAFETY: see above.
     unsafe { (*log).log_level >= nginx_level(level) as ngx_uint_t }
-}
-
-/// The log of a request's connection, which names client and request behind each line. Its subrequests share it, so it is told
-/// of which one to speak.
-///
-/// # Safety
-/// `r` is a live request of a client.
-pub unsafe fn of_request(r: *mut ngx_http_request_t) -> *mut ngx_log_t {
-    // SAFETY: the log of a connection with a request has this data (src/http/ngx_http_request.h, ngx_http_set_log_request).
-    unsafe {
-        let log = (*(*r).connection).log;
-        let data = (*log).data.cast::<ngx_http_log_ctx_t>();
-        if !data.is_null() {
-            (*data).current_request = r;
-        }
-        log
-    }
 }
 
 /// Writes a message of a guest, with the name of its filter before it. Control characters are shown, not written, so that

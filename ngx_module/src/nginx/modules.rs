@@ -2,10 +2,14 @@
 //! it. `phases/` and `properties/` are the callers.
 
 use std::ffi::{CStr, c_void};
+use std::ptr::NonNull;
 
-use nginx_sys::{ngx_conf_t, ngx_cycle_t, ngx_http_max_module, ngx_http_request_t, ngx_module_t, ngx_uint_t};
+use nginx_sys::{
+    ngx_conf_t, ngx_cycle_t, ngx_flag_t, ngx_http_max_module, ngx_http_upstream_conf_t, ngx_module_t, ngx_uint_t,
+};
 
-use crate::nginx::module::ngx_http_wasm_module;
+use super::module::ngx_http_wasm_module;
+use super::request::HttpRequest;
 
 /// A module that filters must know of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +42,10 @@ const NAMES: [(Known, &[u8]); 11] = [
     (Known::Grpc, b"ngx_http_grpc_module"),
     (Known::Memcached, b"ngx_http_memcached_module"),
 ];
+
+/// Modules that pass requests on. Their configuration has the upstream when the location says it without variables.
+pub(super) const PASSING: [Known; 6] =
+    [Known::Proxy, Known::Fastcgi, Known::Uwsgi, Known::Scgi, Known::Grpc, Known::Memcached];
 
 /// No such module.
 const NONE: ngx_uint_t = ngx_uint_t::MAX;
@@ -82,40 +90,87 @@ pub unsafe fn loc_conf(loc_conf: *mut *mut c_void, module: Known) -> *mut c_void
     place(module).map_or(std::ptr::null_mut(), |place| unsafe { *loc_conf.add(place) })
 }
 
+/// What a module says of the location that a request is in; null when nginx does not have it.
+fn of_location(r: HttpRequest<'_>, module: Known) -> *mut c_void {
+    // SAFETY: a live request has the array of its location.
+    unsafe { loc_conf((*r.as_ptr()).loc_conf, module) }
+}
+
+/// Whether a module has something to say of the location that a request is in: whether nginx has it.
+pub fn has_location(r: HttpRequest<'_>, module: Known) -> bool {
+    !of_location(r, module).is_null()
+}
+
+/// Bits of the methods that the WebDAV module handles in the location; its configuration begins with them
+/// (src/http/modules/ngx_http_dav_module.c, ngx_http_dav_loc_conf_t).
+pub fn dav_methods(r: HttpRequest<'_>) -> ngx_uint_t {
+    // SAFETY: it is that module's, or null.
+    unsafe { of_location(r, Known::Dav).cast::<ngx_uint_t>().as_ref().copied().unwrap_or(0) }
+}
+
+/// The size of the parts that `slice` makes of responses of the location; 0: none. The configuration of the module begins with it
+/// (src/http/modules/ngx_http_slice_filter_module.c, ngx_http_slice_loc_conf_t).
+pub fn slice_size(r: HttpRequest<'_>) -> usize {
+    // SAFETY: it is that module's, or null.
+    unsafe { of_location(r, Known::Slice).cast::<usize>().as_ref().copied().unwrap_or(0) }
+}
+
+/// Whether the location says `gunzip on`; the configuration of that module begins with the flag of its directive
+/// (src/http/modules/ngx_http_gunzip_filter_module.c, ngx_http_gunzip_conf_t).
+pub fn is_gunzip_on(r: HttpRequest<'_>) -> bool {
+    // SAFETY: it is that module's, or null.
+    unsafe { of_location(r, Known::Gunzip).cast::<ngx_flag_t>().as_ref() == Some(&1) }
+}
+
+/// How a module that passes requests on does that in the location. `None`: nginx does not have the module. It must be one of
+/// those that do.
+pub(super) fn upstream_conf(r: HttpRequest<'_>, module: Known) -> Option<NonNull<ngx_http_upstream_conf_t>> {
+    if !PASSING.contains(&module) {
+        return None;
+    }
+    // The configuration of each begins with that of the upstream module (see [`Known`]).
+    NonNull::new(of_location(r, module).cast())
+}
+
+/// Whether a module that passes requests on sends what comes of a body at once in the location (`proxy_request_buffering off`
+/// and its likes).
+pub fn is_request_unbuffered(r: HttpRequest<'_>, module: Known) -> bool {
+    // SAFETY: a configuration of a location lives as long as the cycle.
+    upstream_conf(r, module).is_some_and(|conf| unsafe { (*conf.as_ptr()).request_buffering == 0 })
+}
+
 /// Whether a module keeps something of a request.
-///
-/// # Safety
-/// `r` is a live request.
-pub unsafe fn has_context(r: *mut ngx_http_request_t, module: Known) -> bool {
-    // SAFETY: as above.
-    place(module).is_some_and(|place| unsafe { !(*(*r).ctx.add(place)).is_null() })
+pub fn has_context(r: HttpRequest<'_>, module: Known) -> bool {
+    // SAFETY: nginx keeps an array for all HTTP modules in each request, and gave each module its place in it.
+    place(module).is_some_and(|place| unsafe { !(*(*r.as_ptr()).ctx.add(place)).is_null() })
+}
+
+/// How many HTTP modules there are.
+pub(super) fn count() -> ngx_uint_t {
+    // SAFETY: nginx counts them before there are requests.
+    unsafe { ngx_http_max_module }
 }
 
 /// Makes all modules forget what they keep of a request, as an internal redirect does, but for those in `kept` and this one.
-///
-/// # Safety
-/// `r` is a live request.
-pub unsafe fn forget_all(r: *mut ngx_http_request_t, kept: &[Known]) {
-    // SAFETY: nginx keeps an array for all HTTP modules; each makes a context anew where it has none
-    // (src/http/ngx_http_core_module.c, ngx_http_internal_redirect).
-    unsafe {
-        let own = ngx_http_wasm_module.ctx_index;
-        for n in (0..ngx_http_max_module).filter(|n| *n != own && !kept.iter().any(|module| place(*module) == Some(*n)))
-        {
-            *(*r).ctx.add(n) = std::ptr::null_mut();
-        }
+pub fn forget_all(r: HttpRequest<'_>, kept: &[Known]) {
+    // SAFETY: nginx has given this module its place.
+    let own = unsafe { ngx_http_wasm_module.ctx_index };
+    for n in (0..count()).filter(|n| *n != own && !kept.iter().any(|module| place(*module) == Some(*n))) {
+        forget_at(r, n);
     }
 }
 
 /// Makes a module forget what it keeps of a request.
-///
-/// # Safety
-/// `r` is a live request.
-pub unsafe fn forget(r: *mut ngx_http_request_t, module: Known) {
+pub fn forget(r: HttpRequest<'_>, module: Known) {
     if let Some(place) = place(module) {
-        // SAFETY: as above.
-        unsafe { *(*r).ctx.add(place) = std::ptr::null_mut() };
+        forget_at(r, place);
     }
+}
+
+fn forget_at(r: HttpRequest<'_>, place: ngx_uint_t) {
+    // SAFETY: nginx keeps an array for all HTTP modules; each makes a context anew where it has none
+    // (src/http/ngx_http_core_module.c, ngx_http_internal_redirect).
+    unsafe { *(*r.as_ptr()).ctx.add(place) = std::ptr::null_mut() };
 }
 
 /// Whether Lua can load modules.

@@ -2,19 +2,17 @@
 
 use std::ffi::c_void;
 
-use nginx_sys::{ngx_array_t, ngx_http_request_t, ngx_http_script_engine_t, ngx_http_script_return_code};
+use nginx_sys::{ngx_array_t, ngx_http_script_engine_t, ngx_http_script_return_code};
 
-use crate::nginx::modules::{self, Known};
-use crate::nginx::rc;
+use super::modules::{self, Known};
+use super::rc;
+use super::request::HttpRequest;
 
 /// Whether a `return` of the location, in an `if` or not, answers with something that refuses nothing. A status from 400 on
 /// refuses the request, and that does not wait for a body.
-///
-/// # Safety
-/// `r` is a live request that has found its location.
-pub unsafe fn answers(r: *mut ngx_http_request_t) -> bool {
-    // SAFETY: see above.
-    unsafe { in_location((*r).loc_conf) }
+pub fn answers(r: HttpRequest<'_>) -> bool {
+    // SAFETY: a live request has the array of its location, or of its server, which nginx has merged.
+    unsafe { in_location((*r.as_ptr()).loc_conf) }
 }
 
 /// The same for a location that nginx has read.

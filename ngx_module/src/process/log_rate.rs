@@ -1,14 +1,15 @@
-//! How much a filter may log: `proxy_wasm_log_rate`. `host.rs` asks before it writes a line; what was dropped is said in one
+//! How much a filter may log: `proxy_wasm_log_rate`. `host/` asks before it writes a line; what was dropped is said in one
 //! line by the first one of a later second, or by a timer when none comes.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use nginx_sys::{NGX_LOG_WARN, ngx_cycle, ngx_log_t};
+use nginx_sys::NGX_LOG_WARN;
 
+use crate::nginx::cycle;
 use crate::nginx::executor;
-use crate::nginx::log;
+use crate::nginx::log::{self, Log};
 use crate::nginx::timer::{self, AtExit};
 use crate::process::engine;
 
@@ -36,15 +37,11 @@ impl LogRate {
     }
 
     /// Whether one more line may be written to `log`.
-    ///
-    /// # Safety
-    /// `log` is a log of nginx, here and below.
-    pub unsafe fn admit(self: &Rc<Self>, log: *mut ngx_log_t) -> bool {
+    pub fn admit(self: &Rc<Self>, log: Log<'_>) -> bool {
         let Some(limit) = self.limit else { return true };
         let now = Instant::now();
         if self.begin.get().is_none_or(|begin| now.duration_since(begin) >= SECOND) {
-            // SAFETY: see above.
-            unsafe { self.tell(log) };
+            self.tell(log);
             self.begin.set(Some(now));
             self.lines.set(0);
         }
@@ -71,18 +68,14 @@ impl LogRate {
 
     /// Says what was dropped, if anything was. A new second begins: for a worker, whose lines are not those of the master, and
     /// after the timer, which goes by another clock.
-    ///
-    /// # Safety
-    /// See [`LogRate::admit`].
-    pub unsafe fn tell(&self, log: *mut ngx_log_t) {
+    pub fn tell(&self, log: Log<'_>) {
         self.begin.set(None);
         let dropped = self.dropped.take();
         if dropped > 0 {
             let name = String::from_utf8_lossy(&self.filter);
             let limit = self.limit.unwrap_or_default();
             let what = format!("dropped {dropped} lines, more than {limit} in a second (proxy_wasm_log_rate)");
-            // SAFETY: see above.
-            unsafe { log::write(NGX_LOG_WARN, log, log::printable(&format!("wasm \"{name}\": {what}"))) };
+            log.write(NGX_LOG_WARN, log::printable(&format!("wasm \"{name}\": {what}")));
         }
     }
 
@@ -91,8 +84,7 @@ impl LogRate {
         let told = async move {
             timer::sleep(SECOND, AtExit::Leave).await;
             if let Some(rate) = rate.upgrade() {
-                // SAFETY: nginx always has a cycle with a log.
-                unsafe { rate.tell((*ngx_cycle).log) };
+                rate.tell(cycle::log());
             }
         };
         executor::spawn(told).detach();

@@ -228,8 +228,7 @@ impl Owner {
 /// The log of the request that a call was made for, which names it and its client, while it lives; else that of the cycle. It
 /// is good until nginx does something else: no request ends while a guest runs.
 pub fn log_of_call(vm: &Vm, id: CallId) -> *mut ngx_log_t {
-    // SAFETY: a VM keeps the token of a context only until the stream ends.
-    unsafe { requests::log_of(vm.streams_of_call(id).next()) }
+    requests::log_of(vm.streams_of_call(id).next())
 }
 
 /// Whether a worker that shuts down waits for a call: it does when a request waits for it, as far as one can know.
@@ -238,9 +237,8 @@ fn at_exit(stream: Option<StreamToken>) -> AtExit {
 }
 
 /// The client of the request that a call was made for.
-fn client(stream: Option<StreamToken>) -> Option<(Vec<u8>, Vec<u8>)> {
-    // SAFETY: commands are taken right after the callback, in which the guest had the request.
-    Some(unsafe { (requests::known()?.client)(stream?) })
+fn client(stream: Option<StreamToken>) -> Option<requests::Client> {
+    (requests::known()?.client)(stream?)
 }
 
 /// What the balancer of a service can look at, if it looks at all. The request that the call was made for is there now, and

@@ -150,16 +150,12 @@ impl Instances {
 
     /// Drops an instance in which a callback has failed, about `own` or about no request. Others that wait for it would wait
     /// in vain: they go on without the filter, or fail.
-    ///
-    /// # Safety
-    /// Nothing of the requests that have their contexts in the instance is borrowed.
-    pub unsafe fn discard(&mut self, main: &MainConf, verdict: &Verdict, own: Option<StreamToken>) {
+    pub fn discard(&mut self, main: &MainConf, verdict: &Verdict, own: Option<StreamToken>) {
         let is_current = self.current == Some(verdict.generation);
         let Some(instance) = self.remove(verdict.generation) else { return };
         for stream in instance.vm.streams() {
             if let Some(requests) = requests::known().filter(|_| Some(stream) != own) {
-                // SAFETY: a VM keeps the token of a context only until the stream ends.
-                unsafe { (requests.let_go)(stream, self.filter, verdict.others, &self.status) };
+                (requests.let_go)(stream, self.filter, verdict.others, &self.status);
             }
         }
         let has_own_work = instance.has_own_work() || matches!(verdict.about, About::OwnWork(_));

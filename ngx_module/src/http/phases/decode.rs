@@ -5,19 +5,19 @@
 //! What cannot be decoded does not pass: a filter that is to look at bodies would be blind to it, and clients choose what
 //! upstreams send. So they are asked for nothing else ([`ask`]), and what they send nevertheless is answered with 502.
 
-use nginx_sys::{NGX_LOG_ERR, ngx_chain_t, ngx_flag_t, ngx_http_request_t, ngx_http_weak_etag};
+use nginx_sys::{NGX_HTTP_NO_CONTENT, NGX_HTTP_NOT_MODIFIED, NGX_HTTP_PARTIAL_CONTENT};
 use ngx_wasm::content_coding::{Coding, Corrupt, Decoder, Encoding, narrowed};
 use ngx_wasm::proxy_wasm::LocalResponse;
 
-use super::{body_filter, header_filter};
+use super::{body_filter, header_filter, outgoing};
 use crate::config::loc_conf::LocConf;
 use crate::http::flow::drive::{self, Stop};
-use crate::http::flow::{Chunk, Direction, Marks, buf_len};
-use crate::http::local_response::NoMemory;
+use crate::http::flow::{Chain, Chunk, Direction, Marks};
 use crate::http::request::Request;
+use crate::nginx::chain::NoMemory;
 use crate::nginx::headers::{self, list};
-use crate::nginx::modules::{self, Known};
-use crate::nginx::{log, pool, rc};
+use crate::nginx::request::HttpRequest;
+use crate::nginx::{log, modules, rc};
 
 /// So much of a body is decoded at a time.
 const PIECE: usize = 32 << 10;
@@ -31,16 +31,8 @@ const ABOUT_BYTES: [&[u8]; 6] =
 
 /// Whether the location has bodies decoded. One with `gunzip on` does, unless it says otherwise: nginx would do that behind
 /// the filters.
-unsafe fn is_on(r: *mut ngx_http_request_t, loc: &LocConf) -> bool {
-    if let Some(said) = loc.decode() {
-        return said;
-    }
-    // SAFETY: the request is live; the configuration of that module begins with the flag of its directive
-    // (src/http/modules/ngx_http_gunzip_filter_module.c, ngx_http_gunzip_conf_t).
-    unsafe {
-        let conf = modules::loc_conf((*r).loc_conf, Known::Gunzip).cast::<ngx_flag_t>();
-        !conf.is_null() && *conf == 1
-    }
+fn is_on(r: HttpRequest<'_>, loc: &LocConf) -> bool {
+    loc.decode().unwrap_or_else(|| modules::is_gunzip_on(r))
 }
 
 /// The state of a response that is being decoded.
@@ -60,77 +52,58 @@ pub(super) enum Begun {
     Refused(LocalResponse),
 }
 
-/// Leaves out of Accept-Encoding what cannot be decoded, for the upstream and for filters. nginx's own modules go on seeing
-/// what the client said, when they choose how to answer it.
-///
-/// # Safety
-/// `request` belongs to a live request, whose filters are known and whose location has the configuration `loc`; here and
-/// below.
-pub(super) unsafe fn ask(request: *mut Request, loc: &LocConf) {
-    // SAFETY: see above. The lines are in the request's pool, and so is what takes their place.
-    unsafe {
-        let r = (*request).r;
-        if !(*request).outbound.wants_body() || !is_on(r, loc) {
+/// Leaves out of Accept-Encoding what cannot be decoded, for the upstream and for filters, which are known. nginx's own modules go
+/// on seeing what the client said, when they choose how to answer it.
+pub(super) fn ask(request: &Request, loc: &LocConf) {
+    let r = request.r();
+    if !request.outbound.wants_body() || !is_on(r, loc) {
+        return;
+    }
+    for line in list::of_request(r).lines().filter(|line| line.is(b"accept-encoding")) {
+        let Some(value) = narrowed(line.value()) else { continue };
+        let is_kept = headers::encoding::keep_accept_encoding(r, line).is_ok();
+        if !is_kept || line.set_value(r.pool(), &value).is_err() {
             return;
-        }
-        for line in list::lines(&raw mut (*r).headers_in.headers) {
-            if !list::is(line, b"accept-encoding") {
-                continue;
-            }
-            let Some(value) = narrowed((*line).value.as_bytes()) else { continue };
-            let Some(value) = pool::copy((*r).pool, &value) else { return };
-            #[cfg(ngx_feature = "http_gzip")]
-            if (*r).headers_in.accept_encoding == line {
-                let Some(own) = pool::own((*r).pool, *line) else { return };
-                (*r).headers_in.accept_encoding = own;
-            }
-            (*line).value = value;
         }
     }
 }
 
 /// Changes the headers of an encoded response into those of a plain one, before filters look at them.
-pub(super) unsafe fn begin(request: *mut Request, loc: &LocConf) -> Begun {
-    // SAFETY: see `ask`.
-    unsafe {
-        let r = (*request).r;
-        if !(*request).outbound.wants_body() || !is_on(r, loc) {
+pub(super) fn begin(request: &Request, loc: &LocConf) -> Begun {
+    let r = request.r();
+    if !request.outbound.wants_body() || !is_on(r, loc) {
+        return Begun::Ready;
+    }
+    let lines = list::of_response(r).lines().filter(|line| line.is(b"content-encoding"));
+    let coding = match Encoding::of(lines.map(|line| line.value())) {
+        Encoding::Plain => return Begun::Ready,
+        Encoding::Known(coding) => Some(coding),
+        Encoding::Other => None,
+    };
+    let status = r.status() as u32;
+    let is_never_body = matches!(status, NGX_HTTP_NO_CONTENT | NGX_HTTP_NOT_MODIFIED);
+    let is_part = status == NGX_HTTP_PARTIAL_CONTENT;
+    let Some(coding) = coding.filter(|_| !is_part) else {
+        if is_never_body {
             return Begun::Ready;
         }
-        let coding = {
-            let lines = list::lines(&raw mut (*r).headers_out.headers);
-            let values = lines.filter(|line| list::is(*line, b"content-encoding")).map(|line| (*line).value.as_bytes());
-            match Encoding::of(values) {
-                Encoding::Plain => return Begun::Ready,
-                Encoding::Known(coding) => Some(coding),
-                Encoding::Other => None,
-            }
-        };
-        let status = (*r).headers_out.status as u32;
-        let is_never_body = matches!(status, nginx_sys::NGX_HTTP_NO_CONTENT | nginx_sys::NGX_HTTP_NOT_MODIFIED);
-        let is_part = status == nginx_sys::NGX_HTTP_PARTIAL_CONTENT;
-        let Some(coding) = coding.filter(|_| !is_part) else {
-            if is_never_body {
-                return Begun::Ready;
-            }
-            return refuse(r, is_part);
-        };
-        for name in ABOUT_BYTES {
-            if headers::response::remove(r, name).is_err() {
-                return Begun::Refused(bad_gateway());
-            }
+        return refuse(r, is_part);
+    };
+    for name in ABOUT_BYTES {
+        if headers::response::remove(r, name).is_err() {
+            return Begun::Refused(bad_gateway());
         }
-        if (*r).headers_out.content_length_n != 0 {
-            headers::response::set_length(r, None);
-        }
-        (*r).set_allow_ranges(0);
-        ngx_http_weak_etag(r);
-        if !headers::response::end_stream(r) {
-            (*request).decoding =
-                Some(Box::new(Decoding { coding, decoder: Decoder::new(coding), used: 0, window: Vec::new() }));
-        }
-        Begun::Ready
     }
+    if r.content_length() != 0 {
+        headers::response::set_length(r, None);
+    }
+    r.set_allow_ranges(false);
+    headers::encoding::weaken_etag(r);
+    if !headers::response::end_stream(r) {
+        let decoding = Decoding { coding, decoder: Decoder::new(coding), used: 0, window: Vec::new() };
+        request.decoding.replace(Some(Box::new(decoding)));
+    }
+    Begun::Ready
 }
 
 fn bad_gateway() -> LocalResponse {
@@ -138,78 +111,67 @@ fn bad_gateway() -> LocalResponse {
 }
 
 /// A response that filters cannot be shown.
-unsafe fn refuse(r: *mut ngx_http_request_t, is_part: bool) -> Begun {
-    // SAFETY: see `ask`.
-    unsafe {
-        let line = if is_part {
-            "a part (206) of an encoded response cannot be decoded for wasm filters (proxy_wasm_decode): it is answered with \
-             502; say \"proxy_set_header Range '';\" or \"proxy_wasm_decode off;\""
-                .to_owned()
-        } else {
-            let mut value = Vec::new();
-            headers::response::get(r, b"content-encoding", &mut value);
-            format!(
-                "a response with content-encoding \"{}\" cannot be decoded for wasm filters (proxy_wasm_decode): it is \
-                 answered with 502; say \"proxy_set_header Accept-Encoding gzip;\" or \"proxy_wasm_decode off;\"",
-                value.escape_ascii()
-            )
-        };
-        log::write(NGX_LOG_ERR, (*(*r).connection).log, log::printable(&line));
-        Begun::Refused(bad_gateway())
-    }
+fn refuse(r: HttpRequest<'_>, is_part: bool) -> Begun {
+    let line = if is_part {
+        "a part (206) of an encoded response cannot be decoded for wasm filters (proxy_wasm_decode): it is answered with \
+         502; say \"proxy_set_header Range '';\" or \"proxy_wasm_decode off;\""
+            .to_owned()
+    } else {
+        let mut value = Vec::new();
+        headers::response::get(r, b"content-encoding", &mut value);
+        format!(
+            "a response with content-encoding \"{}\" cannot be decoded for wasm filters (proxy_wasm_decode): it is \
+             answered with 502; say \"proxy_set_header Accept-Encoding gzip;\" or \"proxy_wasm_decode off;\"",
+            value.escape_ascii()
+        )
+    };
+    r.log().error(log::printable(&line));
+    Begun::Refused(bad_gateway())
 }
 
 /// Sends an encoded chain through the stages, decoded, as far as they take it now. What is left waits in the request's input.
-pub(super) unsafe fn process(
-    request: *mut Request,
-    loc: &LocConf,
-    chain: *mut ngx_chain_t,
-    marks: Marks,
-) -> Result<(), Stop> {
-    // SAFETY: see `ask`.
-    unsafe {
-        let r = (*request).r;
-        let mut link = chain;
-        loop {
-            let Some(decoding) = (*request).decoding.as_mut() else { return Err(Stop::Nginx(rc::ERROR)) };
-            let piece = match decoding.next(&mut link) {
-                Ok(piece) => piece,
-                Err(why) => return Err(spoiled(request, why)),
-            };
-            let is_end = link.is_null();
-            if is_end
-                && marks.last
-                && let Err(why) = decoding.decoder.finish()
-            {
-                return Err(spoiled(request, Failure::Corrupt(why)));
-            }
-            let is_flushed = decoding.decoder.is_flushed();
-            let has_trailers = is_end && marks.last && headers::trailers::count(r) > 0;
-            let mut piece_marks = marks;
-            piece_marks.last = is_end && marks.last && !has_trailers;
-            drive::data(request, loc, Direction::Response, 0, Chunk::Bytes(piece), piece_marks)?;
-            if has_trailers {
-                drive::trailers(request, loc, Direction::Response, 0)?;
-            }
-            let outbound = &(*request).outbound;
-            if is_end && is_flushed && outbound.headers_passed() && !outbound.is_held() {
-                // The client may wait for the headers before it does what the body comes from.
-                let was_gone = (*request).response_gone;
-                header_filter::send(request)?;
-                if !was_gone && marks.flush {
-                    let mut flush = marks;
-                    flush.last = false;
-                    body_filter::pass(request, loc, Chunk::Bytes(Vec::new()), flush)?;
-                }
-            }
-            if is_end {
-                return Ok(());
-            }
-            if !body_filter::can_go(request) {
-                return body_filter::wait_first(request, link).map_err(|NoMemory| Stop::Nginx(rc::ERROR));
+pub(super) fn process(request: &Request, loc: &LocConf, chain: Chain, marks: Marks) -> Result<(), Stop> {
+    let r = request.r();
+    let mut rest = chain;
+    loop {
+        let Piece { bytes, is_end, is_flushed } = match next(request, &mut rest, marks.last) {
+            Ok(piece) => piece,
+            Err(why) => return Err(spoiled(request, why)),
+        };
+        let has_trailers = is_end && marks.last && headers::trailers::count(r) > 0;
+        let mut piece_marks = marks;
+        piece_marks.last = is_end && marks.last && !has_trailers;
+        drive::data(request, loc, Direction::Response, 0, Chunk::Bytes(bytes), piece_marks)?;
+        if has_trailers {
+            drive::trailers(request, loc, Direction::Response, 0)?;
+        }
+        let outbound = &request.outbound;
+        if is_end && is_flushed && outbound.headers_passed() && !outbound.is_held() {
+            // The client may wait for the headers before it does what the body comes from.
+            let was_gone = request.response_gone.get();
+            header_filter::send(request)?;
+            if !was_gone && marks.flush {
+                let mut flush = marks;
+                flush.last = false;
+                outgoing::pass(request, Chunk::Bytes(Vec::new()), flush)?;
             }
         }
+        if is_end {
+            return Ok(());
+        }
+        if !body_filter::can_go(request) {
+            return body_filter::wait_first(request, rest).map_err(|NoMemory| Stop::Nginx(rc::ERROR));
+        }
     }
+}
+
+/// What has been decoded at a time.
+struct Piece {
+    bytes: Vec<u8>,
+    /// All of the chain has been decoded.
+    is_end: bool,
+    /// The decoder holds nothing back.
+    is_flushed: bool,
 }
 
 /// Why there is no next piece.
@@ -217,36 +179,42 @@ enum Failure {
     Corrupt(Corrupt),
     /// Nginx has logged the reason.
     Unreadable,
+    /// Nothing is being decoded.
+    Over,
+}
+
+/// The next piece from `chain`, which moves behind the buffers that are done. `is_last`: nothing comes behind it.
+fn next(request: &Request, chain: &mut Chain, is_last: bool) -> Result<Piece, Failure> {
+    let mut decoding = request.decoding.borrow_mut();
+    let decoding = decoding.as_mut().ok_or(Failure::Over)?;
+    let bytes = decoding.next(chain)?;
+    let is_end = chain.is_empty();
+    if is_end && is_last {
+        decoding.decoder.finish().map_err(Failure::Corrupt)?;
+    }
+    Ok(Piece { bytes, is_end, is_flushed: decoding.decoder.is_flushed() })
 }
 
 impl Decoding {
-    /// The next piece, from the buffers that begin at `link`, which moves behind those that are done.
-    ///
-    /// # Safety
-    /// `link` is a chain of live buffers, of which nobody else takes anything meanwhile.
-    unsafe fn next(&mut self, link: &mut *mut ngx_chain_t) -> Result<Vec<u8>, Failure> {
+    /// The next piece, from the buffers of `chain`, which moves behind those that are done. Nobody else takes anything of it
+    /// meanwhile.
+    fn next(&mut self, chain: &mut Chain) -> Result<Vec<u8>, Failure> {
         let mut piece = Vec::with_capacity(PIECE);
-        // SAFETY: see above.
-        unsafe {
-            while !link.is_null() {
-                let len = buf_len((**link).buf);
-                self.window.clear();
-                let chunk = Chunk::Chain { head: *link, len };
-                let size = WINDOW.min(len - self.used);
-                chunk.read(self.used, size, &mut self.window).map_err(|_| Failure::Unreadable)?;
-                self.used += self.decoder.decode(&self.window, &mut piece).map_err(Failure::Corrupt)?;
-                if piece.len() == piece.capacity() {
-                    // The decoder may have more of what it took.
-                    return Ok(piece);
-                }
-                if self.used == len {
-                    // Its producer may use the buffer again.
-                    let buf = (**link).buf;
-                    (*buf).pos = (*buf).last;
-                    (*buf).file_pos = (*buf).file_last;
-                    self.used = 0;
-                    *link = (**link).next;
-                }
+        while let Some((buf, behind)) = chain.split_first() {
+            let len = buf.len();
+            self.window.clear();
+            let size = WINDOW.min(len - self.used);
+            buf.read(self.used, size, &mut self.window).map_err(|_| Failure::Unreadable)?;
+            self.used += self.decoder.decode(&self.window, &mut piece).map_err(Failure::Corrupt)?;
+            if piece.len() == piece.capacity() {
+                // The decoder may have more of what it took.
+                return Ok(piece);
+            }
+            if self.used == len {
+                // Its producer may use the buffer again.
+                buf.consume();
+                self.used = 0;
+                *chain = behind;
             }
         }
         piece.shrink_to_fit();
@@ -255,24 +223,20 @@ impl Decoding {
 }
 
 /// Says in the log why a body cannot be decoded, and what becomes of it.
-unsafe fn spoiled(request: *mut Request, why: Failure) -> Stop {
-    // SAFETY: see `ask`.
-    unsafe {
-        let Failure::Corrupt(why) = why else { return Stop::Nginx(rc::ERROR) };
-        let coding = match (*request).decoding.as_ref().map(|decoding| decoding.coding) {
-            Some(Coding::Deflate) => "deflate",
-            _ => "gzip",
-        };
-        let is_gone = (*request).response_gone;
-        let outcome = if is_gone { "the connection is closed" } else { "it is answered with 502" };
-        let line = format!(
-            "the {coding} body of a response cannot be decoded for wasm filters (proxy_wasm_decode): {why}; {outcome}"
-        );
-        log::write(NGX_LOG_ERR, (*(*(*request).r).connection).log, line);
-        if is_gone {
-            return Stop::Nginx(rc::ERROR);
-        }
-        (*request).local_response = Some(Box::new(bad_gateway()));
-        Stop::Answered
+fn spoiled(request: &Request, why: Failure) -> Stop {
+    let Failure::Corrupt(why) = why else { return Stop::Nginx(rc::ERROR) };
+    let coding = match request.decoding.borrow().as_ref().map(|decoding| decoding.coding) {
+        Some(Coding::Deflate) => "deflate",
+        _ => "gzip",
+    };
+    let is_gone = request.response_gone.get();
+    let outcome = if is_gone { "the connection is closed" } else { "it is answered with 502" };
+    request.r().log().error(format!(
+        "the {coding} body of a response cannot be decoded for wasm filters (proxy_wasm_decode): {why}; {outcome}"
+    ));
+    if is_gone {
+        return Stop::Nginx(rc::ERROR);
     }
+    request.answer(bad_gateway());
+    Stop::Answered
 }

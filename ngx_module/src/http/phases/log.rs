@@ -5,28 +5,26 @@ use nginx_sys::{ngx_http_request_t, ngx_int_t};
 use super::pause;
 use crate::http::chain;
 use crate::http::request::Request;
-use crate::nginx::guard::guard;
-use crate::nginx::rc;
-use crate::nginx::timer;
+use crate::nginx::callback::callback;
+use crate::nginx::request::HttpRequest;
+use crate::nginx::{rc, timer};
 
-pub(super) unsafe extern "C" fn handler(r: *mut ngx_http_request_t) -> ngx_int_t {
-    // SAFETY: nginx calls a phase handler with a live request.
-    guard(rc::OK, || unsafe {
-        let request = Request::of(r);
-        if request.is_null() {
-            return rc::OK;
+callback! {
+    pub(super) fn handler(r: HttpRequest<'_> = *mut ngx_http_request_t) -> ngx_int_t, otherwise rc::OK => end
+}
+
+fn end(r: HttpRequest<'_>) -> ngx_int_t {
+    let Some(request) = Request::of(r) else { return rc::OK };
+    if pause::is_shut_out(r) {
+        pause::log_shut_out(request);
+        timer::leave();
+    }
+    // Subrequests end with the main request, if not before.
+    for subrequest in request.subrequests.take() {
+        if !subrequest.logging.get() {
+            chain::end_all(&subrequest);
         }
-        if pause::is_shut_out(r) {
-            pause::log_shut_out(request);
-            timer::leave();
-        }
-        // Subrequests end with the main request, if not before.
-        for subrequest in std::mem::take(&mut (*request).subrequests) {
-            if !(*subrequest).logging {
-                chain::end_all(subrequest);
-            }
-        }
-        chain::end_all(request);
-        rc::OK
-    })
+    }
+    chain::end_all(request);
+    rc::OK
 }

@@ -7,12 +7,16 @@ mod header_filter;
 mod hold;
 mod intercept;
 mod log;
+mod outgoing;
 mod parts;
 mod pause;
 mod precontent;
 mod realip;
 mod request_body;
+mod request_body_filter;
+mod request_event;
 mod reread;
+mod response_event;
 mod rewrite;
 mod route;
 mod streaming;
@@ -20,61 +24,39 @@ mod upgrade;
 mod writable;
 
 use nginx_sys::{
-    ngx_array_push, ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module,
-    ngx_http_handler_pt, ngx_http_phases_NGX_HTTP_LOG_PHASE, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
-    ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_int_t,
+    ngx_conf_t, ngx_http_phases_NGX_HTTP_LOG_PHASE as LOG, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as PRECONTENT,
+    ngx_http_phases_NGX_HTTP_REWRITE_PHASE as REWRITE,
 };
 
 use crate::http::request::Request;
-use crate::nginx::{headers, rc};
+use crate::nginx::phases::{NoMemory, Phases};
+use crate::nginx::{filters, headers};
 
-pub use body_filter::{hand_on, pass as pass_response_body};
+pub use body_filter::hand_on;
 pub use decode::Decoding;
 pub use header_filter::{next as next_header_filter, passed as response_headers_passed};
 pub use intercept::{Intercepted, in_phase as intercept};
+pub use outgoing::pass as pass_response_body;
 pub use pause::{release_waiting, wake};
-pub use request_body::pass as pass_request_body;
+pub use request_body_filter::pass as pass_request_body;
 pub use upgrade::{Tunnel, is_wanted as is_upgrade};
 
 /// Registers the handlers and filters, while nginx reads the configuration.
 ///
 /// # Safety
 /// `cf` is what nginx passed to `postconfiguration`.
-pub unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
-    // SAFETY: inside of `http { }` the context is that of HTTP, and the core module has its configuration.
-    unsafe {
-        let ctx = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
-        let cmcf: *mut ngx_http_core_main_conf_t = (*(*ctx).main_conf.add(ngx_http_core_module.ctx_index)).cast();
-        if add_handler(cmcf, ngx_http_phases_NGX_HTTP_REWRITE_PHASE as usize, Some(rewrite::handler)).is_none() {
-            return rc::ERROR;
-        }
-        // Behind all other modules', and so before them.
-        if add_handler(cmcf, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as usize, Some(precontent::handler)).is_none() {
-            return rc::ERROR;
-        }
-        let log_phase = ngx_http_phases_NGX_HTTP_LOG_PHASE as usize;
-        if add_handler(cmcf, log_phase, Some(log::handler)).is_none() {
-            return rc::ERROR;
-        }
-        // Before the access log, so that it can show variables that a filter sets in on_log.
-        (*cmcf).phases[log_phase].handlers.as_slice_mut::<ngx_http_handler_pt>().rotate_right(1);
-        headers::know_filters(Request::FOR_HEADERS);
-        header_filter::install();
-        body_filter::install();
-        request_body::install();
-        realip::install(cmcf);
-    }
-    rc::OK
-}
-
-unsafe fn add_handler(cmcf: *mut ngx_http_core_main_conf_t, phase: usize, handler: ngx_http_handler_pt) -> Option<()> {
-    // SAFETY: nginx has made an array of handlers for each of these phases.
-    unsafe {
-        let place = ngx_array_push(&raw mut (*cmcf).phases[phase].handlers).cast::<ngx_http_handler_pt>();
-        if place.is_null() {
-            return None;
-        }
-        place.write(handler);
-    }
-    Some(())
+pub unsafe fn install(cf: *mut ngx_conf_t) -> Result<(), NoMemory> {
+    // SAFETY: see above.
+    let phases = unsafe { Phases::of(cf) };
+    phases.add(REWRITE, rewrite::handler)?;
+    // Behind all other modules', and so before them.
+    phases.add(PRECONTENT, precontent::handler)?;
+    phases.add(LOG, log::handler)?;
+    // Before the access log, so that it can show variables that a filter sets in on_log.
+    phases.put_last_first(LOG);
+    headers::know_filters(Request::FOR_HEADERS);
+    // SAFETY: see above.
+    unsafe { filters::install(header_filter::filter, body_filter::filter, request_body_filter::filter) };
+    realip::install(phases);
+    Ok(())
 }

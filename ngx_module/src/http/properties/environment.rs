@@ -1,8 +1,8 @@
 //! What Envoy tells of its configuration, in the terms of nginx: `node`, `cluster_name`, `route_name`, `xds.*`.
 
-use nginx_sys::{ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_http_request_t, ngx_worker};
-
 use super::{cluster, number, text, variables};
+use crate::nginx::request::HttpRequest;
+use crate::nginx::{cycle, location};
 
 /// Envoy's number for a listener whose clients come from outside.
 const INBOUND: i64 = 1;
@@ -12,8 +12,7 @@ const WORKER: &[u8] = b"worker_id";
 
 /// Appends a property that needs no request.
 pub fn of_process(name: &[u8], value: &mut Vec<u8>) -> bool {
-    // SAFETY: nginx sets the variable before a worker begins; in the master it is 0.
-    name == WORKER && text(value, unsafe { ngx_worker }.to_string().as_bytes())
+    name == WORKER && text(value, cycle::worker().to_string().as_bytes())
 }
 
 /// Whether [`get`] knows the name, now or at another time.
@@ -35,48 +34,35 @@ pub fn knows(name: &[u8]) -> bool {
 }
 
 /// Appends a property whose path is one name.
-///
-/// # Safety
-/// `r` is a live request, here and below.
-pub unsafe fn get(r: *mut ngx_http_request_t, name: &[u8], value: &mut Vec<u8>) -> bool {
-    // SAFETY: see above.
-    unsafe {
-        match name {
-            b"connection_id" => number(value, (*(*r).connection).number),
-            WORKER => of_process(name, value),
-            // There is none, and no message of protocol buffers has no bytes.
-            b"metadata" => true,
-            name if knows(name) => xds(r, name, value),
-            _ => false,
-        }
+pub fn get(r: HttpRequest<'_>, name: &[u8], value: &mut Vec<u8>) -> bool {
+    match name {
+        b"connection_id" => number(value, r.connection().number()),
+        WORKER => of_process(name, value),
+        // There is none, and no message of protocol buffers has no bytes.
+        b"metadata" => true,
+        name if knows(name) => xds(r, name, value),
+        _ => false,
     }
 }
 
 /// Appends `xds.<name>`.
-pub unsafe fn xds(r: *mut ngx_http_request_t, name: &[u8], value: &mut Vec<u8>) -> bool {
-    // SAFETY: see `get`; the core module has a configuration in every location.
-    unsafe {
-        match name {
-            b"cluster_name" => cluster::name(r).is_some_and(|name| text(value, name)),
-            b"route_name" => {
-                let location: *mut ngx_http_core_loc_conf_t =
-                    (*(*r).loc_conf.add(ngx_http_core_module.ctx_index)).cast();
-                text(value, (*location).name.as_bytes())
-            }
-            b"virtual_host_name" => variables::get(r, b"server_name", value),
-            b"listener_direction" => number(value, INBOUND),
-            b"cluster_metadata" | b"route_metadata" | b"virtual_host_metadata" | b"listener_metadata" => true,
-            b"node" => {
-                for (field, name) in NODE {
-                    let mut content = Vec::new();
-                    if node(r, name, &mut content) {
-                        field_of_message(value, field, &content);
-                    }
+pub fn xds(r: HttpRequest<'_>, name: &[u8], value: &mut Vec<u8>) -> bool {
+    match name {
+        b"cluster_name" => cluster::name(r).is_some_and(|name| text(value, name)),
+        b"route_name" => text(value, location::name(r)),
+        b"virtual_host_name" => variables::get(r, b"server_name", value),
+        b"listener_direction" => number(value, INBOUND),
+        b"cluster_metadata" | b"route_metadata" | b"virtual_host_metadata" | b"listener_metadata" => true,
+        b"node" => {
+            for (field, name) in NODE {
+                let mut content = Vec::new();
+                if node(r, name, &mut content) {
+                    field_of_message(value, field, &content);
                 }
-                true
             }
-            _ => name.strip_prefix(b"node\0").is_some_and(|name| node(r, name, value)),
+            true
         }
+        _ => name.strip_prefix(b"node\0").is_some_and(|name| node(r, name, value)),
     }
 }
 
@@ -84,15 +70,12 @@ pub unsafe fn xds(r: *mut ngx_http_request_t, name: &[u8], value: &mut Vec<u8>) 
 const NODE: [(u8, &[u8]); 3] = [(1, b"id"), (6, b"user_agent_name"), (7, b"user_agent_version")];
 
 /// Appends a field of the node: this nginx.
-pub unsafe fn node(r: *mut ngx_http_request_t, name: &[u8], value: &mut Vec<u8>) -> bool {
-    // SAFETY: see `get`.
-    unsafe {
-        match name {
-            b"id" => variables::get(r, b"hostname", value),
-            b"user_agent_name" => text(value, b"nginx"),
-            b"user_agent_version" => variables::get(r, b"nginx_version", value),
-            _ => false,
-        }
+pub fn node(r: HttpRequest<'_>, name: &[u8], value: &mut Vec<u8>) -> bool {
+    match name {
+        b"id" => variables::get(r, b"hostname", value),
+        b"user_agent_name" => text(value, b"nginx"),
+        b"user_agent_version" => variables::get(r, b"nginx_version", value),
+        _ => false,
     }
 }
 

@@ -1,5 +1,5 @@
 //! Properties: values that a filter asks for by path, with Envoy's names and types. Numbers are 8 bytes little endian,
-//! timestamps and durations nanoseconds, booleans one byte, maps pairs, the rest text. A file for each family; `host.rs`
+//! timestamps and durations nanoseconds, booleans one byte, maps pairs, the rest text. A file for each family; `host/`
 //! is the caller. What each property means on nginx is in docs/properties.md.
 
 mod cluster;
@@ -14,45 +14,40 @@ mod variables;
 
 use std::collections::HashMap;
 
-use nginx_sys::ngx_http_request_t;
 use ngx_wasm::proxy_wasm::{Pairs, Status};
 
 pub use cluster::{is_asked as is_upstream_asked, upstream as upstream_of_location};
 pub use response::{FAILED_STREAM, note_details};
+
+use crate::nginx::request::HttpRequest;
 
 /// Families that no filter can set.
 const FAMILIES: [&[u8]; 9] =
     [b"request", b"response", b"source", b"destination", b"connection", b"upstream", b"node", b"xds", b"metadata"];
 
 /// Appends the value of the property at `path`, whose segments are separated by NUL.
-///
-/// # Safety
-/// `r` is a live request.
-pub unsafe fn get(r: *mut ngx_http_request_t, path: &[u8], value: &mut Vec<u8>) -> Result<(), Status> {
+pub fn get(r: HttpRequest<'_>, path: &[u8], value: &mut Vec<u8>) -> Result<(), Status> {
     let (first, rest) = split(path);
-    // SAFETY: see above.
-    let found = unsafe {
-        match (first, rest) {
-            (b"request", Some(rest)) => request::get(r, rest, value),
-            (b"response", Some(rest)) => response::get(r, rest, value),
-            (b"source", Some(rest)) => connection::source(r, rest, value),
-            (b"destination", Some(rest)) => connection::destination(r, rest, value),
-            (b"connection", Some(rest)) => connection::get(r, rest, value),
-            (b"upstream", Some(rest)) => upstream::get(r, rest, value),
-            (b"node", Some(rest)) => environment::node(r, rest, value),
-            (b"xds", Some(rest)) => environment::xds(r, rest, value),
-            (b"metadata", Some(b"filter_metadata")) => no_pairs(value),
-            (b"ngx", Some(name)) => variables::get(r, name, value),
-            (b"wasmx", Some(name)) => scratch::get(r, name, value),
-            // A path of one segment is a variable of nginx, with or without "ngx." before it: filters for the two other
-            // Wasm modules for nginx use these forms.
-            (name, None) => match prefixed(name) {
-                Some(Prefixed::Variable(name)) => variables::get(r, name, value),
-                Some(Prefixed::Scratch(name)) => scratch::get(r, name, value),
-                None => variables::get(r, name, value) || environment::get(r, name, value),
-            },
-            _ => false,
-        }
+    let found = match (first, rest) {
+        (b"request", Some(rest)) => request::get(r, rest, value),
+        (b"response", Some(rest)) => response::get(r, rest, value),
+        (b"source", Some(rest)) => connection::source(r, rest, value),
+        (b"destination", Some(rest)) => connection::destination(r, rest, value),
+        (b"connection", Some(rest)) => connection::get(r, rest, value),
+        (b"upstream", Some(rest)) => upstream::get(r, rest, value),
+        (b"node", Some(rest)) => environment::node(r, rest, value),
+        (b"xds", Some(rest)) => environment::xds(r, rest, value),
+        (b"metadata", Some(b"filter_metadata")) => no_pairs(value),
+        (b"ngx", Some(name)) => variables::get(r, name, value),
+        (b"wasmx", Some(name)) => scratch::get(r, name, value),
+        // A path of one segment is a variable of nginx, with or without "ngx." before it: filters for the two other
+        // Wasm modules for nginx use these forms.
+        (name, None) => match prefixed(name) {
+            Some(Prefixed::Variable(name)) => variables::get(r, name, value),
+            Some(Prefixed::Scratch(name)) => scratch::get(r, name, value),
+            None => variables::get(r, name, value) || environment::get(r, name, value),
+        },
+        _ => false,
     };
     if found { Ok(()) } else { Err(Status::NotFound) }
 }
@@ -63,29 +58,23 @@ pub fn of_process(path: &[u8], value: &mut Vec<u8>) -> Result<(), Status> {
 }
 
 /// Sets a property: variables of nginx that can be set, and scratch values.
-///
-/// # Safety
-/// `r` is a live request.
-pub unsafe fn set(r: *mut ngx_http_request_t, path: &[u8], value: &[u8]) -> Result<(), Status> {
+pub fn set(r: HttpRequest<'_>, path: &[u8], value: &[u8]) -> Result<(), Status> {
     let (first, rest) = split(path);
-    // SAFETY: see above.
-    unsafe {
-        match (first, rest) {
-            (b"ngx", Some(name)) => variables::set(r, name, value),
-            (b"wasmx", Some(name)) => scratch::set(r, name, value),
-            (family, Some(_)) if FAMILIES.contains(&family) => Err(Status::BadArgument),
-            (_, Some(_)) => Err(Status::NotFound),
-            (name, None) => match prefixed(name) {
-                Some(Prefixed::Variable(name)) => variables::set(r, name, value),
-                Some(Prefixed::Scratch(name)) => scratch::set(r, name, value),
-                None => match variables::set(r, name, value) {
-                    Err(Status::NotFound) if FAMILIES.contains(&name) || environment::knows(name) => {
-                        Err(Status::BadArgument)
-                    }
-                    result => result,
-                },
+    match (first, rest) {
+        (b"ngx", Some(name)) => variables::set(r, name, value),
+        (b"wasmx", Some(name)) => scratch::set(r, name, value),
+        (family, Some(_)) if FAMILIES.contains(&family) => Err(Status::BadArgument),
+        (_, Some(_)) => Err(Status::NotFound),
+        (name, None) => match prefixed(name) {
+            Some(Prefixed::Variable(name)) => variables::set(r, name, value),
+            Some(Prefixed::Scratch(name)) => scratch::set(r, name, value),
+            None => match variables::set(r, name, value) {
+                Err(Status::NotFound) if FAMILIES.contains(&name) || environment::knows(name) => {
+                    Err(Status::BadArgument)
+                }
+                result => result,
             },
-        }
+        },
     }
 }
 

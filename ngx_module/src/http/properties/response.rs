@@ -1,12 +1,13 @@
 //! `response.*`.
 
-use nginx_sys::ngx_http_request_t;
+use std::cell::RefCell;
 
 use super::upstream::{self, Outcome};
 use super::{joined, milliseconds, number, pairs, size_of_map, text};
 use crate::http::request::Request;
 use crate::nginx::headers;
-use crate::nginx::pool;
+use crate::nginx::pool::Kept;
+use crate::nginx::request::HttpRequest;
 
 /// The status of nginx for a client that has gone.
 const CLIENT_CLOSED_REQUEST: usize = 499;
@@ -15,79 +16,66 @@ const CLIENT_CLOSED_REQUEST: usize = 499;
 pub const FAILED_STREAM: &[u8] = b"wasm_fail_stream";
 
 /// Appends `response.<path>`. Before there is a response, sizes are 0, maps empty, and all else is not there.
-///
-/// # Safety
-/// `r` is a live request, here and below.
-pub unsafe fn get(r: *mut ngx_http_request_t, path: &[u8], value: &mut Vec<u8>) -> bool {
-    // SAFETY: see above.
-    unsafe {
-        let is_there = (*r).headers_out.status != 0;
-        match path {
-            b"code" => is_there && number(value, (*r).headers_out.status),
-            b"code_details" => is_there && text(value, &details(r)),
-            b"flags" => number(value, if is_there { flags(r) } else { 0 }),
-            b"grpc_status" => is_there && number(value, grpc_status(r)),
-            b"size" => number(value, body_size(r)),
-            b"headers_bytes" => number(value, size_of_map(|visit| visit_headers(r, visit))),
-            b"total_size" => {
-                let headers = size_of_map(|visit| visit_headers(r, visit));
-                number(value, body_size(r) + headers + size_of_map(|visit| headers::trailers::visit(r, visit)))
+pub fn get(r: HttpRequest<'_>, path: &[u8], value: &mut Vec<u8>) -> bool {
+    let is_there = r.status() != 0;
+    match path {
+        b"code" => is_there && number(value, r.status()),
+        b"code_details" => is_there && text(value, &details(r)),
+        b"flags" => number(value, if is_there { flags(r) } else { 0 }),
+        b"grpc_status" => is_there && number(value, grpc_status(r)),
+        b"size" => number(value, body_size(r)),
+        b"headers_bytes" => number(value, size_of_map(|visit| visit_headers(r, visit))),
+        b"total_size" => {
+            let headers = size_of_map(|visit| visit_headers(r, visit));
+            number(value, body_size(r) + headers + size_of_map(|visit| headers::trailers::visit(r, visit)))
+        }
+        b"backend_latency" => upstream::latency(r).is_some_and(|span| milliseconds(value, span)),
+        b"headers" => pairs(value, |visit| visit_headers(r, visit)),
+        b"trailers" => pairs(value, |visit| headers::trailers::visit(r, visit)),
+        _ => {
+            if let Some(name) = path.strip_prefix(b"headers\0") {
+                return joined(value, name, |visit| visit_headers(r, visit));
             }
-            b"backend_latency" => upstream::latency(r).is_some_and(|span| milliseconds(value, span)),
-            b"headers" => pairs(value, |visit| visit_headers(r, visit)),
-            b"trailers" => pairs(value, |visit| headers::trailers::visit(r, visit)),
-            _ => {
-                if let Some(name) = path.strip_prefix(b"headers\0") {
-                    return joined(value, name, |visit| visit_headers(r, visit));
-                }
-                path.strip_prefix(b"trailers\0")
-                    .is_some_and(|name| joined(value, name, |visit| headers::trailers::visit(r, visit)))
-            }
+            path.strip_prefix(b"trailers\0")
+                .is_some_and(|name| joined(value, name, |visit| headers::trailers::visit(r, visit)))
         }
     }
 }
 
-unsafe fn visit_headers(r: *mut ngx_http_request_t, visit: &mut dyn FnMut(&[u8], &[u8])) {
-    // SAFETY: see `get`.
-    unsafe {
-        if (*r).headers_out.status != 0 {
-            headers::response::visit(r, visit);
-        }
+fn visit_headers(r: HttpRequest<'_>, visit: &mut dyn FnMut(&[u8], &[u8])) {
+    if r.status() != 0 {
+        headers::response::visit(r, visit);
     }
 }
 
 /// What of the body has been sent: nginx counts all bytes, and apart from them those of the header (for HTTP/2, of all
 /// frames but for what they carry).
-unsafe fn body_size(r: *mut ngx_http_request_t) -> i64 {
-    // SAFETY: see `get`.
-    unsafe { ((*(*r).connection).sent - (*r).header_size as i64).max(0) }
+fn body_size(r: HttpRequest<'_>) -> i64 {
+    (r.connection().sent() - r.header_size() as i64).max(0)
 }
 
 /// In the trailers, in the headers, or what the status means to gRPC.
-unsafe fn grpc_status(r: *mut ngx_http_request_t) -> i64 {
-    // SAFETY: see `get`.
-    unsafe {
-        let mut shown = Vec::new();
-        let name = b"grpc-status";
-        let is_said = joined(&mut shown, name, |visit| headers::trailers::visit(r, visit))
-            || joined(&mut shown, name, |visit| visit_headers(r, visit));
-        if is_said {
-            // Envoy's word for what is no number.
-            return std::str::from_utf8(&shown).ok().and_then(|shown| shown.parse().ok()).unwrap_or(-1);
-        }
-        match (*r).headers_out.status {
-            400 => 13,
-            401 => 16,
-            403 => 7,
-            404 => 12,
-            429 | 502..=504 => 14,
-            _ => 2,
-        }
+fn grpc_status(r: HttpRequest<'_>) -> i64 {
+    let mut shown = Vec::new();
+    let name = b"grpc-status";
+    let is_said = joined(&mut shown, name, |visit| headers::trailers::visit(r, visit))
+        || joined(&mut shown, name, |visit| visit_headers(r, visit));
+    if is_said {
+        // Envoy's word for what is no number.
+        return std::str::from_utf8(&shown).ok().and_then(|shown| shown.parse().ok()).unwrap_or(-1);
+    }
+    match r.status() {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502..=504 => 14,
+        _ => 2,
     }
 }
 
 /// Envoy's bits for what went wrong (envoy/stream_info/stream_info.h there), for what nginx knows.
-unsafe fn flags(r: *mut ngx_http_request_t) -> i64 {
+fn flags(r: HttpRequest<'_>) -> i64 {
     const NO_HEALTHY_UPSTREAM: i64 = 0x2;
     const UPSTREAM_REQUEST_TIMEOUT: i64 = 0x4;
     const UPSTREAM_CONNECTION_FAILURE: i64 = 0x20;
@@ -96,86 +84,71 @@ unsafe fn flags(r: *mut ngx_http_request_t) -> i64 {
     const RESPONSE_FROM_CACHE: i64 = 0x10_0000;
     const UPSTREAM_PROTOCOL_ERROR: i64 = 0x80_0000;
     const DNS_RESOLUTION_FAILED: i64 = 0x400_0000;
-    // SAFETY: see `get`.
-    unsafe {
-        if (*r).headers_out.status == CLIENT_CLOSED_REQUEST {
-            return DOWNSTREAM_CONNECTION_TERMINATION;
-        }
-        if is_own(r) {
-            return 0;
-        }
-        match upstream::outcome(r) {
-            Outcome::NotAsked | Outcome::Answered => 0,
-            Outcome::Cached => RESPONSE_FROM_CACHE,
-            Outcome::Unresolved => DNS_RESOLUTION_FAILED,
-            Outcome::NoPeer => NO_HEALTHY_UPSTREAM,
-            Outcome::NoConnection => UPSTREAM_CONNECTION_FAILURE,
-            Outcome::TimedOut => UPSTREAM_REQUEST_TIMEOUT,
-            Outcome::Reset => UPSTREAM_CONNECTION_TERMINATION,
-            Outcome::Malformed => UPSTREAM_PROTOCOL_ERROR,
-        }
+    if r.status() == CLIENT_CLOSED_REQUEST {
+        return DOWNSTREAM_CONNECTION_TERMINATION;
+    }
+    if is_own(r) {
+        return 0;
+    }
+    match upstream::outcome(r) {
+        Outcome::NotAsked | Outcome::Answered => 0,
+        Outcome::Cached => RESPONSE_FROM_CACHE,
+        Outcome::Unresolved => DNS_RESOLUTION_FAILED,
+        Outcome::NoPeer => NO_HEALTHY_UPSTREAM,
+        Outcome::NoConnection => UPSTREAM_CONNECTION_FAILURE,
+        Outcome::TimedOut => UPSTREAM_REQUEST_TIMEOUT,
+        Outcome::Reset => UPSTREAM_CONNECTION_TERMINATION,
+        Outcome::Malformed => UPSTREAM_PROTOCOL_ERROR,
     }
 }
 
 /// Where the response comes from, in Envoy's words.
-unsafe fn details(r: *mut ngx_http_request_t) -> Vec<u8> {
-    // SAFETY: see `get`.
-    unsafe {
-        if (*r).headers_out.status == CLIENT_CLOSED_REQUEST {
-            return b"downstream_remote_disconnect".to_vec();
-        }
-        if let Some(local) = local(r) {
-            return (*local).0.clone();
-        }
-        if has_failed(r) {
-            return FAILED_STREAM.to_vec();
-        }
-        let details: &[u8] = match upstream::outcome(r) {
-            Outcome::NotAsked => b"direct_response",
-            Outcome::Answered => b"via_upstream",
-            Outcome::Cached => b"cache.response_from_cache_filter",
-            Outcome::Unresolved => b"dns_resolution_failure",
-            Outcome::NoPeer => b"no_healthy_upstream",
-            Outcome::NoConnection => b"upstream_reset_before_response_started{remote_connection_failure}",
-            Outcome::TimedOut => b"response_timeout",
-            Outcome::Reset => b"upstream_reset_before_response_started{connection_termination}",
-            Outcome::Malformed => b"upstream_reset_before_response_started{protocol_error}",
-        };
-        details.to_vec()
+fn details(r: HttpRequest<'_>) -> Vec<u8> {
+    if r.status() == CLIENT_CLOSED_REQUEST {
+        return b"downstream_remote_disconnect".to_vec();
     }
+    if let Some(local) = local(r) {
+        return local.0.borrow().clone();
+    }
+    if has_failed(r) {
+        return FAILED_STREAM.to_vec();
+    }
+    let details: &[u8] = match upstream::outcome(r) {
+        Outcome::NotAsked => b"direct_response",
+        Outcome::Answered => b"via_upstream",
+        Outcome::Cached => b"cache.response_from_cache_filter",
+        Outcome::Unresolved => b"dns_resolution_failure",
+        Outcome::NoPeer => b"no_healthy_upstream",
+        Outcome::NoConnection => b"upstream_reset_before_response_started{remote_connection_failure}",
+        Outcome::TimedOut => b"response_timeout",
+        Outcome::Reset => b"upstream_reset_before_response_started{connection_termination}",
+        Outcome::Malformed => b"upstream_reset_before_response_started{protocol_error}",
+    };
+    details.to_vec()
 }
 
 /// Whether a filter made the response, or the lack of one did.
-unsafe fn is_own(r: *mut ngx_http_request_t) -> bool {
-    // SAFETY: see `get`.
-    unsafe { local(r).is_some() || has_failed(r) }
+fn is_own(r: HttpRequest<'_>) -> bool {
+    local(r).is_some() || has_failed(r)
 }
 
-unsafe fn has_failed(r: *mut ngx_http_request_t) -> bool {
-    // SAFETY: see `get`.
-    unsafe { Request::of(r).as_ref().is_some_and(|request| request.failed) }
+fn has_failed(r: HttpRequest<'_>) -> bool {
+    Request::of(r).is_some_and(|request| request.failed.get())
 }
 
 /// Why the filter that made the response made it; in the pool of its request.
-struct LocalDetails(Vec<u8>);
+struct LocalDetails(RefCell<Vec<u8>>);
 
-unsafe fn local(r: *mut ngx_http_request_t) -> Option<*mut LocalDetails> {
-    // SAFETY: see `get`.
-    unsafe { pool::find::<LocalDetails>((*r).pool, |_| true) }
+fn local(r: HttpRequest<'_>) -> Option<Kept<LocalDetails>> {
+    r.pool().find::<LocalDetails>(|_| true)
 }
 
 /// Keeps the reason that a filter gave for its response. Without memory it is lost, and the response goes all the same.
-///
-/// # Safety
-/// `r` is a live main request.
-pub unsafe fn note_details(r: *mut ngx_http_request_t, details: &[u8]) {
-    // SAFETY: see above.
-    unsafe {
-        match local(r) {
-            Some(local) => (*local).0 = details.to_vec(),
-            None => {
-                let _ = pool::own((*r).pool, LocalDetails(details.to_vec()));
-            }
+pub fn note_details(r: HttpRequest<'_>, details: &[u8]) {
+    match local(r) {
+        Some(local) => drop(local.0.replace(details.to_vec())),
+        None => {
+            let _ = r.pool().own(LocalDetails(RefCell::new(details.to_vec())));
         }
     }
 }

@@ -1,10 +1,13 @@
-//! The upstreams of the configuration, for filters that look at their servers or choose one (`http/host.rs`), and for calls
+//! The upstreams of the configuration, for filters that look at their servers or choose one (`http/host/`), and for calls
 //! (`balancer.rs`).
 //!
-//! Each `upstream { }` says how a request begins to ask it (`peer.init`). A function of `http/upstream_choice.rs` stands in
+//! Each `upstream { }` says how a request begins to ask it (`peer.init`). A function of `choice.rs` stands in
 //! the place of that of the balancer, with the balancer's behind it. A `keepalive` stays in front of both: it asks for a server first, and
 //! then looks for a connection to that one.
 
+pub mod choice;
+pub mod list;
+pub mod round_robin;
 pub mod servers;
 
 use std::ffi::c_void;

@@ -1,11 +1,16 @@
 //! Header maps of requests and responses, over nginx's structures: lists of lines, and beside them the fields that nginx
-//! itself reads. `host.rs` is the caller.
+//! itself reads. `host/` is the caller.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 
-use nginx_sys::ngx_http_request_t;
 use ngx_wasm::proxy_wasm::Pairs;
 
+use crate::nginx::chain::NoMemory;
+use crate::nginx::request::HttpRequest;
+
+pub mod fields;
+pub mod encoding;
 pub mod list;
 pub mod path;
 pub mod request;
@@ -21,6 +26,12 @@ pub enum Refused {
     Malformed(String),
     /// Nginx decides this itself.
     Ignored(String),
+}
+
+impl From<NoMemory> for Refused {
+    fn from(_: NoMemory) -> Refused {
+        Refused::NoMemory
+    }
 }
 
 /// What nginx decides itself among the pairs of a list that is to become all headers of a message. The other pairs count.
@@ -53,14 +64,14 @@ impl Ignored {
 
 /// What the filters of a request know beyond nginx's structures. `http/` says how they are asked.
 pub struct Filters {
-    /// Where it is noted that nginx takes the request for one that `rewrite` has led out of its location; null where no filter
+    /// Where it is noted that nginx takes the request for one that `rewrite` has led out of its location; nowhere when no filter
     /// runs.
-    pub left_location: unsafe fn(*mut ngx_http_request_t) -> *mut bool,
+    pub left_location: for<'r> fn(HttpRequest<'r>) -> Option<&'r Cell<bool>>,
     /// Notes that the path has changed.
-    pub path_changed: unsafe fn(*mut ngx_http_request_t),
+    pub path_changed: fn(HttpRequest<'_>),
     /// Whether the length of the response's body is counted while it passes, so that another one than the headers say does not
     /// leave.
-    pub counts_body: unsafe fn(*mut ngx_http_request_t) -> bool,
+    pub counts_body: fn(HttpRequest<'_>) -> bool,
 }
 
 static FILTERS: OnceLock<Filters> = OnceLock::new();

@@ -1,81 +1,69 @@
 //! Headers of a response. Nginx keeps some of them outside of the list (src/http/ngx_http_request.h,
 //! ngx_http_headers_out_t), and writes Server, Date and the framing itself.
 
-use nginx_sys::{ngx_http_headers_out_t, ngx_http_request_t, ngx_http_time, ngx_str_t, ngx_table_elt_t, off_t};
+use nginx_sys::off_t;
 use ngx_wasm::proxy_wasm::Pairs;
 
+use super::fields::{self, Field, Leads};
 use super::list;
 use super::{FILTERS, Ignored, Refused, check_name, check_pairs, check_value, unknown_pseudo_header};
-use crate::nginx::pool;
+use crate::nginx::request::HttpRequest;
 
 /// Appends the first value of `name` to `value`.
-///
-/// # Safety
-/// `r` is a live request, here and below.
-pub unsafe fn get(r: *mut ngx_http_request_t, name: &[u8], value: &mut Vec<u8>) -> bool {
-    let mut found = false;
-    let take = &mut |key: &[u8], text: &[u8]| {
-        if !found && key.eq_ignore_ascii_case(name) {
-            found = true;
-            value.extend_from_slice(text);
-        }
-    };
-    // SAFETY: see above.
-    unsafe {
-        if name.starts_with(b":") || matches!(Kind::of(name), Kind::Own(_)) {
-            visit(r, take);
-            return found;
-        }
-        let Some(line) = list::lines(&raw mut (*r).headers_out.headers).find(|line| list::is(*line, name)) else {
-            return false;
-        };
-        value.extend_from_slice((*line).value.as_bytes());
-        true
+pub fn get(r: HttpRequest<'_>, name: &[u8], value: &mut Vec<u8>) -> bool {
+    if name.starts_with(b":") || matches!(Kind::of(name), Kind::Own(_)) {
+        let mut found = false;
+        visit(r, &mut |key: &[u8], text: &[u8]| {
+            if !found && key.eq_ignore_ascii_case(name) {
+                found = true;
+                value.extend_from_slice(text);
+            }
+        });
+        return found;
     }
+    let Some(line) = list::of_response(r).named(name).next() else { return false };
+    value.extend_from_slice(line.value());
+    true
 }
 
 /// Shows all pairs to `visit`: `:status`, what nginx keeps outside of the list, the list.
-pub unsafe fn visit(r: *mut ngx_http_request_t, visit: &mut dyn FnMut(&[u8], &[u8])) {
-    // SAFETY: see `get`.
-    unsafe {
-        let out = &raw mut (*r).headers_out;
-        visit(b":status", (*out).status.to_string().as_bytes());
-        let content_type = content_type(out);
-        if !content_type.is_empty() {
-            visit(b"content-type", &content_type);
-        }
-        if (*out).content_length_n >= 0 && (*out).content_length.is_null() {
-            visit(b"content-length", (*out).content_length_n.to_string().as_bytes());
-        }
-        if (*out).last_modified_time != -1 && (*out).last_modified.is_null() {
-            // "Mon, 28 Sep 1970 06:00:00 GMT" and its like.
-            let mut text = [0u8; 32];
-            let end = ngx_http_time(text.as_mut_ptr(), (*out).last_modified_time);
-            let len = end.offset_from(text.as_ptr()) as usize;
-            visit(b"last-modified", &text[..len.min(text.len())]);
-        }
-        for line in list::lines(&raw mut (*out).headers) {
-            list::show(line, visit);
-        }
+pub fn visit(r: HttpRequest<'_>, visit: &mut dyn FnMut(&[u8], &[u8])) {
+    visit(b":status", r.status().to_string().as_bytes());
+    let content_type = fields::content_type(r);
+    if !content_type.is_empty() {
+        visit(b"content-type", &content_type);
     }
+    if has_own_length(r) {
+        visit(b"content-length", r.content_length().to_string().as_bytes());
+    }
+    if has_own_time(r) {
+        visit(b"last-modified", &fields::http_time(r.last_modified_time()));
+    }
+    for line in list::of_response(r).lines() {
+        line.show(visit);
+    }
+}
+
+/// Whether the length is a number only, and has no line.
+fn has_own_length(r: HttpRequest<'_>) -> bool {
+    r.content_length() >= 0 && fields::content_length(r).get().is_none()
+}
+
+/// Whether the time of the last change is a number only, and has no line.
+fn has_own_time(r: HttpRequest<'_>) -> bool {
+    r.last_modified_time() != -1 && fields::last_modified(r).get().is_none()
 }
 
 /// Says that there is no body.
-pub unsafe fn no_body(r: *mut ngx_http_request_t) {
-    // SAFETY: see `get`.
-    unsafe {
-        Own::ContentLength.clear(r);
-        (*r).headers_out.content_length_n = 0;
-    }
+pub fn no_body(r: HttpRequest<'_>) {
+    Own::ContentLength.clear(r);
+    r.set_content_length(0);
 }
 
 /// Says how long the body is; `None` is that nobody knows.
-pub unsafe fn set_length(r: *mut ngx_http_request_t, length: Option<u64>) {
-    // SAFETY: see `get`.
-    unsafe {
-        Own::ContentLength.clear(r);
-        (*r).headers_out.content_length_n = length.and_then(|length| off_t::try_from(length).ok()).unwrap_or(-1);
-    }
+pub fn set_length(r: HttpRequest<'_>, length: Option<u64>) {
+    Own::ContentLength.clear(r);
+    r.set_content_length(length.and_then(|length| off_t::try_from(length).ok()).unwrap_or(-1));
 }
 
 /// Whether a response with this status has neither a body nor a length of one (RFC 9110, sections 6.4.1 and 8.6). For 304 the
@@ -87,96 +75,74 @@ pub fn is_bodiless(status: usize) -> bool {
 }
 
 /// Whether a header says that trailers will come.
-pub unsafe fn announces_trailers(r: *mut ngx_http_request_t) -> bool {
-    // SAFETY: see `get`.
-    unsafe { list::lines(&raw mut (*r).headers_out.headers).any(|line| list::is(line, b"trailer")) }
+pub fn announces_trailers(r: HttpRequest<'_>) -> bool {
+    list::of_response(r).named(b"trailer").next().is_some()
 }
 
 /// How many pairs [`visit`] shows.
-pub unsafe fn count(r: *mut ngx_http_request_t) -> u32 {
-    // SAFETY: see `get`.
-    unsafe {
-        let out = &raw mut (*r).headers_out;
-        let own = [
-            !(*out).content_type.is_empty(),
-            (*out).content_length_n >= 0 && (*out).content_length.is_null(),
-            (*out).last_modified_time != -1 && (*out).last_modified.is_null(),
-        ];
-        let own = own.into_iter().filter(|there| *there).count();
-        (1 + own + list::lines(&raw mut (*out).headers).count()) as u32
-    }
+pub fn count(r: HttpRequest<'_>) -> u32 {
+    let own = [fields::has_content_type(r), has_own_length(r), has_own_time(r)];
+    let own = own.into_iter().filter(|there| *there).count();
+    (1 + own + list::of_response(r).lines().count()) as u32
 }
 
 /// Whether nothing follows the headers.
-pub unsafe fn end_stream(r: *mut ngx_http_request_t) -> bool {
-    // SAFETY: see `get`.
-    unsafe {
-        let status = (*r).headers_out.status;
-        (*r).header_only() != 0
-            || (*r).method == nginx_sys::NGX_HTTP_HEAD as usize
-            || (*r).headers_out.content_length_n == 0
-            || status == nginx_sys::NGX_HTTP_NO_CONTENT as usize
-            || status == nginx_sys::NGX_HTTP_NOT_MODIFIED as usize
-    }
+pub fn end_stream(r: HttpRequest<'_>) -> bool {
+    r.is_header_only()
+        || r.is_head()
+        || r.content_length() == 0
+        || r.status() == nginx_sys::NGX_HTTP_NO_CONTENT as usize
+        || r.status() == nginx_sys::NGX_HTTP_NOT_MODIFIED as usize
 }
 
 /// Adds one more value; of those that nginx keeps itself there is one only, so it becomes that.
-pub unsafe fn add(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> Result<(), Refused> {
+pub fn add(r: HttpRequest<'_>, name: &[u8], value: &[u8]) -> Result<(), Refused> {
     let kind = Kind::of(name);
-    // SAFETY: see `get`.
-    unsafe {
-        if name.starts_with(b":") || !matches!(kind, Kind::Other | Kind::Several(_)) {
-            return replace(r, name, value);
-        }
-        check_name(name)?;
-        check_value(name, value)?;
-        check_hop(r, name)?;
-        list::push(&raw mut (*r).headers_out.headers, (*r).pool, name, value)?;
-        sync(r, name, kind)
+    if name.starts_with(b":") || !matches!(kind, Kind::Other | Kind::Several(_)) {
+        return replace(r, name, value);
     }
+    check_name(name)?;
+    check_value(name, value)?;
+    check_hop(r, name)?;
+    list::of_response(r).push(name, value)?;
+    sync(r, name, kind)
 }
 
 /// Makes `value` the only one.
-pub unsafe fn replace(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> Result<(), Refused> {
+pub fn replace(r: HttpRequest<'_>, name: &[u8], value: &[u8]) -> Result<(), Refused> {
     check_value(name, value)?;
-    // SAFETY: see `get`.
-    unsafe {
-        if name == b":status" {
-            return set_status(r, value);
-        }
-        if name.starts_with(b":") {
-            return Err(unknown_pseudo_header(name));
-        }
-        check_name(name)?;
-        match Kind::of(name) {
-            Kind::Framing => framing(r, name, value),
-            Kind::Own(own) => own.set(r, value),
-            kind => {
-                check_hop(r, name)?;
-                drop_lines(r, name);
-                list::push(&raw mut (*r).headers_out.headers, (*r).pool, name, value)?;
-                sync(r, name, kind)
-            }
+    if name == b":status" {
+        return set_status(r, value);
+    }
+    if name.starts_with(b":") {
+        return Err(unknown_pseudo_header(name));
+    }
+    check_name(name)?;
+    match Kind::of(name) {
+        Kind::Framing => framing(r, name, value),
+        Kind::Own(own) => own.set(r, value),
+        kind => {
+            check_hop(r, name)?;
+            list::of_response(r).hide(name);
+            list::of_response(r).push(name, value)?;
+            sync(r, name, kind)
         }
     }
 }
 
 /// Drops all values. Server and Date are dropped by a line that nginx does not write but takes for its own.
-pub unsafe fn remove(r: *mut ngx_http_request_t, name: &[u8]) -> Result<(), Refused> {
-    // SAFETY: see `get`.
-    unsafe {
-        match Kind::of(name) {
-            _ if name.starts_with(b":") => {}
-            Kind::Framing => {}
-            Kind::Own(own) => own.clear(r),
-            kind => {
-                drop_lines(r, name);
-                sync(r, name, kind)?;
-                if let Kind::Single(single @ (Single::Server | Single::Date)) = kind {
-                    let line = list::push(&raw mut (*r).headers_out.headers, (*r).pool, name, b"")?;
-                    (*line).hash = 0;
-                    *single.field(r) = line;
-                }
+pub fn remove(r: HttpRequest<'_>, name: &[u8]) -> Result<(), Refused> {
+    match Kind::of(name) {
+        _ if name.starts_with(b":") => {}
+        Kind::Framing => {}
+        Kind::Own(own) => own.clear(r),
+        kind => {
+            list::of_response(r).hide(name);
+            sync(r, name, kind)?;
+            if let Kind::Single(single @ (Single::Server | Single::Date)) = kind {
+                let line = list::of_response(r).push(name, b"")?;
+                line.hide();
+                single.field(r).set(Some(line));
             }
         }
     }
@@ -184,28 +150,25 @@ pub unsafe fn remove(r: *mut ngx_http_request_t, name: &[u8]) -> Result<(), Refu
 }
 
 /// Makes the headers consist of `pairs` alone; a status that is not among them stays.
-pub unsafe fn set(r: *mut ngx_http_request_t, pairs: &Pairs) -> Result<(), Refused> {
+pub fn set(r: HttpRequest<'_>, pairs: &Pairs) -> Result<(), Refused> {
     check_pairs(pairs)?;
-    // SAFETY: see `get`.
-    unsafe {
-        let mut old: Vec<Vec<u8>> = Vec::new();
-        visit(r, &mut |name, _| {
-            if !old.iter().any(|known| known == name) {
-                old.push(name.to_vec());
-            }
-        });
-        for name in &old {
-            // A length that stays must not be lost on the way, and with it the framing.
-            if !pairs.iter().any(|(new, _)| new.eq_ignore_ascii_case(name)) || !matches!(Kind::of(name), Kind::Own(_)) {
-                remove(r, name)?;
-            }
+    let mut old: Vec<Vec<u8>> = Vec::new();
+    visit(r, &mut |name, _| {
+        if !old.iter().any(|known| known == name) {
+            old.push(name.to_vec());
         }
-        let mut ignored = Ignored::default();
-        for (name, value) in pairs.iter() {
-            ignored.pass(add(r, name, value))?;
+    });
+    for name in &old {
+        // A length that stays must not be lost on the way, and with it the framing.
+        if !pairs.iter().any(|(new, _)| new.eq_ignore_ascii_case(name)) || !matches!(Kind::of(name), Kind::Own(_)) {
+            remove(r, name)?;
         }
-        ignored.tell()
     }
+    let mut ignored = Ignored::default();
+    for (name, value) in pairs.iter() {
+        ignored.pass(add(r, name, value))?;
+    }
+    ignored.tell()
 }
 
 /// How nginx keeps a header.
@@ -281,223 +244,133 @@ impl Kind {
 }
 
 impl Own {
-    unsafe fn clear(self, r: *mut ngx_http_request_t) {
-        // SAFETY: see `get`.
-        unsafe {
-            let out = &raw mut (*r).headers_out;
-            match self {
-                Own::ContentType => {
-                    (*out).content_type = ngx_str_t::empty();
-                    (*out).content_type_len = 0;
-                    (*out).content_type_lowcase = std::ptr::null_mut();
-                    (*out).charset = ngx_str_t::empty();
-                }
-                Own::ContentLength => {
-                    drop_lines(r, b"content-length");
-                    (*out).content_length = std::ptr::null_mut();
-                    (*out).content_length_n = -1;
-                }
-                Own::LastModified => {
-                    drop_lines(r, b"last-modified");
-                    (*out).last_modified = std::ptr::null_mut();
-                    (*out).last_modified_time = -1;
-                }
+    fn clear(self, r: HttpRequest<'_>) {
+        match self {
+            Own::ContentType => fields::clear_content_type(r),
+            Own::ContentLength => {
+                list::of_response(r).hide(b"content-length");
+                fields::content_length(r).set(None);
+                r.set_content_length(-1);
+            }
+            Own::LastModified => {
+                list::of_response(r).hide(b"last-modified");
+                fields::last_modified(r).set(None);
+                r.set_last_modified_time(-1);
             }
         }
     }
 
-    unsafe fn set(self, r: *mut ngx_http_request_t, value: &[u8]) -> Result<(), Refused> {
-        // SAFETY: see `get`.
-        unsafe {
-            let out = &raw mut (*r).headers_out;
-            match self {
-                Own::ContentType => {
-                    self.clear(r);
-                    let value = pool::copy((*r).pool, value).ok_or(Refused::NoMemory)?;
-                    (*out).content_type = value;
-                    (*out).content_type_len = value.len;
+    fn set(self, r: HttpRequest<'_>, value: &[u8]) -> Result<(), Refused> {
+        match self {
+            Own::ContentType => fields::set_content_type(r, value)?,
+            Own::ContentLength => {
+                let length = std::str::from_utf8(value).ok().and_then(|text| text.parse::<off_t>().ok());
+                let Some(length) = length.filter(|length| *length >= 0) else {
+                    return Err(Refused::Malformed(format!("invalid content-length \"{}\"", value.escape_ascii())));
+                };
+                if r.content_length() == length {
+                    return Ok(());
                 }
-                Own::ContentLength => {
-                    let length = std::str::from_utf8(value).ok().and_then(|text| text.parse::<off_t>().ok());
-                    let Some(length) = length.filter(|length| *length >= 0) else {
-                        return Err(Refused::Malformed(format!("invalid content-length \"{}\"", value.escape_ascii())));
-                    };
-                    if (*out).content_length_n == length {
-                        return Ok(());
-                    }
-                    if is_bodiless((*out).status) {
-                        let what =
-                            format!("content-length was not set: a response with status {} has none", (*out).status);
-                        return Err(Refused::Ignored(what));
-                    }
-                    // Where a body follows, another length than its own would make the next response begin in the wrong place.
-                    if !end_stream(r)
-                        && (*out).content_length_n < 0
-                        && !FILTERS.get().is_some_and(|filters| (filters.counts_body)(r))
-                    {
-                        let what = "a change of content-length has no effect: nobody would see whether the body has it";
-                        return Err(Refused::Ignored(what.into()));
-                    }
-                    if (!end_stream(r) && (*out).content_length_n >= 0) || (*out).content_length_n == 0 {
-                        let what = "a change of content-length has no effect: nginx knows the length of the body";
-                        return Err(Refused::Ignored(what.into()));
-                    }
-                    self.clear(r);
-                    (*out).content_length_n = length;
+                if is_bodiless(r.status()) {
+                    let what = format!("content-length was not set: a response with status {} has none", r.status());
+                    return Err(Refused::Ignored(what));
                 }
-                Own::LastModified => {
-                    self.clear(r);
-                    let line = list::push(&raw mut (*out).headers, (*r).pool, b"Last-Modified", value)?;
-                    (*out).last_modified = line;
+                // Where a body follows, another length than its own would make the next response begin in the wrong place.
+                if !end_stream(r)
+                    && r.content_length() < 0
+                    && !FILTERS.get().is_some_and(|filters| (filters.counts_body)(r))
+                {
+                    let what = "a change of content-length has no effect: nobody would see whether the body has it";
+                    return Err(Refused::Ignored(what.into()));
                 }
+                if (!end_stream(r) && r.content_length() >= 0) || r.content_length() == 0 {
+                    let what = "a change of content-length has no effect: nginx knows the length of the body";
+                    return Err(Refused::Ignored(what.into()));
+                }
+                self.clear(r);
+                r.set_content_length(length);
+            }
+            Own::LastModified => {
+                self.clear(r);
+                let line = list::of_response(r).push(b"Last-Modified", value)?;
+                fields::last_modified(r).set(Some(line));
             }
         }
         Ok(())
     }
 }
 
-/// The content type as nginx will write it, with a charset that it keeps apart.
-unsafe fn content_type(out: *mut ngx_http_headers_out_t) -> Vec<u8> {
-    // SAFETY: see `get`.
-    unsafe {
-        let mut value = (*out).content_type.as_bytes().to_vec();
-        if !value.is_empty() && (*out).content_type_len == (*out).content_type.len && !(*out).charset.is_empty() {
-            value.extend_from_slice(b"; charset=");
-            value.extend_from_slice((*out).charset.as_bytes());
-        }
-        value
-    }
-}
-
-unsafe fn set_status(r: *mut ngx_http_request_t, value: &[u8]) -> Result<(), Refused> {
+fn set_status(r: HttpRequest<'_>, value: &[u8]) -> Result<(), Refused> {
     let status = std::str::from_utf8(value).ok().filter(|text| text.len() == 3).and_then(|text| text.parse().ok());
     let Some(status) = status.filter(|status| (200..=999).contains(status)) else {
         return Err(Refused::Malformed(format!("invalid :status \"{}\"", value.escape_ascii())));
     };
-    // SAFETY: see `get`.
-    unsafe {
-        // A guest that sets back what it read keeps the upstream's reason phrase.
-        if (*r).headers_out.status != status {
-            (*r).headers_out.status = status;
-            (*r).headers_out.status_line = ngx_str_t::empty();
-            if is_bodiless(status) {
-                Own::ContentLength.clear(r);
-            }
+    // A guest that sets back what it read keeps the upstream's reason phrase.
+    if r.status() != status {
+        r.set_status(status);
+        fields::clear_status_line(r);
+        if is_bodiless(status) {
+            Own::ContentLength.clear(r);
         }
     }
     Ok(())
 }
 
 /// How a message is delimited is nginx's business: a second opinion on the wire would let responses be smuggled.
-unsafe fn framing(r: *mut ngx_http_request_t, name: &[u8], value: &[u8]) -> Result<(), Refused> {
+fn framing(r: HttpRequest<'_>, name: &[u8], value: &[u8]) -> Result<(), Refused> {
     if name.eq_ignore_ascii_case(b"connection") && value.eq_ignore_ascii_case(b"close") {
-        // SAFETY: see `get`.
-        unsafe { (*r).set_keepalive(0) };
+        r.set_keepalive(false);
         return Ok(());
     }
     Err(Refused::Ignored(format!("response header \"{}\" is nginx's own and was not set", name.escape_ascii())))
 }
 
 /// What is about the connection has no place in HTTP/2 and later, where it makes a message malformed (RFC 9113, section 8.2.2).
-unsafe fn check_hop(r: *mut ngx_http_request_t, name: &[u8]) -> Result<(), Refused> {
-    // SAFETY: see `get`.
-    let is_later = unsafe { (*r).http_version >= nginx_sys::NGX_HTTP_VERSION_20 as usize };
+fn check_hop(r: HttpRequest<'_>, name: &[u8]) -> Result<(), Refused> {
+    let is_later = r.http_version() >= nginx_sys::NGX_HTTP_VERSION_20 as usize;
     if !is_later || !super::is_about_connection(name) {
         return Ok(());
     }
     Err(Refused::Ignored(format!("response header \"{}\" is not for HTTP/2 and was not set", name.escape_ascii())))
 }
 
-/// Nginx skips response lines whose hash is 0.
-unsafe fn drop_lines(r: *mut ngx_http_request_t, name: &[u8]) {
-    // SAFETY: see `get`.
-    unsafe {
-        for line in list::lines(&raw mut (*r).headers_out.headers).filter(|line| list::is(*line, name)) {
-            (*line).hash = 0;
+impl Single {
+    /// The field in which nginx expects the line.
+    fn field(self, r: HttpRequest<'_>) -> Field<'_> {
+        match self {
+            Single::Server => fields::server(r),
+            Single::Date => fields::date(r),
+            Single::Location => fields::location(r),
+            Single::ContentRange => fields::content_range(r),
+            Single::AcceptRanges => fields::accept_ranges(r),
+            Single::Expires => fields::expires(r),
+            Single::ETag => fields::etag(r),
+            Single::ContentEncoding => fields::content_encoding(r),
+            Single::Refresh => fields::refresh(r),
         }
     }
 }
 
-impl Single {
-    /// The field in which nginx expects the line.
-    unsafe fn field(self, r: *mut ngx_http_request_t) -> *mut *mut ngx_table_elt_t {
-        // SAFETY: see `get`.
-        unsafe {
-            let out = &raw mut (*r).headers_out;
-            match self {
-                Single::Server => &raw mut (*out).server,
-                Single::Date => &raw mut (*out).date,
-                Single::Location => &raw mut (*out).location,
-                Single::ContentRange => &raw mut (*out).content_range,
-                Single::AcceptRanges => &raw mut (*out).accept_ranges,
-                Single::Expires => &raw mut (*out).expires,
-                Single::ETag => &raw mut (*out).etag,
-                Single::ContentEncoding => &raw mut (*out).content_encoding,
-                Single::Refresh => &raw mut (*out).refresh,
-            }
+impl Several {
+    /// What leads to the lines.
+    fn field(self, r: HttpRequest<'_>) -> Leads<'_> {
+        match self {
+            Several::CacheControl => fields::cache_control(r),
+            Several::Link => fields::link(r),
+            Several::WwwAuthenticate => fields::www_authenticate(r),
         }
     }
 }
 
 /// Brings the field that nginx has for a header in line with the list.
-unsafe fn sync(r: *mut ngx_http_request_t, name: &[u8], kind: Kind) -> Result<(), Refused> {
-    // SAFETY: see `get`.
-    unsafe {
-        let mut lines = list::lines(&raw mut (*r).headers_out.headers).filter(|line| list::is(*line, name));
-        match kind {
-            // Nginx would put its own host before a location that it finds there; a filter's goes out as it is.
-            Kind::Single(Single::Location) => (*r).headers_out.location = std::ptr::null_mut(),
-            Kind::Single(single) => *single.field(r) = lines.next().unwrap_or(std::ptr::null_mut()),
-            Kind::Several(several) => several.sync(r, lines)?,
-            Kind::Own(_) | Kind::Framing | Kind::Other => {}
-        }
+fn sync(r: HttpRequest<'_>, name: &[u8], kind: Kind) -> Result<(), Refused> {
+    let mut lines = list::of_response(r).named(name);
+    match kind {
+        // Nginx would put its own host before a location that it finds there; a filter's goes out as it is.
+        Kind::Single(Single::Location) => fields::location(r).set(None),
+        Kind::Single(single) => single.field(r).set(lines.next()),
+        Kind::Several(several) => several.field(r).set(lines)?,
+        Kind::Own(_) | Kind::Framing | Kind::Other => {}
     }
     Ok(())
-}
-
-impl Several {
-    /// Since nginx 1.23 the field leads to the first line, and each line to the next.
-    #[cfg(linked_headers)]
-    unsafe fn sync(
-        self,
-        r: *mut ngx_http_request_t,
-        lines: impl Iterator<Item = *mut ngx_table_elt_t>,
-    ) -> Result<(), Refused> {
-        // SAFETY: see `get`.
-        unsafe {
-            let out = &raw mut (*r).headers_out;
-            let mut place = match self {
-                Several::CacheControl => &raw mut (*out).cache_control,
-                Several::Link => &raw mut (*out).link,
-                Several::WwwAuthenticate => &raw mut (*out).www_authenticate,
-            };
-            for line in lines {
-                *place = line;
-                place = &raw mut (*line).next;
-            }
-            *place = std::ptr::null_mut();
-        }
-        Ok(())
-    }
-
-    /// Before, two had arrays, and the third a pointer to its first line.
-    #[cfg(not(linked_headers))]
-    unsafe fn sync(
-        self,
-        r: *mut ngx_http_request_t,
-        mut lines: impl Iterator<Item = *mut ngx_table_elt_t>,
-    ) -> Result<(), Refused> {
-        // SAFETY: see `get`.
-        unsafe {
-            let out = &raw mut (*r).headers_out;
-            match self {
-                Several::CacheControl => list::refill((*r).pool, &raw mut (*out).cache_control, lines),
-                Several::Link => list::refill((*r).pool, &raw mut (*out).link, lines),
-                Several::WwwAuthenticate => {
-                    (*out).www_authenticate = lines.next().unwrap_or(std::ptr::null_mut());
-                    Ok(())
-                }
-            }
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! What filters of all workers share: metrics, shared data, shared queues, each in zones of nginx's shared memory.
 //! `directives/shared_memory.rs` fills [`Settings`], `startup.rs` declares the zones, `module.rs` says when they are there,
-//! `host.rs` hands them to guests.
+//! `host/` hands them to guests.
 //!
 //! A zone survives a reload as long as it keeps its name and size.
 

@@ -1,0 +1,173 @@
+//! How nginx asks the balancer of an upstream for a server, for one request: [`Peer`], and a place before the balancer for somebody
+//! who has another choice ([`stand_before`]).
+
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+
+use nginx_sys::{ngx_int_t, ngx_peer_connection_t, ngx_uint_t};
+
+use super::guard::guard;
+use super::rc;
+use super::request::HttpRequest;
+use super::upstream::Upstream;
+
+/// What nginx knows of the server that it asks, or is about to ask.
+#[derive(Clone, Copy)]
+pub struct Peer<'r>(NonNull<ngx_peer_connection_t>, PhantomData<&'r Cell<()>>);
+
+/// Who stands before the balancer of a request.
+pub trait Before: 'static {
+    /// nginx asks for a server; `ask` asks the balancer for it, which answers with a code.
+    fn get(&self, peer: Peer<'_>, ask: impl FnOnce() -> ngx_int_t) -> ngx_int_t;
+
+    /// nginx is done with the server that it got, and the balancer has been told so.
+    fn freed(&self);
+}
+
+/// What the pool of the request keeps of that, in the place of what the balancer keeps.
+struct Standing<T> {
+    before: T,
+    /// What the balancer keeps for the request, and its functions.
+    data: *mut c_void,
+    get: nginx_sys::ngx_event_get_peer_pt,
+    free: nginx_sys::ngx_event_free_peer_pt,
+    notify: nginx_sys::ngx_event_notify_peer_pt,
+    #[cfg(any(ngx_feature = "ssl", ngx_feature = "compat"))]
+    set_session: nginx_sys::ngx_event_set_peer_session_pt,
+    #[cfg(any(ngx_feature = "ssl", ngx_feature = "compat"))]
+    save_session: nginx_sys::ngx_event_save_peer_session_pt,
+}
+
+impl<'r> Upstream<'r> {
+    /// How its balancer is asked.
+    pub fn peer_of_balancer(self) -> Peer<'r> {
+        // SAFETY: the upstream is live, and this is a part of it.
+        Peer(unsafe { NonNull::new_unchecked(&raw mut (*self.as_ptr()).peer) }, PhantomData)
+    }
+}
+
+impl Peer<'_> {
+    /// # Safety
+    /// `pc` is what nginx passed to a function of the balancer that runs.
+    unsafe fn from_ptr(pc: *mut ngx_peer_connection_t) -> Self {
+        // SAFETY: nginx passes a structure.
+        Peer(unsafe { NonNull::new_unchecked(pc) }, PhantomData)
+    }
+
+    /// For functions of nginx.
+    pub fn as_ptr(self) -> *mut ngx_peer_connection_t {
+        self.0.as_ptr()
+    }
+
+    /// How many servers may be tried still.
+    pub fn tries(self) -> ngx_uint_t {
+        // SAFETY: the structure is live.
+        unsafe { (*self.as_ptr()).tries }
+    }
+
+    pub fn set_tries(self, tries: ngx_uint_t) {
+        // SAFETY: the structure is live.
+        unsafe { (*self.as_ptr()).tries = tries }
+    }
+
+    /// No server has been found.
+    pub fn forget_address(self) {
+        // SAFETY: the structure is live; null is what it begins with.
+        unsafe { (*self.as_ptr()).sockaddr = ptr::null_mut() }
+    }
+}
+
+/// Puts somebody before the balancer that has begun with a request, for the time that this asks its upstream. `None`: it has none,
+/// or the pool has no memory.
+pub fn stand_before<T: Before>(r: HttpRequest<'_>, before: T) -> Option<()> {
+    let peer = r.upstream()?.peer_of_balancer();
+    // SAFETY: the structure is live, and nobody changes it meanwhile.
+    let pc = unsafe { peer.0.as_ref() };
+    let standing = Standing {
+        before,
+        data: pc.data,
+        get: pc.get,
+        free: pc.free,
+        notify: pc.notify,
+        #[cfg(any(ngx_feature = "ssl", ngx_feature = "compat"))]
+        set_session: pc.set_session,
+        #[cfg(any(ngx_feature = "ssl", ngx_feature = "compat"))]
+        save_session: pc.save_session,
+    };
+    let kept = r.pool().own(standing)?;
+    // SAFETY: as above. The functions go with the data, which is there as long as the request.
+    let pc = unsafe { &mut *peer.as_ptr() };
+    pc.data = kept.as_ptr().cast();
+    pc.get = Some(get::<T>);
+    pc.free = Some(free::<T>);
+    pc.notify = pc.notify.map(|_| notify::<T> as _);
+    #[cfg(any(ngx_feature = "ssl", ngx_feature = "compat"))]
+    {
+        pc.set_session = pc.set_session.map(|_| set_session::<T> as _);
+        pc.save_session = pc.save_session.map(|_| save_session::<T> as _);
+    }
+    Some(())
+}
+
+/// # Safety
+/// `data` is what nginx passed to a function of `stand_before`.
+unsafe fn standing<'a, T>(data: *mut c_void) -> &'a Standing<T> {
+    // SAFETY: nginx, or a `keepalive`, passes what `stand_before` has left, and the structure that it is part of.
+    unsafe { &*data.cast() }
+}
+
+unsafe extern "C" fn get<T: Before>(pc: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
+    guard(rc::ERROR, || {
+        // SAFETY: see `standing`.
+        let (standing, peer) = unsafe { (standing::<T>(data), Peer::from_ptr(pc)) };
+        // SAFETY: the balancer gets what it keeps.
+        standing.before.get(peer, || standing.get.map_or(rc::ERROR, |get| unsafe { get(pc, standing.data) }))
+    })
+}
+
+unsafe extern "C" fn free<T: Before>(pc: *mut ngx_peer_connection_t, data: *mut c_void, state: ngx_uint_t) {
+    guard((), || {
+        // SAFETY: see `standing`.
+        let standing = unsafe { standing::<T>(data) };
+        if let Some(free) = standing.free {
+            // SAFETY: as in `get`.
+            unsafe { free(pc, standing.data, state) };
+        }
+        standing.before.freed();
+    });
+}
+
+unsafe extern "C" fn notify<T: Before>(pc: *mut ngx_peer_connection_t, data: *mut c_void, kind: ngx_uint_t) {
+    guard((), || {
+        // SAFETY: see `standing`.
+        let standing = unsafe { standing::<T>(data) };
+        if let Some(notify) = standing.notify {
+            // SAFETY: as in `get`.
+            unsafe { notify(pc, standing.data, kind) };
+        }
+    });
+}
+
+#[cfg(any(ngx_feature = "ssl", ngx_feature = "compat"))]
+unsafe extern "C" fn set_session<T: Before>(pc: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
+    guard(rc::ERROR, || {
+        // SAFETY: see `standing`.
+        let standing = unsafe { standing::<T>(data) };
+        // SAFETY: as in `get`.
+        standing.set_session.map_or(rc::OK, |set| unsafe { set(pc, standing.data) })
+    })
+}
+
+#[cfg(any(ngx_feature = "ssl", ngx_feature = "compat"))]
+unsafe extern "C" fn save_session<T: Before>(pc: *mut ngx_peer_connection_t, data: *mut c_void) {
+    guard((), || {
+        // SAFETY: see `standing`.
+        let standing = unsafe { standing::<T>(data) };
+        if let Some(save) = standing.save_session {
+            // SAFETY: as in `get`.
+            unsafe { save(pc, standing.data) };
+        }
+    });
+}
