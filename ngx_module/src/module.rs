@@ -5,18 +5,20 @@ use std::ffi::{c_char, c_void};
 use std::ptr;
 
 use nginx_sys::{
-    NGX_CORE_MODULE, NGX_HTTP_MODULE, NGX_LOG_EMERG, ngx_conf_t, ngx_core_module_t, ngx_cycle_t, ngx_http_module_t,
-    ngx_int_t, ngx_module_t,
+    NGX_CORE_MODULE, NGX_HTTP_MODULE, ngx_conf_t, ngx_core_module_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t,
+    ngx_module_t,
 };
+use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 
 use crate::commands;
 use crate::config::conf::MainConf;
-use crate::config::loc_conf::LocConf;
+use crate::config::location::Location;
 use crate::filters::{queue_ready, requests, startup, worker};
 use crate::http::{for_filters, phases, report, upstream_choice};
 use crate::net;
+use crate::nginx::conf::Conf;
 use crate::nginx::guard::guard;
-use crate::nginx::module::{CONF_ERROR, CONF_OK, name};
+use crate::nginx::module::name;
 use crate::nginx::{cycle, log, modules, rc, variables};
 use crate::process::status;
 use crate::process::{engine, supply};
@@ -84,22 +86,22 @@ unsafe extern "C" fn create_main_conf(cycle: *mut ngx_cycle_t) -> *mut c_void {
 
 unsafe extern "C" fn init_main_conf(cycle: *mut ngx_cycle_t, conf: *mut c_void) -> *mut c_char {
     // SAFETY: nginx passes what `create_main_conf` returned, after it has read the whole configuration.
-    guard(CONF_ERROR, || match unsafe { startup::check(cycle, &mut *conf.cast::<MainConf>()) } {
-        Ok(()) => CONF_OK,
-        Err(startup::Reported) => CONF_ERROR,
+    guard(NGX_CONF_ERROR, || match unsafe { startup::check(cycle, &mut *conf.cast::<MainConf>()) } {
+        Ok(()) => NGX_CONF_OK,
+        Err(startup::Reported) => NGX_CONF_ERROR,
     })
 }
 
 unsafe extern "C" fn create_loc_conf(cf: *mut ngx_conf_t) -> *mut c_void {
     // SAFETY: nginx passes its own structure.
-    guard(ptr::null_mut(), || unsafe { LocConf::create(cf) })
+    guard(ptr::null_mut(), || unsafe { Location::create(cf) })
 }
 
 unsafe extern "C" fn merge_loc_conf(cf: *mut ngx_conf_t, outer: *mut c_void, inner: *mut c_void) -> *mut c_char {
-    guard(CONF_ERROR, || {
-        // SAFETY: both come from `create_loc_conf`, and are two places.
-        unsafe { (*inner.cast::<LocConf>()).inherit(&*outer.cast::<LocConf>(), cf) };
-        CONF_OK
+    guard(NGX_CONF_ERROR, || {
+        // SAFETY: both come from `create_loc_conf`.
+        unsafe { Location::merge(cf, outer, inner) };
+        NGX_CONF_OK
     })
 }
 
@@ -115,19 +117,17 @@ unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
 unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx calls this once, after it has merged all levels.
     guard(rc::ERROR, || unsafe {
-        let main = MainConf::of((*cf).cycle);
-        if main.is_null() {
-            return rc::ERROR;
-        }
-        if let Err(reason) = (*main).settle(cf) {
-            log::write(NGX_LOG_EMERG, (*cf).log, log::printable(&reason));
+        let conf = Conf::new(cf);
+        let Some(main) = MainConf::of(conf.cycle()).as_mut() else { return rc::ERROR };
+        if let Err(reason) = main.settle(&conf) {
+            conf.write_error(&log::printable(&reason));
             return rc::ERROR;
         }
         // Who has the module loaded and no filter has upstreams as without it.
-        if !(*main).filters.is_empty() || modules::has_lua((*cf).cycle) {
-            (*main).balancers.install(cf, upstream_choice::INIT);
+        if !main.filters.is_empty() || conf.has_lua() {
+            main.balancers.install(cf, upstream_choice::INIT);
         }
-        match phases::install(cf) { Ok(()) => rc::OK, Err(_) => rc::ERROR }
+        phases::install(cf).map_or(rc::ERROR, |()| rc::OK)
     })
 }
 

@@ -181,7 +181,7 @@ qr/\[emerg\] .*invalid value "0" of "wasm_call_keepalive_requests": it takes a n
 wasm_call_http_version 3;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid value "3" of "wasm_call_http_version": it takes one of auto, 1.1, 2 in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*invalid value "3" of "wasm_call_http_version": it takes "auto", "1.1" or "2" in \S+nginx\.conf:\d+$/
 
 
 
@@ -190,7 +190,7 @@ qr/\[emerg\] .*invalid value "3" of "wasm_call_http_version": it takes one of au
 wasm_ssl_verify maybe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid value "maybe" of "wasm_ssl_verify": it takes one of off, on in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*invalid value "maybe" of "wasm_ssl_verify": it takes "off" or "on" in \S+nginx\.conf:\d+$/
 
 
 
@@ -208,7 +208,7 @@ qr/\[emerg\] .*invalid value "-1" of "wasm_ssl_verify_depth": it takes a number 
 wasm_call_ssl maybe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid value "maybe" of "wasm_call_ssl": it takes one of auto, on, off in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*invalid value "maybe" of "wasm_call_ssl": it takes "auto", "on" or "off" in \S+nginx\.conf:\d+$/
 
 
 

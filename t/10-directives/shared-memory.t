@@ -72,7 +72,7 @@ location /t { return 200 "ok\n"; }
 wasm { metrics { slab_size 11k; } }
 --- must_die
 --- error_log eval
-[qr/invalid size "11k" of "slab_size": it takes a size from 12k to 4096m, such as 5m in .*nginx\.conf:\d+/]
+[qr/invalid value "11k" of "slab_size": it takes a size from 12k to 4096m, such as 5m in .*nginx\.conf:\d+/]
 
 
 
@@ -81,7 +81,7 @@ wasm { metrics { slab_size 11k; } }
 wasm { shm_kv a much; }
 --- must_die
 --- error_log eval
-[qr/invalid size "much" of "shm_kv": it takes a size/]
+[qr/invalid value "much" of "shm_kv": it takes a size/]
 
 
 
@@ -90,7 +90,7 @@ wasm { shm_kv a much; }
 wasm { shm_queue a 5000m; }
 --- must_die
 --- error_log eval
-[qr/invalid size "5000m" of "shm_queue": it takes a size/]
+[qr/invalid value "5000m" of "shm_queue": it takes a size/]
 
 
 

@@ -108,4 +108,4 @@ wasm { backtraces maybe; }
 --- config
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid value "maybe" of "backtraces": it takes "on" or "off" in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*invalid value "maybe" of "backtraces": it takes "off" or "on" in \S+nginx\.conf:\d+$/

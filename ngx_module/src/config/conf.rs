@@ -3,29 +3,31 @@
 
 use std::any::Any;
 use std::cell::OnceCell;
-use std::ffi::{OsStr, c_void};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::c_void;
 use std::path::PathBuf;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
-use nginx_sys::{ngx_conf_t, ngx_cycle, ngx_cycle_t, ngx_uint_t};
+use nginx_sys::{ngx_cycle, ngx_cycle_t};
+use ngx::core::NgxStr;
 use ngx_wasm::proxy_wasm::Capabilities;
 use ngx_wasm::vm::{Engine, InstanceLimits};
 
 use crate::config::calls::CallConf;
 use crate::config::filter_conf::{FilterConf, ModuleConf, NewFilter};
-use crate::config::loc_conf::{DEFAULT_TIMEOUT, LocConf, NO_CHAIN, UNSET};
-use crate::config::rules::{Isolation, OnError, Recycle, RestartDelay, Rules, Setting, Without};
+use crate::config::level::{Level, Levels};
+use crate::config::loc_conf::{DEFAULT_TIMEOUT, LocConf};
+use crate::config::rules::{Isolation, OnError, Recycle, RestartDelay, Rule, Rules, Setting, Without};
 use crate::net;
 use crate::net::settings::Settings as CallSettings;
 use crate::net::upstreams::Balancers;
+use crate::nginx::conf::Conf;
 use crate::nginx::module::ngx_wasm_module;
 use crate::nginx::place::Place;
-use crate::nginx::{modules, pool};
+use crate::nginx::{cycle, pool};
 use crate::process::engine::{EngineConf, Form, Kind};
 use crate::process::log_rate::LogRate;
 use crate::process::shared_memory::{Settings, Shared};
@@ -53,8 +55,10 @@ pub struct MainConf {
     pub chains: Vec<Vec<usize>>,
     /// What is said about filters one by one.
     pub rules: Rules,
-    /// The level http { }, once nginx has begun it: its limits hold for what Lua loads.
-    pub http: *const LocConf,
+    /// What each level says. The limits of http { } hold for what Lua loads.
+    pub levels: Levels,
+    /// The folder of nginx.conf.
+    folder: PathBuf,
     /// How filters that Lua runs call other services: what the level http { } says.
     pub lua_calls: Option<Rc<CallSettings>>,
     /// What runs by it in this process (`filters/cycle.rs`).
@@ -84,7 +88,8 @@ impl Default for MainConf {
             filters: Vec::new(),
             chains: Vec::new(),
             rules: Rules::default(),
-            http: ptr::null(),
+            levels: Levels::default(),
+            folder: PathBuf::new(),
             lua_calls: None,
             running: OnceCell::new(),
             settings: Settings::default(),
@@ -113,8 +118,13 @@ impl MainConf {
     /// # Safety
     /// `cycle` is the cycle that nginx is making.
     pub unsafe fn create(cycle: *mut ngx_cycle_t) -> *mut c_void {
+        let mut main = MainConf::default();
+        // SAFETY: nginx has set what leads to it before it makes configurations.
+        main.folder = unsafe { cycle::conf_folder(cycle) };
+        // SAFETY: a cycle begins with its pool.
+        let pool = unsafe { (*cycle).pool };
         // SAFETY: the cycle's pool is destroyed with the cycle, after everything that could reach its configuration.
-        let conf = unsafe { pool::own((*cycle).pool, MainConf::default()) }.unwrap_or(ptr::null_mut());
+        let conf = unsafe { pool::own(pool, main) }.unwrap_or(ptr::null_mut());
         LATEST.store(conf, Ordering::SeqCst);
         conf.cast()
     }
@@ -136,41 +146,31 @@ impl MainConf {
 
     /// Caps on an instance that Lua makes.
     pub fn lua_limits(&self) -> (InstanceLimits, Duration, usize) {
-        // SAFETY: the level's configuration is in the pool of this cycle. Directives write it, but none while Lua runs.
-        match unsafe { self.http.as_ref() } {
+        match self.levels.http().map(|http| &self.levels[http]) {
             Some(http) => {
                 (InstanceLimits { memory: http.memory_limit(), pooled: false }, http.timeout(), http.calls.max_calls())
             }
-            None => {
-                let limits = CallConf::default().max_calls();
-                (InstanceLimits::default(), Duration::from_millis(DEFAULT_TIMEOUT as u64), limits)
-            }
+            None => (InstanceLimits::default(), DEFAULT_TIMEOUT, CallConf::default().max_calls()),
         }
     }
 
     /// What a filter that Lua loads under this name may do: what is said for it in http { }.
-    ///
-    /// # Safety
-    /// `cycle` is the one that this configuration belongs to.
-    pub unsafe fn lua_capabilities(
-        &self,
-        name: &[u8],
-        cycle: *const ngx_cycle_t,
-    ) -> Result<Option<Arc<Capabilities>>, String> {
-        // SAFETY: see above. The level lives as long as the configuration, and has none around it.
-        let found = unsafe { self.rules.capabilities(self.http, name, &conf_prefix(cycle)) }?;
+    pub fn lua_capabilities(&self, name: &[u8]) -> Result<Option<Arc<Capabilities>>, String> {
+        let found = self.rules.capabilities(&self.levels, self.levels.http(), name, &self.folder)?;
         Ok(found.map(Arc::new))
+    }
+
+    /// What is said in http { } of a filter that Lua loads under this name, of those settings that `choose` knows.
+    pub fn said_for_lua<'a, T>(&'a self, name: &[u8], choose: impl Fn(&'a Rule) -> Option<T>) -> Option<T> {
+        self.rules.find(&self.levels, self.levels.http(), name, choose)
     }
 
     /// The lines of a filter that Lua runs under this name: what the level http { } says.
     pub fn lua_lines(&self, name: &[u8]) -> Rc<LogRate> {
-        // SAFETY: see `lua_limits`; the level is the outermost.
-        let limit = unsafe {
-            self.rules.find(self.http, name, |rule| match &rule.setting {
-                Setting::LogRate(limit) => Some(*limit),
-                _ => None,
-            })
-        };
+        let limit = self.said_for_lua(name, |rule| match &rule.setting {
+            Setting::LogRate(limit) => Some(*limit),
+            _ => None,
+        });
         LogRate::new(name.to_vec(), limit.unwrap_or(Some(DEFAULT_LOG_RATE)))
     }
 
@@ -179,14 +179,10 @@ impl MainConf {
     /// # Safety
     /// `cycle` is a cycle of nginx.
     pub unsafe fn of(cycle: *const ngx_cycle_t) -> *mut MainConf {
-        // SAFETY: nginx gave the module its index, and made `conf_ctx` for all indexes.
-        unsafe {
-            let ctx = (*cycle).conf_ctx;
-            if ctx.is_null() || ngx_wasm_module.index == ngx_uint_t::MAX {
-                return ptr::null_mut();
-            }
-            (*ctx.add(ngx_wasm_module.index)).cast()
-        }
+        let module = &raw const ngx_wasm_module;
+        // SAFETY: `cycle` is one of nginx, and the module keeps what `create` has made.
+        let conf = unsafe { cycle::conf(cycle, module) };
+        conf.map_or(ptr::null_mut(), NonNull::as_ptr)
     }
 
     /// That of the cycle which runs, which outlives all that is done by it.
@@ -195,22 +191,28 @@ impl MainConf {
         unsafe { MainConf::of(ngx_cycle).as_ref() }
     }
 
-    /// Adds a filter at the end of the chain of `loc`.
-    pub fn add_filter(&mut self, loc: &mut LocConf, filter: NewFilter) {
+    /// The filters of a level, with the number of their chain; `None` when there are none.
+    pub fn chain(&self, level: &LocConf) -> Option<(usize, &[usize])> {
+        let chain = level.chain?;
+        Some((chain, self.chains.get(chain)?))
+    }
+
+    /// Adds a filter at the end of the chain of a level.
+    pub fn add_filter(&mut self, level: Level, filter: NewFilter) {
         let NewFilter { name, configuration, file, root_id, place } = filter;
-        if matches!(loc.chain, UNSET | NO_CHAIN) {
-            loc.chain = self.chains.len();
+        let chain = *self.levels[level].chain.get_or_insert_with(|| {
             self.chains.push(Vec::new());
-        }
-        self.chains[loc.chain].push(self.filters.len());
+            self.chains.len() - 1
+        });
+        self.chains[chain].push(self.filters.len());
         self.filters.push(FilterConf {
             name,
             configuration,
             file,
             root_id,
             place,
-            declared: loc,
-            module: UNSET,
+            declared: level,
+            module: None,
             limits: InstanceLimits::default(),
             timeout: Duration::ZERO,
             calls: None,
@@ -228,53 +230,40 @@ impl MainConf {
 
     /// Gives each filter the limits of the level that declares it, and the way in which it calls other services, once all
     /// levels are merged.
-    ///
-    /// # Safety
-    /// `cf` is nginx's, which reads this configuration.
-    pub unsafe fn settle(&mut self, cf: *mut ngx_conf_t) -> Result<(), String> {
-        // SAFETY: the levels' configuration is in the pool of this cycle, and nothing else writes it any more.
-        unsafe {
-            let base = conf_prefix((*cf).cycle);
-            self.rules.check_words(&base)?;
-            // All other levels were told when they were merged.
-            if let Some(http) = self.http.cast_mut().as_mut() {
-                http.calls.core = LocConf::core(cf);
-                self.lua_calls = Some(http.calls.settings(cf)?);
-            }
-            let mut known: Vec<(*const LocConf, Rc<CallSettings>)> = Vec::new();
-            for filter in &mut self.filters {
-                let declared = &*filter.declared;
-                filter.timeout = declared.timeout();
-                filter.max_calls = declared.calls.max_calls();
-                let settings = match known.iter().find(|(level, _)| *level == filter.declared) {
-                    Some((_, settings)) => settings.clone(),
-                    None => declared.calls.settings(cf).map_err(|reason| format!("{reason} in {}", filter.place))?,
-                };
-                known.push((filter.declared, settings.clone()));
-                filter.calls = Some(settings);
-                filter.obey(&self.rules);
-                let pooled = filter.isolation == Isolation::Request;
-                filter.limits = InstanceLimits { memory: declared.memory_limit(), pooled };
-                filter.capabilities = self.rules.capabilities(filter.declared, &filter.name, &base)?.map(Arc::new);
-                filter.lines = LogRate::new(filter.name.clone(), filter.log_rate);
-            }
-            // What Lua loads gets its name later, and goes by the level http { }.
-            let of_lua = if modules::has_lua((*cf).cycle) { self.http } else { ptr::null() };
-            let is_known = |name: &[u8]| self.filters.iter().any(|filter| filter.name == name);
-            if let Some((name, place)) = self.rules.unknown_filter(of_lua, is_known) {
-                let name = String::from_utf8_lossy(name);
-                return Err(format!("no \"proxy_wasm {name}\" for what is said of \"filter={name}\" in {place}"));
-            }
+    pub fn settle(&mut self, conf: &Conf) -> Result<(), String> {
+        self.rules.check_words(&self.folder)?;
+        // All other levels were told when they were merged.
+        if let Some(http) = self.levels.http() {
+            let calls = &mut self.levels[http].calls;
+            calls.core = conf.core_location();
+            self.lua_calls = Some(calls.settings(conf)?);
+        }
+        let mut known: Vec<(Level, Rc<CallSettings>)> = Vec::new();
+        for filter in &mut self.filters {
+            let declared = &self.levels[filter.declared];
+            filter.timeout = declared.timeout();
+            filter.max_calls = declared.calls.max_calls();
+            let settings = match known.iter().find(|(level, _)| *level == filter.declared) {
+                Some((_, settings)) => settings.clone(),
+                None => declared.calls.settings(conf).map_err(|reason| format!("{reason} in {}", filter.place))?,
+            };
+            known.push((filter.declared, settings.clone()));
+            filter.calls = Some(settings);
+            filter.obey(&self.rules, &self.levels);
+            let pooled = filter.isolation == Isolation::Request;
+            filter.limits = InstanceLimits { memory: declared.memory_limit(), pooled };
+            let level = Some(filter.declared);
+            filter.capabilities =
+                self.rules.capabilities(&self.levels, level, &filter.name, &self.folder)?.map(Arc::new);
+            filter.lines = LogRate::new(filter.name.clone(), filter.log_rate);
+        }
+        // What Lua loads gets its name later, and goes by the level http { }.
+        let of_lua = self.levels.http().filter(|_| conf.has_lua());
+        let is_known = |name: &[u8]| self.filters.iter().any(|filter| filter.name == name);
+        if let Some((name, place)) = self.rules.unknown_filter(of_lua, is_known) {
+            let name = NgxStr::from_bytes(name);
+            return Err(format!("no \"proxy_wasm {name}\" for what is said of \"filter={name}\" in {place}"));
         }
         Ok(())
     }
-}
-
-/// The folder of nginx.conf, below which its relative paths are.
-///
-/// # Safety
-/// `cycle` is a cycle of nginx.
-unsafe fn conf_prefix(cycle: *const ngx_cycle_t) -> PathBuf {
-    // SAFETY: nginx sets it before it reads the configuration.
-    PathBuf::from(OsStr::from_bytes(unsafe { (*cycle).conf_prefix.as_bytes() }))
 }

@@ -1,6 +1,6 @@
 //! What nginx.conf says of one module, and of one filter.
 
-use crate::config::loc_conf::LocConf;
+use crate::config::level::{Level, Levels};
 use crate::config::rules::{Isolation, OnError, Recycle, RestartDelay, Rules, Setting};
 use crate::net::settings::Settings as CallSettings;
 use crate::nginx::place::Place;
@@ -53,9 +53,9 @@ pub struct FilterConf {
     pub root_id: Vec<u8>,
     pub place: Place,
     /// The level that declares it, whose limits hold for its instance.
-    pub(super) declared: *const LocConf,
+    pub(super) declared: Level,
     /// Set by start-up: the place of its module in [`MainConf::modules`].
-    pub module: usize,
+    pub module: Option<usize>,
     /// Caps on its instance.
     pub limits: InstanceLimits,
     /// How long its start-up may take.
@@ -78,20 +78,15 @@ pub struct FilterConf {
 }
 
 impl FilterConf {
-    /// Takes what the rules say about this filter.
-    ///
-    /// # Safety
-    /// All levels are merged.
-    pub(super) unsafe fn obey(&mut self, rules: &Rules) {
+    /// Takes what the rules say about this filter, once all levels are merged.
+    pub(super) fn obey(&mut self, rules: &Rules, levels: &Levels) {
         macro_rules! take {
             ($place:expr, $kind:path) => {
-                // SAFETY: see above; levels live as long as this configuration.
-                if let Some(value) = unsafe {
-                    rules.find(self.declared, &self.name, |rule| match &rule.setting {
-                        $kind(value) => Some(value.clone()),
-                        _ => None,
-                    })
-                } {
+                let said = rules.find(levels, Some(self.declared), &self.name, |rule| match &rule.setting {
+                    $kind(value) => Some(value.clone()),
+                    _ => None,
+                });
+                if let Some(value) = said {
                     $place = value;
                 }
             };
@@ -104,11 +99,16 @@ impl FilterConf {
         take!(self.fuel, Setting::Fuel);
     }
 
+    /// Its module, once start-up has found it.
+    pub fn module<'a>(&self, modules: &'a [ModuleConf]) -> Option<&'a ModuleConf> {
+        self.module.and_then(|module| modules.get(module))
+    }
+
     /// What it is counted under.
     pub fn identity<'a>(&'a self, modules: &'a [ModuleConf]) -> Identity<'a> {
         Identity {
             name: &self.name,
-            vm_configuration: modules.get(self.module).map_or(b"", |module| &module.vm_configuration),
+            vm_configuration: self.module(modules).map_or(b"", |module| &module.vm_configuration),
             configuration: &self.configuration,
             root_id: &self.root_id,
             place: &self.place,

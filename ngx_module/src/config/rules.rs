@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ngx_wasm::proxy_wasm::Capabilities;
 
-use crate::config::loc_conf::LocConf;
+use crate::config::level::{Level, Levels};
 use crate::nginx::place::Place;
 
 /// What becomes of requests while a filter cannot do its work.
@@ -89,7 +89,7 @@ impl Setting {
 
 /// A directive.
 pub struct Rule {
-    level: *const LocConf,
+    level: Level,
     /// The filters that it is about; `None` is all.
     filter: Option<Vec<u8>>,
     pub setting: Setting,
@@ -118,7 +118,7 @@ pub struct Rules(Vec<Rule>);
 impl Rules {
     /// Adds what a level says. Answers false when it has said such a thing about the same filters before; words of
     /// `proxy_wasm_allow` add up.
-    pub fn add(&mut self, level: *const LocConf, filter: Option<Vec<u8>>, setting: Setting, place: Place) -> bool {
+    pub fn add(&mut self, level: Level, filter: Option<Vec<u8>>, setting: Setting, place: Place) -> bool {
         let is_same = |rule: &&mut Rule| rule.level == level && rule.filter == filter && rule.setting.is_like(&setting);
         if let Some(rule) = self.0.iter_mut().find(is_same) {
             let (Setting::Allow(words), Setting::Allow(more)) = (&mut rule.setting, setting) else { return false };
@@ -129,43 +129,31 @@ impl Rules {
         true
     }
 
-    /// What is said nearest to a filter that `declared` declares, of those settings that `choose` knows.
-    ///
-    /// # Safety
-    /// Levels are merged, and live as long as this configuration.
-    pub unsafe fn find<'a, T>(
+    /// What is said nearest to a filter that `declared` declares, of those settings that `choose` knows, once levels are merged.
+    pub fn find<'a, T>(
         &'a self,
-        declared: *const LocConf,
+        levels: &Levels,
+        declared: Option<Level>,
         name: &[u8],
         choose: impl Fn(&'a Rule) -> Option<T>,
     ) -> Option<T> {
-        let mut level = declared;
-        while !level.is_null() {
+        levels.outwards(declared).find_map(|level| {
             let of_level = || self.0.iter().filter(|rule| rule.level == level);
             let own = of_level().filter(|rule| rule.filter.as_deref() == Some(name)).find_map(&choose);
-            let found = own.or_else(|| of_level().filter(|rule| rule.filter.is_none()).find_map(&choose));
-            if found.is_some() {
-                return found;
-            }
-            // SAFETY: see above.
-            level = unsafe { (*level).outer };
-        }
-        None
+            own.or_else(|| of_level().filter(|rule| rule.filter.is_none()).find_map(&choose))
+        })
     }
 
     /// What a filter that `declared` declares may do, by the words of `proxy_wasm_allow`; `None` when nothing is said. Host
     /// paths among them are below `base`.
-    ///
-    /// # Safety
-    /// As [`Rules::find`].
-    pub unsafe fn capabilities(
+    pub fn capabilities(
         &self,
-        declared: *const LocConf,
+        levels: &Levels,
+        declared: Option<Level>,
         name: &[u8],
         base: &Path,
     ) -> Result<Option<Capabilities>, String> {
-        // SAFETY: see above.
-        let rule = unsafe { self.find(declared, name, |rule| rule.words().map(|words| (words, &rule.place))) };
+        let rule = self.find(levels, declared, name, |rule| rule.words().map(|words| (words, &rule.place)));
         rule.map(|(words, place)| parse(words, place, base)).transpose()
     }
 
@@ -178,10 +166,10 @@ impl Rules {
     }
 
     /// A directive that is about a name that no filter has, on another level than `except`.
-    pub fn unknown_filter(&self, except: *const LocConf, is_known: impl Fn(&[u8]) -> bool) -> Option<(&[u8], &Place)> {
+    pub fn unknown_filter(&self, except: Option<Level>, is_known: impl Fn(&[u8]) -> bool) -> Option<(&[u8], &Place)> {
         self.0.iter().find_map(|rule| {
             let name = rule.filter.as_deref()?;
-            (rule.level != except && !is_known(name)).then_some((name, &rule.place))
+            (Some(rule.level) != except && !is_known(name)).then_some((name, &rule.place))
         })
     }
 }

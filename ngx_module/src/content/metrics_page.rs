@@ -4,7 +4,7 @@
 use nginx_sys::{ngx_http_request_t, ngx_int_t};
 use ngx_wasm::shared::exposition;
 
-use crate::config::loc_conf::LocConf;
+use crate::config::conf::MainConf;
 use crate::content::status_page;
 use crate::content::text_page;
 use crate::nginx::callback::callback;
@@ -21,7 +21,7 @@ fn answer(r: HttpRequest<'_>) -> ngx_int_t {
     let kind: &[u8] = b"text/plain; version=0.0.4; charset=utf-8";
     text_page::answer(r, &[(b"content-type", kind)], || {
         let mut text = shared_memory::stores().map(|stores| exposition(&stores.metrics)).unwrap_or_default();
-        text.push_str(&status_page::exposition(LocConf::of(r).main()));
+        text.push_str(&status_page::exposition(MainConf::of_request(r)));
         text
     })
 }

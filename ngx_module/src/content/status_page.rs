@@ -9,7 +9,6 @@ use serde_json::{Map, Value, json};
 
 use crate::config::conf::MainConf;
 use crate::config::filter_conf::FilterConf;
-use crate::config::loc_conf::LocConf;
 use crate::config::rules::{Isolation, OnError, Without};
 use crate::content::text_page;
 use crate::nginx::callback::callback;
@@ -23,7 +22,7 @@ callback! {
 
 fn answer(r: HttpRequest<'_>) -> ngx_int_t {
     let headers: [(&[u8], &[u8]); 2] = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")];
-    text_page::answer(r, &headers, || format!("{:#}\n", status(LocConf::of(r).main())))
+    text_page::answer(r, &headers, || format!("{:#}\n", status(MainConf::of_request(r))))
 }
 
 /// What is known about filters, as text for Prometheus.

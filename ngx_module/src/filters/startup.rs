@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_log_t, ngx_process, ngx_uint_t};
+use ngx::core::NgxStr;
 use ngx_wasm::proxy_wasm::{CallError, Callback, Module, StartError, Vm};
 use ngx_wasm::vm::Engine;
 
@@ -79,7 +80,7 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Re
         let Some(module) = main.modules.iter().position(|module| module.name == filter.name) else {
             return Err(report(&filter.place, unknown(filter, &main.modules)));
         };
-        main.filters[n].module = module;
+        main.filters[n].module = Some(module);
     }
     if main.modules.is_empty() {
         return Ok(());
@@ -99,12 +100,12 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Re
             return Err(report(&filter.place, "its module is not compiled".into()));
         };
         // The instance ends here. Workers make their own: what a guest keeps, and its random numbers, must not be shared.
-        let name = String::from_utf8_lossy(&filter.name);
+        let name = NgxStr::from_bytes(&filter.name);
         match with_cpu_clock(engine, || start(filter, &main.modules, &mut host)) {
             Ok((vm, root)) if vm.may_not_know_root(root) => main.notes.push(Note::warning(format!(
                 "filter \"{name}\" has asked for its root id, which is \"{}\", and not looked at its configuration: if it \
                  does not know that root id, it does nothing; \"root_id=ID\" names another, in {}",
-                String::from_utf8_lossy(&filter.root_id),
+                NgxStr::from_bytes(&filter.root_id),
                 filter.place
             ))),
             Ok(_) => {}
@@ -120,7 +121,7 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Re
 /// Reads the configurations that are in files.
 fn read_configurations(main: &mut MainConf) -> Result<(), (Place, String)> {
     let cannot = |what: &str, name: &[u8], path: &Path, reason: String| {
-        let (name, path) = (String::from_utf8_lossy(name), path.display());
+        let (name, path) = (NgxStr::from_bytes(name), path.display());
         format!("{what} \"{name}\": cannot read its configuration from \"{path}\": {reason}")
     };
     for module in &mut main.modules {
@@ -144,7 +145,7 @@ fn supply_all(main: &mut MainConf, log: *mut ngx_log_t, notes: &mut Vec<Note>) -
     let mut supplier = Supplier::open(dir, notes)
         .map_err(|reason| (dir.map_or_else(|| main.modules[0].place.clone(), |dir| dir.place.clone()), reason))?;
     for n in 0..main.modules.len() {
-        let name = format!("module \"{}\" ({})", String::from_utf8_lossy(&main.modules[n].name), main.modules[n].path);
+        let name = format!("module \"{}\" ({})", NgxStr::from_bytes(&main.modules[n].name), main.modules[n].path);
         let place = main.modules[n].place.clone();
         let bytes = supply::read(&main.modules[n].path, main.modules[n].sha256.as_deref())
             .map_err(|reason| (place.clone(), format!("{name}: {reason}")))?;
@@ -168,7 +169,7 @@ fn supply_all(main: &mut MainConf, log: *mut ngx_log_t, notes: &mut Vec<Note>) -
 /// The forms in which the filters want module number `module`. One that no filter uses is compiled nevertheless, to be checked.
 fn forms(main: &MainConf, module: usize) -> Vec<Form> {
     let mut forms = Vec::new();
-    for filter in main.filters.iter().filter(|filter| filter.module == module) {
+    for filter in main.filters.iter().filter(|filter| filter.module == Some(module)) {
         if !forms.contains(&filter.form()) {
             forms.push(filter.form());
         }
@@ -186,7 +187,7 @@ fn forms(main: &MainConf, module: usize) -> Vec<Form> {
 unsafe fn warn_of_pool(log: *mut ngx_log_t, form: Form, engine: &dyn Engine, module: &ModuleConf, compiled: &Module) {
     let reason = engine.pool_failure().or(compiled.pool_refusal());
     if let (true, Some(reason)) = (form.pooled, reason) {
-        let name = String::from_utf8_lossy(&module.name);
+        let name = NgxStr::from_bytes(&module.name);
         let line = format!(
             "module \"{name}\": its instances are made on demand, because the pool (instance_pool) has no room for them: {}",
             log::printable(reason)
@@ -224,8 +225,10 @@ pub fn start(
     modules: &[ModuleConf],
     host: &mut RootHost,
 ) -> Result<(Vm, ngx_wasm::proxy_wasm::ContextId), String> {
-    let module = &modules[filter.module];
-    let Some(compiled) = module.compiled(filter.form()) else { return Err("its module is not compiled".into()) };
+    let module = filter.module(modules);
+    let Some((module, compiled)) = module.and_then(|module| Some((module, module.compiled(filter.form())?))) else {
+        return Err("its module is not compiled".into());
+    };
     let (vm, root) = filter.configs(module);
     let mut vm = Vm::start(compiled, vm, host).map_err(|err| err.to_string())?;
     match vm.create_root(root, host) {
@@ -234,7 +237,7 @@ pub fn start(
         Err(StartError::Call(err @ CallError::Trap { callback: Callback::OnContextCreate, .. }))
             if vm.asked_root_id() =>
         {
-            let id = String::from_utf8_lossy(&filter.root_id);
+            let id = NgxStr::from_bytes(&filter.root_id);
             Err(format!("{err}; it asked for its root id before, which is \"{id}\" (root_id=ID names another)"))
         }
         Err(err) => Err(err.to_string()),
@@ -245,9 +248,9 @@ fn unknown(filter: &FilterConf, modules: &[ModuleConf]) -> String {
     let known = match modules {
         [] => "there is no \"wasm { module NAME PATH; }\"".to_owned(),
         modules => {
-            let names: Vec<_> = modules.iter().map(|module| String::from_utf8_lossy(&module.name)).collect();
+            let names: Vec<_> = modules.iter().map(|module| NgxStr::from_bytes(&module.name).to_string()).collect();
             format!("known are {}", names.join(", "))
         }
     };
-    format!("unknown module \"{}\" in \"proxy_wasm\"; {known}", String::from_utf8_lossy(&filter.name))
+    format!("unknown module \"{}\" in \"proxy_wasm\"; {known}", NgxStr::from_bytes(&filter.name))
 }

@@ -10,7 +10,6 @@ use nginx_sys::{ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t};
 use ngx_wasm::proxy_wasm::{CallError, ContextId};
 use ngx_wasm::vm::Trap;
 
-use crate::config::loc_conf::LocConf;
 use crate::http::request::{Request, Run};
 use crate::nginx::callback::callback;
 use crate::nginx::request::HttpRequest;
@@ -78,7 +77,7 @@ fn with_main(request: &Request, look: impl FnOnce(&mut Report)) {
     if r.is_main() {
         return look(&mut request.report.borrow_mut());
     }
-    let of_main = Request::of(r.main()).or_else(|| Request::create(r.main(), LocConf::of(r.main())));
+    let of_main = Request::of(r.main()).or_else(|| Request::create(r.main()));
     if let Some(request) = of_main {
         look(&mut request.report.borrow_mut());
     }

@@ -9,7 +9,6 @@ use ngx_wasm::proxy_wasm::{ContextId, FilterState, LocalResponse, StreamToken};
 use smallvec::SmallVec;
 
 use crate::config::conf::MainConf;
-use crate::config::loc_conf::{LocConf, NO_CHAIN};
 use crate::filters::cycle;
 use crate::http::flow::drive::Stop;
 use crate::http::flow::{Direction, Way};
@@ -73,8 +72,8 @@ pub struct Request {
     /// By which VMs and calls know it.
     token: StreamToken,
     pub main: &'static MainConf,
-    /// The chain whose filters run, by its number in [`MainConf::chains`].
-    pub chain: Cell<usize>,
+    /// The chain whose filters run, by its number in [`MainConf::chains`]; `None`: none do.
+    pub chain: Cell<Option<usize>>,
     /// The filters of that chain, in order.
     pub runs: RefCell<SmallVec<[Run; 2]>>,
     /// Filters that somebody else runs.
@@ -211,16 +210,16 @@ impl Request {
     /// Makes the data of a request that has none. `None`: the pool has no memory.
     ///
     /// That of a subrequest is known to the main request, which has data then, too.
-    pub fn create<'r>(r: HttpRequest<'r>, loc: &LocConf) -> Option<&'r Request> {
+    pub fn create(r: HttpRequest<'_>) -> Option<&Request> {
         let of_main = match r.is_main() {
             true => None,
             false => Some(match Request::of(r.main()) {
                 Some(main) => main,
-                None => Request::create(r.main(), LocConf::of(r.main()))?,
+                None => Request::create(r.main())?,
             }),
         };
         let token = tokens::reserve()?;
-        let kept = r.pool().own(Request::new(r, token, loc))?;
+        let kept = r.pool().own(Request::new(r, token))?;
         tokens::give(token, kept);
         if let Some(main) = of_main {
             main.subrequests.borrow_mut().push(kept);
@@ -229,12 +228,12 @@ impl Request {
         Some(kept.in_pool(r.pool()))
     }
 
-    fn new(r: HttpRequest<'_>, token: StreamToken, loc: &LocConf) -> Request {
+    fn new(r: HttpRequest<'_>, token: StreamToken) -> Request {
         Request {
             r: r.keep(),
             token,
-            main: loc.main(),
-            chain: Cell::new(NO_CHAIN),
+            main: MainConf::of_request(r),
+            chain: Cell::new(None),
             runs: RefCell::default(),
             left: RefCell::default(),
             seats: RefCell::default(),
@@ -415,7 +414,7 @@ impl Request {
     }
 
     /// Leaves the chain of the location before, if any, for another.
-    pub fn enter_chain(&self, chain: usize) {
+    pub fn enter_chain(&self, chain: Option<usize>) {
         self.left.borrow_mut().extend(self.runs.take());
         self.chain.set(chain);
         self.inbound.restart();
@@ -438,7 +437,7 @@ impl Request {
 
     /// Adds the chain of another location to the one that has begun.
     pub fn add_chain(&self, chain: usize) {
-        self.chain.set(chain);
+        self.chain.set(Some(chain));
         self.progress.set(Progress::New);
     }
 

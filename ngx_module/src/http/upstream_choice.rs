@@ -3,7 +3,7 @@
 
 use nginx_sys::{NGX_LOG_INFO, NGX_LOG_WARN, ngx_http_upstream_init_peer_pt};
 
-use crate::config::loc_conf::LocConf;
+use crate::config::conf::MainConf;
 use crate::http::request::Request;
 use crate::net::upstreams::Balancers;
 use crate::net::upstreams::choice::{self, Chooser, NotAsked};
@@ -20,7 +20,7 @@ struct Filters;
 
 impl Chooser for Filters {
     fn balancers(r: HttpRequest<'_>) -> &Balancers {
-        &LocConf::of(r).main().balancers
+        &MainConf::of_request(r).balancers
     }
 
     fn take_choice(r: HttpRequest<'_>) -> Option<Box<[u8]>> {

@@ -17,7 +17,6 @@ use std::rc::Rc;
 use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_str_t, u_char};
 use ngx_wasm::proxy_wasm::{Action, CallError, Callback, ContextId, LocalResponse, Vm};
 
-use crate::config::loc_conf::LocConf;
 use crate::http::host::RequestHost;
 use crate::http::local_response;
 use crate::http::request::Request;
@@ -172,7 +171,7 @@ unsafe fn call<'a>(
         }
         let request = match Request::of(handle) {
             Some(request) => request,
-            None => Request::create(handle, LocConf::of(handle))?,
+            None => Request::create(handle)?,
         };
         let Some((context, generation)) = context_in(request, plugin) else {
             if !plugin.plugin().policy.is_open() {

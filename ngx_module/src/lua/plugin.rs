@@ -124,8 +124,7 @@ impl Plugin {
         unsafe { supply::tell(&mut notes, cycle_log()) };
         let module = module.map_err(failed).ok()?;
         let (limits, timeout, max_calls) = main.lua_limits();
-        // SAFETY: all cycles have the same folder of configuration.
-        let capabilities = unsafe { main.lua_capabilities(name, ngx_cycle) }.map_err(failed).ok()?;
+        let capabilities = main.lua_capabilities(name).map_err(failed).ok()?;
         let plugin = Plugin {
             name: name.to_vec(),
             engine,

@@ -28,13 +28,10 @@ impl Policy {
     pub fn of(main: &MainConf, name: &[u8]) -> Policy {
         macro_rules! rule {
             ($kind:path) => {
-                // SAFETY: the level http { } is in no other, and lives as long as its configuration.
-                unsafe {
-                    main.rules.find(main.http, name, |rule| match &rule.setting {
-                        $kind(value) => Some(*value),
-                        _ => None,
-                    })
-                }
+                main.said_for_lua(name, |rule| match &rule.setting {
+                    $kind(value) => Some(*value),
+                    _ => None,
+                })
             };
         }
         let delay: RestartDelay = rule!(Setting::RestartDelay).unwrap_or_default();

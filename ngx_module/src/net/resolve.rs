@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::ffi::CStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ptr::NonNull;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
@@ -50,7 +51,7 @@ impl Drop for Asking {
 /// # Safety
 /// `core` is the configuration of a location of this cycle.
 pub async unsafe fn resolve(
-    core: *mut ngx_http_core_loc_conf_t,
+    core: Option<NonNull<ngx_http_core_loc_conf_t>>,
     host: &str,
     port: u16,
 ) -> Result<Vec<Address>, String> {
@@ -78,27 +79,31 @@ pub async unsafe fn resolve(
 }
 
 /// Whether there is any hope to find `host`.
-pub fn can_resolve(core: *mut ngx_http_core_loc_conf_t, host: &str) -> bool {
+pub fn can_resolve(core: Option<NonNull<ngx_http_core_loc_conf_t>>, host: &str) -> bool {
     if host.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case("localhost") {
         return true;
     }
     // SAFETY: the configuration of a level lives as long as its cycle. Nginx makes a resolver without servers where none is
     // configured (src/http/ngx_http_core_module.c, ngx_http_core_merge_loc_conf).
-    unsafe { core.as_ref().is_some_and(|core| !core.resolver.is_null() && (*core.resolver).connections.nelts > 0) }
+    unsafe {
+        core.is_some_and(|core| {
+            let core = core.as_ref();
+            !core.resolver.is_null() && (*core.resolver).connections.nelts > 0
+        })
+    }
 }
 
 /// The question and the port, for the handler.
 struct Data(Rc<RefCell<Question>>, u16);
 
-unsafe fn ask(core: *mut ngx_http_core_loc_conf_t, host: &str, port: u16) -> Result<Asking, String> {
+unsafe fn ask(core: Option<NonNull<ngx_http_core_loc_conf_t>>, host: &str, port: u16) -> Result<Asking, String> {
     // SAFETY: the resolver lives as long as the cycle; it copies nothing of the name, which the question keeps.
     unsafe {
-        let ctx = match core.as_ref() {
-            Some(core) if !core.resolver.is_null() => ngx_resolve_start(core.resolver, std::ptr::null_mut()),
-            _ => NO_RESOLVER,
-        };
+        let unconfigured = || format!("no \"resolver\" is configured to find \"{host}\"");
+        let core = core.map(|core| core.as_ref()).filter(|core| !core.resolver.is_null()).ok_or_else(unconfigured)?;
+        let ctx = ngx_resolve_start(core.resolver, std::ptr::null_mut());
         if ctx == NO_RESOLVER {
-            return Err(format!("no \"resolver\" is configured to find \"{host}\""));
+            return Err(unconfigured());
         }
         if ctx.is_null() {
             return Err("the resolver has no memory".into());
@@ -109,7 +114,7 @@ unsafe fn ask(core: *mut ngx_http_core_loc_conf_t, host: &str, port: u16) -> Res
         drop(name);
         (*ctx).handler = Some(on_answer);
         (*ctx).data = Box::into_raw(Box::new(Data(question.clone(), port))).cast();
-        (*ctx).timeout = (*core).resolver_timeout as ngx_msec_t;
+        (*ctx).timeout = core.resolver_timeout as ngx_msec_t;
         // Whether a worker that shuts down waits is the call's to say.
         (*ctx).set_cancelable(1);
         let data = (*ctx).data.cast::<Data>();

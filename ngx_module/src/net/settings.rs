@@ -1,5 +1,6 @@
 //! What the configuration says about calls to other services: those of all filters that one level declares.
 
+use std::ptr::NonNull;
 use std::time::Duration;
 
 use nginx_sys::ngx_http_core_loc_conf_t;
@@ -18,7 +19,7 @@ pub enum Version {
 /// The settings of a level.
 pub struct Settings {
     /// Where `resolver` stands; part of the cycle's configuration.
-    pub core: *mut ngx_http_core_loc_conf_t,
+    pub core: Option<NonNull<ngx_http_core_loc_conf_t>>,
     pub tls: Tls,
     /// Whether connections have TLS, when calls do not decide that themselves.
     pub ssl: Option<bool>,

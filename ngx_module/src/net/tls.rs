@@ -1,8 +1,23 @@
 //! TLS on connections to other services: nginx's functions and those of its TLS library. They are looked up at run time,
 //! because an nginx without TLS has none, and would not load a module that needs them (`tls/library.rs`).
 
+use nginx_sys::{ngx_str_t, ngx_uint_t};
+
 #[cfg(ngx_feature = "ssl")]
 mod library;
+
+/// What the configuration says about TLS; strings are nginx's.
+#[cfg_attr(not(ngx_feature = "ssl"), allow(dead_code))]
+pub struct Settings {
+    pub verify: bool,
+    pub depth: Option<i64>,
+    /// Bits, as nginx counts protocols; where nothing is said, TLS 1.2 and 1.3.
+    pub protocols: Option<ngx_uint_t>,
+    pub ciphers: Option<ngx_str_t>,
+    pub trusted: Option<ngx_str_t>,
+    /// With its key.
+    pub certificate: Option<(ngx_str_t, ngx_str_t)>,
+}
 
 #[cfg(ngx_feature = "ssl")]
 mod with {
@@ -14,26 +29,15 @@ mod with {
 
     use nginx_sys::{
         NGX_SSL_BUFFER, NGX_SSL_CLIENT, NGX_SSL_TLSv1_2, NGX_SSL_TLSv1_3, ngx_conf_t, ngx_connection_t, ngx_ssl_t,
-        ngx_str_t, ngx_uint_t,
+        ngx_uint_t,
     };
 
     use super::super::connection::Connection;
     use super::super::words::Words;
+    use super::Settings;
     use super::library::Functions;
     use crate::nginx::executor;
     use crate::nginx::rc;
-
-    /// What the configuration says about TLS; strings are nginx's, empty when nothing was said.
-    pub struct Settings {
-        pub verify: bool,
-        pub depth: Option<i64>,
-        /// Bits, as nginx counts protocols; 0: TLS 1.2 and 1.3.
-        pub protocols: ngx_uint_t,
-        pub ciphers: ngx_str_t,
-        pub trusted: ngx_str_t,
-        pub certificate: ngx_str_t,
-        pub key: ngx_str_t,
-    }
 
     /// The context of all connections with the same settings.
     pub struct Tls {
@@ -63,9 +67,7 @@ mod with {
         pub unsafe fn new(settings: Settings, cf: *mut ngx_conf_t) -> Result<Tls, String> {
             let tls = Tls { settings, context: OnceCell::new() };
             let settings = &tls.settings;
-            let names_files =
-                [settings.ciphers, settings.trusted, settings.certificate].iter().any(|text| text.len > 0);
-            if names_files {
+            if settings.ciphers.is_some() || settings.trusted.is_some() || settings.certificate.is_some() {
                 // SAFETY: see above.
                 let context = unsafe { tls.settings.context(cf) }?;
                 let _ = tls.context.set(context);
@@ -160,31 +162,25 @@ mod with {
             unsafe {
                 let mut ssl = Box::new(std::mem::zeroed::<ngx_ssl_t>());
                 ssl.log = words.log();
-                let protocols = match self.protocols {
-                    0 => (NGX_SSL_TLSv1_2 | NGX_SSL_TLSv1_3) as ngx_uint_t,
-                    some => some,
-                };
+                let protocols = self.protocols.unwrap_or((NGX_SSL_TLSv1_2 | NGX_SSL_TLSv1_3) as ngx_uint_t);
                 if (functions.ngx_ssl_create)(&mut *ssl, protocols, std::ptr::null_mut()) != rc::OK {
                     return Err(failed("no TLS context can be made"));
                 }
                 let mut ssl = Context(ssl, Words::new());
                 let place = &raw mut *ssl.0;
                 let depth = self.depth.unwrap_or(DEPTH) as isize;
-                if self.ciphers.len > 0 {
-                    let mut ciphers = self.ciphers;
-                    if (functions.ngx_ssl_ciphers)(cf, place, &mut ciphers, 0) != rc::OK {
-                        return Err(failed("the ciphers are not known to the TLS library"));
-                    }
+                if let Some(mut ciphers) = self.ciphers
+                    && (functions.ngx_ssl_ciphers)(cf, place, &mut ciphers, 0) != rc::OK
+                {
+                    return Err(failed("the ciphers are not known to the TLS library"));
                 }
-                if self.certificate.len > 0 {
-                    let (mut certificate, mut key) = (self.certificate, self.key);
+                if let Some((mut certificate, mut key)) = self.certificate {
                     let none = std::ptr::null_mut();
                     if (functions.ngx_ssl_certificate)(cf, place, &mut certificate, &mut key, none) != rc::OK {
                         return Err(failed("the client certificate cannot be used"));
                     }
                 }
-                if self.trusted.len > 0 {
-                    let mut trusted = self.trusted;
+                if let Some(mut trusted) = self.trusted {
                     if (functions.ngx_ssl_trusted_certificate)(cf, place, &mut trusted, depth) != rc::OK {
                         return Err(failed("the trusted certificates cannot be read"));
                     }
@@ -216,21 +212,10 @@ mod with {
 
 #[cfg(not(ngx_feature = "ssl"))]
 mod without {
-    use nginx_sys::{ngx_conf_t, ngx_connection_t, ngx_str_t, ngx_uint_t};
+    use nginx_sys::{ngx_conf_t, ngx_connection_t};
 
     use super::super::connection::Connection;
-
-    /// See the other one.
-    #[allow(dead_code)]
-    pub struct Settings {
-        pub verify: bool,
-        pub depth: Option<i64>,
-        pub protocols: ngx_uint_t,
-        pub ciphers: ngx_str_t,
-        pub trusted: ngx_str_t,
-        pub certificate: ngx_str_t,
-        pub key: ngx_str_t,
-    }
+    use super::Settings;
 
     /// This nginx was built without TLS.
     pub struct Tls;
@@ -258,6 +243,6 @@ mod without {
 }
 
 #[cfg(ngx_feature = "ssl")]
-pub use with::{Settings, Tls, shut_down};
+pub use with::{Tls, shut_down};
 #[cfg(not(ngx_feature = "ssl"))]
-pub use without::{Settings, Tls, shut_down};
+pub use without::{Tls, shut_down};

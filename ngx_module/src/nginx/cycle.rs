@@ -1,8 +1,13 @@
 //! Cycles of nginx: a configuration with all that belongs to it, until the next one takes its place.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use nginx_sys::ngx_cycle;
+use nginx_sys::{ngx_core_conf_t, ngx_cycle, ngx_cycle_t, ngx_module_t, ngx_uint_t};
+use ngx::core::{CoreModule, CoreModuleConfExt, NgxCoreModule};
 
 use super::log::Log;
 
@@ -42,4 +47,39 @@ pub fn time() -> (i64, i64) {
     // SAFETY: nginx always has a time.
     let now = unsafe { *nginx_sys::ngx_cached_time };
     (now.sec, now.msec as i64)
+}
+
+/// What a core module keeps of a cycle.
+///
+/// # Safety
+/// `cycle` is a cycle of nginx, and `T` what `module` keeps.
+pub unsafe fn conf<T>(cycle: *const ngx_cycle_t, module: *const ngx_module_t) -> Option<NonNull<T>> {
+    // SAFETY: a module is there as long as the program.
+    let module = unsafe { &*module };
+    if module.index == ngx_uint_t::MAX {
+        return None;
+    }
+    // SAFETY: nginx has made `conf_ctx` for the indexes of all modules that it knows.
+    unsafe { (*cycle).core_main_conf_unchecked(module) }
+}
+
+/// How many workers a configuration wants (`worker_processes`).
+///
+/// # Safety
+/// `cycle` is a cycle of nginx. The core module comes before all others, so that its configuration is complete when theirs are
+/// looked at.
+pub unsafe fn workers(cycle: *const ngx_cycle_t) -> usize {
+    // SAFETY: that is what the core module keeps.
+    let core = unsafe { conf::<ngx_core_conf_t>(cycle, NgxCoreModule::module()) };
+    // SAFETY: it is complete, as said above.
+    core.and_then(|core| usize::try_from(unsafe { core.as_ref() }.worker_processes).ok()).unwrap_or(1)
+}
+
+/// The folder of nginx.conf, below which its relative paths are.
+///
+/// # Safety
+/// `cycle` is a cycle of nginx.
+pub unsafe fn conf_folder(cycle: *const ngx_cycle_t) -> PathBuf {
+    // SAFETY: nginx sets it before it makes what modules keep.
+    PathBuf::from(OsStr::from_bytes(unsafe { (*cycle).conf_prefix.as_bytes() }))
 }

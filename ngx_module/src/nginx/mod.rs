@@ -7,6 +7,7 @@ pub mod body_file;
 pub mod callback;
 pub mod chain;
 pub mod chunk;
+pub mod conf;
 pub mod connection;
 pub mod cycle;
 pub mod event;

@@ -1,8 +1,7 @@
 //! The two modules that nginx knows us by, and what nginx wants to be told in its own form. Only declared here, as nginx's
 //! headers declare its own modules: `module.rs`, on the top floor, defines them.
 
-use std::ffi::{CStr, c_char};
-use std::ptr;
+use std::ffi::CStr;
 
 use nginx_sys::{ngx_module_t, ngx_str_t};
 
@@ -12,11 +11,6 @@ unsafe extern "C" {
     /// The HTTP module, with the filters of locations.
     pub static mut ngx_http_wasm_module: ngx_module_t;
 }
-
-/// What a configuration handler returns for success.
-pub const CONF_OK: *mut c_char = ptr::null_mut();
-/// What it returns for failure, as nginx defines it.
-pub const CONF_ERROR: *mut c_char = usize::MAX as *mut c_char;
 
 /// A string of nginx for a name in the program.
 pub const fn name(name: &'static CStr) -> ngx_str_t {

@@ -1,8 +1,11 @@
 //! nginx's realip module, which finds out the address of a client behind a balancer: its handler, for calls out of turn.
 
 use std::cell::Cell;
+use std::ffi::c_void;
 
-use nginx_sys::{ngx_http_phases_NGX_HTTP_POST_READ_PHASE, ngx_http_phases_NGX_HTTP_PREACCESS_PHASE, ngx_int_t};
+use nginx_sys::{
+    ngx_http_phases_NGX_HTTP_POST_READ_PHASE, ngx_http_phases_NGX_HTTP_PREACCESS_PHASE, ngx_int_t, ngx_str_t, ngx_uint_t,
+};
 
 use super::modules::{self, Known};
 use super::phases::{Handler, Phases};
@@ -27,4 +30,38 @@ pub fn run(r: HttpRequest<'_>) -> Option<ngx_int_t> {
     // SAFETY: the handler goes on to the next one unless there is no memory, and does nothing when it is called again after it has
     // found an address (src/http/modules/ngx_http_realip_module.c, ngx_http_realip_handler).
     Some(unsafe { handler(r.as_ptr()) })
+}
+
+/// What the realip module says of a level: the beginning of its structure
+/// (src/http/modules/ngx_http_realip_module.c, ngx_http_realip_loc_conf_t).
+#[repr(C)]
+struct Realip {
+    from: *const c_void,
+    type_: ngx_uint_t,
+    hash: ngx_uint_t,
+    header: ngx_str_t,
+    recursive: isize,
+}
+
+impl Realip {
+    fn is_like(&self, other: &Realip) -> bool {
+        let key = |realip: &Realip| (realip.from, realip.type_, realip.header.len, realip.recursive, realip.hash);
+        key(self) == key(other)
+    }
+}
+
+/// Whether the address of clients is found out behind the rewrite phase, or in another way than before it.
+///
+/// # Safety
+/// Both are arrays of configurations, of a location and of its server, in which the module has merged its own.
+pub unsafe fn is_known_later(own: *mut *mut c_void, of_server: *mut *mut c_void) -> bool {
+    // SAFETY: these are the arrays.
+    let (own, of_server) =
+        unsafe { (modules::loc_conf(own, Known::Realip), modules::loc_conf(of_server, Known::Realip)) };
+    // SAFETY: what stands there is that module's, or null, and lives as long as the cycle.
+    let as_realip = |conf: *mut c_void| unsafe { conf.cast::<Realip>().as_ref() };
+    match (as_realip(own), as_realip(of_server)) {
+        (Some(own), Some(of_server)) => !own.from.is_null() && !own.is_like(of_server),
+        _ => false,
+    }
 }

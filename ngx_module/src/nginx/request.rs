@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use nginx_sys::{
-    NGX_HTTP_HEAD, ngx_http_event_handler_pt, ngx_http_post_subrequest_t, ngx_http_request_t, ngx_http_upstream_t,
+    NGX_HTTP_HEAD, ngx_http_event_handler_pt, ngx_http_post_subrequest_t, ngx_http_request_t,
     ngx_int_t, ngx_str_t, ngx_uint_t, off_t,
 };
 

@@ -1,111 +1,83 @@
 //! `wasm_max_calls`, `wasm_call_…` and `wasm_ssl_…` in http, server, location: calls of filters to other services. What
 //! the level says that declares a filter holds for it.
 
-use std::ffi::{c_char, c_void};
+use nginx_sys::ngx_uint_t;
 
-use nginx_sys::{ngx_command_t, ngx_conf_t, ngx_parse_size, ngx_str_t, ngx_uint_t};
+use super::Directive;
+use super::directive::shown;
+use crate::config::loc_conf::LocConf;
+use crate::net::settings::Version;
 
-use super::limits::set_time;
-use super::{Directive, loc, shown};
-use crate::config::calls::{CallConf, SSL, VERSIONS};
-use crate::config::loc_conf::UNSET;
+const LARGEST_RESPONSE: usize = 1 << 30;
 
-/// The handler of a directive: what it does with the place for its value.
-macro_rules! directive {
-    ($name:ident, $set:expr) => {
-        pub unsafe extern "C" fn $name(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
-            // SAFETY: nginx passes its own structures to a handler.
-            unsafe {
-                Directive::handle(cf, |directive| {
-                    let set: fn(&Directive, &mut CallConf) -> Result<(), String> = $set;
-                    set(directive, &mut loc(conf).calls)
-                })
-            }
-        }
+/// The bits of src/event/ngx_event_openssl.h, which an nginx without TLS does not know.
+const PROTOCOLS: [(&str, ngx_uint_t); 4] = [("TLSv1", 0x08), ("TLSv1.1", 0x10), ("TLSv1.2", 0x20), ("TLSv1.3", 0x40)];
+
+pub fn max_calls(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
+    directive.set(&mut loc.calls.max_calls, directive.number(1..=65_536))
+}
+
+pub fn connect_timeout(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
+    directive.set(&mut loc.calls.connect_timeout, directive.time())
+}
+
+pub fn response_buffer(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
+    directive.set(&mut loc.calls.response_buffer, directive.size(1, 1..=LARGEST_RESPONSE, "1m"))
+}
+
+pub fn keepalive(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
+    directive.set(&mut loc.calls.keepalive, directive.number(0..=65_536))
+}
+
+pub fn keepalive_timeout(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
+    directive.set(&mut loc.calls.keepalive_timeout, directive.time())
+}
+
+pub fn keepalive_requests(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
+    directive.set(&mut loc.calls.keepalive_requests, directive.number(1..=1_000_000_000))
+}
+
+pub fn http_version(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
+    let known = [("auto", Version::Auto), ("1.1", Version::Http1), ("2", Version::Http2)];
+    directive.set(&mut loc.calls.version, directive.choice(&known))
+}
+
+pub fn ssl(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
+    directive.set(&mut loc.calls.ssl, directive.choice(&[("auto", None), ("on", Some(true)), ("off", Some(false))]))
+}
+
+pub fn ssl_verify(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
+    directive.set(&mut loc.calls.ssl_verify, directive.switch())
+}
+
+pub fn ssl_verify_depth(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
+    directive.set(&mut loc.calls.ssl_verify_depth, directive.number(0..=1000))
+}
+
+pub fn ssl_protocols(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
+    let bit = |word: &[u8]| {
+        let known = PROTOCOLS.iter().find(|(name, _)| name.as_bytes() == word);
+        known.map(|(_, bit)| *bit).ok_or_else(|| {
+            let names = PROTOCOLS.map(|(name, _)| name).join(", ");
+            format!("unknown protocol \"{}\" in \"{}\"; known are {names}", shown(word), directive.name())
+        })
     };
+    let said = directive.values().into_iter().try_fold(0, |bits, word| Ok(bits | bit(word)?));
+    directive.set(&mut loc.calls.ssl_protocols, said)
 }
 
-directive!(max_calls, |directive, conf| number(directive, &mut conf.max_calls, 1..=65_536));
-directive!(connect_timeout, |directive, conf| set_time(directive, &mut conf.connect_timeout));
-directive!(response_buffer, |directive, conf| size(directive, &mut conf.response_buffer));
-directive!(keepalive, |directive, conf| number(directive, &mut conf.keepalive, 0..=65_536));
-directive!(keepalive_timeout, |directive, conf| set_time(directive, &mut conf.keepalive_timeout));
-directive!(keepalive_requests, |directive, conf| number(directive, &mut conf.keepalive_requests, 1..=1_000_000_000));
-directive!(http_version, |directive, conf| {
-    let words = VERSIONS.map(|(word, _)| word);
-    choose(directive, &mut conf.version, &words)
-});
-directive!(ssl, |directive, conf| {
-    let words = SSL.map(|(word, _)| word);
-    choose(directive, &mut conf.ssl, &words)
-});
-directive!(ssl_verify, |directive, conf| choose(directive, &mut conf.ssl_verify, &["off", "on"]));
-directive!(ssl_verify_depth, |directive, conf| number(directive, &mut conf.ssl_verify_depth, 0..=1000));
-directive!(ssl_ciphers, |directive, conf| text(directive, &mut conf.ssl_ciphers));
-directive!(ssl_trusted_certificate, |directive, conf| text(directive, &mut conf.ssl_trusted));
-directive!(ssl_certificate, |directive, conf| text(directive, &mut conf.ssl_certificate));
-directive!(ssl_certificate_key, |directive, conf| text(directive, &mut conf.ssl_key));
-directive!(ssl_protocols, |directive, conf| {
-    // The bits of src/event/ngx_event_openssl.h, which an nginx without TLS does not know.
-    const KNOWN: [(&str, ngx_uint_t); 4] = [("TLSv1", 0x08), ("TLSv1.1", 0x10), ("TLSv1.2", 0x20), ("TLSv1.3", 0x40)];
-    if conf.ssl_protocols != 0 {
-        return Err(directive.duplicate());
-    }
-    for word in &directive.words()[1..] {
-        let word = shown(word.as_bytes());
-        let known = KNOWN.iter().find(|(name, _)| *name == word);
-        let (_, bit) = known.ok_or_else(|| {
-            let names: Vec<_> = KNOWN.iter().map(|(name, _)| *name).collect();
-            format!("unknown protocol \"{word}\" in \"wasm_ssl_protocols\"; known are {}", names.join(", "))
-        })?;
-        conf.ssl_protocols |= *bit;
-    }
-    Ok(())
-});
-
-fn number(directive: &Directive, place: &mut usize, range: std::ops::RangeInclusive<usize>) -> Result<(), String> {
-    if *place != UNSET {
-        return Err(directive.duplicate());
-    }
-    let word = shown(directive.word(1).unwrap_or_default());
-    *place = word
-        .parse()
-        .ok()
-        .filter(|number| range.contains(number))
-        .ok_or_else(|| directive.invalid(&format!("a number from {} to {}", range.start(), range.end())))?;
-    Ok(())
+pub fn ssl_ciphers(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
+    directive.set(&mut loc.calls.ssl_ciphers, directive.text())
 }
 
-fn size(directive: &Directive, place: &mut usize) -> Result<(), String> {
-    const LARGEST: usize = 1 << 30;
-    if *place != UNSET {
-        return Err(directive.duplicate());
-    }
-    // SAFETY: the argument is a string of nginx, which the function only reads.
-    let size = unsafe { ngx_parse_size(directive.argument()?) };
-    match usize::try_from(size) {
-        Ok(size) if (1..=LARGEST).contains(&size) => *place = size,
-        _ => return Err(directive.invalid("a size from 1 to 1024m, such as 1m")),
-    }
-    Ok(())
+pub fn ssl_trusted_certificate(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
+    directive.set(&mut loc.calls.ssl_trusted, directive.text())
 }
 
-fn choose(directive: &Directive, place: &mut usize, words: &[&str]) -> Result<(), String> {
-    if *place != UNSET {
-        return Err(directive.duplicate());
-    }
-    let word = shown(directive.word(1).unwrap_or_default());
-    *place = words
-        .iter()
-        .position(|known| *known == word)
-        .ok_or_else(|| directive.invalid(&format!("one of {}", words.join(", "))))?;
-    Ok(())
+pub fn ssl_certificate(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
+    directive.set(&mut loc.calls.ssl_certificate, directive.text())
 }
 
-fn text(directive: &Directive, place: &mut ngx_str_t) -> Result<(), String> {
-    if !place.data.is_null() {
-        return Err(directive.duplicate());
-    }
-    *place = directive.words().get(1).copied().ok_or("argument missing")?;
-    Ok(())
+pub fn ssl_certificate_key(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
+    directive.set(&mut loc.calls.ssl_key, directive.text())
 }

@@ -1,14 +1,17 @@
-//! What all directives have in common: the words of the line, the configuration that they fill, and how mistakes are told.
+//! How nginx calls the directives, all through one function; and what they get: the words of the line, and the configuration that
+//! they fill. How words are read is in `values.rs`.
 
 use std::ffi::{c_char, c_void};
 
-use nginx_sys::{NGX_CORE_MODULE, NGX_LOG_EMERG, ngx_conf_parse, ngx_conf_t, ngx_str_t, ngx_uint_t};
+use nginx_sys::{ngx_command_t, ngx_conf_t, ngx_http_request_t, ngx_int_t, ngx_str_t};
+use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK, NgxStr};
 
 use crate::config::conf::MainConf;
+use crate::config::level::Level;
 use crate::config::loc_conf::LocConf;
+use crate::config::location::Location;
+use crate::nginx::conf::{Base, Conf};
 use crate::nginx::guard::guard;
-use crate::nginx::log;
-use crate::nginx::module::{CONF_ERROR, CONF_OK};
 use crate::nginx::place::Place;
 
 /// Directives inside `wasm { }`. Nginx compares the bit only among modules of one type, as it does for `events { }`.
@@ -17,100 +20,102 @@ pub const WASM_CONF: u32 = 0x0200_0000;
 /// Directives inside `metrics { }`.
 pub const METRICS_CONF: u32 = 0x0400_0000;
 
-/// Reads what is in a block of the core module, whose directives have `kind`. They report their mistakes themselves.
+/// What a directive does. An error says what is wrong with it; where it stands is said here.
+pub enum Handler {
+    /// It is about the whole configuration.
+    Main(fn(&Directive, &mut MainConf) -> Result<(), String>),
+    /// The same, and it begins a block of the core module. The directives in that have this kind.
+    Block(fn(&Directive, &mut MainConf) -> Result<(), String>, u32),
+    /// It is about a level of http { }.
+    Level(fn(&Directive, &mut LocConf) -> Result<(), String>),
+    /// It is about filters of a level of http { }.
+    Filters(fn(&Directive, &mut MainConf, Level) -> Result<(), String>),
+    /// The location answers.
+    Content(unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t),
+}
+
+/// The function of all directives that nginx calls. A mistake is reported as nginx does: message, file, line.
 ///
 /// # Safety
-/// `cf` is what nginx passed to the handler of the block.
-pub(super) unsafe fn read_block(cf: *mut ngx_conf_t, kind: u32) -> *mut c_char {
-    // SAFETY: a block is parsed on a copy of the structure, as nginx's own blocks do (src/event/ngx_event.c, ngx_events_block).
-    guard(CONF_ERROR, || unsafe {
-        let outer = cf.read();
-        (*cf).module_type = NGX_CORE_MODULE as ngx_uint_t;
-        (*cf).cmd_type = kind as ngx_uint_t;
-        let result = ngx_conf_parse(cf, std::ptr::null_mut());
-        cf.write(outer);
-        result
+/// nginx calls it for a row of a table, which has a [`Handler`] in `post`; those of levels have the configuration of the
+/// location (`NGX_HTTP_LOC_CONF_OFFSET`).
+pub unsafe extern "C" fn handle(cf: *mut ngx_conf_t, command: *mut ngx_command_t, level: *mut c_void) -> *mut c_char {
+    guard(NGX_CONF_ERROR, || {
+        // SAFETY: nginx passes its own structure, which is there as long as this runs.
+        let mut conf = unsafe { Conf::new(cf) };
+        // SAFETY: nginx passes the row that it has found in a table of this module.
+        let post = unsafe { (*command).post };
+        // SAFETY: each row has a handler there, which is a part of the program.
+        let handler = unsafe { &*post.cast::<Handler>() };
+        // SAFETY: the level is what nginx has for a row of this kind.
+        if let Err(reason) = unsafe { run(handler, &conf, level.cast()) } {
+            conf.error(&reason);
+            return NGX_CONF_ERROR;
+        }
+        match handler {
+            Handler::Block(_, kind) if !conf.read_block(*kind) => NGX_CONF_ERROR,
+            _ => NGX_CONF_OK,
+        }
     })
 }
 
-/// A directive that nginx is reading.
-pub struct Directive {
-    pub(super) cf: *mut ngx_conf_t,
-}
-
-impl Directive {
-    /// Runs `body`, and reports its error as nginx does: message, file, line.
-    ///
-    /// # Safety
-    /// `cf` is what nginx passed to the handler that calls this.
-    pub unsafe fn handle(cf: *mut ngx_conf_t, body: impl FnOnce(&Directive) -> Result<(), String>) -> *mut c_char {
-        guard(CONF_ERROR, || {
-            match body(&Directive { cf }) {
-                Ok(()) => CONF_OK,
-                Err(reason) => {
-                    // SAFETY: `cf` and its log live as long as the handler runs.
-                    unsafe {
-                        let place = Place::of(cf);
-                        log::write(NGX_LOG_EMERG, (*cf).log, format!("{} in {place}", log::printable(&reason)));
-                    }
-                    CONF_ERROR
-                }
-            }
-        })
-    }
-
-    /// All words of the directive, its name first.
-    pub(super) fn words(&self) -> &[ngx_str_t] {
-        // SAFETY: nginx fills an array of strings before it calls a handler.
-        unsafe { (*(*self.cf).args).as_slice() }
-    }
-
-    /// The argument of a directive that takes one, for nginx's own parsers.
-    pub(super) fn argument(&self) -> Result<*mut ngx_str_t, String> {
-        let word = self.words().get(1).ok_or("argument missing")?;
-        Ok(std::ptr::from_ref(word).cast_mut())
-    }
-
-    /// The error for an argument that does not fit.
-    pub(super) fn invalid(&self, wanted: &str) -> String {
-        let word = |n| shown(self.word(n).unwrap_or_default()).into_owned();
-        format!("invalid value \"{}\" of \"{}\": it takes {wanted}", word(1), word(0))
-    }
-
-    /// The error for a directive that stands twice on a level.
-    pub(super) fn duplicate(&self) -> String {
-        format!("\"{}\" directive is duplicate", shown(self.word(0).unwrap_or_default()))
-    }
-
-    /// Word number `n`, if there.
-    pub(super) fn word(&self, n: usize) -> Option<&[u8]> {
-        self.words().get(n).map(ngx_str_t::as_bytes)
-    }
-
-    pub(super) fn place(&self) -> Place {
-        // SAFETY: as in `handle`.
-        unsafe { Place::of(self.cf) }
-    }
-
-    /// The cycle's configuration. Nothing else borrows it while a directive is handled, so one short borrow at a time is
-    /// unique.
-    #[allow(clippy::mut_from_ref)]
-    pub(super) fn main(&self) -> Result<&mut MainConf, String> {
-        // SAFETY: the core module made it before nginx read the first line.
-        unsafe { MainConf::of((*self.cf).cycle).as_mut() }.ok_or_else(|| "the wasm module is not initialised".into())
-    }
-}
-
-/// The location configuration that nginx passes to a handler.
-///
 /// # Safety
-/// `conf` is that pointer, of a directive with [`NGX_HTTP_LOC_CONF_OFFSET`].
-pub(super) unsafe fn loc<'a>(conf: *mut c_void) -> &'a mut LocConf {
-    // SAFETY: it came from `LocConf::create`, and handlers run one at a time.
-    unsafe { &mut *conf.cast::<LocConf>() }
+/// As [`handle`].
+unsafe fn run(handler: &Handler, conf: &Conf, level: *const Location) -> Result<(), String> {
+    let directive = Directive(conf);
+    // SAFETY: nginx is making the cycle.
+    let main = unsafe { MainConf::of(conf.cycle()) };
+    // SAFETY: nothing else has hold of the configuration while a directive is handled.
+    let main = unsafe { main.as_mut() }.ok_or("the wasm module is not initialised")?;
+    // SAFETY: `Location::create` has made what nginx passes for a level, and it is there as long as the cycle.
+    let level = || unsafe { (*level).level };
+    match handler {
+        Handler::Main(run) | Handler::Block(run, _) => run(&directive, main),
+        Handler::Level(run) => run(&directive, &mut main.levels[level()]),
+        Handler::Filters(run) => run(&directive, main, level()),
+        Handler::Content(handler) => {
+            conf.answer_with(Some(*handler));
+            Ok(())
+        }
+    }
+}
+
+/// A directive that nginx is reading.
+pub struct Directive<'c>(&'c Conf<'c>);
+
+impl Directive<'_> {
+    /// What it is called.
+    pub fn name(&self) -> &NgxStr {
+        shown(self.word(0).unwrap_or_default())
+    }
+
+    /// Word number `n`, if there; the name is number 0.
+    pub fn word(&self, n: usize) -> Option<&[u8]> {
+        self.0.words().get(n).map(ngx_str_t::as_bytes)
+    }
+
+    /// All words behind the name.
+    pub fn values(&self) -> Vec<&[u8]> {
+        self.0.words().iter().skip(1).map(ngx_str_t::as_bytes).collect()
+    }
+
+    /// The first word behind the name as a string of nginx, in the pool of the cycle.
+    pub fn text(&self) -> Result<ngx_str_t, String> {
+        self.0.words().get(1).copied().ok_or_else(|| "argument missing".into())
+    }
+
+    /// Where it stands.
+    pub fn place(&self) -> Place {
+        self.0.place()
+    }
+
+    /// The absolute path for one that may be relative.
+    pub fn full_name(&self, path: &[u8], base: Base) -> Result<Vec<u8>, String> {
+        self.0.full_name(path, base)
+    }
 }
 
 /// Bytes for an error message.
-pub(super) fn shown(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
+pub fn shown(bytes: &[u8]) -> &NgxStr {
+    NgxStr::from_bytes(bytes)
 }

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use super::wasm::full_name;
-use super::{Directive, shown};
+use super::Directive;
+use crate::nginx::conf::Base;
 
 /// What tells a file from a configuration.
 const FILE: &[u8] = b"file=";
@@ -14,10 +14,7 @@ const FILE: &[u8] = b"file=";
 pub(super) fn named(directive: &Directive, word: &[u8]) -> Result<Option<PathBuf>, String> {
     match word.strip_prefix(FILE) {
         None => Ok(None),
-        Some(b"") => {
-            Err(format!("\"file=\" of \"{}\" lacks the path of a file", shown(directive.word(0).unwrap_or_default())))
-        }
-        // SAFETY: nginx is reading the directive.
-        Some(path) => Ok(Some(PathBuf::from(OsString::from_vec(unsafe { full_name(directive.cf, path, 1) }?)))),
+        Some(b"") => Err(format!("\"file=\" of \"{}\" lacks the path of a file", directive.name())),
+        Some(path) => Ok(Some(PathBuf::from(OsString::from_vec(directive.full_name(path, Base::Conf)?)))),
     }
 }

@@ -11,8 +11,8 @@ pub mod responses;
 pub mod rules;
 pub mod shared_memory;
 pub mod streams;
+mod values;
 pub mod wasm;
 pub mod wasm_vm;
 
-pub use directive::{Directive, METRICS_CONF, WASM_CONF};
-use directive::{loc, read_block, shown};
+pub use directive::{Directive, Handler, METRICS_CONF, WASM_CONF, handle};

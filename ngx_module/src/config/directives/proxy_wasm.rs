@@ -2,33 +2,24 @@
 //! A level that declares any filter has a chain of its own instead of the outer one, or behind it with `proxy_wasm inherit;`;
 //! `proxy_wasm off;` drops the outer one.
 
-use std::ffi::{c_char, c_void};
-
-use nginx_sys::{ngx_command_t, ngx_conf_t};
-
-use super::{Directive, file, loc, shown};
-use crate::config::chains::Outer;
+use super::directive::shown;
+use super::{Directive, file};
+use crate::config::conf::MainConf;
 use crate::config::filter_conf::NewFilter;
-use crate::config::loc_conf::{LocConf, NO_CHAIN, UNSET};
+use crate::config::level::Level;
+use crate::config::loc_conf::{LocConf, Outer};
 
 /// What tells a root id from a configuration.
 const ROOT_ID: &[u8] = b"root_id=";
 
-pub unsafe extern "C" fn set(cf: *mut ngx_conf_t, _: *mut ngx_command_t, conf: *mut c_void) -> *mut c_char {
-    // SAFETY: nginx passes its own structures to a handler.
-    unsafe {
-        Directive::handle(cf, |directive| {
-            let loc = loc(conf);
-            match directive.word(1).unwrap_or_default() {
-                b"off" => outer(directive, loc, Outer::Dropped),
-                b"inherit" => outer(directive, loc, Outer::Inherited),
-                name => {
-                    let filter = filter(directive, name)?;
-                    directive.main()?.add_filter(loc, filter);
-                    Ok(())
-                }
-            }
-        })
+pub fn set(directive: &Directive, main: &mut MainConf, level: Level) -> Result<(), String> {
+    match directive.word(1).unwrap_or_default() {
+        b"off" => outer(directive, &mut main.levels[level], Outer::Dropped),
+        b"inherit" => outer(directive, &mut main.levels[level], Outer::Inherited),
+        name => {
+            main.add_filter(level, filter(directive, name)?);
+            Ok(())
+        }
     }
 }
 
@@ -44,19 +35,16 @@ fn outer(directive: &Directive, loc: &mut LocConf, said: Outer) -> Result<(), St
     if loc.outer_chain != Outer::Unsaid {
         return Err("\"proxy_wasm off\" and \"proxy_wasm inherit\" cannot stand on one level".into());
     }
-    if loc.chain != UNSET {
+    if loc.chain.is_some() {
         return Err(format!("\"proxy_wasm {word}\" must stand before the other \"proxy_wasm\" of its level"));
     }
     loc.outer_chain = said;
-    if said == Outer::Dropped {
-        loc.chain = NO_CHAIN;
-    }
     Ok(())
 }
 
 fn filter(directive: &Directive, name: &[u8]) -> Result<NewFilter, String> {
     let (mut configuration, mut from_file, mut root_id) = (None, None, None);
-    for word in directive.words().iter().skip(2).map(|word| word.as_bytes()) {
+    for word in directive.values().into_iter().skip(1) {
         let is_first = if let Some(path) = file::named(directive, word)? {
             from_file.replace(path).is_none() && configuration.is_none()
         } else if let Some(id) = word.strip_prefix(ROOT_ID) {

@@ -11,8 +11,8 @@ use std::cell::RefCell;
 use std::mem;
 
 use nginx_sys::{
-    NGX_LOG_ERR, ngx_connection_t, ngx_core_conf_t, ngx_core_module, ngx_cycle, ngx_cycle_t, ngx_event_t,
-    ngx_get_connection, ngx_handle_read_event, ngx_post_event, ngx_posted_next_events,
+    NGX_LOG_ERR, ngx_connection_t, ngx_cycle, ngx_cycle_t, ngx_event_t, ngx_get_connection, ngx_handle_read_event,
+    ngx_post_event, ngx_posted_next_events,
 };
 use ngx_wasm::proxy_wasm::Callback;
 use ngx_wasm::shared::Queues;
@@ -21,7 +21,7 @@ use crate::config::conf::MainConf;
 use crate::filters::cycle;
 use crate::filters::instances::OwnWork;
 use crate::nginx::guard::guard;
-use crate::nginx::{log, rc};
+use crate::nginx::{self, log, rc};
 use crate::process::engine;
 use crate::process::shared_memory;
 
@@ -67,17 +67,14 @@ fn queues() -> Option<&'static Queues> {
 /// `cycle` is a cycle whose configuration is complete.
 pub unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &MainConf) {
     let is_wanted = main.filters.iter().any(|filter| {
-        let module = main.modules.get(filter.module).and_then(|module| module.compiled(filter.form()));
+        let module = filter.module(&main.modules).and_then(|module| module.compiled(filter.form()));
         module.is_some_and(|module| module.has(Callback::OnQueueReady))
     });
     if !is_wanted {
         return;
     }
-    // SAFETY: the core module always has its configuration.
-    let workers = unsafe {
-        let conf = (*(*cycle).conf_ctx.add(ngx_core_module.index)).cast::<ngx_core_conf_t>();
-        usize::try_from((*conf).worker_processes).unwrap_or(1)
-    };
+    // SAFETY: see above.
+    let workers = unsafe { nginx::cycle::workers(cycle) };
     if let Err(err) = mailboxes::prepare(workers) {
         complain(format!("no pipes between workers, filters are not told of messages in shared queues: {err}"));
     }

@@ -14,7 +14,7 @@ pub use crate::config::direction::Direction;
 pub use crate::nginx::chain::Chain;
 pub use crate::nginx::chunk::Chunk;
 pub use crate::nginx::output::Output;
-pub use ngx_wasm::flow::{Hold, Marks, Piece, Unreadable};
+pub use ngx_wasm::flow::{Hold, Marks, Piece};
 
 /// One direction of a request.
 #[derive(Default)]

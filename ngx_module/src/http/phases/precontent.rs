@@ -29,7 +29,7 @@ fn enter(r: HttpRequest<'_>) -> (After<'_>, ngx_int_t) {
 
 fn run(r: HttpRequest<'_>) -> ngx_int_t {
     let loc = LocConf::of(r);
-    if loc.chain().is_some() && loc.phase() == Phase::Access {
+    if loc.chain.is_some() && loc.phase() == Phase::Access {
         let code = rewrite::run(r, Phase::Access);
         if code != rc::DECLINED {
             return code;

@@ -10,7 +10,8 @@ use nginx_sys::{ngx_http_request_t, ngx_int_t};
 use super::pause::{self, CannotWait};
 use super::{decode, parts, realip, request_body, route};
 use crate::config::chains;
-use crate::config::loc_conf::{LocConf, NO_CHAIN, Phase};
+use crate::config::conf::MainConf;
+use crate::config::loc_conf::{LocConf, Phase};
 use crate::http::chain;
 use crate::http::flow::Direction;
 use crate::http::flow::drive::{self, Stop};
@@ -37,17 +38,17 @@ fn enter(r: HttpRequest<'_>) -> ngx_int_t {
             return code;
         }
     }
-    if loc.chain().is_some() && loc.phase() == Phase::Access {
+    if loc.chain.is_some() && loc.phase() == Phase::Access {
         // Filters of another location have nothing to do with what comes before those of this one.
         if let Some(request) = request
             && !request.is_rerouted.get()
             && request.chain.get() != loc.chain
         {
-            request.enter_chain(NO_CHAIN);
+            request.enter_chain(None);
         }
         return rc::DECLINED;
     }
-    if loc.chain().is_some() && loc.phase() == Phase::Unsaid {
+    if loc.chain.is_some() && loc.phase() == Phase::Unsaid {
         let code = realip::run_early(r);
         if code != rc::DECLINED {
             return code;
@@ -61,12 +62,13 @@ pub(super) fn run(r: HttpRequest<'_>, phase: Phase) -> ngx_int_t {
     let loc = LocConf::of(r);
     let request = Request::of(r);
     let is_rerouted = request.is_some_and(|request| request.is_rerouted.take());
-    let Some((chain, filters)) = loc.chain() else {
+    let main = MainConf::of_request(r);
+    let Some((chain, filters)) = main.chain(loc) else {
         // Filters that sent the request here stay with it.
         if let Some(request) = request
             && !is_rerouted
         {
-            request.enter_chain(NO_CHAIN);
+            request.enter_chain(None);
         }
         return rc::DECLINED;
     };
@@ -75,21 +77,21 @@ pub(super) fn run(r: HttpRequest<'_>, phase: Phase) -> ngx_int_t {
         None if !r.is_main() && is_run_by_main(r, chain) => return rc::DECLINED,
         None => {
             chain::end_done_subrequests(r);
-            let Some(request) = Request::create(r, loc) else { return rc::INTERNAL_SERVER_ERROR };
+            let Some(request) = Request::create(r) else { return rc::INTERNAL_SERVER_ERROR };
             request
         }
     };
     // A location that inherits the chain of the one before goes on with the contexts that there are.
-    if request.chain.get() != chain {
+    if request.chain.get() != Some(chain) {
         if !r.is_main() && !request.has_filters() && headers::request::own(r).is_err() {
             return rc::INTERNAL_SERVER_ERROR;
         }
         let created = if is_rerouted {
-            let added = chains::added(loc.main(), request.chain.get(), filters);
+            let added = chains::added(main, request.chain.get(), filters);
             request.add_chain(chain);
             chain::create_contexts(request, loc, &added)
         } else {
-            request.enter_chain(chain);
+            request.enter_chain(Some(chain));
             chain::create_contexts(request, loc, filters)
         };
         if created.is_err() {
@@ -112,7 +114,7 @@ pub(super) fn run(r: HttpRequest<'_>, phase: Phase) -> ngx_int_t {
 /// Whether the main request has gone through the filters that this subrequest would go through: the rule of internal
 /// redirects.
 fn is_run_by_main(r: HttpRequest<'_>, chain: usize) -> bool {
-    Request::of(r.main()).is_some_and(|main| main.chain.get() == chain && main.inbound.headers_passed())
+    Request::of(r.main()).is_some_and(|main| main.chain.get() == Some(chain) && main.inbound.headers_passed())
 }
 
 /// The filters are done with the request: nginx goes on with the location, or looks for another one.
