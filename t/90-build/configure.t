@@ -134,6 +134,9 @@ SKIP: {
         ok($exported{$symbol}, "the module exports $symbol");
     }
     is_deeply([grep { !/^ngx_/ } @exports], [], 'it exports nothing else');
+    my $needed = qx(nm -D --undefined-only '$module');
+    like($needed, qr/ ngx_http_core_module$/m, 'it needs symbols of nginx');
+    unlike($needed, qr/ (?:ngx_http_ssl_module|SSL_\w+)$/m, 'none of them is of TLS, which another nginx may lack');
     is(first_after("$tree/objs/ngx_http_wasm_module_modules.c", 'ngx_module_order'),
         'ngx_http_copy_filter_module', 'it asks for its place next to the copy filter');
 

@@ -1,4 +1,5 @@
-# A module that was built for another nginx is refused by nginx itself, with its own words.
+# A module that was built for another nginx is refused by nginx itself, with its own words. One that fits is not refused because nginx
+# lacks what it was built without.
 
 use strict;
 use warnings;
@@ -56,6 +57,15 @@ SKIP: {
         modules => [$copy],
     );
     unlink $copy;
+}
+
+# An nginx without TLS, HTTP/2 or TCP streams lacks their symbols, and would not load a module that needs one: what the module wants
+# of them it looks up when it is used.
+{
+    my @needed = map { /\bU (\S+)$/ ? $1 : () } qx(nm -D --undefined-only '$ours');
+    ok((grep { $_ eq 'ngx_http_core_module' } @needed), 'the module needs symbols of nginx');
+    my @optional = grep {/^(?:ngx_(?:\w*_)?(?:ssl|v2|v3|quic|stream|mail)_|SSL_|X509_|OPENSSL_)/} @needed;
+    is_deeply(\@optional, [], 'it needs none that only some builds of nginx have');
 }
 
 done_testing;

@@ -7,16 +7,16 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::c_void;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use nginx_sys::{
     NGX_HTTP_MODULE, NGX_PEER_FAILED, ngx_connection_t, ngx_create_pool, ngx_current_msec, ngx_cycle, ngx_destroy_pool,
-    ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_max_module, ngx_http_module,
-    ngx_http_request_t, ngx_http_upstream_init_peer_pt, ngx_http_upstream_init_round_robin_peer,
-    ngx_http_upstream_main_conf_t, ngx_http_upstream_module, ngx_http_upstream_srv_conf_t, ngx_http_upstream_t,
-    ngx_http_variable_value_t, ngx_log_t, ngx_pcalloc, ngx_peer_connection_t, ngx_pool_t, ngx_str_t, ngx_table_elt_t,
-    ngx_uint_t,
+    ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_max_module, ngx_http_module, ngx_http_request_t,
+    ngx_http_upstream_init_peer_pt, ngx_http_upstream_init_round_robin_peer, ngx_http_upstream_main_conf_t,
+    ngx_http_upstream_srv_conf_t, ngx_http_upstream_t, ngx_http_variable_value_t, ngx_log_t, ngx_pcalloc,
+    ngx_peer_connection_t, ngx_pool_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
 };
+use ngx::http::{HttpModule, HttpModuleConfExt, NgxHttpCoreModule, NgxHttpUpstreamModule};
 
 use super::address::Address;
 use super::upstreams::{self, Balancers};
@@ -54,12 +54,9 @@ impl Upstream {
         // SAFETY: a cycle that is complete has the configuration of all HTTP modules, if there is any.
         unsafe {
             let ctx = http_conf()?;
-            let main: *mut ngx_http_upstream_main_conf_t =
-                (*(*ctx).main_conf.add(ngx_http_upstream_module.ctx_index)).cast();
-            let all = std::slice::from_raw_parts(
-                (*main).upstreams.elts.cast::<*mut ngx_http_upstream_srv_conf_t>(),
-                (*main).upstreams.nelts,
-            );
+            let main: NonNull<ngx_http_upstream_main_conf_t> =
+                (*ctx).http_main_conf_unchecked(NgxHttpUpstreamModule::module())?;
+            let all = main.as_ref().upstreams.as_slice::<*mut ngx_http_upstream_srv_conf_t>();
             // Those that nginx makes for `proxy_pass http://host` have no configuration of their own.
             let is_wanted = |us: &*mut ngx_http_upstream_srv_conf_t| {
                 !(**us).srv_conf.is_null() && (**us).host.as_bytes().eq_ignore_ascii_case(name)
@@ -242,7 +239,8 @@ impl Peers {
         unsafe {
             let (r, c) = self.bare_request(log)?;
             let ctx = http_conf()?;
-            let core: *mut ngx_http_core_main_conf_t = (*(*ctx).main_conf.add(ngx_http_core_module.ctx_index)).cast();
+            let core: NonNull<ngx_http_core_main_conf_t> =
+                (*ctx).http_main_conf_unchecked(NgxHttpCoreModule::module())?;
             let (address, text) = match &subject.client {
                 Some((address, text)) => (address.clone(), text.as_slice()),
                 None => (vec![0; size_of::<libc::sockaddr_in>()], b"unix:".as_slice()),
@@ -257,7 +255,7 @@ impl Peers {
             (*r).srv_conf = (*ctx).srv_conf;
             (*r).loc_conf = (*ctx).loc_conf;
             (*r).ctx = self.zeroed::<*mut c_void>(ngx_http_max_module)?;
-            (*r).variables = self.zeroed::<ngx_http_variable_value_t>((*core).variables.nelts)?;
+            (*r).variables = self.zeroed::<ngx_http_variable_value_t>(core.as_ref().variables.nelts)?;
             (*r).http_version = nginx_sys::NGX_HTTP_VERSION_11 as _;
             self.describe(r, subject)?;
             Some(r)

@@ -1,13 +1,15 @@
 //! Variables of nginx: those of a configuration, and their values in a request.
 
 use std::ffi::{CStr, c_void};
+use std::ptr::NonNull;
 
 use nginx_sys::{
     NGX_HTTP_VAR_CHANGEABLE, NGX_HTTP_VAR_INDEXED, NGX_HTTP_VAR_NOCACHEABLE, NGX_HTTP_VAR_WEAK, ngx_conf_t,
-    ngx_cycle_t, ngx_hash_find, ngx_http_add_variable, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t,
-    ngx_http_core_module, ngx_http_get_indexed_variable, ngx_http_get_variable, ngx_http_module, ngx_http_request_t,
+    ngx_cycle_t, ngx_hash_find, ngx_http_add_variable, ngx_http_core_main_conf_t,
+    ngx_http_core_module, ngx_http_get_indexed_variable, ngx_http_get_variable, ngx_http_request_t,
     ngx_http_variable_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t, ngx_uint_t,
 };
+use ngx::http::{HttpModule, HttpModuleConfExt, NgxHttpCoreModule};
 
 use super::headers::list::nginx_hash;
 use super::module::name;
@@ -227,14 +229,10 @@ pub unsafe fn register(cf: *mut ngx_conf_t, variables: &[(&'static CStr, Getter)
 /// # Safety
 /// `cycle` is a cycle whose configuration nginx has read.
 pub unsafe fn is_named(cycle: *const ngx_cycle_t, variable: &[u8]) -> bool {
-    // SAFETY: see above; without http { } there is no context, and each variable that has a place in requests is in the array.
-    unsafe {
-        let context = (*(*cycle).conf_ctx.add(ngx_http_module.index)).cast::<ngx_http_conf_ctx_t>();
-        if context.is_null() {
-            return false;
-        }
-        let core = (*(*context).main_conf.add(ngx_http_core_module.ctx_index)).cast::<ngx_http_core_main_conf_t>();
-        let named = (*core).variables.as_slice::<ngx_http_variable_t>();
-        named.iter().any(|known| known.name.as_bytes() == variable)
-    }
+    // SAFETY: nginx has read the configuration, so that the context of HTTP is there, or null without http { }.
+    let core: Option<NonNull<ngx_http_core_main_conf_t>> =
+        unsafe { (*cycle).http_main_conf_unchecked(NgxHttpCoreModule::module()) };
+    // SAFETY: each variable that has a place in requests is in the array.
+    let named = core.map(|core| unsafe { core.as_ref().variables.as_slice::<ngx_http_variable_t>() });
+    named.unwrap_or_default().iter().any(|known| known.name.as_bytes() == variable)
 }

@@ -12,14 +12,14 @@ pub mod servers;
 
 use std::ffi::c_void;
 use std::mem;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use nginx_sys::{
-    ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_upstream_free_round_robin_peer, ngx_http_upstream_init_peer_pt,
-    ngx_http_upstream_main_conf_t, ngx_http_upstream_module, ngx_http_upstream_srv_conf_t, ngx_module_t,
-    ngx_peer_connection_t,
+    ngx_conf_t, ngx_http_upstream_free_round_robin_peer, ngx_http_upstream_init_peer_pt, ngx_http_upstream_main_conf_t,
+    ngx_http_upstream_srv_conf_t, ngx_module_t, ngx_peer_connection_t,
 };
+use ngx::http::{HttpModule, HttpModuleConfExt, NgxHttpUpstreamModule};
 
 pub use servers::all as hosts;
 
@@ -53,10 +53,10 @@ impl Balancers {
         // upstream module has had every upstream choose its balancer, and before any request. Each cycle has upstreams and
         // a `keepalive` of its own, so that this is done once for each.
         unsafe {
-            let ctx: *mut ngx_http_conf_ctx_t = (*cf).ctx.cast();
-            let main: *mut ngx_http_upstream_main_conf_t =
-                (*(*ctx).main_conf.add(ngx_http_upstream_module.ctx_index)).cast();
-            for us in (*main).upstreams.as_slice::<*mut ngx_http_upstream_srv_conf_t>() {
+            let main: Option<NonNull<ngx_http_upstream_main_conf_t>> =
+                (*cf).http_main_conf_unchecked(NgxHttpUpstreamModule::module());
+            let Some(main) = main else { return };
+            for us in main.as_ref().upstreams.as_slice::<*mut ngx_http_upstream_srv_conf_t>() {
                 let place = &mut *behind_keepalive(*us).unwrap_or(&raw mut (**us).peer.init);
                 if place.is_some() {
                     self.known.push((*us, std::mem::replace(place, ours)));

@@ -12,14 +12,14 @@ use std::collections::HashMap;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use nginx_sys::{NGX_LOG_WARN, ngx_cached_time, ngx_core_conf_t, ngx_core_module, ngx_cycle_t, ngx_log_t};
+use nginx_sys::{NGX_LOG_WARN, ngx_cached_time, ngx_cycle_t, ngx_log_t};
 use ngx_wasm::proxy_wasm::{CallError, Vm};
 pub use ngx_wasm::shared::filter_status::Event;
 use ngx_wasm::shared::filter_status::{Shape, Slot, Snapshot, StatusTable};
 use ngx_wasm::vm::{InstanceStats, Trap};
 
-use crate::nginx::log;
 use crate::nginx::place::Place;
+use crate::nginx::{cycle, log};
 use crate::process::engine;
 use crate::process::shared_memory::Zone;
 
@@ -59,10 +59,9 @@ impl Status {
     /// # Safety
     /// As [`Zone::declare`].
     pub unsafe fn declare(&mut self, cycle: *mut ngx_cycle_t, filters: usize) -> Result<(), String> {
-        // SAFETY: see above; the core module comes first, so that its configuration is complete.
+        // SAFETY: see above.
         unsafe {
-            let core = (*(*cycle).conf_ctx.add(ngx_core_module.index)).cast::<ngx_core_conf_t>();
-            let shape = Shape::of(filters, usize::try_from((*core).worker_processes).unwrap_or(1));
+            let shape = Shape::of(filters, cycle::workers(cycle));
             // Nginx keeps some bytes for each page.
             let zone = Zone::declare(cycle, b"wasm_status", shape.size() + shape.size() / 64 + ZONE_HEADER)?;
             self.table = Some(StatusTable::new(zone, shape));
