@@ -9,6 +9,7 @@ use nginx_sys::{
 
 use ngx_wasm::flow::Unreadable;
 
+use crate::nginx::bits::bits;
 use crate::nginx::pool::Pool;
 use crate::nginx::rc;
 
@@ -129,22 +130,6 @@ impl Chain {
     }
 }
 
-/// Makes getters and setters of bits of a buffer.
-macro_rules! bits {
-    ($($(#[$doc:meta])* $get:ident, $set:ident: $nginx_get:ident, $nginx_set:ident;)*) => {$(
-        $(#[$doc])*
-        pub fn $get(self) -> bool {
-            // SAFETY: the buffer is live.
-            unsafe { (*self.as_ptr()).$nginx_get() != 0 }
-        }
-
-        pub fn $set(self, on: bool) {
-            // SAFETY: the buffer is live.
-            unsafe { (*self.as_ptr()).$nginx_set(on.into()) }
-        }
-    )*};
-}
-
 impl Buf {
     /// A buffer of nothing, from the pool: one of nginx's special buffers, when a mark is set.
     pub fn new(pool: Pool<'_>) -> Option<Buf> {
@@ -183,21 +168,26 @@ impl Buf {
 
     bits! {
         /// Nothing comes behind it.
-        is_last, set_last: last_buf, set_last_buf;
+        get is_last: last_buf;
+        set set_last: set_last_buf;
         /// Nothing of this request comes behind it.
-        is_last_in_chain, set_last_in_chain: last_in_chain, set_last_in_chain;
+        get is_last_in_chain: last_in_chain;
+        set set_last_in_chain: set_last_in_chain;
         /// It is to be sent at once.
-        is_flush, set_flush: flush, set_flush;
+        get is_flush: flush;
+        set set_flush: set_flush;
         /// Its producer wants it back soon.
-        is_recycled, set_recycled: recycled, set_recycled;
+        get is_recycled: recycled;
+        set set_recycled: set_recycled;
         /// It has no bytes, and only marks an order.
-        is_sync, set_sync: sync, set_sync;
+        set set_sync: set_sync;
         /// Its bytes are in memory that may be written to.
-        is_temporary, set_temporary: temporary, set_temporary;
+        get is_temporary: temporary;
         /// Its bytes are in memory that nobody writes to.
-        is_memory, set_memory: memory, set_memory;
+        get is_memory: memory;
         /// Its bytes are in a file.
-        is_in_file, set_in_file: in_file, set_in_file;
+        get is_in_file: in_file;
+        set set_in_file: set_in_file;
     }
 
     /// Its bytes are in memory (ngx_buf_in_memory of src/core/ngx_buf.h).

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use nginx_sys::{
     NGX_CORE_MODULE, NGX_HTTP_MODULE, NGX_LOG_EMERG, ngx_conf_full_name, ngx_conf_parse, ngx_conf_t, ngx_cycle_t,
-    ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t, ngx_http_handler_pt, ngx_http_request_t,
-    ngx_module_t, ngx_parse_size, ngx_parse_time, ngx_str_t, ngx_uint_t,
+    ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_http_core_srv_conf_t, ngx_http_handler_pt, ngx_parse_size,
+    ngx_parse_time, ngx_str_t, ngx_uint_t,
 };
 use ngx::core::NGX_CONF_OK;
 use ngx::http::{HttpModule, HttpModuleConfExt, NgxHttpCoreModule};

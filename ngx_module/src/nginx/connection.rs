@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use nginx_sys::{
-    ngx_connection_local_sockaddr, ngx_connection_t, ngx_event_t, ngx_handle_read_event, ngx_post_event, ngx_posted_events, off_t,
+    ngx_connection_local_sockaddr, ngx_connection_t, ngx_event_t, ngx_handle_read_event, ngx_post_event,
+    ngx_posted_events, off_t,
 };
 
 use super::address::SocketAddress;

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use nginx_sys::{
-    NGX_LOG_CRIT, NGX_LOG_DEBUG, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_WARN, ngx_http_log_ctx_t,
-    ngx_log_error_core, ngx_log_t, ngx_uint_t,
+    NGX_LOG_CRIT, NGX_LOG_DEBUG, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_WARN, ngx_http_log_ctx_t, ngx_log_error_core,
+    ngx_log_t, ngx_uint_t,
 };
 use ngx_wasm::proxy_wasm::LogLevel;
 

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod after;
 pub mod attempts;
+pub mod bits;
 pub mod body_file;
 pub mod callback;
 pub mod chain;

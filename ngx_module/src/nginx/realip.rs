@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::ffi::c_void;
 
 use nginx_sys::{
-    ngx_http_phases_NGX_HTTP_POST_READ_PHASE, ngx_http_phases_NGX_HTTP_PREACCESS_PHASE, ngx_int_t, ngx_str_t, ngx_uint_t,
+    ngx_http_phases_NGX_HTTP_POST_READ_PHASE, ngx_http_phases_NGX_HTTP_PREACCESS_PHASE, ngx_int_t, ngx_str_t,
+    ngx_uint_t,
 };
 
 use super::modules::{self, Known};

@@ -10,10 +10,11 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use nginx_sys::{
-    NGX_HTTP_HEAD, ngx_http_event_handler_pt, ngx_http_post_subrequest_t, ngx_http_request_t,
-    ngx_int_t, ngx_str_t, ngx_uint_t, off_t,
+    NGX_HTTP_HEAD, ngx_http_event_handler_pt, ngx_http_post_subrequest_t, ngx_http_request_t, ngx_int_t, ngx_str_t,
+    ngx_uint_t, off_t,
 };
 
+use super::bits::bits;
 use super::connection::Connection;
 use super::log::Log;
 use super::module::ngx_http_wasm_module;
@@ -50,22 +51,6 @@ impl KeptRequest {
     pub fn get(&self) -> HttpRequest<'_> {
         HttpRequest(self.0, PhantomData)
     }
-}
-
-/// Makes getters and setters of bits of a request.
-macro_rules! bits {
-    ($($(#[$doc:meta])* $get:ident, $set:ident: $nginx_get:ident, $nginx_set:ident;)*) => {$(
-        $(#[$doc])*
-        pub fn $get(self) -> bool {
-            // SAFETY: the request is live.
-            unsafe { (*self.as_ptr()).$nginx_get() != 0 }
-        }
-
-        pub fn $set(self, on: bool) {
-            // SAFETY: the request is live.
-            unsafe { (*self.as_ptr()).$nginx_set(on.into()) }
-        }
-    )*};
 }
 
 /// Makes getters and setters of plain fields of a request.
@@ -185,47 +170,59 @@ impl<'r> HttpRequest<'r> {
 
     bits! {
         /// nginx has redirected it, or made it.
-        is_internal, set_internal: internal, set_internal;
+        get is_internal: internal;
         /// A filter has put a page of its own in the place of the response.
-        is_filter_finalized, set_filter_finalized: filter_finalize, set_filter_finalize;
-        is_header_only, set_header_only: header_only, set_header_only;
-        is_header_sent, set_header_sent: header_sent, set_header_sent;
+        get is_filter_finalized: filter_finalize;
+        get is_header_only: header_only;
+        set set_header_only: set_header_only;
+        get is_header_sent: header_sent;
         /// Nothing of its response goes to the client.
-        is_background, set_background: background, set_background;
-        is_done, set_done: done, set_done;
-        has_error_page, set_error_page: error_page, set_error_page;
-        is_expect_tested, set_expect_tested: expect_tested, set_expect_tested;
-        discards_body, set_discard_body: discard_body, set_discard_body;
-        is_post_action, set_post_action: post_action, set_post_action;
-        is_cached, set_cached: cached, set_cached;
-        is_chunked, set_chunked: chunked, set_chunked;
-        is_aio, set_aio: aio, set_aio;
-        is_keepalive, set_keepalive: keepalive, set_keepalive;
-        is_lingering_close, set_lingering_close: lingering_close, set_lingering_close;
-        allows_ranges, set_allow_ranges: allow_ranges, set_allow_ranges;
-        needs_memory, set_filter_need_in_memory: filter_need_in_memory, set_filter_need_in_memory;
-        expects_trailers, set_expect_trailers: expect_trailers, set_expect_trailers;
-        preserves_body, set_preserve_body: preserve_body, set_preserve_body;
-        is_not_modified_disabled, set_disable_not_modified: disable_not_modified, set_disable_not_modified;
-        is_body_unbuffered, set_request_body_no_buffering: request_body_no_buffering, set_request_body_no_buffering;
-        is_body_in_file_only, set_request_body_in_file_only: request_body_in_file_only, set_request_body_in_file_only;
-        is_body_in_persistent_file, set_request_body_in_persistent_file: request_body_in_persistent_file, set_request_body_in_persistent_file;
-        is_body_in_clean_file, set_request_body_in_clean_file: request_body_in_clean_file, set_request_body_in_clean_file;
-        is_body_file_group_access, set_request_body_file_group_access: request_body_file_group_access, set_request_body_file_group_access;
-        is_valid_location, set_valid_location: valid_location, set_valid_location;
-        is_valid_unparsed_uri, set_valid_unparsed_uri: valid_unparsed_uri, set_valid_unparsed_uri;
-        is_uri_changed, set_uri_changed: uri_changed, set_uri_changed;
-        is_complex_uri, set_complex_uri: complex_uri, set_complex_uri;
-        is_quoted_uri, set_quoted_uri: quoted_uri, set_quoted_uri;
-        has_plus_in_uri, set_plus_in_uri: plus_in_uri, set_plus_in_uri;
-        is_path_empty_in_uri, set_empty_path_in_uri: empty_path_in_uri, set_empty_path_in_uri;
+        get is_background: background;
+        get is_done: done;
+        get has_error_page: error_page;
+        set set_error_page: set_error_page;
+        get is_expect_tested: expect_tested;
+        set set_expect_tested: set_expect_tested;
+        get discards_body: discard_body;
+        get is_post_action: post_action;
+        get is_cached: cached;
+        get is_chunked: chunked;
+        get is_aio: aio;
+        set set_keepalive: set_keepalive;
+        set set_lingering_close: set_lingering_close;
+        set set_allow_ranges: set_allow_ranges;
+        set set_filter_need_in_memory: set_filter_need_in_memory;
+        get expects_trailers: expect_trailers;
+        set set_expect_trailers: set_expect_trailers;
+        set set_preserve_body: set_preserve_body;
+        set set_disable_not_modified: set_disable_not_modified;
+        get is_body_unbuffered: request_body_no_buffering;
+        get is_body_in_file_only: request_body_in_file_only;
+        set set_request_body_in_file_only: set_request_body_in_file_only;
+        get is_body_in_persistent_file: request_body_in_persistent_file;
+        set set_request_body_in_persistent_file: set_request_body_in_persistent_file;
+        get is_body_in_clean_file: request_body_in_clean_file;
+        set set_request_body_in_clean_file: set_request_body_in_clean_file;
+        get is_body_file_group_access: request_body_file_group_access;
+        set set_request_body_file_group_access: set_request_body_file_group_access;
+        get is_valid_location: valid_location;
+        set set_valid_location: set_valid_location;
+        get is_valid_unparsed_uri: valid_unparsed_uri;
+        set set_valid_unparsed_uri: set_valid_unparsed_uri;
+        set set_uri_changed: set_uri_changed;
+        get is_complex_uri: complex_uri;
+        set set_complex_uri: set_complex_uri;
+        get is_quoted_uri: quoted_uri;
+        set set_quoted_uri: set_quoted_uri;
+        get has_plus_in_uri: plus_in_uri;
+        set set_plus_in_uri: set_plus_in_uri;
+        get is_path_empty_in_uri: empty_path_in_uri;
+        set set_empty_path_in_uri: set_empty_path_in_uri;
     }
 
     fields! {
         /// Bits of nginx's methods.
         method, set_method: ngx_uint_t = method;
-        /// Nginx's number of a version: 9, 1000, 1001, 2000.
-        http_version, set_http_version: ngx_uint_t = http_version;
         /// The number of the phase handler that runs.
         phase_handler, set_phase_handler: ngx_int_t = phase_handler;
         status, set_status: ngx_uint_t = headers_out.status;
@@ -245,7 +242,6 @@ impl<'r> HttpRequest<'r> {
         /// The path, decoded and without arguments.
         uri: uri;
         args: args;
-        exten: exten;
         /// As the client sent it.
         unparsed_uri: unparsed_uri;
         method_name: method_name;
@@ -268,6 +264,12 @@ impl<'r> HttpRequest<'r> {
     /// The client asked with HEAD, or a filter made that of it.
     pub fn is_head(self) -> bool {
         self.method() == NGX_HTTP_HEAD as ngx_uint_t
+    }
+
+    /// Nginx's number of a version: 9, 1000, 1001, 2000.
+    pub fn http_version(self) -> ngx_uint_t {
+        // SAFETY: the request is live.
+        unsafe { (*self.as_ptr()).http_version }
     }
 
     /// Bits by which modules say that the request has more to send.
@@ -422,12 +424,6 @@ impl<'r> HttpRequest<'r> {
         return unsafe { (*self.as_ptr()).stream.as_ref().map(|stream| stream.in_closed() != 0) };
         #[cfg(not(ngx_feature = "http_v2"))]
         None
-    }
-
-    /// Whether it has a stream of HTTP/2.
-    pub fn is_http2(self) -> bool {
-        // SAFETY: the request is live.
-        unsafe { !(*self.as_ptr()).stream.is_null() }
     }
 
     /// Whether the handler of the location is known, and is a function of its own.

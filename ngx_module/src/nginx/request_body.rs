@@ -67,12 +67,6 @@ impl RequestBody<'_> {
         // SAFETY: the body is live.
         unsafe { (*self.as_ptr()).temp_file = ptr::null_mut() }
     }
-
-    /// Whether it has a temporary file.
-    pub fn has_file(self) -> bool {
-        // SAFETY: the body is live.
-        unsafe { !ptr::eq((*self.as_ptr()).temp_file, ptr::null_mut()) }
-    }
 }
 
 impl HttpRequest<'_> {

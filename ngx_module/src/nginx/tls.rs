@@ -59,7 +59,7 @@ mod library {
             Side::Upstream(r) => r.upstream()?.peer()?,
         };
         // SAFETY: the connection is live. Nginx has a structure for each one with TLS, with the library's own in it.
-        unsafe { NonNull::new((*(*c.as_ptr()).ssl.as_ref()?).connection.cast()) }
+        unsafe { NonNull::new((*c.as_ptr()).ssl.as_ref()?.connection.cast()) }
     }
 
     pub fn version(side: Side<'_>) -> Option<&'static [u8]> {

@@ -5,9 +5,9 @@ use std::ptr::NonNull;
 
 use nginx_sys::{
     NGX_HTTP_VAR_CHANGEABLE, NGX_HTTP_VAR_INDEXED, NGX_HTTP_VAR_NOCACHEABLE, NGX_HTTP_VAR_WEAK, ngx_conf_t,
-    ngx_cycle_t, ngx_hash_find, ngx_http_add_variable, ngx_http_core_main_conf_t,
-    ngx_http_core_module, ngx_http_get_indexed_variable, ngx_http_get_variable, ngx_http_request_t,
-    ngx_http_variable_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t, ngx_uint_t,
+    ngx_cycle_t, ngx_hash_find, ngx_http_add_variable, ngx_http_core_main_conf_t, ngx_http_core_module,
+    ngx_http_get_indexed_variable, ngx_http_get_variable, ngx_http_request_t, ngx_http_variable_t,
+    ngx_http_variable_value_t, ngx_int_t, ngx_str_t, ngx_uint_t,
 };
 use ngx::http::{HttpModule, HttpModuleConfExt, NgxHttpCoreModule};
 

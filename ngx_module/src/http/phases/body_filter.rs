@@ -89,9 +89,7 @@ fn is_filtered(request: &Request) -> bool {
         || outbound.wants_trailers()
         || outbound.told_length.get().is_some()
         || request.is_decoding();
-    !request.response_gone.get()
-        || !request.input.borrow().is_empty()
-        || (looks && !request.no_response_body.get())
+    !request.response_gone.get() || !request.input.borrow().is_empty() || (looks && !request.no_response_body.get())
 }
 
 /// Sends a chain, or what is left of the one before: nginx calls filters without a chain to have that done. Without anything to

@@ -193,7 +193,8 @@ pub(super) fn stop_reading(request: &Request) {
     r.connection().stop_read_timer();
     r.skip_frames();
     // Of a body in chunks, nginx may have read more than the body: the next request, which would be lost.
-    let is_whole = r.request_body().is_some_and(|body| body.rest() == 0 && body.buf().is_none_or(|buf| buf.is_used_up()));
+    let is_whole =
+        r.request_body().is_some_and(|body| body.rest() == 0 && body.buf().is_none_or(|buf| buf.is_used_up()));
     if !is_whole {
         end_connection(r);
     }

@@ -4,7 +4,7 @@
 use nginx_sys::{ngx_chain_t, ngx_http_request_t, ngx_int_t};
 
 use super::pause::{self, CannotWait};
-use super::{intercept, reread, request_body, rewrite};
+use super::{intercept, request_body, reread, rewrite};
 use crate::config::loc_conf::LocConf;
 use crate::http::flow::drive::{self, Stop};
 use crate::http::flow::{Chain, Chunk, Direction, Marks, Piece};

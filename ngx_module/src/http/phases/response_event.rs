@@ -30,7 +30,8 @@ pub(super) fn on_event(request: &Request, is_timeout: bool) -> After<'_> {
     // Without any news, the event is that of `watch_producer`. Calling whoever makes the response would have it send again
     // what it sends when it may go on.
     let is_news = is_timeout || request.outbound.is_resumed() || request.is_decided();
-    if !(request.outbound.is_held() && is_news) && !is_abandoned(request) {
+    let goes_on = (request.outbound.is_held() && is_news) || is_abandoned(request);
+    if !goes_on {
         return After::Nothing;
     }
     let mut has_tunnel = request.tunnel.borrow().is_some();

@@ -9,8 +9,8 @@ use ngx_wasm::proxy_wasm::Pairs;
 use crate::nginx::chain::NoMemory;
 use crate::nginx::request::HttpRequest;
 
-pub mod fields;
 pub mod encoding;
+pub mod fields;
 pub mod list;
 pub mod path;
 pub mod request;
