@@ -5,74 +5,18 @@
 //! the row is free for the next one. Entries are found by a key; those of filters that no running worker has are given to
 //! others when there are no free ones. Everything but counting takes the lock.
 
+mod event;
 mod exposition;
+mod summary;
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
 use super::memory::{Locked, Memory, hash, seed};
+pub use event::{EVENTS, Event};
 pub(super) use exposition::is_reserved;
 pub use exposition::{FilterLabels, exposition};
-
-/// Something that is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(usize)]
-pub enum Event {
-    /// A callback was run.
-    Call,
-    /// A request has got a context of the filter.
-    Request,
-    /// A callback trapped, other than by the two below.
-    Trap,
-    /// A callback took longer than `wasm_timeout`.
-    Timeout,
-    /// A request used up its `wasm_fuel`.
-    OutOfFuel,
-    /// A new instance took the place of one that had failed.
-    Restart,
-    /// An instance did not start.
-    StartFailure,
-    /// A new instance took the place of one that had grown.
-    Recycle,
-    /// The memory limit refused growth.
-    RefusedGrowth,
-    /// A request failed because the filter had failed, or was not there.
-    Closed,
-    /// A request went on without the filter.
-    Open,
-    /// An instance for a request came from the pool.
-    Pooled,
-    /// The pool was empty, and an instance was made without it.
-    PoolExhausted,
-    /// `proxy_wasm_allow` kept the filter from something.
-    Denied,
-    /// A line was not logged because of `proxy_wasm_log_rate`.
-    DroppedLine,
-}
-
-impl Event {
-    /// All, with the names that operators see.
-    pub const ALL: [(Event, &'static str); EVENTS] = [
-        (Event::Call, "calls"),
-        (Event::Request, "requests"),
-        (Event::Trap, "traps"),
-        (Event::Timeout, "timeouts"),
-        (Event::OutOfFuel, "out_of_fuel"),
-        (Event::Restart, "restarts"),
-        (Event::StartFailure, "start_failures"),
-        (Event::Recycle, "recycled"),
-        (Event::RefusedGrowth, "refused_growth"),
-        (Event::Closed, "failed_requests"),
-        (Event::Open, "bypassed_requests"),
-        (Event::Pooled, "pooled"),
-        (Event::PoolExhausted, "pool_exhausted"),
-        (Event::Denied, "denied"),
-        (Event::DroppedLine, "dropped_lines"),
-    ];
-}
-
-/// How many kinds of events there are.
-pub const EVENTS: usize = Event::DroppedLine as usize + 1;
+pub use summary::{Slot, Snapshot, Summary};
 
 /// Says that the memory has been laid out by this version.
 const LAID_OUT: u64 = 0x6e67_785f_7761_0201;
@@ -157,62 +101,6 @@ pub struct Process {
     pub pid: u64,
     /// When it started, in any unit.
     pub started: u64,
-}
-
-/// The entry of a filter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot(u32);
-
-/// What is known about a filter.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Counters of all workers that there are and were.
-    pub counters: [u64; EVENTS],
-    /// Instances of the workers that there are.
-    pub instances: u64,
-    /// Their memory, in bytes.
-    pub memory: u64,
-    /// The last error, and when it happened, in Unix seconds.
-    pub last_error: Option<(Vec<u8>, u64)>,
-}
-
-impl Summary {
-    /// How often something happened.
-    pub fn get(&self, event: Event) -> u64 {
-        self.counters[event as usize]
-    }
-
-    /// Adds what is known about another filter. Of two last errors the later one stays.
-    pub fn add(&mut self, other: &Summary) {
-        for (sum, count) in self.counters.iter_mut().zip(other.counters) {
-            *sum = sum.wrapping_add(count);
-        }
-        self.instances = self.instances.wrapping_add(other.instances);
-        self.memory = self.memory.wrapping_add(other.memory);
-        let time = |summary: &Summary| summary.last_error.as_ref().map_or(0, |(_, time)| *time);
-        if time(other) > time(self) {
-            self.last_error = other.last_error.clone();
-        }
-    }
-}
-
-/// What is known at one time.
-#[derive(Clone, Debug, Default)]
-pub struct Snapshot {
-    /// Workers of the newest configuration that has any.
-    pub workers: usize,
-    /// Workers of those before it, which still serve their last requests.
-    pub leaving: usize,
-    /// Filters of the configuration that were declared with a name.
-    pub named: Vec<(Vec<u8>, Summary)>,
-    all: Vec<Summary>,
-}
-
-impl Snapshot {
-    /// What is known about one filter.
-    pub fn get(&self, slot: Slot) -> Summary {
-        self.all.get(slot.0 as usize).cloned().unwrap_or_default()
-    }
 }
 
 /// Where this process counts.

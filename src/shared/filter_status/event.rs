@@ -1,0 +1,61 @@
+//! What is counted for each filter.
+
+/// Something that is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Event {
+    /// A callback was run.
+    Call,
+    /// A request has got a context of the filter.
+    Request,
+    /// A callback trapped, other than by the two below.
+    Trap,
+    /// A callback took longer than `wasm_timeout`.
+    Timeout,
+    /// A request used up its `wasm_fuel`.
+    OutOfFuel,
+    /// A new instance took the place of one that had failed.
+    Restart,
+    /// An instance did not start.
+    StartFailure,
+    /// A new instance took the place of one that had grown.
+    Recycle,
+    /// The memory limit refused growth.
+    RefusedGrowth,
+    /// A request failed because the filter had failed, or was not there.
+    Closed,
+    /// A request went on without the filter.
+    Open,
+    /// An instance for a request came from the pool.
+    Pooled,
+    /// The pool was empty, and an instance was made without it.
+    PoolExhausted,
+    /// `proxy_wasm_allow` kept the filter from something.
+    Denied,
+    /// A line was not logged because of `proxy_wasm_log_rate`.
+    DroppedLine,
+}
+
+impl Event {
+    /// All, with the names that operators see.
+    pub const ALL: [(Event, &'static str); EVENTS] = [
+        (Event::Call, "calls"),
+        (Event::Request, "requests"),
+        (Event::Trap, "traps"),
+        (Event::Timeout, "timeouts"),
+        (Event::OutOfFuel, "out_of_fuel"),
+        (Event::Restart, "restarts"),
+        (Event::StartFailure, "start_failures"),
+        (Event::Recycle, "recycled"),
+        (Event::RefusedGrowth, "refused_growth"),
+        (Event::Closed, "failed_requests"),
+        (Event::Open, "bypassed_requests"),
+        (Event::Pooled, "pooled"),
+        (Event::PoolExhausted, "pool_exhausted"),
+        (Event::Denied, "denied"),
+        (Event::DroppedLine, "dropped_lines"),
+    ];
+}
+
+/// How many kinds of events there are.
+pub const EVENTS: usize = Event::DroppedLine as usize + 1;
