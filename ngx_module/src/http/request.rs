@@ -1,15 +1,16 @@
 //! What the module keeps of a request: the contexts of its filters, and what they asked for that happens after a
 //! callback. It lives in the request's pool.
 
+mod runs;
+mod states;
+
 use std::cell::{Cell, RefCell};
 
 use nginx_sys::ngx_http_event_handler_pt;
-use ngx_wasm::flow::Stage;
-use ngx_wasm::proxy_wasm::{ContextId, FilterState, LocalResponse, StreamToken};
+use ngx_wasm::proxy_wasm::{FilterState, LocalResponse, StreamToken};
 use smallvec::SmallVec;
 
 use crate::config::conf::MainConf;
-use crate::filters::cycle;
 use crate::http::flow::drive::Stop;
 use crate::http::flow::{Direction, Way};
 use crate::http::phases::{Decoding, Intercepted, Tunnel};
@@ -22,18 +23,8 @@ use crate::nginx::headers;
 use crate::nginx::pool::Kept;
 use crate::nginx::request::{Context, HttpRequest, KeptRequest, PostSubrequest};
 
-/// Where a request is on its way to the handler of the location.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// Request headers have not gone through the chain.
-    New,
-    /// A filter holds the headers.
-    Waiting,
-    /// The body is being read, or a filter holds it.
-    Reading,
-    /// The filters are done with it, or see the body while the handler reads it.
-    Passed,
-}
+pub use runs::{Run, Wants};
+pub use states::{Progress, Response, Sight};
 
 /// A body that nginx has read before filters look at it.
 #[derive(Default)]
@@ -49,19 +40,6 @@ pub struct Waiting {
     pub chain: Chain,
     /// It was its turn when it came: it only waits for what came before it.
     pub is_next: bool,
-}
-
-/// A filter in a request.
-#[derive(Clone, Copy)]
-pub struct Run {
-    /// Place in [`MainConf::filters`].
-    pub filter: usize,
-    /// The stream context in the filter's VM.
-    pub context: ContextId,
-    /// Which VM that was.
-    pub generation: u64,
-    /// The filter has the ABI of Higress.
-    pub of_higress: bool,
 }
 
 /// A request with filters. Whoever has it shares it: with the guest that runs, which reaches it through `host/`, and with the
@@ -97,10 +75,8 @@ pub struct Request {
     pub is_rerouted: Cell<bool>,
     /// Filters see a body that nginx has read before.
     pub reread: RefCell<Option<Reread>>,
-    /// Somebody else reads the body (the handler of the location, or a module of an earlier phase), and filters see it then.
-    pub streams_body: Cell<bool>,
-    /// The body is to be read for the filters when all phases that may refuse the request have let it pass.
-    pub body_due: Cell<bool>,
+    /// When filters see the body.
+    pub sight: Cell<Sight>,
     /// The phase handler is waiting for nginx to say how far the body has come.
     pub is_entered: Cell<bool>,
     /// nginx has redirected the request since the rewrite phase looked at this.
@@ -127,8 +103,6 @@ pub struct Request {
     pub is_dead: Cell<bool>,
     /// The connection changes its protocol, and waits for a filter to let the client know.
     pub tunnel: RefCell<Option<Tunnel>>,
-    /// Nginx has the headers of the response.
-    pub response_gone: Cell<bool>,
     /// The response has no body.
     pub no_response_body: Cell<bool>,
     /// Nginx was told not to write to the client while a filter holds the response.
@@ -147,10 +121,7 @@ pub struct Request {
     pub headers_written: Cell<usize>,
     /// A filter closed the stream.
     pub closed: Cell<bool>,
-    /// There is a response, whose headers filters can look at.
-    pub response_started: Cell<bool>,
-    /// The filters of the location have begun to look at it.
-    pub response_shown: Cell<bool>,
+    pub response: Cell<Response>,
     /// What the handler of the location sends as body is not wanted any more.
     pub discard_body: Cell<bool>,
     /// What goes out in its place, when the body filter is to send it.
@@ -246,8 +217,7 @@ impl Request {
             has_left_location: Cell::new(false),
             is_rerouted: Cell::new(false),
             reread: RefCell::default(),
-            streams_body: Cell::new(false),
-            body_due: Cell::new(false),
+            sight: Cell::new(Sight::Held),
             is_entered: Cell::new(false),
             is_redirected: Cell::new(false),
             stopped: Cell::new(None),
@@ -260,7 +230,6 @@ impl Request {
             delays: Cell::new(0),
             is_dead: Cell::new(false),
             tunnel: RefCell::default(),
-            response_gone: Cell::new(false),
             no_response_body: Cell::new(false),
             is_delayed: Cell::new(false),
             told_later: Cell::new(None),
@@ -270,8 +239,7 @@ impl Request {
             refused: Cell::new(false),
             headers_written: Cell::new(0),
             closed: Cell::new(false),
-            response_started: Cell::new(false),
-            response_shown: Cell::new(false),
+            response: Cell::new(Response::None),
             discard_body: Cell::new(false),
             other_body: Cell::new(Chain::EMPTY),
             is_replaced: Cell::new(false),
@@ -319,9 +287,7 @@ impl Request {
     /// Whether the body of a response is counted when a filter gives it a length now: filters of the configuration are
     /// looking at its headers.
     pub fn counts_body(r: HttpRequest<'_>) -> bool {
-        Request::of(r).is_some_and(|request| {
-            request.response_shown.get() && !request.response_gone.get() && !request.outbound.is_empty()
-        })
+        Request::of(r).is_some_and(|request| request.response.get() == Response::Shown && !request.outbound.is_empty())
     }
 
     /// Whether any filter runs.
@@ -398,77 +364,9 @@ impl Request {
         }
     }
 
-    /// Number `n` of the filters that run.
-    pub fn run(&self, n: usize) -> Option<Run> {
-        self.runs.borrow().get(n).copied()
-    }
-
-    /// The place of a filter among those that run.
-    pub fn run_of(&self, filter: usize) -> Option<usize> {
-        self.runs.borrow().iter().position(|run| run.filter == filter)
-    }
-
     /// The name of a filter, for the log.
     pub fn filter_name(&self, filter: usize) -> &'static [u8] {
         self.main.filters.get(filter).map_or(b"?", |filter| &filter.name)
-    }
-
-    /// Leaves the chain of the location before, if any, for another.
-    pub fn enter_chain(&self, chain: Option<usize>) {
-        self.left.borrow_mut().extend(self.runs.take());
-        self.chain.set(chain);
-        self.inbound.restart();
-        self.outbound.restart();
-        self.progress.set(Progress::New);
-        self.reroute.set(false);
-        self.reread.take();
-        self.streams_body.set(false);
-        self.body_due.set(false);
-        self.response_started.set(false);
-        self.response_shown.set(false);
-        self.response_gone.set(false);
-        self.no_response_body.set(false);
-        self.decoding.take();
-        if self.intercepted.borrow_mut().leave() {
-            // It was that of the filters before.
-            self.answered.set(false);
-        }
-    }
-
-    /// Adds the chain of another location to the one that has begun.
-    pub fn add_chain(&self, chain: usize) {
-        self.chain.set(Some(chain));
-        self.progress.set(Progress::New);
-    }
-
-    /// A filter has answered: those behind it, which have not seen the request, do not see the answer either. So it is in
-    /// Envoy.
-    pub fn skip_unseen(&self) {
-        self.outbound.skip_behind(self.inbound.headers_seen());
-    }
-
-    /// Does without a filter from now on. What its stages hold goes on.
-    pub fn skip(&self, run: usize) {
-        self.inbound.skip(run);
-        self.outbound.skip(run);
-    }
-
-    /// Whether the request does without a filter.
-    pub fn is_skipped(&self, filter: usize) -> bool {
-        self.run_of(filter).is_some_and(|run| self.outbound.is_skipped(run))
-    }
-
-    /// Adds the stages of both directions, of filters that have these callbacks.
-    pub fn make_stages(&self, wants: &[Wants], declared_order: bool) {
-        let before = self.inbound.len();
-        self.inbound.add_behind(wants.iter().enumerate().map(|(n, wants)| wants.of_request(before + n)));
-        // Those of a chain that is added come last on the way in, and first on the way out.
-        let of_response = wants.iter().enumerate().map(|(n, wants)| wants.of_response(before + n));
-        if declared_order {
-            self.outbound.add_behind(of_response);
-        } else {
-            self.outbound.add_before(of_response.rev());
-        }
     }
 }
 
@@ -478,37 +376,7 @@ impl Drop for Request {
     fn drop(&mut self) {
         tokens::take_back(self.token);
         for run in self.left.get_mut().iter().chain(self.runs.get_mut().iter()) {
-            forget(self.main, run);
+            runs::forget(self.main, run);
         }
-    }
-}
-
-/// Which callbacks a filter has.
-pub struct Wants {
-    pub request_body: bool,
-    pub request_trailers: bool,
-    pub response_body: bool,
-    pub response_trailers: bool,
-}
-
-impl Wants {
-    /// The stage of filter number `run` on the way in.
-    fn of_request(&self, run: usize) -> Stage {
-        Stage::new(run, self.request_body, self.request_trailers)
-    }
-
-    /// Its stage on the way out.
-    fn of_response(&self, run: usize) -> Stage {
-        Stage::new(run, self.response_body, self.response_trailers)
-    }
-}
-
-/// Tells the VM of a filter that a stream is no more, without running the guest.
-fn forget(main: &MainConf, run: &Run) {
-    if let Some(Ok(mut instances)) = cycle::instances(main, run.filter).map(|instances| instances.try_borrow_mut())
-        && let Some(instance) = instances.get(run.generation)
-    {
-        instance.vm.forget(run.context);
-        instances.leave(run.generation, false);
     }
 }

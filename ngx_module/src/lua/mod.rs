@@ -19,7 +19,7 @@ use ngx_wasm::proxy_wasm::{Action, CallError, Callback, ContextId, LocalResponse
 
 use crate::http::host::RequestHost;
 use crate::http::local_response;
-use crate::http::request::Request;
+use crate::http::request::{Request, Response};
 use crate::http::seat::{SeatBody, Seats};
 use crate::nginx::guard::guard;
 use crate::nginx::request::HttpRequest;
@@ -181,7 +181,9 @@ unsafe fn call<'a>(
             run.body = body;
             return Some((request, Outcome::Done(Action::Continue)));
         };
-        request.response_started.set(request.response_started.get() | is_response);
+        if is_response {
+            request.reach(Response::Started);
+        }
         request.refused.set(false);
         if let Some(run) = request.lua_run(plugin) {
             run.is_response = is_response;

@@ -4,6 +4,7 @@ use ngx_wasm::proxy_wasm::{Host, LocalResponse, LogLevel, Status};
 
 use super::RequestHost;
 use crate::config::direction::Direction;
+use crate::http::request::Response;
 use crate::http::{properties, report};
 
 /// Longer than any address of a server.
@@ -23,7 +24,8 @@ impl RequestHost<'_> {
     /// The filter chooses the server that nginx asks first. The empty address takes the choice back.
     pub(super) fn choose_upstream_host(&mut self, address: &[u8]) -> Result<(), Status> {
         let request = self.request_or_say("an upstream host").ok_or(Status::BadArgument)?;
-        if request.response_started.get() || request.logging.get() || properties::is_upstream_asked(request.r()) {
+        if request.has_reached(Response::Started) || request.logging.get() || properties::is_upstream_asked(request.r())
+        {
             self.log(
                 LogLevel::Warn,
                 b"an upstream host is chosen too late: the request has been passed on, or answered",

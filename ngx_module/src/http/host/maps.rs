@@ -4,7 +4,7 @@ use ngx_wasm::proxy_wasm::{Host, LogLevel, MapType, Pairs, Status};
 
 use super::{ELSEWHERE, RequestHost};
 use crate::http::report;
-use crate::http::request::Request;
+use crate::http::request::{Request, Response};
 use crate::nginx::headers::{self, Refused};
 use crate::nginx::pool::Kept;
 use crate::nginx::request::HttpRequest;
@@ -55,7 +55,7 @@ impl RequestHost<'_> {
     /// Requests and responses have their headers, each while it makes sense to read them.
     fn readable(&self, map: MapType) -> Option<(&'static Map, Kept<Request>)> {
         let request = self.request?;
-        let has_response = request.response_started.get();
+        let has_response = request.has_reached(Response::Started);
         let is_there = match map {
             MapType::ResponseHeaders => has_response || request.logging.get(),
             MapType::ResponseTrailers => has_response && headers::trailers::count(request.r()) > 0,
@@ -66,7 +66,7 @@ impl RequestHost<'_> {
 
     fn writable(&self, map: MapType) -> Option<(&'static Map, Kept<Request>)> {
         let request = self.request?;
-        let has_response = request.response_started.get();
+        let has_response = request.has_reached(Response::Started);
         let is_possible = match map {
             _ if request.logging.get() => false,
             MapType::ResponseHeaders => has_response,
@@ -111,7 +111,7 @@ impl RequestHost<'_> {
             && match self.filter {
                 // The header filter of Lua may come behind ours.
                 ELSEWHERE => request.r().is_header_sent(),
-                _ => request.response_gone.get(),
+                _ => request.has_reached(Response::Gone),
             };
         if is_late {
             self.log(LogLevel::Warn, b"the response headers have been sent: a change of them has no effect");

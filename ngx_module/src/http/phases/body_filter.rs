@@ -8,7 +8,7 @@ use super::outgoing::process;
 use super::{parts, pause, response_event, upgrade};
 use crate::config::loc_conf::LocConf;
 use crate::http::flow::{Chain, Direction};
-use crate::http::request::{Request, Waiting};
+use crate::http::request::{Request, Response, Waiting};
 use crate::nginx::callback::callback;
 use crate::nginx::chain::NoMemory;
 use crate::nginx::filters::next_body;
@@ -39,7 +39,7 @@ fn enter(r: HttpRequest<'_>, chain: Chain) -> ngx_int_t {
     if !is_filtered(request) {
         return hand_on(r, r, chain);
     }
-    if !request.response_gone.get() {
+    if !request.has_reached(Response::Gone) {
         upgrade::suspend(request);
     }
     take(request, r, chain)
@@ -82,14 +82,16 @@ pub fn hand_on(r: HttpRequest<'_>, carrier: HttpRequest<'_>, chain: Chain) -> ng
 /// Whether what comes must go through the stages.
 fn is_filtered(request: &Request) -> bool {
     let outbound = &request.outbound;
-    if !request.response_shown.get() || outbound.is_empty() || outbound.ended.get() {
+    if !request.has_reached(Response::Shown) || outbound.is_empty() || outbound.ended.get() {
         return false;
     }
     let looks = outbound.wants_body()
         || outbound.wants_trailers()
         || outbound.told_length.get().is_some()
         || request.is_decoding();
-    !request.response_gone.get() || !request.input.borrow().is_empty() || (looks && !request.no_response_body.get())
+    !request.has_reached(Response::Gone)
+        || !request.input.borrow().is_empty()
+        || (looks && !request.no_response_body.get())
 }
 
 /// Sends a chain, or what is left of the one before: nginx calls filters without a chain to have that done. Without anything to
@@ -126,7 +128,7 @@ fn take_now(request: &Request, from: HttpRequest<'_>, chain: Chain) -> ngx_int_t
     let loc = LocConf::of(r);
     request.carrier.set(from.keep());
     if chain.is_empty() {
-        let code = if request.response_gone.get() { hand_on(r, from, chain) } else { rc::OK };
+        let code = if request.has_reached(Response::Gone) { hand_on(r, from, chain) } else { rc::OK };
         request.outbound.output.borrow_mut().reclaim();
         set_waits(from, false);
         // What a filter holds is still to come, whoever has called; and so are headers that wait for the body.

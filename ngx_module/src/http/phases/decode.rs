@@ -13,7 +13,7 @@ use super::{body_filter, header_filter, outgoing};
 use crate::config::loc_conf::LocConf;
 use crate::http::flow::drive::{self, Stop};
 use crate::http::flow::{Chain, Chunk, Direction, Marks};
-use crate::http::request::Request;
+use crate::http::request::{Request, Response};
 use crate::nginx::chain::NoMemory;
 use crate::nginx::headers::{self, list};
 use crate::nginx::request::HttpRequest;
@@ -148,7 +148,7 @@ pub(super) fn process(request: &Request, loc: &LocConf, chain: Chain, marks: Mar
         let outbound = &request.outbound;
         if is_end && is_flushed && outbound.headers_passed() && !outbound.is_held() {
             // The client may wait for the headers before it does what the body comes from.
-            let was_gone = request.response_gone.get();
+            let was_gone = request.has_reached(Response::Gone);
             header_filter::send(request)?;
             if !was_gone && marks.flush {
                 let mut flush = marks;
@@ -229,7 +229,7 @@ fn spoiled(request: &Request, why: Failure) -> Stop {
         Some(Coding::Deflate) => "deflate",
         _ => "gzip",
     };
-    let is_gone = request.response_gone.get();
+    let is_gone = request.has_reached(Response::Gone);
     let outcome = if is_gone { "the connection is closed" } else { "it is answered with 502" };
     request.r().log().error(format!(
         "the {coding} body of a response cannot be decoded for wasm filters (proxy_wasm_decode): {why}; {outcome}"

@@ -13,7 +13,7 @@ use crate::http::flow::drive::{self, Stop};
 use crate::http::flow::{Chain, Direction};
 use crate::http::local_response::{self, NoMemory};
 use crate::http::properties;
-use crate::http::request::Request;
+use crate::http::request::{Request, Response};
 use crate::nginx::callback::callback;
 use crate::nginx::filters::next_header;
 use crate::nginx::request::HttpRequest;
@@ -37,8 +37,8 @@ fn enter(r: HttpRequest<'_>) -> ngx_int_t {
     if request.is_dead.get() {
         return rc::ERROR;
     }
-    request.response_started.set(true);
-    if !request.has_filters() || request.response_shown.replace(true) {
+    request.reach(Response::Started);
+    if !request.has_filters() || request.reach(Response::Shown) {
         keep_framing(request);
         return next(r);
     }
@@ -52,7 +52,7 @@ fn enter(r: HttpRequest<'_>) -> ngx_int_t {
     if code == rc::ERROR {
         request.end_with_connection();
     }
-    if !request.response_gone.get() {
+    if !request.has_reached(Response::Gone) {
         // Filters of nginx that make subrequests, for which the body of the request is kept, see the headers later than the
         // upstream's module expects (src/http/ngx_http_upstream.c, ngx_http_upstream_send_response).
         r.set_preserve_body(true);
@@ -143,7 +143,7 @@ fn run(request: &Request, replaced: Option<Chain>) -> Result<ngx_int_t, NoMemory
 /// Sends an answer whose headers are in the place of the handler's, past the filters that have not seen them.
 fn send_answer(request: &Request, body: Chain) -> ngx_int_t {
     request.outbound.end_headers();
-    request.response_gone.set(true);
+    request.reach(Response::Gone);
     keep_framing(request);
     local_response::send_replaced(request, body)
 }
@@ -204,7 +204,7 @@ pub fn passed(request: &Request) -> Result<(), Stop> {
 /// Hands the headers on.
 pub(super) fn send(request: &Request) -> Result<(), Stop> {
     let r = request.r();
-    if request.response_gone.replace(true) {
+    if request.reach(Response::Gone) {
         return Ok(());
     }
     keep_framing(request);

@@ -6,7 +6,7 @@ use nginx_sys::ngx_int_t;
 use super::{parts, pause, writable};
 use crate::config::loc_conf::LocConf;
 use crate::http::flow::Direction;
-use crate::http::request::Request;
+use crate::http::request::{Request, Response};
 use crate::nginx::rc;
 use crate::nginx::request::HttpRequest;
 
@@ -119,5 +119,5 @@ pub(super) fn set_waits(r: HttpRequest<'_>, waits: bool) {
 pub(super) fn awaits_body(request: &Request) -> bool {
     let outbound = &request.outbound;
     let is_open = outbound.headers_passed() && !outbound.is_held() && !outbound.ended.get();
-    is_open && !request.response_gone.get() && !request.discard_body.get()
+    is_open && !request.has_reached(Response::Gone) && !request.discard_body.get()
 }

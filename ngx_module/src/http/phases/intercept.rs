@@ -13,7 +13,7 @@ use super::hold::{self, BUFFERED};
 use super::{body_filter, header_filter, pause, request_body};
 use crate::config::loc_conf::LocConf;
 use crate::http::flow::Direction;
-use crate::http::request::Request;
+use crate::http::request::{Request, Response};
 use crate::http::{local_response, properties};
 use crate::nginx::after::After;
 use crate::nginx::modules::{self, Known};
@@ -107,8 +107,7 @@ pub(super) fn begin(request: &Request, response: &LocalResponse) -> bool {
     request.discard_body.set(true);
     request.decoding.take();
     // The filters have seen what they are shown of this response.
-    request.response_shown.set(true);
-    request.response_gone.set(true);
+    request.reach(Response::Gone);
     let outbound = &request.outbound;
     outbound.end_headers();
     outbound.ended.set(true);

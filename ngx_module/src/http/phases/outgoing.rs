@@ -7,7 +7,7 @@ use super::{body_filter, decode, header_filter, parts};
 use crate::config::loc_conf::LocConf;
 use crate::http::flow::drive::{self, Stop};
 use crate::http::flow::{Chain, Chunk, Direction, Marks, Piece};
-use crate::http::request::Request;
+use crate::http::request::{Request, Response};
 use crate::nginx::{headers, rc};
 
 /// Sends a chain through the stages.
@@ -49,7 +49,7 @@ pub(super) fn process(request: &Request, loc: &LocConf, chain: Chain) -> Result<
 pub fn pass(request: &Request, chunk: Chunk, marks: Marks) -> Result<(), Stop> {
     let r = request.r();
     let outbound = &request.outbound;
-    if !request.response_gone.get() {
+    if !request.has_reached(Response::Gone) {
         if chunk.len() == 0 && !marks.last {
             return Ok(());
         }

@@ -7,7 +7,7 @@
 
 use smallvec::SmallVec;
 
-use crate::http::request::Request;
+use crate::http::request::{Request, Response};
 use crate::nginx::modules::{self, Known};
 use crate::nginx::request::{HttpRequest, KeptRequest};
 
@@ -55,7 +55,7 @@ pub(super) fn whole(r: HttpRequest<'_>) -> Option<&Request> {
         }
         if let Some(request) = Request::of(parent)
             && request.has_filters()
-            && request.response_shown.get()
+            && request.has_reached(Response::Shown)
         {
             return Some(request);
         }

@@ -39,7 +39,7 @@ pub fn wake(request: &Request) {
     let is_decided = request.is_decided();
     let waits = match request.progress.get() {
         Progress::Waiting | Progress::Reading => true,
-        Progress::Passed => request.streams_body.get() && request.inbound.is_held(),
+        Progress::Passed => request.streams_body() && request.inbound.is_held(),
         Progress::New => false,
     };
     // What cannot be posted has no event, and so does not wait.

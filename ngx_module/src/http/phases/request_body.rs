@@ -13,7 +13,7 @@ use crate::config::loc_conf::{LocConf, Phase};
 use crate::http::body_limit;
 use crate::http::flow::drive::Stop;
 use crate::http::flow::{Chain, Direction};
-use crate::http::request::{Progress, Request};
+use crate::http::request::{Progress, Request, Sight};
 use crate::nginx::after::After;
 use crate::nginx::callback::callback;
 use crate::nginx::request::HttpRequest;
@@ -46,12 +46,11 @@ pub(super) fn read(request: &Request, loc: &LocConf, phase: Phase) -> ngx_int_t 
     // later phase.
     if is_passed && phase == Phase::Rewrite && !returns::answers(r) {
         // Who reads it before that (Lua in the access phase) reads what filters make of it.
-        request.streams_body.set(true);
-        request.body_due.set(true);
+        request.sight.set(Sight::Due);
         return rc::DECLINED;
     }
     if is_passed && (is_refused(r) || streaming::is_wanted(r, small_body(loc))) {
-        request.streams_body.set(true);
+        request.sight.set(Sight::Streamed);
         return rc::DECLINED;
     }
     read_now(request)
@@ -74,8 +73,7 @@ pub(super) fn give_up_reading(request: &Request) {
     }
     pause::end(request, Direction::Request);
     request.progress.set(Progress::Passed);
-    request.streams_body.set(false);
-    request.body_due.set(false);
+    request.sight.set(Sight::Held);
     request.stopped.set(None);
     request.parked.set(None);
     request.inbound.ended.set(true);
@@ -103,26 +101,26 @@ fn is_read_by_handler(r: HttpRequest<'_>) -> bool {
 /// `may_stream`. The result is what the phase handler returns.
 pub(super) fn read_due(request: &Request, loc: &LocConf, may_stream: bool) -> ngx_int_t {
     let r = request.r();
-    let is_due = request.body_due.take();
+    let is_due = request.put_off_no_longer();
     // The handler that was to pass the body on leads elsewhere instead (`try_files`, Lua).
-    let is_left = !may_stream && request.streams_body.get() && r.request_body().is_none();
+    let is_left = !may_stream && request.streams_body() && r.request_body().is_none();
     if !is_due && !is_left {
         return rc::DECLINED;
     }
     if r.discards_body() || request.inbound.ended.get() || headers::request::end_stream(r) {
-        request.streams_body.set(false);
+        request.sight.set(Sight::Held);
         return rc::DECLINED;
     }
     if r.request_body().is_some() {
         // Another module has made one, without reading what the client sent.
-        request.streams_body.set(false);
+        request.sight.set(Sight::Held);
         return if request.inbound.passed.get() == 0 { reread::begin(request, loc) } else { rc::DECLINED };
     }
     let may_wait = may_stream || !is_read_by_handler(r);
     if (is_refused(r) && may_wait) || (may_stream && streaming::is_wanted(r, small_body(loc))) {
         return rc::DECLINED;
     }
-    request.streams_body.set(false);
+    request.sight.set(Sight::Held);
     read_now(request)
 }
 

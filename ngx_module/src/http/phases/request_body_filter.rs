@@ -8,7 +8,7 @@ use super::{intercept, request_body, reread, rewrite};
 use crate::config::loc_conf::LocConf;
 use crate::http::flow::drive::{self, Stop};
 use crate::http::flow::{Chain, Chunk, Direction, Marks, Piece};
-use crate::http::request::{Progress, Request};
+use crate::http::request::{Progress, Request, Sight};
 use crate::nginx::callback::callback;
 use crate::nginx::filters::next_request_body;
 use crate::nginx::request::HttpRequest;
@@ -32,7 +32,7 @@ fn take(r: HttpRequest<'_>, chain: Chain) -> ngx_int_t {
         chain.consume();
         return rc::OK;
     }
-    let is_shown = request.progress.get() == Progress::Reading || request.streams_body.get();
+    let is_shown = request.progress.get() == Progress::Reading || request.streams_body();
     if !is_shown || request.inbound.ended.get() {
         // nginx asks for what is left when a filter has let the end go; it has all of it then, and would put the body into
         // its file once more (src/http/ngx_http_request_body.c, ngx_http_request_body_save_filter).
@@ -42,7 +42,7 @@ fn take(r: HttpRequest<'_>, chain: Chain) -> ngx_int_t {
         return next_request_body(r, chain);
     }
     request.inbound.output.borrow_mut().reclaim();
-    let is_full = request.streams_body.get() && request.inbound.output.borrow().waiting() > MOST_WAITING;
+    let is_full = request.streams_body() && request.inbound.output.borrow().waiting() > MOST_WAITING;
     if chain.is_empty() {
         if !is_full && !request.request_input.get().is_empty() {
             let input = request.request_input.replace(Chain::EMPTY);
@@ -87,10 +87,10 @@ fn refuse(request: &Request, stop: Stop) -> ngx_int_t {
     if let Stop::Nginx(code) = stop {
         return code;
     }
-    if request.streams_body.get() {
+    if request.streams_body() {
         // The upstream is being served. Its module ends that, and the header filter sends an answer in the place of
         // nginx's page.
-        request.streams_body.set(false);
+        request.sight.set(Sight::Held);
         request_body::end_connection(r);
         return match stop {
             Stop::Answered => refuse_with_answer(request),
@@ -131,7 +131,7 @@ pub fn pass(request: &Request, chunk: Chunk, marks: Marks) -> Result<(), Stop> {
     let inbound = &request.inbound;
     inbound.passed.set(inbound.passed.get() + chunk.len() as u64);
     inbound.ended.set(inbound.ended.get() | marks.last);
-    if request.streams_body.get() && inbound.is_changed() {
+    if request.streams_body() && inbound.is_changed() {
         check_length(request, marks.last)?;
     }
     if let Some(reread) = &mut *request.reread.borrow_mut() {

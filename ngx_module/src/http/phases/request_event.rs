@@ -7,7 +7,7 @@ use super::{reread, rewrite};
 use crate::config::loc_conf::LocConf;
 use crate::http::flow::Direction;
 use crate::http::flow::drive::{self, Stop};
-use crate::http::request::{Progress, Request};
+use crate::http::request::{Progress, Request, Response};
 use crate::nginx::after::After;
 use crate::nginx::rc;
 
@@ -20,7 +20,7 @@ pub(super) fn on_event(request: &Request, is_timeout: bool) -> After<'_> {
         // The rewrite handler looks at what was decided.
         Progress::Waiting => After::RunPhases(request.r()),
         Progress::Reading => go_on(request),
-        Progress::Passed if request.streams_body.get() => go_on(request),
+        Progress::Passed if request.streams_body() => go_on(request),
         Progress::Passed | Progress::New => After::Nothing,
     }
 }
@@ -29,7 +29,7 @@ fn time_out(request: &Request) -> After<'_> {
     let r = request.r();
     let waits = match request.progress.get() {
         Progress::Waiting | Progress::Reading => true,
-        Progress::Passed => request.streams_body.get() && request.inbound.is_held(),
+        Progress::Passed => request.streams_body() && request.inbound.is_held(),
         Progress::New => false,
     };
     if !waits {
@@ -41,11 +41,11 @@ fn time_out(request: &Request) -> After<'_> {
         stop_reading(request);
     }
     request.progress.set(Progress::Passed);
-    if request.streams_body.take() {
+    if request.stop_streaming() {
         end_connection(r);
         end_upstream(r);
     }
-    After::Finalize(r, if request.response_started.get() { rc::ERROR } else { rc::GATEWAY_TIME_OUT })
+    After::Finalize(r, if request.has_reached(Response::Started) { rc::ERROR } else { rc::GATEWAY_TIME_OUT })
 }
 
 /// Goes on with a body that waits.
@@ -96,13 +96,13 @@ fn give_up(request: &Request, stop: Stop) -> After<'_> {
     // Whatever nginx still reads of the body is thrown away.
     request.stopped.set(Some(Stop::Failed));
     stop_reading(request);
-    if request.streams_body.take() {
+    if request.stop_streaming() {
         pause::end(request, Direction::Request);
         end_connection(r);
         end_upstream(r);
     }
     let code = match stop {
-        _ if request.response_started.get() => rc::ERROR,
+        _ if request.has_reached(Response::Started) => rc::ERROR,
         stop => rewrite::finish(request, stop),
     };
     After::Finalize(r, code)
@@ -112,7 +112,7 @@ fn give_up(request: &Request, stop: Stop) -> After<'_> {
 fn park(request: &Request, loc: &LocConf) -> Result<(), CannotWait> {
     let r = request.r();
     r.connection().stop_read_timer();
-    if request.streams_body.get() {
+    if request.streams_body() {
         return pause::begin(request, loc, Direction::Request);
     }
     if request.parked.get().is_none() {

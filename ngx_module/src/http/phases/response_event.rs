@@ -12,7 +12,7 @@ use crate::http::body_limit;
 use crate::http::flow::Direction;
 use crate::http::flow::drive::{self, Stop};
 use crate::http::local_response;
-use crate::http::request::Request;
+use crate::http::request::{Request, Response};
 use crate::nginx::after::After;
 use crate::nginx::rc;
 
@@ -128,7 +128,7 @@ pub(super) fn finish(request: &Request, stop: Stop) -> ngx_int_t {
         }
         // An error would end the main request too, see `rewrite.rs`; or Lua would take the status of the response that the
         // filter did not let go for the answer.
-        Stop::Closed | Stop::Nginx(_) if request.is_subrequest() && !request.response_gone.get() => {
+        Stop::Closed | Stop::Nginx(_) if request.is_subrequest() && !request.has_reached(Response::Gone) => {
             Some(plain(rc::SERVICE_UNAVAILABLE))
         }
         Stop::Closed | Stop::Nginx(_) => None,
@@ -143,7 +143,7 @@ fn replace(request: &Request, response: Option<LocalResponse>) -> ngx_int_t {
         request.end_with_connection();
         return rc::ERROR;
     };
-    if request.response_gone.get() {
+    if request.has_reached(Response::Gone) {
         request.end_with_connection();
         request.r().log().error("a wasm filter stopped a response that is on its way: the connection is closed");
         return rc::ERROR;
@@ -153,7 +153,7 @@ fn replace(request: &Request, response: Option<LocalResponse>) -> ngx_int_t {
     }
     let Ok(body) = local_response::replace(request, response) else { return rc::ERROR };
     request.outbound.end_headers();
-    request.response_gone.set(true);
+    request.reach(Response::Gone);
     header_filter::keep_framing(request);
     local_response::send_replaced(request, body)
 }

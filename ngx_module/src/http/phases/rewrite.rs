@@ -185,7 +185,7 @@ pub(super) fn wait(request: &Request, loc: &LocConf) -> Result<(), CannotWait> {
 pub(super) fn finish(request: &Request, stop: Stop) -> ngx_int_t {
     pause::end(request, Direction::Request);
     request.progress.set(Progress::Passed);
-    request.body_due.set(false);
+    request.put_off_no_longer();
     match stop {
         Stop::Answered => {
             let response = request.local_response.take();

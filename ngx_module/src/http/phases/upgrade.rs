@@ -7,7 +7,7 @@ use nginx_sys::{NGX_HTTP_SWITCHING_PROTOCOLS, ngx_int_t, ngx_uint_t};
 
 use super::{body_filter, request_body};
 use crate::http::flow::Chain;
-use crate::http::request::Request;
+use crate::http::request::{Request, Response};
 use crate::nginx::after::After;
 use crate::nginx::rc;
 use crate::nginx::request::HttpRequest;
@@ -69,7 +69,7 @@ pub(super) fn is_given_up(request: &Request) -> bool {
 pub(super) fn go_on(request: &Request, code: ngx_int_t) -> After<'_> {
     let r = request.r();
     let is_over = code == rc::ERROR || request.discard_body.get();
-    if !is_over && !request.response_gone.get() {
+    if !is_over && !request.has_reached(Response::Gone) {
         return After::Nothing;
     }
     let Some(Tunnel(tunnel)) = request.tunnel.take() else { return After::Nothing };
