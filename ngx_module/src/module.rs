@@ -18,6 +18,7 @@ use crate::http::{for_filters, phases, report, upstream_choice};
 use crate::net;
 use crate::nginx::conf::Conf;
 use crate::nginx::guard::guard;
+use crate::nginx::log::Log;
 use crate::nginx::module::name;
 use crate::nginx::{cycle, log, modules, rc, variables};
 use crate::process::status;
@@ -145,7 +146,7 @@ unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
             };
             if !supply::is_test() {
                 // SAFETY: the log is that of the new configuration.
-                unsafe { supply::tell(&mut main.notes, (*cycle).log) };
+                supply::tell(&mut main.notes, unsafe { Log::from_ptr((*cycle).log) });
             }
             // SAFETY: as above.
             unsafe { queue_ready::prepare(cycle, main) };

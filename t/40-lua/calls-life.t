@@ -25,9 +25,12 @@ init_by_lua_block {
     calls = assert(wasm.load("calls", path))
     filter = assert(wasm.on_configure(calls, "\@configure call start $target GET /status/203"))
     other = assert(wasm.on_configure(assert(wasm.load("other", path)), "log other"))
+    alone = assert(wasm.on_configure(assert(wasm.load("alone", path)), "\@configure call start $target GET /status/203; \@start trap"))
 }
+proxy_wasm_restart_delay filter=alone 1h 1h after=0;
 CONF
     server => <<"CONF",
+location /alone { content_by_lua_block { ngx.print(wasm.on_http_request_headers(alone)) } }
 location /lua {
     access_by_lua_block { wasm.on_http_request_headers(filter) }
     content_by_lua_block { ngx.print("x-came: ", ngx.var.http_x_came) }
@@ -173,6 +176,17 @@ is($client->response->{body} =~ /nil, failed to run proxy_on_http_call_response/
 release();
 is($calls->ask("call a $target GET /status/204; answer 200", path => '/other')->{a}{status}, 204, 'the next VM calls');
 serves('a VM has trapped');
+
+# A call that no request has asked for.
+is($nginx->get('/alone')->{content}, 'true', 'a filter that calls when it starts');
+$nginx->wait_for('the trap', sub { $nginx->log =~ /"alone": failed to call function: proxy_on_http_call_response trapped/ });
+like(
+    $nginx->log,
+    qr/"alone": failed.*proxy_wasm_on_error: the next call gets a new VM, whose timers, queues and calls of its own wait for \d/,
+    'and traps when the answer comes'
+);
+is($nginx->get('/alone')->{content}, 'true', 'requests have a new VM at once') for 1, 2;
+is((() = $nginx->log =~ /"alone": failed to call function/g), 1, 'which does not call yet');
 
 # A reload, and the end.
 $client = hold('/lua');

@@ -303,6 +303,50 @@ location /t {
 --- request eval
 ["GET /wait", "GET /t", "GET /t", "GET /t"]
 --- response_body eval
-["the next call gets a new VM, whose timers wait for \n", "true, nil: start 2 stream 1\n", "true, nil: start 2 stream 2\n", "true, nil: start 2 stream 3\n"]
+["the next call gets a new VM, whose timers, queues and calls of its own wait for \n", "true, nil: start 2 stream 1\n", "true, nil: start 2 stream 2\n", "true, nil: start 2 stream 3\n"]
 --- expects_crit
 wasm filter "ticker": failed to call function: proxy_on_tick
+
+
+
+=== TEST 17: a VM that has grown goes on for the requests that it has, and new ones get another
+--- http_config
+wasm_memory_limit 16m;
+--- config
+location /t {
+    access_by_lua_block { assert(require "resty.proxy-wasm".on_http_request_headers(filter)) }
+    content_by_lua_block {
+        ngx.print(ngx.var.http_x_lua, ", ", ngx.location.capture("/new").body)
+    }
+    header_filter_by_lua_block {
+        local ok, err = require "resty.proxy-wasm".on_http_response_headers(filter)
+        ngx.header["x-response"] = tostring(ok) .. ", " .. tostring(err)
+    }
+}
+location /new {
+    rewrite_by_lua_block { assert(require "resty.proxy-wasm".on_http_request_headers(filter)) }
+    content_by_lua_block { ngx.say(ngx.var.http_x_lua) }
+}
+location /status { wasm_status; }
+--- request eval
+["GET /t", "GET /status"]
+--- more_headers eval
+["x-faulty: leak 14155776", ""]
+--- response_headers eval
+["x-response: true, nil", ""]
+--- response_body_like eval
+["^start 1 stream 1, start 2 stream 1\n", '"name": "faulty",[^}]*"recycled": 1,']
+
+
+
+=== TEST 18: the status has a VM that there was before the worker had a request
+--- config
+location /other {
+    access_by_lua_block { assert(require "resty.proxy-wasm".on_http_request_headers(beside)) }
+    content_by_lua_block { ngx.say(ngx.var.http_x_beside) }
+}
+location /status { wasm_status; }
+--- request eval
+["GET /other", "GET /status"]
+--- response_body_like eval
+["^start 1 stream 1\n", '"instances": 1,[^}]*"memory": [1-9][^}]*"name": "other",']

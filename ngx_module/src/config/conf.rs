@@ -20,7 +20,7 @@ use crate::config::calls::CallConf;
 use crate::config::filter_conf::{FilterConf, ModuleConf, NewFilter};
 use crate::config::level::{Level, Levels};
 use crate::config::loc_conf::{DEFAULT_TIMEOUT, LocConf};
-use crate::config::rules::{Isolation, OnError, Recycle, RestartDelay, Rule, Rules, Setting, Without};
+use crate::config::rules::{Isolation, Policy, Rules};
 use crate::net;
 use crate::net::settings::Settings as CallSettings;
 use crate::net::upstreams::Balancers;
@@ -28,13 +28,11 @@ use crate::nginx::conf::Conf;
 use crate::nginx::module::ngx_wasm_module;
 use crate::nginx::place::Place;
 use crate::nginx::{cycle, pool};
-use crate::process::engine::{EngineConf, Form, Kind};
+use crate::process::engine::{self, EngineConf, Form, Kind};
 use crate::process::log_rate::LogRate;
 use crate::process::shared_memory::{Settings, Shared};
 use crate::process::status::Status;
 use crate::process::supply::{CacheDir, Note};
-
-const DEFAULT_LOG_RATE: u32 = 1000;
 
 /// Everything about one cycle.
 pub struct MainConf {
@@ -134,6 +132,15 @@ impl MainConf {
         LATEST.load(Ordering::SeqCst)
     }
 
+    /// What code goes by that may run before a cycle does: in a worker that of its cycle; while nginx reads a configuration, that.
+    pub fn current_or_latest() -> Option<&'static MainConf> {
+        if engine::in_worker() {
+            return MainConf::current();
+        }
+        // SAFETY: cleared before it goes, and nothing keeps the reference for longer than it asks.
+        unsafe { MainConf::latest().as_ref() }
+    }
+
     /// The engine for modules in this form, which lives as long as this configuration.
     pub fn engine(&mut self, form: Form) -> Result<Arc<dyn Engine>, String> {
         if let Some((_, engine)) = self.engines.iter().find(|(known, _)| *known == form) {
@@ -160,18 +167,9 @@ impl MainConf {
         Ok(found.map(Arc::new))
     }
 
-    /// What is said in http { } of a filter that Lua loads under this name, of those settings that `choose` knows.
-    pub fn said_for_lua<'a, T>(&'a self, name: &[u8], choose: impl Fn(&'a Rule) -> Option<T>) -> Option<T> {
-        self.rules.find(&self.levels, self.levels.http(), name, choose)
-    }
-
-    /// The lines of a filter that Lua runs under this name: what the level http { } says.
-    pub fn lua_lines(&self, name: &[u8]) -> Rc<LogRate> {
-        let limit = self.said_for_lua(name, |rule| match &rule.setting {
-            Setting::LogRate(limit) => Some(*limit),
-            _ => None,
-        });
-        LogRate::new(name.to_vec(), limit.unwrap_or(Some(DEFAULT_LOG_RATE)))
+    /// What is said about a filter that Lua loads under this name: what the level http { } says.
+    pub fn lua_policy(&self, name: &[u8]) -> Policy {
+        self.rules.policy(&self.levels, self.levels.http(), name)
     }
 
     /// The configuration of a cycle, or null before `create_conf`.
@@ -217,13 +215,8 @@ impl MainConf {
             timeout: Duration::ZERO,
             calls: None,
             max_calls: 0,
-            on_error: OnError::Reload(Without::Closed),
-            isolation: Isolation::Worker,
-            recycle: Recycle::AtLimit,
-            restart_delay: RestartDelay::default(),
-            log_rate: Some(DEFAULT_LOG_RATE),
+            policy: Policy::default(),
             lines: LogRate::new(Vec::new(), None),
-            fuel: None,
             capabilities: None,
         });
     }
@@ -249,13 +242,13 @@ impl MainConf {
             };
             known.push((filter.declared, settings.clone()));
             filter.calls = Some(settings);
-            filter.obey(&self.rules, &self.levels);
-            let pooled = filter.isolation == Isolation::Request;
+            filter.policy = self.rules.policy(&self.levels, Some(filter.declared), &filter.name);
+            let pooled = filter.policy.isolation == Isolation::Request;
             filter.limits = InstanceLimits { memory: declared.memory_limit(), pooled };
             let level = Some(filter.declared);
             filter.capabilities =
                 self.rules.capabilities(&self.levels, level, &filter.name, &self.folder)?.map(Arc::new);
-            filter.lines = LogRate::new(filter.name.clone(), filter.log_rate);
+            filter.lines = LogRate::new(filter.name.clone(), filter.policy.log_rate);
         }
         // What Lua loads gets its name later, and goes by the level http { }.
         let of_lua = self.levels.http().filter(|_| conf.has_lua());

@@ -1,7 +1,7 @@
 //! What nginx.conf says of one module, and of one filter.
 
-use crate::config::level::{Level, Levels};
-use crate::config::rules::{Isolation, OnError, Recycle, RestartDelay, Rules, Setting};
+use crate::config::level::Level;
+use crate::config::rules::Policy;
 use crate::net::settings::Settings as CallSettings;
 use crate::nginx::place::Place;
 use crate::process::engine::Form;
@@ -63,42 +63,15 @@ pub struct FilterConf {
     /// How it calls other services; there once all levels are merged.
     pub calls: Option<Rc<CallSettings>>,
     pub(super) max_calls: usize,
-    pub on_error: OnError,
-    pub isolation: Isolation,
-    pub recycle: Recycle,
-    pub restart_delay: RestartDelay,
-    /// Lines that it may log in a second; `None` is any number.
-    pub log_rate: Option<u32>,
+    /// What is said about it; there once all levels are merged.
+    pub policy: Policy,
     /// What it has logged.
     pub lines: Rc<LogRate>,
-    /// What all callbacks about a request may use up together, if that is limited.
-    pub fuel: Option<u64>,
     /// What it may do; `None` is everything but files.
     pub(super) capabilities: Option<Arc<Capabilities>>,
 }
 
 impl FilterConf {
-    /// Takes what the rules say about this filter, once all levels are merged.
-    pub(super) fn obey(&mut self, rules: &Rules, levels: &Levels) {
-        macro_rules! take {
-            ($place:expr, $kind:path) => {
-                let said = rules.find(levels, Some(self.declared), &self.name, |rule| match &rule.setting {
-                    $kind(value) => Some(value.clone()),
-                    _ => None,
-                });
-                if let Some(value) = said {
-                    $place = value;
-                }
-            };
-        }
-        take!(self.on_error, Setting::OnError);
-        take!(self.isolation, Setting::Isolation);
-        take!(self.recycle, Setting::Recycle);
-        take!(self.restart_delay, Setting::RestartDelay);
-        take!(self.log_rate, Setting::LogRate);
-        take!(self.fuel, Setting::Fuel);
-    }
-
     /// Its module, once start-up has found it.
     pub fn module<'a>(&self, modules: &'a [ModuleConf]) -> Option<&'a ModuleConf> {
         self.module.and_then(|module| modules.get(module))
@@ -117,7 +90,7 @@ impl FilterConf {
 
     /// The form in which it wants its module.
     pub fn form(&self) -> Form {
-        Form { fuel: self.fuel.is_some(), pooled: self.limits.pooled }
+        Form { fuel: self.policy.fuel.is_some(), pooled: self.limits.pooled }
     }
 
     /// The parts of the configuration that the VM wants.
@@ -129,7 +102,7 @@ impl FilterConf {
             reuse_context_ids: false,
             max_calls: self.max_calls,
             capabilities: self.capabilities.clone(),
-            fuel: self.fuel,
+            fuel: self.policy.fuel,
             ..VmConfig::default()
         };
         let root = RootConfig {

@@ -50,6 +50,17 @@ pub enum Recycle {
     At(usize),
 }
 
+impl Recycle {
+    /// From how many bytes on, for an instance that may have `limit`; `None` is never.
+    pub fn threshold(self, limit: usize) -> Option<usize> {
+        match self {
+            Recycle::Off => None,
+            Recycle::AtLimit => Some(limit / 8 * 7),
+            Recycle::At(size) => Some(size),
+        }
+    }
+}
+
 /// How long a filter that keeps failing waits for its next start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RestartDelay {
@@ -62,6 +73,51 @@ pub struct RestartDelay {
 impl Default for RestartDelay {
     fn default() -> Self {
         RestartDelay { first: Duration::from_secs(1), longest: Duration::from_secs(60), at_once: 10 }
+    }
+}
+
+const DEFAULT_LOG_RATE: u32 = 1000;
+
+/// All that is said about one filter but what it may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    pub on_error: OnError,
+    pub isolation: Isolation,
+    pub recycle: Recycle,
+    pub restart_delay: RestartDelay,
+    /// Lines that it may log in a second; `None` is any number.
+    pub log_rate: Option<u32>,
+    /// What all callbacks about a request may use up together, if that is limited.
+    pub fuel: Option<u64>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            on_error: OnError::Reload(Without::Closed),
+            isolation: Isolation::Worker,
+            recycle: Recycle::AtLimit,
+            restart_delay: RestartDelay::default(),
+            log_rate: Some(DEFAULT_LOG_RATE),
+            fuel: None,
+        }
+    }
+}
+
+impl Policy {
+    /// What requests do that cannot have the filter, because it has failed before.
+    pub fn without(&self) -> Without {
+        match self.on_error {
+            OnError::Stay(without) | OnError::Reload(without) => without,
+        }
+    }
+
+    /// What the request does whose callback has failed.
+    pub fn without_for_failed(&self) -> Without {
+        match self.on_error {
+            OnError::Stay(without) => without,
+            OnError::Reload(_) => Without::Closed,
+        }
     }
 }
 
@@ -142,6 +198,25 @@ impl Rules {
             let own = of_level().filter(|rule| rule.filter.as_deref() == Some(name)).find_map(&choose);
             own.or_else(|| of_level().filter(|rule| rule.filter.is_none()).find_map(&choose))
         })
+    }
+
+    /// What is said about a filter that `declared` declares, once levels are merged.
+    pub fn policy(&self, levels: &Levels, declared: Option<Level>, name: &[u8]) -> Policy {
+        let mut policy = Policy::default();
+        macro_rules! take {
+            ($($kind:ident => $field:ident),*) => {
+                $(
+                    let found = self.find(levels, declared, name, |rule| match &rule.setting {
+                        Setting::$kind(value) => Some(*value),
+                        _ => None,
+                    });
+                    policy.$field = found.unwrap_or(policy.$field);
+                )*
+            };
+        }
+        take!(OnError => on_error, Isolation => isolation, Recycle => recycle, RestartDelay => restart_delay,
+              LogRate => log_rate, Fuel => fuel);
+        policy
     }
 
     /// What a filter that `declared` declares may do, by the words of `proxy_wasm_allow`; `None` when nothing is said. Host

@@ -88,7 +88,7 @@ fn filter(filter: &Filter<'_>) -> Value {
     object.insert("name".into(), text(&filter.name));
     object.insert("module".into(), text(&filter.name));
     let (place, policy, isolation) = match filter.conf {
-        Some(conf) => (conf.place.to_string(), policy(conf.on_error), isolation(conf.isolation)),
+        Some(conf) => (conf.place.to_string(), policy(conf.policy.on_error), isolation(conf.policy.isolation)),
         None => ("lua".into(), "lua", "worker"),
     };
     object.insert("place".into(), place.into());

@@ -1,6 +1,7 @@
-//! The running filters of a worker: instances, ticks, queues, calls. Knows no HTTP request.
+//! The running filters of a worker, of nginx.conf and of Lua: instances, ticks, queues, calls. Knows no HTTP request.
 
 pub mod calls;
+pub mod configured;
 pub mod cycle;
 pub mod instances;
 pub mod queue_ready;

@@ -47,8 +47,9 @@ pub fn known() -> Option<&'static Requests> {
     REQUESTS.get()
 }
 
-/// The log of the request that something is about; that of the cycle without one.
-pub fn log_of(stream: Option<StreamToken>) -> *mut ngx_log_t {
+/// The log of the request that something is about; that of the cycle without one. It is good until nginx does something else.
+pub fn log_of<'l>(stream: Option<StreamToken>) -> Log<'l> {
     let of_request = || (known()?.log)(stream?);
-    of_request().unwrap_or_else(|| cycle::log().as_ptr())
+    // SAFETY: the log is there as long as the request, which does not end in what runs now.
+    of_request().map_or_else(cycle::log, |log| unsafe { Log::from_ptr(log) })
 }

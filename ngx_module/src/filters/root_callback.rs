@@ -1,46 +1,72 @@
 //! Callbacks of filters that are about no request: ticks, messages in queues, results of calls. They all end in the same way.
 
-use nginx_sys::ngx_log_t;
-use ngx_wasm::proxy_wasm::{CallError, Host, Vm};
+use ngx_wasm::proxy_wasm::{CallError, CallId, Host, Vm};
 
-use super::instances::{About, Instance, Instances, OwnWork};
-use super::requests;
-use crate::config::conf::MainConf;
-use crate::nginx::log::Log;
+use super::calls;
+use super::instances::{About, Instances, OwnWork};
+use crate::nginx::cycle;
+
+/// What such a callback is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RootCallback {
+    /// A timer.
+    Tick,
+    /// A message.
+    Queue,
+    /// A call, made for a request or not.
+    Call(CallId),
+}
+
+impl RootCallback {
+    /// Whose work the callback of a VM that has run last was.
+    fn work(self, vm: &Vm) -> About {
+        match self {
+            RootCallback::Tick => About::OwnWork(OwnWork::Tick),
+            RootCallback::Queue => About::OwnWork(OwnWork::Queue),
+            RootCallback::Call(_) if vm.last_call_was_for_stream() => About::Call,
+            RootCallback::Call(_) => About::OwnWork(OwnWork::Call),
+        }
+    }
+}
 
 impl Instances {
     /// Runs a callback in an instance, if that is still there, and does what its guest asked for, or what follows from its
-    /// failure. `work` says afterwards what the callback was: work of the filter itself, or for a request. Answers whether it
-    /// has ended well.
+    /// failure. Answers whether it has ended well.
     pub fn run_root(
         &mut self,
-        main: &MainConf,
         generation: u64,
-        log: *mut ngx_log_t,
-        work: impl FnOnce(&Vm) -> Option<OwnWork>,
-        callback: impl FnOnce(&mut Instance, &mut dyn Host) -> Result<(), CallError>,
+        about: RootCallback,
+        callback: impl FnOnce(&mut Vm, &mut dyn Host) -> Result<(), CallError>,
     ) -> bool {
-        let (filter, conf) = (self.filter, &main.filters[self.filter]);
-        let (Some(requests), Some(instance)) = (requests::known(), self.get(generation)) else { return false };
-        // SAFETY: the callers pass a log of the cycle or of a connection, which is there during the callback.
-        let log = unsafe { Log::from_ptr(log) };
-        let mut world = (requests.world)(filter, log, &conf.name, conf.timeout);
-        let result = callback(instance, world.as_mut());
-        let work = work(&instance.vm);
+        let filter = self.filter.clone();
+        let Some(instance) = self.get(generation) else { return false };
+        let call = match about {
+            RootCallback::Call(call) => Some(call),
+            RootCallback::Tick | RootCallback::Queue => None,
+        };
+        let log = call.map_or_else(cycle::log, |call| calls::log_of_call(&instance.vm, call));
+        let waiting = filter.waiting(&instance.vm, call);
+        filter.start_clock();
+        let Some(mut world) = filter.world(generation, log) else { return false };
+        let result = callback(&mut instance.vm, world.as_mut());
+        let work = about.work(&instance.vm);
         match result {
             Ok(()) => {
                 drop(world);
-                if let Some(work) = work {
+                if let About::OwnWork(work) = work {
                     self.own_work_done(work);
                 }
-                self.settle(main, generation);
+                self.settle(generation);
+                if let Some(instance) = self.get(generation) {
+                    filter.has_ended(&instance.vm, generation, waiting);
+                }
                 true
             }
             Err(err) => {
-                let verdict = self.judge(main, generation, &err, work.map_or(About::Call, About::OwnWork));
+                let verdict = self.judge(generation, &err, work);
                 world.complain(&err, &verdict.text);
                 drop(world);
-                self.discard(main, &verdict, None);
+                self.discard(&verdict, None);
                 false
             }
         }

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use nginx_sys::ngx_log_t;
 use ngx_wasm::proxy_wasm::{Host, LogLevel, Status};
 use ngx_wasm::shared::Stores;
 
@@ -16,8 +15,8 @@ use crate::process::shared_memory;
 use crate::process::status::{Event, FilterStatus};
 
 /// A filter without a request: start-up, and whatever a root context does.
-pub struct RootHost {
-    log: *mut ngx_log_t,
+pub struct RootHost<'l> {
+    log: Log<'l>,
     filter: Vec<u8>,
     timeout: Duration,
     lines: Rc<LogRate>,
@@ -26,15 +25,8 @@ pub struct RootHost {
     held: Option<Vec<(LogLevel, Vec<u8>)>>,
 }
 
-impl RootHost {
-    /// `log` must outlive the host.
-    pub fn new(
-        log: *mut ngx_log_t,
-        filter: Vec<u8>,
-        timeout: Duration,
-        lines: Rc<LogRate>,
-        status: FilterStatus,
-    ) -> Self {
+impl<'l> RootHost<'l> {
+    pub fn new(log: Log<'l>, filter: Vec<u8>, timeout: Duration, lines: Rc<LogRate>, status: FilterStatus) -> Self {
         RootHost { log, filter, timeout, lines, status, held: None }
     }
 
@@ -51,17 +43,16 @@ impl RootHost {
     }
 }
 
-impl Drop for RootHost {
+impl Drop for RootHost<'_> {
     /// In the master there is no timer that could tell later.
     fn drop(&mut self) {
         if !engine::in_worker() {
-            // SAFETY: `new` asks for a log that lives.
-            self.lines.tell(unsafe { Log::from_ptr(self.log) });
+            self.lines.tell(self.log);
         }
     }
 }
 
-impl Host for RootHost {
+impl Host for RootHost<'_> {
     fn timeout(&self) -> Duration {
         self.timeout
     }
@@ -75,21 +66,18 @@ impl Host for RootHost {
             }
             self.tell();
         }
-        // SAFETY: `new` asks for a log that lives.
-        let log = unsafe { Log::from_ptr(self.log) };
-        if !log.wants(level) {
+        if !self.log.wants(level) {
             return;
         }
-        if self.lines.admit(log) {
-            log.guest(level, &self.filter, message);
+        if self.lines.admit(self.log) {
+            self.log.guest(level, &self.filter, message);
         } else {
             self.status.count(Event::DroppedLine);
         }
     }
 
     fn log_level(&self) -> LogLevel {
-        // SAFETY: as above.
-        unsafe { log::lowest(self.log) }
+        self.log.lowest()
     }
 
     fn warn_once(&mut self, subject: &'static str, message: &str) {

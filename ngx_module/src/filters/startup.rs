@@ -4,17 +4,17 @@
 
 use std::path::Path;
 
-use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_log_t, ngx_process, ngx_uint_t};
+use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_process, ngx_uint_t};
 use ngx::core::NgxStr;
-use ngx_wasm::proxy_wasm::{CallError, Callback, Module, StartError, Vm};
+use ngx_wasm::proxy_wasm::Module;
 use ngx_wasm::vm::Engine;
 
 use crate::config::conf::MainConf;
 use crate::config::configuration_file;
 use crate::config::filter_conf::{FilterConf, ModuleConf};
-use crate::filters::cycle;
 use crate::filters::root_host::RootHost;
-use crate::nginx::log;
+use crate::filters::{configured, cycle};
+use crate::nginx::log::{self, Log};
 use crate::nginx::modules;
 use crate::nginx::place::Place;
 use crate::nginx::variables;
@@ -35,7 +35,7 @@ pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), 
     unsafe {
         let result = prepare(cycle, main);
         if result.is_err() || supply::is_test() {
-            supply::tell_warnings(&mut main.notes, (*cycle).log);
+            supply::tell_warnings(&mut main.notes, Log::from_ptr((*cycle).log));
         }
         result
     }
@@ -49,10 +49,9 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Re
         return Ok(());
     }
     // SAFETY: the new cycle has its log from the beginning.
-    let log = unsafe { (*cycle).log };
+    let log = unsafe { Log::from_ptr((*cycle).log) };
     let report = |place: &Place, reason: String| {
-        // SAFETY: see above.
-        unsafe { log::write(NGX_LOG_EMERG, log, format!("{} in {place}", log::printable(&reason))) };
+        log.write(NGX_LOG_EMERG, format!("{} in {place}", log::printable(&reason)));
         Reported
     };
 
@@ -67,11 +66,8 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Re
         }
     {
         let place = place.or_else(|| main.wasm_block.clone()).or_else(|| Some(main.filters.first()?.place.clone()));
-        // SAFETY: see above.
-        unsafe {
-            let place = place.map(|place| format!(" in {place}")).unwrap_or_default();
-            log::write(NGX_LOG_EMERG, log, format!("{}{place}", log::printable(&reason)));
-        }
+        let place = place.map(|place| format!(" in {place}")).unwrap_or_default();
+        log.write(NGX_LOG_EMERG, format!("{}{place}", log::printable(&reason)));
         return Err(Reported);
     }
 
@@ -101,7 +97,7 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Re
         };
         // The instance ends here. Workers make their own: what a guest keeps, and its random numbers, must not be shared.
         let name = NgxStr::from_bytes(&filter.name);
-        match with_cpu_clock(engine, || start(filter, &main.modules, &mut host)) {
+        match with_cpu_clock(engine, || configured::start(filter, &main.modules, &mut host)) {
             Ok((vm, root)) if vm.may_not_know_root(root) => main.notes.push(Note::warning(format!(
                 "filter \"{name}\" has asked for its root id, which is \"{}\", and not looked at its configuration: if it \
                  does not know that root id, it does nothing; \"root_id=ID\" names another, in {}",
@@ -114,7 +110,8 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Re
             }
         }
     }
-    cycle::make(main);
+    // SAFETY: nothing writes what is said about filters any more, and the configuration has its place in the pool of its cycle.
+    unsafe { cycle::make(main) };
     Ok(())
 }
 
@@ -140,7 +137,7 @@ fn read_configurations(main: &mut MainConf) -> Result<(), (Place, String)> {
 }
 
 /// Gets all modules, in the forms in which filters want them.
-fn supply_all(main: &mut MainConf, log: *mut ngx_log_t, notes: &mut Vec<Note>) -> Result<(), (Place, String)> {
+fn supply_all(main: &mut MainConf, log: Log<'_>, notes: &mut Vec<Note>) -> Result<(), (Place, String)> {
     let dir = main.cache_dir.as_ref();
     let mut supplier = Supplier::open(dir, notes)
         .map_err(|reason| (dir.map_or_else(|| main.modules[0].place.clone(), |dir| dir.place.clone()), reason))?;
@@ -155,8 +152,7 @@ fn supply_all(main: &mut MainConf, log: *mut ngx_log_t, notes: &mut Vec<Note>) -
                 .module(&engine, &name, &bytes)
                 .map_err(|reason| (place.clone(), format!("{name}: {reason}")))?;
             let module = &mut main.modules[n];
-            // SAFETY: the caller passes a log of nginx.
-            unsafe { warn_of_pool(log, form, engine.as_ref(), module, &compiled) };
+            warn_of_pool(log, form, engine.as_ref(), module, &compiled);
             module.compiled.push((form, compiled));
         }
     }
@@ -181,10 +177,7 @@ fn forms(main: &MainConf, module: usize) -> Vec<Form> {
 }
 
 /// Says why instances that are meant to be in a pool will not be. They work all the same, at a higher cost.
-///
-/// # Safety
-/// `log` is a log of nginx.
-unsafe fn warn_of_pool(log: *mut ngx_log_t, form: Form, engine: &dyn Engine, module: &ModuleConf, compiled: &Module) {
+fn warn_of_pool(log: Log<'_>, form: Form, engine: &dyn Engine, module: &ModuleConf, compiled: &Module) {
     let reason = engine.pool_failure().or(compiled.pool_refusal());
     if let (true, Some(reason)) = (form.pooled, reason) {
         let name = NgxStr::from_bytes(&module.name);
@@ -192,8 +185,7 @@ unsafe fn warn_of_pool(log: *mut ngx_log_t, form: Form, engine: &dyn Engine, mod
             "module \"{name}\": its instances are made on demand, because the pool (instance_pool) has no room for them: {}",
             log::printable(reason)
         );
-        // SAFETY: see above.
-        unsafe { log::write(NGX_LOG_WARN, log, line) };
+        log.write(NGX_LOG_WARN, line);
     }
 }
 
@@ -216,31 +208,6 @@ fn give_memory_back() {
     // SAFETY: the function has no precondition.
     unsafe {
         libc::malloc_trim(0);
-    }
-}
-
-/// Starts a VM for a filter, with its root context.
-pub fn start(
-    filter: &FilterConf,
-    modules: &[ModuleConf],
-    host: &mut RootHost,
-) -> Result<(Vm, ngx_wasm::proxy_wasm::ContextId), String> {
-    let module = filter.module(modules);
-    let Some((module, compiled)) = module.and_then(|module| Some((module, module.compiled(filter.form())?))) else {
-        return Err("its module is not compiled".into());
-    };
-    let (vm, root) = filter.configs(module);
-    let mut vm = Vm::start(compiled, vm, host).map_err(|err| err.to_string())?;
-    match vm.create_root(root, host) {
-        Ok(root) => Ok((vm, root)),
-        // SDKs with a registry of root ids look for theirs there.
-        Err(StartError::Call(err @ CallError::Trap { callback: Callback::OnContextCreate, .. }))
-            if vm.asked_root_id() =>
-        {
-            let id = NgxStr::from_bytes(&filter.root_id);
-            Err(format!("{err}; it asked for its root id before, which is \"{id}\" (root_id=ID names another)"))
-        }
-        Err(err) => Err(err.to_string()),
     }
 }
 

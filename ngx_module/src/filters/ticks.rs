@@ -1,117 +1,71 @@
-//! Timers of filters: `proxy_on_tick` of the root context, as often as the guest asked. `instances/` sets them.
+//! Timers of filters: `proxy_on_tick` of a root context, as often as the guest asked. `instances/` sets them.
 //!
 //! A timer belongs to the instance of a filter and ends with it. Nginx does not wait for it when a worker shuts down. Such a
 //! worker ticks only as long as the filter has requests, which may wait for a tick; so a reload leaves no old timers behind.
 
-use nginx_sys::{
-    ngx_add_timer, ngx_cycle, ngx_del_timer, ngx_event_t, ngx_exiting, ngx_msec_t, ngx_quit, ngx_terminate,
-};
+use std::cell::RefCell;
+use std::rc::Weak;
+use std::time::Duration;
 
-use crate::config::conf::MainConf;
-use crate::filters::cycle;
-use crate::filters::instances::OwnWork;
-use crate::nginx::guard::guard;
+use async_task::Task;
+use ngx_wasm::proxy_wasm::ContextId;
 
-/// The timer of an instance.
-pub struct Ticks {
-    event: ngx_event_t,
-    main: *const MainConf,
-    filter: usize,
-    generation: u64,
-    /// In milliseconds; 0: none.
-    period: ngx_msec_t,
-}
+use crate::filters::instances::Instances;
+use crate::filters::root_callback::RootCallback;
+use crate::nginx::cycle;
+use crate::nginx::executor;
+use crate::nginx::timer::{self, AtExit};
+
+/// The timers of an instance: one for each root context that has asked for one.
+#[derive(Default)]
+pub struct Ticks(Vec<(ContextId, Task<()>)>);
 
 impl Ticks {
-    /// The timer of an instance of filter number `filter`, not armed. The box keeps its place, where nginx finds it.
-    pub fn new(main: &MainConf, filter: usize, generation: u64) -> Box<Ticks> {
-        // SAFETY: an event of zeros is one that nobody has armed.
-        let mut event = unsafe { std::mem::zeroed::<ngx_event_t>() };
-        event.handler = Some(on_event);
-        event.set_cancelable(1);
-        let mut ticks = Box::new(Ticks { event, main, filter, generation, period: 0 });
-        ticks.event.data = std::ptr::from_mut(ticks.as_mut()).cast();
-        // SAFETY: nginx always has a cycle with a log.
-        ticks.event.log = unsafe { (*ngx_cycle).log };
-        ticks
-    }
-
-    /// Makes the filter tick every `period` milliseconds from now on; 0 ends it.
-    pub fn set_period(&mut self, period: ngx_msec_t) {
-        self.period = period;
-        self.disarm();
+    /// Has a root context of an instance tick every `period` milliseconds from now on; 0 ends it.
+    pub fn set_period(&mut self, instances: &Weak<RefCell<Instances>>, generation: u64, root: ContextId, period: u32) {
+        self.end(root);
         if period > 0 {
-            self.arm(period);
+            let period = Duration::from_millis(period.into());
+            self.0.push((root, executor::spawn(tick(instances.clone(), generation, root, period))));
         }
     }
 
-    /// Arms the timer for the next tick, unless it is. `is_needed`: the filter has requests.
-    pub fn again(&mut self, is_needed: bool) {
-        if self.period > 0 && self.event.timer_set() == 0 {
-            self.arm_for(self.period, is_needed);
-        }
+    /// Ends the timer of a root context.
+    pub fn end(&mut self, root: ContextId) {
+        self.0.retain(|(known, _)| *known != root);
     }
 
-    /// Whether the filter wants to tick.
+    /// Whether a root context wants to tick.
     pub fn is_running(&self) -> bool {
-        self.period > 0
+        !self.0.is_empty()
     }
+}
 
-    fn arm(&mut self, delay: ngx_msec_t) {
-        self.arm_for(delay, false);
+async fn tick(instances: Weak<RefCell<Instances>>, generation: u64, root: ContextId, period: Duration) {
+    loop {
+        let was_leaving = timer::is_shutting_down();
+        timer::sleep(period, AtExit::Leave).await;
+        let Some(instances) = instances.upgrade() else { return };
+        if let Ok(mut instances) = instances.try_borrow_mut() {
+            instances.tick(generation, root, was_leaving);
+        }
     }
+}
 
-    fn arm_for(&mut self, delay: ngx_msec_t, while_exiting: bool) {
-        // SAFETY: the event stays in its place until `drop` takes it out of nginx's timers. A worker that shuts down does not
-        // wait for it, since it can be cancelled (src/os/unix/ngx_process_cycle.c).
-        unsafe {
-            let is_exiting = ngx_exiting != 0 || ngx_quit != 0;
-            if ngx_terminate == 0 && (while_exiting || !is_exiting) {
-                ngx_add_timer(&mut self.event, delay);
+impl Instances {
+    /// Runs `proxy_on_tick` of a root context. `was_leaving`: the worker has shut down for as
+    /// long as the timer ran, so only requests want the tick.
+    fn tick(&mut self, generation: u64, root: ContextId, was_leaving: bool) {
+        let Some(instance) = self.get(generation) else { return };
+        if was_leaving && !instance.has_contexts_of_requests() {
+            return;
+        }
+        if self.run_root(generation, RootCallback::Tick, |vm, host| vm.on_tick(root, host)) {
+            // It may have no requests, at whose beginning this is looked at otherwise.
+            if self.filter.has_own_root() {
+                self.recycle(cycle::log());
             }
+            self.sweep(generation);
         }
     }
-
-    fn disarm(&mut self) {
-        if self.event.timer_set() != 0 {
-            // SAFETY: it is armed.
-            unsafe { ngx_del_timer(&mut self.event) };
-        }
-    }
-}
-
-impl Drop for Ticks {
-    fn drop(&mut self) {
-        self.disarm();
-    }
-}
-
-unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
-    // SAFETY: nginx calls the handler of an armed timer, whose `Ticks` and configuration are there.
-    guard((), || unsafe {
-        let (main, filter, generation) = {
-            let ticks = &*(*event).data.cast::<Ticks>();
-            (&*ticks.main, ticks.filter, ticks.generation)
-        };
-        let log = (*ngx_cycle).log;
-        let Some(Ok(mut instances)) = cycle::instances(main, filter).map(|instances| instances.try_borrow_mut()) else {
-            return;
-        };
-        let Some(instance) = instances.get(generation) else { return };
-        if !instance.ticks().is_some_and(|ticks| ticks.is_running()) {
-            return;
-        }
-        let is_well = instances.run_root(
-            main,
-            generation,
-            log,
-            |_| Some(OwnWork::Tick),
-            |instance, host| instance.vm.on_tick(instance.root, host),
-        );
-        if is_well {
-            // It may have no requests, at whose beginning this is looked at otherwise. (The timer for the next tick is armed.)
-            instances.recycle(main, log);
-            instances.sweep(generation);
-        }
-    });
 }

@@ -4,6 +4,7 @@ use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_NOTICE, ngx_cycle_t};
 
 use crate::config::conf::MainConf;
 use crate::filters::cycle;
+use crate::nginx::log::Log;
 use crate::nginx::{self, log};
 use crate::process::engine;
 
@@ -27,7 +28,7 @@ pub unsafe fn start(cycle: *mut ngx_cycle_t) {
         }
         for instances in cycle::all(main) {
             if let Ok(mut instances) = instances.try_borrow_mut() {
-                instances.ensure(main, log);
+                instances.ensure(Log::from_ptr(log));
             }
         }
         log::write(NGX_LOG_NOTICE, log, format!("wasm: {} filter(s) started", main.filters.len()));

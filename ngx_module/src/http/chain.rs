@@ -32,18 +32,18 @@ pub enum Lost {
 /// Makes the contexts of all filters of the chain.
 pub fn create_contexts(request: &Request, loc: &LocConf, filters: &[usize]) -> Result<(), Lost> {
     let main = request.main;
-    let log = request.r().log().as_ptr();
+    let log = request.r().log();
     let mut wants = SmallVec::<[Wants; 4]>::new();
     for filter in filters {
         let mut instances = cycle::instances(main, *filter)
             .ok_or(Lost::Gone)?
             .try_borrow_mut()
             .map_err(|_| reentered(request, *filter))?;
-        let instance = match report::measured(request, || instances.enter(main, log)) {
+        let instance = match report::measured(request, || instances.enter(log)) {
             Ok(instance) => instance,
             Err(without) => {
                 report::note(request, request.filter_name(*filter), "not started");
-                match lose(request, &instances.status, without) {
+                match lose(request, &instances.status(), without) {
                     Lost::Open => continue,
                     lost => return Err(lost),
                 }
@@ -64,15 +64,15 @@ pub fn create_contexts(request: &Request, loc: &LocConf, filters: &[usize]) -> R
                 wants.push(wanted);
                 request.runs.borrow_mut().push(Run { filter: *filter, context, generation, of_higress });
                 drop(host);
-                instances.status.count(Event::Request);
-                instances.settle(main, generation);
+                instances.status().count(Event::Request);
+                instances.settle(generation);
             }
             Err(err) => {
-                let verdict = instances.judge(main, generation, &err, About::Request);
+                let verdict = instances.judge(generation, &err, About::Request);
                 host.complain(&err, &verdict.text);
                 drop(host);
-                instances.discard(main, &verdict, Some(request.token()));
-                match lose(request, &instances.status, verdict.own) {
+                instances.discard(&verdict, Some(request.token()));
+                match lose(request, &instances.status(), verdict.own) {
                     Lost::Open => continue,
                     lost => return Err(lost),
                 }
@@ -114,13 +114,13 @@ pub fn call<R>(
             if !request.logging.get() {
                 report::note(request, request.filter_name(run.filter), "gone");
             }
-            match instances.without(main) {
+            match instances.without() {
                 // The log phase comes round here again.
                 Without::Open if request.is_skipped(run.filter) || request.logging.get() => Lost::Open,
-                Without::Open => lose(request, &instances.status, Without::Open),
+                Without::Open => lose(request, &instances.status(), Without::Open),
                 Without::Closed => {
                     if !request.logging.get() {
-                        lose(request, &instances.status, Without::Closed);
+                        lose(request, &instances.status(), Without::Closed);
                     }
                     Lost::Gone
                 }
@@ -133,19 +133,19 @@ pub fn call<R>(
             match result {
                 Ok(result) => {
                     drop(host);
-                    instances.settle(main, run.generation);
+                    instances.settle(run.generation);
                     return Ok(result);
                 }
                 Err(err) => {
-                    let verdict = instances.judge(main, run.generation, &err, About::Request);
+                    let verdict = instances.judge(run.generation, &err, About::Request);
                     host.complain(&err, &verdict.text);
                     drop(host);
-                    instances.discard(main, &verdict, Some(request.token()));
+                    instances.discard(&verdict, Some(request.token()));
                     match verdict.own {
                         // The response is out.
                         Without::Closed if request.logging.get() => Lost::Closed,
                         Without::Open if request.logging.get() => Lost::Open,
-                        own => lose(request, &instances.status, own),
+                        own => lose(request, &instances.status(), own),
                     }
                 }
             }

@@ -7,16 +7,12 @@ use std::rc::Rc;
 use ngx_wasm::proxy_wasm::{BufferType, ContextId};
 
 use crate::config::direction::Direction;
+use crate::filters::instances::Filter;
 use crate::http::request::Request;
 use crate::process::log_rate::LogRate;
-use crate::process::status::FilterStatus;
 
 /// A filter that somebody else runs. It may have several contexts in one request.
-pub trait Seat {
-    /// The name under which it is in the log.
-    fn name(&self) -> &[u8];
-    /// What counts for it.
-    fn status(&self) -> FilterStatus;
+pub trait Seat: Filter {
     /// The lines that it may log.
     fn lines(&self) -> &Rc<LogRate>;
     /// Whether it has the ABI of Higress.

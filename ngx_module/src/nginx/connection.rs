@@ -115,6 +115,12 @@ impl<'c> Connection<'c> {
         unsafe { (*self.as_ptr()).error() != 0 }
     }
 
+    /// Has nginx close it, with what is on its way.
+    pub fn set_error(self) {
+        // SAFETY: the connection is live.
+        unsafe { (*self.as_ptr()).set_error(1) }
+    }
+
     pub fn is_closing(self) -> bool {
         // SAFETY: the connection is live.
         unsafe { (*self.as_ptr()).close() != 0 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use nginx_sys::{ngx_core_conf_t, ngx_cycle, ngx_cycle_t, ngx_module_t, ngx_uint_t};
+use nginx_sys::{ngx_core_conf_t, ngx_cycle, ngx_cycle_t, ngx_module_t, ngx_pid, ngx_pid_t, ngx_uint_t};
 use ngx::core::{CoreModule, CoreModuleConfExt, NgxCoreModule};
 
 use super::log::Log;
@@ -82,4 +82,10 @@ pub unsafe fn workers(cycle: *const ngx_cycle_t) -> usize {
 pub unsafe fn conf_folder(cycle: *const ngx_cycle_t) -> PathBuf {
     // SAFETY: nginx sets it before it makes what modules keep.
     PathBuf::from(OsStr::from_bytes(unsafe { (*cycle).conf_prefix.as_bytes() }))
+}
+
+/// The number of this process.
+pub fn pid() -> ngx_pid_t {
+    // SAFETY: nginx sets the variable in each process, before code of modules runs there.
+    unsafe { ngx_pid }
 }

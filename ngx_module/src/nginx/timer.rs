@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use nginx_sys::{ngx_add_timer, ngx_cycle, ngx_del_timer, ngx_event_t, ngx_msec_t};
+use nginx_sys::{ngx_add_timer, ngx_cycle, ngx_del_timer, ngx_event_t, ngx_exiting, ngx_msec_t, ngx_quit};
 
 use super::executor;
 use crate::nginx::guard::guard;
@@ -33,6 +33,12 @@ pub fn leave() {
         // SAFETY: timers are taken out before they go.
         unsafe { (*event).set_cancelable(1) };
     }
+}
+
+/// Whether the worker shuts down: what need not go on is not begun.
+pub fn is_shutting_down() -> bool {
+    // SAFETY: nginx sets the variables, in this thread.
+    unsafe { ngx_exiting != 0 || ngx_quit != 0 }
 }
 
 /// A future that is ready after some time.

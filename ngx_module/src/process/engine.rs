@@ -10,7 +10,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use nginx_sys::{NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_process, ngx_uint_t};
+use nginx_sys::{NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_cycle, ngx_process, ngx_uint_t};
 use ngx_wasm::vm::{Activity, Engine, EngineOptions, PoolOptions, Ticker};
 
 /// What makes a difference to the machine code of a module, or to where its instances are.
@@ -134,6 +134,17 @@ pub fn enter_worker() -> bool {
 /// Whether this process serves requests, and so may have threads.
 pub fn in_worker() -> bool {
     IN_WORKER.load(Ordering::SeqCst)
+}
+
+/// Whether this process serves requests now, or is about to: nginx calls init_worker_by_lua* before it tells this module that it is
+/// a worker. What is started while nginx reads its configuration only is not to begin anything that goes on.
+pub fn serves() -> bool {
+    // SAFETY: nginx sets the variables. A process that is its own master has connections when it has read its configuration.
+    in_worker()
+        || unsafe {
+            ngx_process == NGX_PROCESS_WORKER as ngx_uint_t
+                || (ngx_process == NGX_PROCESS_SINGLE as ngx_uint_t && !(*ngx_cycle).connections.is_null())
+        }
 }
 
 /// Starts the ticker of this worker, unless it runs, and has it serve this engine.

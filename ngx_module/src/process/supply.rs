@@ -4,12 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nginx_sys::{NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_log_t, ngx_test_config};
+use nginx_sys::{NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_test_config};
 use ngx_wasm::proxy_wasm::Module;
 use ngx_wasm::supply::{CodeCache, Source, Supply, sha256_hex};
 use ngx_wasm::vm::Engine;
 
-use crate::nginx::log;
+use crate::nginx::log::{self, Log};
 use crate::nginx::place::Place;
 use crate::process::{engine, regular_file};
 
@@ -105,24 +105,16 @@ pub fn read(path: &str, sha256: Option<&str>) -> Result<Vec<u8>, String> {
 }
 
 /// Writes what was noted, and forgets it.
-///
-/// # Safety
-/// `log` is a log of nginx.
-pub unsafe fn tell(notes: &mut Vec<Note>, log: *mut ngx_log_t) {
+pub fn tell(notes: &mut Vec<Note>, log: Log<'_>) {
     for Note { level, text } in notes.drain(..) {
-        // SAFETY: see above.
-        unsafe { log::write(level, log, log::printable(&text)) };
+        log.write(level, log::printable(&text));
     }
 }
 
 /// Writes what was noted of a configuration that nginx does not go over to: what is wrong, and nothing else.
-///
-/// # Safety
-/// As [`tell`].
-pub unsafe fn tell_warnings(notes: &mut Vec<Note>, log: *mut ngx_log_t) {
+pub fn tell_warnings(notes: &mut Vec<Note>, log: Log<'_>) {
     notes.retain(|note| note.level <= NGX_LOG_WARN);
-    // SAFETY: see above.
-    unsafe { tell(notes, log) }
+    tell(notes, log);
 }
 
 /// Whether this is `nginx -t`.

@@ -1,4 +1,4 @@
-//! Calls of filters to other services. A VM collects what its guest asks for; `instances/` and `lua/plugin.rs` hand that to
+//! Calls of filters to other services. A VM collects what its guest asks for; `instances/` hands that to
 //! [`Calls`] after each callback, which runs it as futures of `net/`. Results come back through the [`Owner`], in callbacks
 //! that are about no request, from which the guest chooses its own.
 
@@ -7,24 +7,24 @@ mod http;
 mod redis;
 mod unsendable;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 
 use async_task::Task;
-use nginx_sys::{NGX_LOG_ERR, ngx_cycle, ngx_log_t};
 use ngx_wasm::net::head::Head;
 use ngx_wasm::net::target::{Target, istio_host, split_scheme};
 use ngx_wasm::proxy_wasm::{CallCommand, CallError, CallFailure, CallId, Host, StreamToken, Vm};
 
-use crate::config::conf::MainConf;
-use crate::filters::cycle;
-use crate::filters::instances::OwnWork;
+use crate::filters::instances::Instances;
 use crate::filters::requests;
+use crate::filters::root_callback::RootCallback;
 use crate::net::balancer::{Subject, Upstream};
 use crate::net::http::{Feed, Place, Service};
 use crate::net::settings::Settings;
-use crate::nginx::log;
+use crate::nginx::cycle;
+use crate::nginx::log::{self, Log};
 use crate::nginx::timer::AtExit;
 use crate::process::engine;
 
@@ -42,34 +42,14 @@ struct Running {
     feed: Option<Feed>,
 }
 
-/// Whose calls they are, and who gets the results.
+/// Whose calls they are, and who gets the results: an instance of a filter, as long as it is there.
 pub struct Owner {
-    pub who: Who,
+    pub instances: Weak<RefCell<Instances>>,
+    pub generation: u64,
+    /// The name of the filter.
     pub name: Vec<u8>,
     pub settings: Rc<Settings>,
 }
-
-/// A VM, as long as it is the one that made the calls.
-pub enum Who {
-    /// A filter of the configuration, by its place in [`MainConf::filters`].
-    Filter { main: *const MainConf, filter: usize, generation: u64 },
-    /// Somebody else, as long as something refers to it.
-    Other { caller: Weak<dyn Caller>, generation: u64 },
-}
-
-/// Who makes calls and is no filter of the configuration: what Lua loaded. Its VMs have numbers, and a call counts for the
-/// one that made it only.
-pub trait Caller {
-    /// Runs a callback about a call.
-    fn deliver(self: Rc<Self>, generation: u64, call: CallId, run: Deliver<'_>);
-    /// A call has had its last callback.
-    fn forget_call(&self, generation: u64, call: CallId);
-    /// The log for lines about a call.
-    fn log_of_call(&self, generation: u64, call: CallId) -> Option<*mut ngx_log_t>;
-}
-
-/// A callback about a call.
-pub type Deliver<'a> = Box<dyn FnOnce(&mut Vm, &mut dyn Host) -> Result<(), CallError> + 'a>;
 
 impl Calls {
     /// Does what a guest asked for.
@@ -129,48 +109,22 @@ impl Calls {
 impl Owner {
     /// Runs a callback about a call. Without the VM that made it, there is nobody to be told.
     fn deliver(&self, id: CallId, run: impl FnOnce(&mut Vm, &mut dyn Host) -> Result<(), CallError>) {
-        match &self.who {
-            &Who::Filter { main, filter, generation } => {
-                // SAFETY: the configuration outlives its instances, whose calls end with them.
-                let main = unsafe { &*main };
-                // Calls go on in events of nginx, in which no guest runs, so nobody has the instance.
-                let Some(Ok(mut instances)) =
-                    cycle::instances(main, filter).map(|instances| instances.try_borrow_mut())
-                else {
-                    return;
-                };
-                let Some(instance) = instances.get(generation) else { return };
-                let log = log_of_call(&instance.vm, id);
-                let work = |vm: &Vm| (!vm.last_call_was_for_stream()).then_some(OwnWork::Call);
-                instances.run_root(main, generation, log, work, |instance, host| run(&mut instance.vm, host));
-            }
-            Who::Other { caller, generation } => {
-                if let Some(caller) = caller.upgrade() {
-                    caller.deliver(*generation, id, Box::new(run));
-                }
-            }
+        // Calls go on in events of nginx, in which no guest runs, so nobody has the instance.
+        if let Some(instances) = self.instances.upgrade()
+            && let Ok(mut instances) = instances.try_borrow_mut()
+        {
+            instances.run_root(self.generation, RootCallback::Call(id), run);
         }
     }
 
     /// A call has had its last callback.
     fn forget(&self, id: CallId) {
-        match &self.who {
-            &Who::Filter { main, filter, generation } => {
-                // SAFETY: as in `deliver`.
-                let main = unsafe { &*main };
-                if let Some(Ok(mut instances)) =
-                    cycle::instances(main, filter).map(|instances| instances.try_borrow_mut())
-                    && let Some(instance) = instances.get(generation)
-                {
-                    instance.calls.forget(id);
-                    instances.sweep(generation);
-                }
-            }
-            Who::Other { caller, generation } => {
-                if let Some(caller) = caller.upgrade() {
-                    caller.forget_call(*generation, id);
-                }
-            }
+        if let Some(instances) = self.instances.upgrade()
+            && let Ok(mut instances) = instances.try_borrow_mut()
+            && let Some(instance) = instances.get(self.generation)
+        {
+            instance.calls.forget(id);
+            instances.sweep(self.generation);
         }
     }
 
@@ -182,27 +136,20 @@ impl Owner {
             String::from_utf8_lossy(target),
             failure.reason
         );
-        // SAFETY: the log is the cycle's, or that of a request that lives, and nothing has run since it was found.
-        unsafe { log::write(NGX_LOG_ERR, self.log_of(id), log::printable(&line)) };
+        self.log(id, &line);
     }
 
-    /// Where lines about a call go.
-    fn log_of(&self, id: CallId) -> *mut ngx_log_t {
-        let found = match &self.who {
-            &Who::Filter { main, filter, generation } => {
-                // SAFETY: as in `deliver`.
-                let main = unsafe { &*main };
-                cycle::instances(main, filter).and_then(|instances| {
-                    let mut instances = instances.try_borrow_mut().ok()?;
-                    Some(log_of_call(&instances.get(generation)?.vm, id))
-                })
-            }
-            Who::Other { caller, generation } => {
-                caller.upgrade().and_then(|caller| caller.log_of_call(*generation, id))
-            }
-        };
-        // SAFETY: nginx always has a cycle with a log.
-        found.unwrap_or_else(|| unsafe { (*ngx_cycle).log })
+    /// Writes a line about a call.
+    fn log(&self, id: CallId, line: &str) {
+        let line = log::printable(line);
+        if let Some(instances) = self.instances.upgrade()
+            && let Ok(mut instances) = instances.try_borrow_mut()
+            && let Some(instance) = instances.get(self.generation)
+        {
+            log_of_call(&instance.vm, id).error(line);
+        } else {
+            cycle::log().error(line);
+        }
     }
 
     /// The service that a call names. `host` is the one that it speaks of, perhaps with a port; without, it is the service's
@@ -227,7 +174,7 @@ impl Owner {
 
 /// The log of the request that a call was made for, which names it and its client, while it lives; else that of the cycle. It
 /// is good until nginx does something else: no request ends while a guest runs.
-pub fn log_of_call(vm: &Vm, id: CallId) -> *mut ngx_log_t {
+pub fn log_of_call<'l>(vm: &Vm, id: CallId) -> Log<'l> {
     requests::log_of(vm.streams_of_call(id).next())
 }
 

@@ -2,15 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use nginx_sys::{NGX_LOG_CRIT, ngx_log_t, ngx_msec_t};
-use ngx_wasm::proxy_wasm::{CallError, StreamToken};
+use ngx_wasm::proxy_wasm::{CallError, Callback, StreamToken};
 
-use super::Instances;
-use super::revival::Revival;
-use crate::config::conf::MainConf;
+use super::{Instances, Wording};
 use crate::config::rules::{Isolation, OnError, Without};
-use crate::filters::requests;
-use crate::nginx::log;
+use crate::nginx::log::Log;
 
 /// A filter that has work of its own and has failed is started again after this time at the earliest.
 const REVIVE_AFTER: Duration = Duration::from_secs(1);
@@ -24,6 +20,8 @@ pub enum About {
     Call,
     /// No request at all. Requests get a new instance at once then, and the filter's own work waits.
     OwnWork(OwnWork),
+    /// The end of a root context, which nobody needs any more.
+    End,
 }
 
 /// What a filter does that no request has asked for.
@@ -42,18 +40,23 @@ pub struct Verdict {
     /// What the request does that the callback was about.
     pub own: Without,
     /// What other requests do that have their contexts in the instance.
-    others: Without,
+    pub others: Without,
+    /// Which instance it was.
+    pub generation: u64,
+    /// The callback, if it has trapped.
+    pub callback: Option<Callback>,
     about: About,
-    generation: u64,
     /// For the log.
     pub text: String,
 }
 
-/// What requests do while the filter cannot work, in words.
-fn meanwhile(without: Without) -> &'static str {
-    match without {
-        Without::Closed => "requests fail",
-        Without::Open => "requests go on without it",
+impl Wording {
+    /// What those do that cannot have the filter.
+    fn meanwhile(&self, without: Without) -> &'static str {
+        match without {
+            Without::Closed => self.closed,
+            Without::Open => self.open,
+        }
     }
 }
 
@@ -63,55 +66,63 @@ fn seconds(wait: Duration) -> String {
 
 impl Instances {
     /// What requests do that cannot have the filter, because it has failed before.
-    pub fn without(&self, main: &MainConf) -> Without {
-        match main.filters[self.filter].on_error {
-            OnError::Stay(without) | OnError::Reload(without) => without,
-        }
+    pub fn without(&self) -> Without {
+        self.filter.policy().without()
     }
 
     /// Notes that a callback has failed, and decides what follows. [`Instances::discard`] does it.
-    pub fn judge(&mut self, main: &MainConf, generation: u64, err: &CallError, about: About) -> Verdict {
-        self.status.failure(err);
-        let conf = &main.filters[self.filter];
-        let others = self.without(main);
-        let own = match conf.on_error {
-            OnError::Stay(without) => without,
-            OnError::Reload(_) => Without::Closed,
-        };
+    pub fn judge(&mut self, generation: u64, err: &CallError, about: About) -> Verdict {
+        self.status().failure(err);
+        self.decide(generation, err, about)
+    }
+
+    fn decide(&mut self, generation: u64, err: &CallError, about: About) -> Verdict {
+        let (own, others) = (self.filter.policy().without_for_failed(), self.without());
+        let words = self.filter.wording();
         let request = match own {
             _ if about != About::Request => "",
-            Without::Closed => "this request fails, ",
-            Without::Open => "this request goes on without the filter, ",
+            Without::Closed => words.fails,
+            Without::Open => words.goes_on,
         };
-        let next = if self.current != Some(generation) {
-            "others have other instances".to_owned()
-        } else {
-            match (conf.on_error, about) {
-                (OnError::Stay(without), _) => {
-                    self.is_stopped = true;
-                    format!("until the configuration is loaded again {}", meanwhile(without))
-                }
-                (OnError::Reload(_), About::OwnWork(work)) => {
-                    self.has_failed = true;
-                    self.own_work_failure = Some(work);
-                    let wait = self.own_work.failed(Instant::now()).max(REVIVE_AFTER);
-                    format!(
-                        "requests get a new instance, whose timers, queues and calls of its own wait for {}",
-                        seconds(wait)
-                    )
-                }
-                (OnError::Reload(without), _) => {
-                    self.has_failed = true;
-                    let wait = self.restarts.failed(Instant::now());
-                    if wait.is_zero() {
-                        "the next one gets a new instance".to_owned()
-                    } else {
-                        format!("for {} {}, then there is a new instance", seconds(wait), meanwhile(without))
-                    }
-                }
+        let next = match self.current {
+            Some(current) if current == generation => self.fail(about),
+            _ => words.others.to_owned(),
+        };
+        let callback = match err {
+            CallError::Trap { callback, .. } => Some(*callback),
+            CallError::Dead => None,
+        };
+        Verdict { own, others, generation, callback, about, text: format!("proxy_wasm_on_error: {request}{next}") }
+    }
+
+    /// The shared instance has failed. Answers what follows, in words for the log.
+    fn fail(&mut self, about: About) -> String {
+        let words = self.filter.wording();
+        match (self.filter.policy().on_error, about) {
+            (_, About::End) => {
+                self.has_failed = true;
+                words.next.to_owned()
             }
-        };
-        Verdict { own, others, about, generation, text: format!("proxy_wasm_on_error: {request}{next}") }
+            (OnError::Stay(without), _) => {
+                self.is_stopped = true;
+                format!("{} {}", words.until, words.meanwhile(without))
+            }
+            (OnError::Reload(_), About::OwnWork(work)) => {
+                self.has_failed = true;
+                self.own_work_failure = Some(work);
+                let wait = seconds(self.own_work.failed(Instant::now()).max(REVIVE_AFTER));
+                format!("{}, whose timers, queues and calls of its own wait for {wait}", words.at_once)
+            }
+            (OnError::Reload(without), _) => {
+                self.has_failed = true;
+                let wait = self.restarts.failed(Instant::now());
+                if wait.is_zero() {
+                    return words.next.to_owned();
+                }
+                let (wait, meanwhile) = (seconds(wait), words.meanwhile(without));
+                format!("for {wait} {meanwhile}, then there is a new {}", words.instance)
+            }
+        }
     }
 
     /// A callback about no request has ended well.
@@ -129,86 +140,90 @@ impl Instances {
     }
 
     /// Lets the shared instance do the work of its own that it has put off, if it is time.
-    fn begin_own_work(&mut self, main: &MainConf) {
+    fn begin_own_work(&mut self) {
         let Some(current) = self.current else { return };
         let Some(true) = self.get(current).map(|instance| instance.is_resting) else { return };
         if self.own_work_waits() {
-            self.revive_when_due(main);
+            self.revive_when_due();
             return;
         }
-        let filter = self.filter;
+        let filter = self.filter.clone();
         if let Some(instance) = self.get(current) {
-            instance.end_rest(main, filter);
+            instance.end_rest(filter.as_ref());
         }
-        self.settle(main, current);
+        self.settle(current);
     }
 
     /// Arms the timer that lets a new instance begin with its own work.
-    pub(super) fn revive_when_due(&mut self, main: &MainConf) {
-        self.revive_later(main, self.own_work.wait(Instant::now()));
+    pub(super) fn revive_when_due(&mut self) {
+        self.revive_later(self.own_work.wait(Instant::now()));
     }
 
     /// Drops an instance in which a callback has failed, about `own` or about no request. Others that wait for it would wait
     /// in vain: they go on without the filter, or fail.
-    pub fn discard(&mut self, main: &MainConf, verdict: &Verdict, own: Option<StreamToken>) {
+    pub fn discard(&mut self, verdict: &Verdict, own: Option<StreamToken>) {
         let is_current = self.current == Some(verdict.generation);
         let Some(instance) = self.remove(verdict.generation) else { return };
-        for stream in instance.vm.streams() {
-            if let Some(requests) = requests::known().filter(|_| Some(stream) != own) {
-                (requests.let_go)(stream, self.filter, verdict.others, &self.status);
-            }
+        for stream in instance.vm.streams().filter(|stream| Some(*stream) != own) {
+            self.filter.let_go(stream, verdict);
         }
         let has_own_work = instance.has_own_work() || matches!(verdict.about, About::OwnWork(_));
-        if is_current && has_own_work && !self.is_stopped {
+        if is_current && has_own_work && !self.is_stopped && self.filter.has_own_root() {
             let now = Instant::now();
-            self.revive_later(main, self.restarts.wait(now).max(self.own_work.wait(now)).max(REVIVE_AFTER));
+            self.revive_later(self.restarts.wait(now).max(self.own_work.wait(now)).max(REVIVE_AFTER));
         }
     }
 
     /// An instance did not start.
-    pub(super) fn start_failed(&mut self, main: &MainConf, reason: &str, log: *mut ngx_log_t) {
-        self.status.start_failure(reason);
-        let conf = &main.filters[self.filter];
+    pub(super) fn start_failed(&mut self, reason: &str, log: Log<'_>) {
+        let (until, without) = self.count_failed_start(reason);
+        let fate = match without {
+            Some(Without::Closed) => format!("its {}", self.filter.wording().closed),
+            Some(Without::Open) => self.filter.wording().open.to_owned(),
+            None => "the instance that was to be replaced serves on".to_owned(),
+        };
+        self.filter.log_start_failure(reason, &format!("{fate} {until}"), log);
+    }
+
+    /// A root context did not start in an instance that had, and the instance has trapped.
+    pub fn root_failed(&mut self, generation: u64, err: &CallError) {
+        let verdict = self.decide(generation, err, About::End);
+        self.discard(&verdict, None);
+        self.count_failed_start(&err.to_string());
+    }
+
+    /// Decides what follows from a start that has failed: until when requests do without, and how, if they have to.
+    fn count_failed_start(&mut self, reason: &str) -> (String, Option<Without>) {
+        self.status().start_failure(reason);
         self.has_failed = true;
         let wait = self.restarts.start_failed(Instant::now());
-        let (until, without) = match conf.on_error {
+        let policy = self.filter.policy();
+        match policy.on_error {
             _ if self.current.is_some() => ("as long as it lives".to_owned(), None),
-            OnError::Stay(without) if conf.isolation == Isolation::Worker => {
+            OnError::Stay(without) if policy.isolation == Isolation::Worker => {
                 self.is_stopped = true;
-                ("until the configuration is loaded again".to_owned(), Some(without))
+                (self.filter.wording().until.to_owned(), Some(without))
             }
             OnError::Stay(without) | OnError::Reload(without) => {
                 (format!("for {}, then it is tried again", seconds(wait)), Some(without))
             }
-        };
-        let fate = match without {
-            Some(Without::Closed) => "its requests fail",
-            Some(Without::Open) => "requests go on without it",
-            None => "the instance that was to be replaced serves on",
-        };
-        let name = String::from_utf8_lossy(&conf.name);
-        let line = format!(
-            "wasm filter \"{name}\" does not start in this worker, {fate} {until}: {} in {}",
-            log::printable(reason),
-            conf.place
-        );
-        // SAFETY: the callers pass a log of the cycle or of a connection.
-        unsafe { log::write(NGX_LOG_CRIT, log, line) };
-    }
-
-    /// Starts the instance that all requests share, if it can be, and lets it do its own work. Tries again when that fails.
-    pub(super) fn revive(&mut self, main: &MainConf, log: *mut ngx_log_t) {
-        if self.ensure(main, log).is_some() {
-            self.begin_own_work(main);
-        } else if !self.is_stopped {
-            self.revive_later(main, self.restarts.wait(Instant::now()).max(REVIVE_AFTER));
         }
     }
 
-    fn revive_later(&mut self, main: &MainConf, wait: Duration) {
+    /// Starts the instance that all requests share, if it can be, and lets it do its own work. Tries again when that fails.
+    pub(super) fn revive(&mut self, log: Log<'_>) {
+        if self.current.is_none() && !self.filter.has_own_root() {
+            return;
+        }
+        if self.ensure(log).is_some() {
+            self.begin_own_work();
+        } else if !self.is_stopped {
+            self.revive_later(self.restarts.wait(Instant::now()).max(REVIVE_AFTER));
+        }
+    }
+
+    fn revive_later(&mut self, wait: Duration) {
         // Rounded up, so that the wait is over then.
-        let delay = ngx_msec_t::try_from(wait.as_millis() + 1).unwrap_or(ngx_msec_t::MAX / 4);
-        let filter = self.filter;
-        self.revival.get_or_insert_with(|| Revival::new(main, filter)).arm(delay);
+        self.revival.arm(&self.own, wait + Duration::from_millis(1));
     }
 }

@@ -1,36 +1,41 @@
 //! One instance of a filter: a VM with the filter's root context, and what goes on in it beside requests.
 
-use std::rc::Rc;
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
 
-use nginx_sys::ngx_msec_t;
 use ngx_wasm::proxy_wasm::{CallCommand, Callback, ContextId, Vm};
 
-use crate::config::conf::MainConf;
-use crate::filters::calls::{Calls, Owner, Who};
+use super::{Filter, Instances};
+use crate::filters::calls::{Calls, Owner};
 use crate::filters::queue_ready;
 use crate::filters::ticks::Ticks;
+use crate::process::engine;
+use crate::process::status::{Counted, FilterStatus};
 
 /// A running filter.
 pub struct Instance {
     pub vm: Vm,
+    /// The root context of requests; 0 for filters whose root contexts are made one by one.
     pub root: ContextId,
+    /// How many root contexts it has.
+    roots: usize,
     /// Its number among all that the worker has made of the filter.
     pub generation: u64,
-    /// There once the filter has asked for a timer.
-    ticks: Option<Box<Ticks>>,
+    /// All instances of the filter: events find this one there.
+    instances: Weak<RefCell<Instances>>,
+    ticks: Ticks,
     /// The calls of the VM that run.
     pub calls: Calls,
     /// Who gets the results of calls, once there has been one.
     owner: Option<Rc<Owner>>,
-    /// Bytes of memory when it had started.
+    /// Bytes of memory when it, and its root contexts, had started.
     pub memory_at_start: usize,
     /// Bytes of memory as they were counted last.
     pub memory: usize,
     /// Whether it has its place in the pool of instances.
     pub is_pooled: bool,
-    /// How often it was to grow and did not, and how often the guest asked for what it may not do, as counted last.
-    refused_growth: u64,
-    denied: u64,
+    /// What has been counted of its VM.
+    counted: Counted,
     /// Its request has ended, and it is there only because of what else goes on in it.
     pub lingers: bool,
     /// It serves requests, and waits with what no request has asked for: one before it has failed at that.
@@ -40,108 +45,124 @@ pub struct Instance {
 }
 
 impl Instance {
-    pub fn new(mut vm: Vm, root: ContextId, generation: u64) -> Self {
+    pub fn new(mut vm: Vm, root: Option<ContextId>, generation: u64, instances: Weak<RefCell<Instances>>) -> Self {
         let stats = vm.stats();
         Instance {
             vm,
-            root,
+            root: root.unwrap_or(ContextId(0)),
+            roots: root.iter().count(),
             generation,
-            ticks: None,
+            instances,
+            ticks: Ticks::default(),
             calls: Calls::default(),
             owner: None,
             memory_at_start: stats.memory,
             memory: stats.memory,
             is_pooled: stats.pooled,
-            refused_growth: 0,
-            denied: 0,
+            counted: Counted::default(),
             lingers: false,
             is_resting: false,
             put_off: Vec::new(),
         }
     }
 
+    /// A root context has been made in it, beside those that it has.
+    pub fn add_root(&mut self) {
+        self.roots += 1;
+        self.memory_at_start = self.vm.stats().memory;
+    }
+
+    /// A root context has ended: its timer ends, and calls that nobody waits for any more.
+    pub fn end_root(&mut self, root: ContextId) {
+        self.roots = self.roots.saturating_sub(1);
+        self.ticks.end(root);
+        self.calls.retain(|call| self.vm.has_call(call));
+    }
+
     /// Has one that has just started wait with its own work.
     pub fn begin_rest(&mut self) {
         self.is_resting = true;
-        self.put_off = self.vm.take_calls();
     }
 
-    /// Lets it work: [`Instance::settle`] has to follow.
-    pub fn end_rest(&mut self, main: &MainConf, filter: usize) {
+    /// A root context has started: what calls it has made meanwhile wait, if it rests.
+    pub fn put_off_calls(&mut self) {
+        if self.is_resting {
+            self.put_off.append(&mut self.vm.take_calls());
+        }
+    }
+
+    /// Lets it work: [`Instance::apply_wishes`] has to follow.
+    pub fn end_rest(&mut self, filter: &dyn Filter) {
         self.is_resting = false;
         let commands = std::mem::take(&mut self.put_off);
-        self.start_calls(main, filter, commands);
+        self.start_calls(filter, commands);
     }
 
     /// Whether it has, or has put off, what no request has asked for.
     pub fn has_own_work(&self) -> bool {
-        self.is_resting || self.ticks.as_ref().is_some_and(|ticks| ticks.is_running())
+        self.is_resting || self.ticks.is_running()
     }
 
     /// Does what the guest asked for in the callback that has just ended.
-    pub fn settle(&mut self, main: &MainConf, filter: usize) {
-        let generation = self.generation;
+    pub fn apply_wishes(&mut self, filter: &dyn Filter) {
         let mut commands = self.vm.take_calls();
         if self.is_resting {
             // The VM keeps what it has asked for of timers and queues.
             let is_put_off = |command: &CallCommand| self.put_off.iter().any(|other| other.call() == command.call());
             let more: Vec<_> = commands.extract_if(.., |command| is_put_off(command)).collect();
             self.put_off.extend(more);
-            self.start_calls(main, filter, commands);
-            return;
+        } else {
+            self.register_queues(filter);
+            self.set_ticks();
         }
-        if self.vm.has(Callback::OnQueueReady) {
-            for (root, queue) in self.vm.take_registered_queues() {
-                if root == self.root {
-                    queue_ready::register(main, filter, generation, queue);
-                }
-            }
-        }
-        for (root, period) in self.vm.take_tick_periods() {
-            if root == self.root {
-                let ticks = self.ticks.get_or_insert_with(|| Ticks::new(main, filter, generation));
-                ticks.set_period(period as ngx_msec_t);
-            }
-        }
-        // A worker that shuts down ticks only while there are requests, and one may come when it has stopped: by a connection
-        // that was open already.
-        if let Some(ticks) = &mut self.ticks {
-            // All contexts but the root are those of requests.
-            ticks.again(self.vm.contexts() > 1);
-        }
-        self.start_calls(main, filter, commands);
+        self.start_calls(filter, commands);
     }
 
-    fn start_calls(&mut self, main: &MainConf, filter: usize, commands: Vec<CallCommand>) {
-        let generation = self.generation;
-        let conf = &main.filters[filter];
-        if let (false, Some(settings)) = (commands.is_empty(), &conf.calls) {
-            let owner = self.owner.get_or_insert_with(|| {
-                let who = Who::Filter { main, filter, generation };
-                Rc::new(Owner { who, name: conf.name.clone(), settings: settings.clone() })
+    fn register_queues(&mut self, filter: &dyn Filter) {
+        if !self.vm.has(Callback::OnQueueReady) {
+            return;
+        }
+        let queues = self.vm.take_registered_queues();
+        if queues.is_empty() || !filter.is_told_of_messages() {
+            return;
+        }
+        for (root, queue) in queues {
+            queue_ready::register(&self.instances, self.generation, root, queue);
+        }
+    }
+
+    fn set_ticks(&mut self) {
+        for (root, period) in self.vm.take_tick_periods() {
+            // Nothing ticks in a process that only reads the configuration.
+            if self.vm.has(Callback::OnTick) && engine::serves() {
+                self.ticks.set_period(&self.instances, self.generation, root, period);
+            }
+        }
+    }
+
+    fn start_calls(&mut self, filter: &dyn Filter, commands: Vec<CallCommand>) {
+        if commands.is_empty() {
+            return;
+        }
+        if self.owner.is_none() {
+            self.owner = filter.calls().map(|settings| {
+                let (instances, generation, name) = (self.instances.clone(), self.generation, filter.name().to_vec());
+                Rc::new(Owner { instances, generation, name, settings })
             });
+        }
+        if let Some(owner) = &self.owner {
             self.calls.start(owner, commands);
         }
     }
 
-    /// Sees how large it is now. Answers how often growth was refused, and how often the guest was denied something, since
-    /// this was asked last.
-    pub fn measure(&mut self) -> (u64, u64) {
-        let stats = self.vm.stats();
-        self.memory = stats.memory;
-        let refused = std::mem::replace(&mut self.refused_growth, stats.refused_growth);
-        let denied = self.vm.denied();
-        (stats.refused_growth - refused, denied - std::mem::replace(&mut self.denied, denied))
+    /// Counts what its VM has done, and sees how large it is now.
+    pub fn measure(&mut self, status: FilterStatus) {
+        self.memory = status.vm(&mut self.vm, &mut self.counted).memory;
     }
 
     /// Whether it was to grow and did not.
     pub fn is_refused_growth(&self) -> bool {
-        self.refused_growth > 0
-    }
-
-    /// The timer of the filter, if it ever asked for one.
-    pub fn ticks(&mut self) -> Option<&mut Ticks> {
-        self.ticks.as_deref_mut()
+        self.counted.refused_growth > 0
     }
 
     /// Whether it has the context of a request that is under way.
@@ -149,9 +170,14 @@ impl Instance {
         self.vm.streams().next().is_some()
     }
 
+    /// Whether it has contexts of requests, also of such as have ended and whose end the guest has put off.
+    pub fn has_contexts_of_requests(&self) -> bool {
+        // All contexts but the roots are those of requests.
+        self.vm.contexts() > self.roots
+    }
+
     /// Whether nothing goes on in it: no request, no context that the guest has to end, no call.
     pub fn is_idle(&self) -> bool {
-        // The root is a context too.
-        self.vm.contexts() <= 1 && self.calls.is_empty()
+        !self.has_contexts_of_requests() && self.calls.is_empty()
     }
 }

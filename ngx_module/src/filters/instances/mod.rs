@@ -5,24 +5,24 @@
 //! that with its context: when the instance has gone, the request finds none.
 
 mod failure;
+mod filter;
 mod instance;
 mod revival;
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
 use std::time::Instant;
 
-use nginx_sys::{NGX_LOG_NOTICE, ngx_log_t};
+use nginx_sys::NGX_LOG_NOTICE;
 use ngx_wasm::restarts::Restarts;
 
-pub use failure::{About, OwnWork};
+pub use failure::{About, OwnWork, Verdict};
+pub use filter::{Filter, Wording};
 pub use instance::Instance;
 
-use crate::config::conf::MainConf;
-use crate::config::filter_conf::FilterConf;
-use crate::config::rules::{Isolation, Recycle, Without};
-use crate::filters::root_host::RootHost;
-use crate::filters::startup;
-use crate::nginx::log;
+use crate::config::rules::{Isolation, Without};
+use crate::nginx::log::Log;
 use crate::process::status::{Event, FilterStatus};
 use revival::Revival;
 
@@ -34,8 +34,9 @@ const MOST_LINGERING: usize = 128;
 
 /// All instances of one filter.
 pub struct Instances {
-    /// The place of the filter in [`MainConf::filters`].
-    pub(super) filter: usize,
+    pub(super) filter: Rc<dyn Filter>,
+    /// These: events find them by it.
+    own: Weak<RefCell<Instances>>,
     places: Vec<Option<Box<Instance>>>,
     free: Vec<usize>,
     /// How many have been made.
@@ -57,22 +58,29 @@ pub struct Instances {
     is_stopped: bool,
     /// There was a failure, and no start since.
     has_failed: bool,
-    revival: Option<Box<Revival>>,
+    revival: Revival,
     /// How many there are, and how many bytes of memory they have.
     count: usize,
     memory: usize,
-    pub status: FilterStatus,
+    /// That is in the status. What Lua loads in init_worker_by_lua* starts before anything is counted.
+    is_shown: bool,
 }
 
 impl Instances {
-    /// None yet, of filter number `filter`.
-    pub fn new(filter: usize, conf: &FilterConf) -> Self {
-        let delay = conf.restart_delay;
+    /// None yet.
+    pub fn of(filter: Rc<dyn Filter>) -> Rc<RefCell<Instances>> {
+        Rc::new_cyclic(|own| RefCell::new(Instances::new(filter, own.clone(), 0)))
+    }
+
+    /// `made`: how many have been made before.
+    fn new(filter: Rc<dyn Filter>, own: Weak<RefCell<Instances>>, made: u64) -> Self {
+        let delay = filter.policy().restart_delay;
         Instances {
             filter,
+            own,
             places: Vec::new(),
             free: Vec::new(),
-            made: 0,
+            made,
             current: None,
             draining: None,
             kept_until: None,
@@ -82,94 +90,103 @@ impl Instances {
             own_work_failure: None,
             is_stopped: false,
             has_failed: false,
-            revival: None,
+            revival: Revival::default(),
             count: 0,
             memory: 0,
-            status: FilterStatus::default(),
+            is_shown: false,
         }
+    }
+
+    /// Forgets all instances, and what has become of them: they were another process', or of another time of this one.
+    pub fn begin_anew(&mut self) {
+        *self = Instances::new(self.filter.clone(), self.own.clone(), self.made);
+    }
+
+    /// What counts for the filter.
+    pub fn status(&self) -> FilterStatus {
+        self.filter.status()
     }
 
     /// The instance of this generation, if it is still there.
     pub fn get(&mut self, generation: u64) -> Option<&mut Instance> {
-        let place = (generation & ((1 << PLACE_BITS) - 1)) as usize;
-        self.places.get_mut(place)?.as_deref_mut().filter(|instance| instance.generation == generation)
+        find(&mut self.places, generation)
     }
 
     /// The instance for a new request. `Err`: there is none now; the log says or has said why.
-    pub fn enter(&mut self, main: &MainConf, log: *mut ngx_log_t) -> Result<&mut Instance, Without> {
-        let without = self.without(main);
-        let generation = match main.filters[self.filter].isolation {
+    pub fn enter(&mut self, log: Log<'_>) -> Result<&mut Instance, Without> {
+        let without = self.without();
+        let generation = match self.filter.policy().isolation {
             Isolation::Worker => {
-                self.recycle(main, log);
-                self.ensure(main, log)
+                self.recycle(log);
+                self.ensure(log)
             }
-            Isolation::Request => self.start(main, log),
+            Isolation::Request => self.start(log),
         };
         generation.and_then(|generation| self.get(generation)).ok_or(without)
     }
 
     /// The instance that all requests share, started now if it is not there and may be. `None` when it does not start; the
     /// log says why.
-    pub fn ensure(&mut self, main: &MainConf, log: *mut ngx_log_t) -> Option<u64> {
-        if self.current.is_none() && main.filters[self.filter].isolation == Isolation::Worker {
-            self.current = self.start(main, log);
+    pub fn ensure(&mut self, log: Log<'_>) -> Option<u64> {
+        if self.current.is_none() && self.filter.policy().isolation == Isolation::Worker {
+            self.current = self.start(log);
         }
         self.current
     }
 
     /// Starts one more.
-    fn start(&mut self, main: &MainConf, log: *mut ngx_log_t) -> Option<u64> {
+    fn start(&mut self, log: Log<'_>) -> Option<u64> {
         if self.is_stopped || !self.restarts.wait(Instant::now()).is_zero() {
             return None;
         }
-        let conf = &main.filters[self.filter];
-        self.status = main.status.filter(self.filter);
-        let mut host = RootHost::new(log, conf.name.clone(), conf.timeout, conf.lines.clone(), self.status);
-        match startup::start(conf, &main.modules, &mut host) {
-            Ok((vm, root)) => {
-                if std::mem::take(&mut self.has_failed) {
-                    self.status.count(Event::Restart);
-                }
-                let place = self.free.pop().unwrap_or(self.places.len());
-                self.made += 1;
-                let generation = (self.made << PLACE_BITS) | place as u64;
-                let mut instance = Box::new(Instance::new(vm, root, generation));
-                if self.own_work_waits() {
-                    instance.begin_rest();
-                    self.revive_when_due(main);
-                }
-                self.count += 1;
-                self.memory += instance.memory;
-                if conf.isolation == Isolation::Request {
-                    self.status.count(if instance.is_pooled { Event::Pooled } else { Event::PoolExhausted });
-                }
-                if place == self.places.len() {
-                    self.places.push(None);
-                }
-                self.places[place] = Some(instance);
-                self.show();
-                self.settle(main, generation);
-                Some(generation)
-            }
+        let (vm, root) = match self.filter.start(log) {
+            Ok(started) => started,
             Err(reason) => {
-                self.start_failed(main, &reason, log);
-                None
+                self.start_failed(&reason, log);
+                return None;
             }
+        };
+        if std::mem::take(&mut self.has_failed) {
+            self.status().count(Event::Restart);
         }
+        let place = self.free.pop().unwrap_or(self.places.len());
+        self.made += 1;
+        let generation = (self.made << PLACE_BITS) | place as u64;
+        let mut instance = Box::new(Instance::new(vm, root, generation, self.own.clone()));
+        if self.own_work_waits() {
+            instance.begin_rest();
+            self.revive_when_due();
+        }
+        self.count += 1;
+        self.memory += instance.memory;
+        if self.filter.policy().isolation == Isolation::Request {
+            self.status().count(if instance.is_pooled { Event::Pooled } else { Event::PoolExhausted });
+        }
+        if place == self.places.len() {
+            self.places.push(None);
+        }
+        self.places[place] = Some(instance);
+        self.show();
+        self.root_started(generation);
+        Some(generation)
+    }
+
+    /// Does what the guest asked for when an instance, or a root context in it, has started.
+    pub fn root_started(&mut self, generation: u64) {
+        if let Some(instance) = self.get(generation) {
+            instance.put_off_calls();
+        }
+        self.settle(generation);
     }
 
     /// Does what the guest asked for in the callback that has just ended.
-    pub fn settle(&mut self, main: &MainConf, generation: u64) {
-        let (filter, status) = (self.filter, self.status);
-        let Some(instance) = self.get(generation) else { return };
-        status.callbacks(&mut instance.vm);
-        instance.settle(main, filter);
+    pub fn settle(&mut self, generation: u64) {
+        let Some(instance) = find(&mut self.places, generation) else { return };
+        instance.apply_wishes(self.filter.as_ref());
         let before = instance.memory;
-        let (refused, denied) = instance.measure();
+        instance.measure(self.filter.status());
         let now = instance.memory;
-        status.add(Event::RefusedGrowth, refused);
-        status.add(Event::Denied, denied);
-        if before != now {
+        if before != now || !self.is_shown {
             self.memory = self.memory - before + now;
             self.show();
         }
@@ -201,12 +218,17 @@ impl Instances {
         }
     }
 
+    /// Ends an instance in which no request has a context, so that another one takes its place.
+    pub fn end(&mut self, generation: u64) {
+        self.remove(generation);
+    }
+
     /// Takes an instance away.
     fn remove(&mut self, generation: u64) -> Option<Box<Instance>> {
         self.get(generation)?;
         let place = (generation & ((1 << PLACE_BITS) - 1)) as usize;
         let mut instance = self.places[place].take()?;
-        self.status.callbacks(&mut instance.vm);
+        self.status().callbacks(&mut instance.vm);
         self.free.push(place);
         self.count -= 1;
         self.memory -= instance.memory;
@@ -222,20 +244,17 @@ impl Instances {
         Some(instance)
     }
 
-    fn show(&self) {
-        self.status.instances(self.count, self.memory);
+    fn show(&mut self) {
+        let status = self.status();
+        status.instances(self.count, self.memory);
+        self.is_shown = status.counts();
     }
 
     /// Lets a new instance take the place of the shared one, if that has grown too much. The old one goes on for the requests
     /// that it has.
-    pub fn recycle(&mut self, main: &MainConf, log: *mut ngx_log_t) {
+    pub fn recycle(&mut self, log: Log<'_>) {
         let Some(current) = self.current.filter(|_| self.draining.is_none()) else { return };
-        let conf = &main.filters[self.filter];
-        let most = match conf.recycle {
-            Recycle::Off => return,
-            Recycle::AtLimit => conf.limits.memory / 8 * 7,
-            Recycle::At(size) => size,
-        };
+        let Some(most) = self.filter.policy().recycle.threshold(self.filter.memory_limit()) else { return };
         let Some(instance) = self.get(current) else { return };
         let memory = instance.memory;
         if (memory < most && !instance.is_refused_growth()) || memory == instance.memory_at_start {
@@ -245,21 +264,26 @@ impl Instances {
             return;
         }
         // When there is none, the old one is better than nothing.
-        let Some(new) = self.start(main, log) else {
+        let Some(new) = self.start(log) else {
             let now = Instant::now();
             self.kept_until = now.checked_add(self.restarts.wait(now));
             return;
         };
-        self.status.count(Event::Recycle);
+        self.status().count(Event::Recycle);
         self.current = Some(new);
         self.draining = Some(current);
-        let name = String::from_utf8_lossy(&conf.name);
+        let name = String::from_utf8_lossy(self.filter.name());
         let line = format!(
             "wasm filter \"{name}\": its instance has grown to {memory} bytes, a new one takes its place \
              (proxy_wasm_recycle)"
         );
-        // SAFETY: the callers pass a log of the cycle or of a connection.
-        unsafe { log::write(NGX_LOG_NOTICE, log, line) };
+        log.write(NGX_LOG_NOTICE, line);
         self.sweep(current);
     }
+}
+
+/// The instance of this generation, if it is still there.
+fn find(places: &mut [Option<Box<Instance>>], generation: u64) -> Option<&mut Instance> {
+    let place = (generation & ((1 << PLACE_BITS) - 1)) as usize;
+    places.get_mut(place)?.as_deref_mut().filter(|instance| instance.generation == generation)
 }

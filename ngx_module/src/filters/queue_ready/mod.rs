@@ -9,19 +9,21 @@ mod mailboxes;
 
 use std::cell::RefCell;
 use std::mem;
+use std::rc::Weak;
 
 use nginx_sys::{
-    NGX_LOG_ERR, ngx_connection_t, ngx_cycle, ngx_cycle_t, ngx_event_t, ngx_get_connection, ngx_handle_read_event,
-    ngx_post_event, ngx_posted_next_events,
+    ngx_connection_t, ngx_cycle, ngx_cycle_t, ngx_event_t, ngx_get_connection, ngx_handle_read_event, ngx_post_event,
+    ngx_posted_next_events,
 };
-use ngx_wasm::proxy_wasm::Callback;
+use ngx_wasm::proxy_wasm::{Callback, ContextId};
 use ngx_wasm::shared::Queues;
 
 use crate::config::conf::MainConf;
-use crate::filters::cycle;
-use crate::filters::instances::OwnWork;
+use crate::filters::instances::Instances;
+use crate::filters::root_callback::RootCallback;
+use crate::nginx::cycle;
 use crate::nginx::guard::guard;
-use crate::nginx::{self, log, rc};
+use crate::nginx::rc;
 use crate::process::engine;
 use crate::process::shared_memory;
 
@@ -29,13 +31,22 @@ use crate::process::shared_memory;
 const AT_ONCE: usize = 16;
 
 /// A filter that is to be told of messages.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Registration {
     queue: u32,
-    main: *const MainConf,
-    filter: usize,
-    /// Which instance of the filter.
+    /// The instances of the filter.
+    instances: Weak<RefCell<Instances>>,
+    /// Which of them.
     generation: u64,
+    /// Which root context of that.
+    root: ContextId,
+}
+
+impl Registration {
+    /// Whether it is of the same filter, and about the same queue.
+    fn is_like(&self, other: &Registration) -> bool {
+        self.queue == other.queue && self.instances.ptr_eq(&other.instances)
+    }
 }
 
 /// This worker.
@@ -53,8 +64,7 @@ thread_local! {
 }
 
 fn complain(what: String) {
-    // SAFETY: nginx always has a cycle with a log.
-    unsafe { log::write(NGX_LOG_ERR, (*ngx_cycle).log, format!("wasm: {what}")) };
+    cycle::log().error(format!("wasm: {what}"));
 }
 
 fn queues() -> Option<&'static Queues> {
@@ -74,7 +84,7 @@ pub unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &MainConf) {
         return;
     }
     // SAFETY: see above.
-    let workers = unsafe { nginx::cycle::workers(cycle) };
+    let workers = unsafe { cycle::workers(cycle) };
     if let Err(err) = mailboxes::prepare(workers) {
         complain(format!("no pipes between workers, filters are not told of messages in shared queues: {err}"));
     }
@@ -152,7 +162,7 @@ fn tell(number: Option<usize>) {
 }
 
 /// A filter of this worker has registered a queue: the last one that did is told.
-pub fn register(main: &MainConf, filter: usize, generation: u64, queue: u32) {
+pub fn register(instances: &Weak<RefCell<Instances>>, generation: u64, root: ContextId, queue: u32) {
     if !engine::in_worker() {
         return;
     }
@@ -162,8 +172,10 @@ pub fn register(main: &MainConf, filter: usize, generation: u64, queue: u32) {
     }
     let Some(number) = WORKER.with_borrow_mut(|worker| {
         let worker = worker.as_mut()?;
-        worker.registrations.retain(|known| known.queue != queue || known.filter != filter);
-        worker.registrations.push(Registration { queue, main, filter, generation });
+        let registration = Registration { queue, instances: instances.clone(), generation, root };
+        // Filters go with their configuration.
+        worker.registrations.retain(|known| !known.is_like(&registration) && known.instances.strong_count() > 0);
+        worker.registrations.push(registration);
         Some(worker.number)
     }) else {
         return;
@@ -193,17 +205,6 @@ pub fn leave() {
     mailboxes::release(number);
 }
 
-/// A configuration goes, and its filters with it.
-pub fn forget(main: *const MainConf) {
-    let _ = WORKER.try_with(|worker| {
-        if let Ok(mut worker) = worker.try_borrow_mut()
-            && let Some(worker) = worker.as_mut()
-        {
-            worker.registrations.retain(|registration| !std::ptr::eq(registration.main, main));
-        }
-    });
-}
-
 unsafe extern "C" fn on_mail(event: *mut ngx_event_t) {
     // SAFETY: nginx calls the handler with the event of a connection, which has the pipe.
     guard((), || unsafe {
@@ -225,22 +226,20 @@ fn run() {
     let (Some(number), Some(queues)) = (own_number(), queues()) else { return };
     for queue in queues.waiting_for(number) {
         let registration = WORKER.with_borrow(|worker| {
-            worker.as_ref()?.registrations.iter().rev().find(|known| known.queue == queue).copied()
+            worker.as_ref()?.registrations.iter().rev().find(|known| known.queue == queue).cloned()
         });
         let Some(registration) = registration else {
             tell(queues.remove_worker(queue, number, &mailboxes::is_attended));
             continue;
         };
-        if !run_filter(registration, number, queues) {
+        if !run_filter(&registration, number, queues) {
             // Another filter that has registered it here takes its place, or another worker. The filter itself comes back
             // when it is started again.
             WORKER.with_borrow_mut(|worker| {
                 if let Some(worker) = worker {
-                    worker.registrations.retain(|known| {
-                        known.queue != queue
-                            || known.filter != registration.filter
-                            || known.generation != registration.generation
-                    });
+                    worker
+                        .registrations
+                        .retain(|known| !known.is_like(&registration) || known.generation != registration.generation);
                 }
             });
         }
@@ -251,36 +250,21 @@ fn run() {
 }
 
 /// Runs on_queue_ready for some messages. Answers whether the filter is there and stays.
-fn run_filter(registration: Registration, number: usize, queues: &Queues) -> bool {
-    // SAFETY: `forget` takes registrations out before their configuration goes.
-    let main = unsafe { &*registration.main };
-    let filter = registration.filter;
-    // SAFETY: nginx always has a cycle with a log.
-    let log = unsafe { (*ngx_cycle).log };
-    let Some(Ok(mut instances)) = cycle::instances(main, filter).map(|instances| instances.try_borrow_mut()) else {
-        return false;
-    };
+fn run_filter(registration: &Registration, number: usize, queues: &Queues) -> bool {
+    let &Registration { queue, generation, root, .. } = registration;
+    let Some(instances) = registration.instances.upgrade() else { return false };
+    let Ok(mut instances) = instances.try_borrow_mut() else { return false };
     for _ in 0..AT_ONCE {
         // One that has trapped is started again, and registers its queues again if it does so at its start.
-        instances.ensure(main, log);
-        if instances.get(registration.generation).is_none() {
+        instances.ensure(cycle::log());
+        if instances.get(generation).is_none() {
             return false;
         }
-        if !queues.tell(registration.queue, number) {
+        if !queues.tell(queue, number) {
             return true;
         }
-        if instances.get(registration.generation).is_none() {
-            return false;
-        }
-        let is_well = instances.run_root(
-            main,
-            registration.generation,
-            log,
-            |_| Some(OwnWork::Queue),
-            |instance, host| instance.vm.on_queue_ready(instance.root, registration.queue, host),
-        );
-        if is_well {
-            instances.sweep(registration.generation);
+        if instances.run_root(generation, RootCallback::Queue, |vm, host| vm.on_queue_ready(root, queue, host)) {
+            instances.sweep(generation);
         }
     }
     true

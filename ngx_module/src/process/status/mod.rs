@@ -184,7 +184,8 @@ pub fn plugin(name: &[u8], known: &Cell<FilterStatus>) -> FilterStatus {
 /// What has been counted of a VM, whose own numbers only grow.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counted {
-    refused_growth: u64,
+    /// How often it was to grow and did not.
+    pub refused_growth: u64,
     denied: u64,
 }
 
@@ -212,6 +213,11 @@ impl FilterStatus {
                 run(table, slot);
             }
         }
+    }
+
+    /// Whether anything is counted.
+    pub fn counts(&self) -> bool {
+        self.slot.is_some()
     }
 
     /// Counts an event.

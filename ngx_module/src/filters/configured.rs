@@ -1,0 +1,138 @@
+//! Filters of nginx.conf, as their instances know them.
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use nginx_sys::NGX_LOG_CRIT;
+use ngx::core::NgxStr;
+use ngx_wasm::proxy_wasm::{CallError, Callback, ContextId, StartError, StreamToken, Vm};
+
+use super::instances::{Filter, Verdict, Wording};
+use super::requests::{self, RootWorld};
+use super::root_host::RootHost;
+use crate::config::conf::MainConf;
+use crate::config::filter_conf::{FilterConf, ModuleConf};
+use crate::config::rules::Policy;
+use crate::net::settings::Settings;
+use crate::nginx::log::{self, Log};
+use crate::process::status::FilterStatus;
+
+/// A filter of nginx.conf.
+pub struct Configured {
+    main: NonNull<MainConf>,
+    /// Its place in [`MainConf::filters`].
+    filter: usize,
+    /// There once an instance has started.
+    status: Cell<FilterStatus>,
+}
+
+impl Configured {
+    /// Filter number `filter`, which there is.
+    ///
+    /// # Safety
+    /// The configuration outlives this, and what it says about filters does not change any more.
+    pub unsafe fn new(main: &MainConf, filter: usize) -> Self {
+        Configured { main: NonNull::from(main), filter, status: Cell::default() }
+    }
+
+    fn main(&self) -> &MainConf {
+        // SAFETY: `new` asks for a configuration that outlives this.
+        unsafe { self.main.as_ref() }
+    }
+
+    fn conf(&self) -> &FilterConf {
+        &self.main().filters[self.filter]
+    }
+}
+
+impl Filter for Configured {
+    fn name(&self) -> &[u8] {
+        &self.conf().name
+    }
+
+    fn policy(&self) -> &Policy {
+        &self.conf().policy
+    }
+
+    fn memory_limit(&self) -> usize {
+        self.conf().limits.memory
+    }
+
+    fn status(&self) -> FilterStatus {
+        self.status.get()
+    }
+
+    fn start(&self, log: Log<'_>) -> Result<(Vm, Option<ContextId>), String> {
+        let (main, conf) = (self.main(), self.conf());
+        self.status.set(main.status.filter(self.filter));
+        let (name, lines) = (conf.name.clone(), conf.lines.clone());
+        let mut host = RootHost::new(log, name, conf.timeout, lines, self.status.get());
+        start(conf, &main.modules, &mut host).map(|(vm, root)| (vm, Some(root)))
+    }
+
+    fn has_own_root(&self) -> bool {
+        true
+    }
+
+    fn log_start_failure(&self, reason: &str, fate: &str, log: Log<'_>) {
+        let conf = self.conf();
+        let (name, reason) = (NgxStr::from_bytes(&conf.name), log::printable(reason));
+        let line = format!("wasm filter \"{name}\" does not start in this worker, {fate}: {reason} in {}", conf.place);
+        log.write(NGX_LOG_CRIT, line);
+    }
+
+    fn wording(&self) -> &'static Wording {
+        &Wording {
+            fails: "this request fails, ",
+            goes_on: "this request goes on without the filter, ",
+            closed: "requests fail",
+            open: "requests go on without it",
+            others: "others have other instances",
+            until: "until the configuration is loaded again",
+            next: "the next one gets a new instance",
+            at_once: "requests get a new instance",
+            instance: "instance",
+        }
+    }
+
+    fn calls(&self) -> Option<Rc<Settings>> {
+        self.conf().calls.clone()
+    }
+
+    fn is_told_of_messages(&self) -> bool {
+        true
+    }
+
+    fn world<'a>(&'a self, _generation: u64, log: Log<'a>) -> Option<Box<dyn RootWorld + 'a>> {
+        let conf = self.conf();
+        Some((requests::known()?.world)(self.filter, log, &conf.name, conf.timeout))
+    }
+
+    fn let_go(&self, stream: StreamToken, verdict: &Verdict) {
+        if let Some(requests) = requests::known() {
+            (requests.let_go)(stream, self.filter, verdict.others, &self.status());
+        }
+    }
+}
+
+/// Starts a VM for a filter, with its root context.
+pub fn start(filter: &FilterConf, modules: &[ModuleConf], host: &mut RootHost<'_>) -> Result<(Vm, ContextId), String> {
+    let module = filter.module(modules);
+    let Some((module, compiled)) = module.and_then(|module| Some((module, module.compiled(filter.form())?))) else {
+        return Err("its module is not compiled".into());
+    };
+    let (vm, root) = filter.configs(module);
+    let mut vm = Vm::start(compiled, vm, host).map_err(|err| err.to_string())?;
+    match vm.create_root(root, host) {
+        Ok(root) => Ok((vm, root)),
+        // SDKs with a registry of root ids look for theirs there.
+        Err(StartError::Call(err @ CallError::Trap { callback: Callback::OnContextCreate, .. }))
+            if vm.asked_root_id() =>
+        {
+            let id = NgxStr::from_bytes(&filter.root_id);
+            Err(format!("{err}; it asked for its root id before, which is \"{id}\" (root_id=ID names another)"))
+        }
+        Err(err) => Err(err.to_string()),
+    }
+}
