@@ -23,29 +23,31 @@ struct Place<T> {
 
 impl<T> Default for Tokens<T> {
     fn default() -> Self {
+        Tokens::new()
+    }
+}
+
+impl<T> Tokens<T> {
+    /// None yet.
+    pub const fn new() -> Self {
         Tokens { places: Vec::new(), free: Vec::new() }
     }
 }
 
 impl<T: Copy> Tokens<T> {
-    /// A token that means nothing yet. `None`: there are as many as there can be. No token is 0, which always means nothing.
-    pub fn reserve(&mut self) -> Option<StreamToken> {
-        let place = match self.free.pop() {
-            Some(place) => place,
+    /// A token that means this. `None`: there are as many as there can be. No token is 0, which always means nothing.
+    pub fn give(&mut self, meaning: T) -> Option<StreamToken> {
+        let number = match self.free.pop() {
+            Some(number) => number,
             None if self.places.len() < MOST_PLACES => {
                 self.places.push(Place { turn: 0, meaning: None });
                 self.places.len() - 1
             }
             None => return None,
         };
-        Some(StreamToken(self.places[place].turn << PLACE_BITS | (place + 1)))
-    }
-
-    /// Gives a token of [`Tokens::reserve`] its meaning.
-    pub fn set(&mut self, token: StreamToken, meaning: T) {
-        if let Some(place) = self.place(token) {
-            self.places[place].meaning = Some(meaning);
-        }
+        let place = self.places.get_mut(number)?;
+        place.meaning = Some(meaning);
+        Some(StreamToken(place.turn << PLACE_BITS | (number + 1)))
     }
 
     /// What a token means.
@@ -75,28 +77,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_means_what_it_was_given() {
+    fn a_token_means_what_it_was_given_for() {
         let mut tokens = Tokens::default();
-        let (first, second) = (tokens.reserve().unwrap(), tokens.reserve().unwrap());
+        let (first, second) = (tokens.give('a').unwrap(), tokens.give('b').unwrap());
         assert_ne!(first, second);
-        assert_eq!(tokens.get(first), None);
-        tokens.set(first, 'a');
-        tokens.set(second, 'b');
         assert_eq!((tokens.get(first), tokens.get(second)), (Some('a'), Some('b')));
     }
 
     #[test]
     fn a_token_that_was_taken_back_means_nothing_though_its_place_is_taken() {
         let mut tokens = Tokens::default();
-        let old = tokens.reserve().unwrap();
-        tokens.set(old, 1);
+        let old = tokens.give(1).unwrap();
         tokens.take_back(old);
         assert_eq!(tokens.get(old), None);
-        let new = tokens.reserve().unwrap();
-        tokens.set(new, 2);
+        let new = tokens.give(2).unwrap();
         assert_eq!((tokens.get(old), tokens.get(new)), (None, Some(2)));
-        // Neither setting nor taking back the old one touches the new one.
-        tokens.set(old, 3);
+        // Taking the old one back again does not touch the new one.
         tokens.take_back(old);
         assert_eq!(tokens.get(new), Some(2));
     }
@@ -104,8 +100,7 @@ mod tests {
     #[test]
     fn no_token_is_zero_and_made_up_ones_mean_nothing() {
         let mut tokens = Tokens::default();
-        let token = tokens.reserve().unwrap();
-        tokens.set(token, 1);
+        let token = tokens.give(1).unwrap();
         for made_up in [0, token.0 + 1, token.0 | 1 << PLACE_BITS, usize::MAX] {
             assert_eq!(tokens.get(StreamToken(made_up)), None, "{made_up}");
             tokens.take_back(StreamToken(made_up));
@@ -117,7 +112,7 @@ mod tests {
     fn places_are_used_again() {
         let mut tokens = Tokens::<()>::default();
         for _ in 0..1000 {
-            let token = tokens.reserve().unwrap();
+            let token = tokens.give(()).unwrap();
             tokens.take_back(token);
         }
         assert_eq!(tokens.places.len(), 1);

@@ -11,13 +11,18 @@ impl<P: Piece> Flow<P> {
     pub fn headers<E: Exit<Piece = P>>(&self, exit: &E) -> Result<(), E::Stop> {
         loop {
             let n = self.headers.get();
-            let facts = self.at(n, |stage| (stage.run, stage.is_held(), stage.is_skipped.get()));
+            let facts = self.at(n, |stage| {
+                let (is_held, is_skipped) = (stage.is_held(), stage.is_skipped.get());
+                if !is_held && !is_skipped {
+                    stage.resumed.set(false);
+                }
+                (stage.run, is_held, is_skipped)
+            });
             let Some((run, is_held, is_skipped)) = facts else { return Ok(()) };
             if is_held {
                 return Ok(());
             }
             if !is_skipped {
-                self.at(n, |stage| stage.resumed.set(false));
                 let end = exit.ends_with_headers();
                 let action = exit.on_headers(run, end)?;
                 let shows_body = action != Action::Continue && !end && exit.shows_body(action);

@@ -12,6 +12,12 @@ use super::vm::Vm;
 use crate::grpc::code;
 
 impl Vm {
+    /// Whether a callback has asked for anything that the embedder does after it: calls, timers, queues.
+    pub fn has_wishes(&self) -> bool {
+        let state = &self.state;
+        state.calls.has_commands() || !state.tick_periods.is_empty() || !state.registered_queues.is_empty()
+    }
+
     /// What the guest has asked for since this was called last, in order. The embedder looks after each callback. A callback
     /// that trapped has asked for nothing.
     pub fn take_calls(&mut self) -> Vec<CallCommand> {

@@ -218,6 +218,11 @@ impl Calls {
         self.bytes = 0;
     }
 
+    /// Whether there is anything for the embedder to do.
+    pub fn has_commands(&self) -> bool {
+        !self.commands.is_empty()
+    }
+
     /// What the embedder has to do, in the order in which the guest asked.
     pub fn take_commands(&mut self) -> Vec<CallCommand> {
         std::mem::take(&mut self.commands)

@@ -179,8 +179,12 @@ pub fn end_all(request: &Request) {
         upstream_choice::tell_unused(request.r(), &address);
     }
     let loc = LocConf::of(request.r());
+    // Nothing that a guest does now is about a filter of the request any more.
     let (left, runs) = (request.left.take(), request.runs.take());
-    for run in left.into_iter().chain(runs) {
+    for run in left {
+        end(request, loc, run);
+    }
+    for run in runs {
         end(request, loc, run);
     }
     if let Some(seats) = request.seats.take() {

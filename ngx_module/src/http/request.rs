@@ -48,7 +48,7 @@ pub struct Waiting {
 pub struct Request {
     r: KeptRequest,
     /// By which VMs and calls know it.
-    token: StreamToken,
+    token: Cell<StreamToken>,
     pub main: &'static MainConf,
     /// The chain whose filters run, by its number in [`MainConf::chains`]; `None`: none do.
     pub chain: Cell<Option<usize>>,
@@ -189,9 +189,8 @@ impl Request {
                 None => Request::create(r.main())?,
             }),
         };
-        let token = tokens::reserve()?;
-        let kept = r.pool().own(Request::new(r, token))?;
-        tokens::give(token, kept);
+        let kept = r.pool().own_made(|| Request::new(r))?;
+        kept.token.set(tokens::give(kept)?);
         if let Some(main) = of_main {
             main.subrequests.borrow_mut().push(kept);
         }
@@ -199,10 +198,11 @@ impl Request {
         Some(kept.in_pool(r.pool()))
     }
 
-    fn new(r: HttpRequest<'_>, token: StreamToken) -> Request {
+    #[inline]
+    fn new(r: HttpRequest<'_>) -> Request {
         Request {
             r: r.keep(),
-            token,
+            token: Cell::new(StreamToken(0)),
             main: MainConf::of_request(r),
             chain: Cell::new(None),
             runs: RefCell::default(),
@@ -256,12 +256,12 @@ impl Request {
 
     /// By which VMs and calls know the request.
     pub fn token(&self) -> StreamToken {
-        self.token
+        self.token.get()
     }
 
     /// To be kept by what lies in the request's pool.
     pub fn kept(&self) -> Option<Kept<Request>> {
-        tokens::find(self.token)
+        tokens::find(self.token.get())
     }
 
     /// The request of nginx.
@@ -374,7 +374,7 @@ impl Drop for Request {
     /// The log phase has ended all contexts. When a request goes without one, they end here: no map is touched, because `forget`
     /// looks at nothing but the VMs.
     fn drop(&mut self) {
-        tokens::take_back(self.token);
+        tokens::take_back(self.token.get());
         for run in self.left.get_mut().iter().chain(self.runs.get_mut().iter()) {
             runs::forget(self.main, run);
         }

@@ -2,6 +2,7 @@
 //! look them up.
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 
 use ngx_wasm::proxy_wasm::StreamToken;
 use ngx_wasm::tokens::Tokens;
@@ -10,25 +11,22 @@ use super::request::Request;
 use crate::nginx::pool::Kept;
 
 thread_local! {
-    static TOKENS: RefCell<Tokens<Kept<Request>>> = RefCell::default();
+    /// Those of this thread, as long as the process: without anything to do at its end, reaching it costs least.
+    static TOKENS: ManuallyDrop<RefCell<Tokens<Kept<Request>>>> =
+        const { ManuallyDrop::new(RefCell::new(Tokens::new())) };
 }
 
-/// A token that no request has. `None`: there are too many requests.
-pub fn reserve() -> Option<StreamToken> {
-    TOKENS.with_borrow_mut(Tokens::reserve)
-}
-
-/// Has a token of [`reserve`] lead to a request.
-pub fn give(token: StreamToken, request: Kept<Request>) {
-    TOKENS.with_borrow_mut(|tokens| tokens.set(token, request));
+/// A token that leads to a request. `None`: there are too many requests.
+pub fn give(request: Kept<Request>) -> Option<StreamToken> {
+    TOKENS.with(|tokens| tokens.borrow_mut().give(request))
 }
 
 /// The request that a token means, while it is there.
 pub fn find(token: StreamToken) -> Option<Kept<Request>> {
-    TOKENS.with_borrow(|tokens| tokens.get(token))
+    TOKENS.with(|tokens| tokens.borrow().get(token))
 }
 
 /// The request of a token ends.
 pub fn take_back(token: StreamToken) {
-    TOKENS.with_borrow_mut(|tokens| tokens.take_back(token));
+    TOKENS.with(|tokens| tokens.borrow_mut().take_back(token));
 }

@@ -81,6 +81,13 @@ impl<'p> Pool<'p> {
         unsafe { own(self.as_ptr(), value) }.and_then(NonNull::new).map(Kept)
     }
 
+    /// As [`own`], of a value that `make` makes there.
+    #[inline]
+    pub fn own_made<T: 'static>(self, make: impl FnOnce() -> T) -> Option<Kept<T>> {
+        // SAFETY: the pool is there, and stays so for the handle's life.
+        unsafe { own_made(self.as_ptr(), make) }.and_then(NonNull::new).map(Kept)
+    }
+
     /// As [`find`].
     pub fn find<T: 'static>(self, is_wanted: impl Fn(&T) -> bool) -> Option<Kept<T>> {
         // SAFETY: the pool is there.
@@ -99,6 +106,16 @@ impl<'p> Pool<'p> {
 /// # Safety
 /// `pool` is a live pool, and nobody uses the value after the pool has gone.
 pub unsafe fn own<T: 'static>(pool: *mut ngx_pool_t, value: T) -> Option<*mut T> {
+    // SAFETY: the pool is live.
+    unsafe { own_made(pool, || value) }
+}
+
+/// As [`own`], of a value that is made in its place: a large one is not moved there.
+///
+/// # Safety
+/// As [`own`]. `make` destroys no pool.
+#[inline]
+unsafe fn own_made<T: 'static>(pool: *mut ngx_pool_t, make: impl FnOnce() -> T) -> Option<*mut T> {
     const { assert!(align_of::<Held<T>>() <= nginx_sys::NGX_ALIGNMENT) };
     // SAFETY: ngx_palloc aligns to NGX_ALIGNMENT; the cleanup is added before the value is there, and set only after it.
     unsafe {
@@ -110,7 +127,8 @@ pub unsafe fn own<T: 'static>(pool: *mut ngx_pool_t, value: T) -> Option<*mut T>
         if place.is_null() {
             return None;
         }
-        place.write(Held { kind: TypeId::of::<T>(), value });
+        (&raw mut (*place).kind).write(TypeId::of::<T>());
+        (&raw mut (*place).value).write(make());
         (*cleanup).data = place.cast();
         (*cleanup).handler = Some(drop_value::<T>);
         Some(&raw mut (*place).value)

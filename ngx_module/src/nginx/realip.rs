@@ -1,7 +1,7 @@
 //! nginx's realip module, which finds out the address of a client behind a balancer: its handler, for calls out of turn.
 
-use std::cell::Cell;
 use std::ffi::c_void;
+use std::sync::OnceLock;
 
 use nginx_sys::{
     ngx_http_phases_NGX_HTTP_POST_READ_PHASE, ngx_http_phases_NGX_HTTP_PREACCESS_PHASE, ngx_int_t, ngx_str_t,
@@ -12,17 +12,17 @@ use super::modules::{self, Known};
 use super::phases::{Handler, Phases};
 use super::request::HttpRequest;
 
-thread_local! {
-    /// The module's handler. Workers begin with what the master found.
-    static HANDLER: Cell<Option<Handler>> = const { Cell::new(None) };
-}
+/// The module's handler, which the first configuration that has the module leads to: a function of the program.
+static HANDLER: OnceLock<Handler> = OnceLock::new();
 
 /// Looks the module's handler up: the one that is registered for both phases. Modules in the program itself have registered theirs
 /// by then.
 pub fn find_handler(phases: Phases) {
     let preaccess = phases.handlers(ngx_http_phases_NGX_HTTP_PREACCESS_PHASE);
     let is_in_both = |handler: &Handler| preaccess.iter().any(|other| std::ptr::fn_addr_eq(*other, *handler));
-    HANDLER.set(phases.handlers(ngx_http_phases_NGX_HTTP_POST_READ_PHASE).into_iter().find(is_in_both));
+    if let Some(handler) = phases.handlers(ngx_http_phases_NGX_HTTP_POST_READ_PHASE).into_iter().find(is_in_both) {
+        HANDLER.get_or_init(|| handler);
+    }
 }
 
 /// Has the module find the address out now, if nginx has it. The result is what the module's handler returned.

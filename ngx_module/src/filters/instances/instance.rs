@@ -105,6 +105,10 @@ impl Instance {
 
     /// Does what the guest asked for in the callback that has just ended.
     pub fn apply_wishes(&mut self, filter: &dyn Filter) {
+        // Most callbacks are about headers and bodies alone.
+        if !self.vm.has_wishes() {
+            return;
+        }
         let mut commands = self.vm.take_calls();
         if self.is_resting {
             // The VM keeps what it has asked for of timers and queues.

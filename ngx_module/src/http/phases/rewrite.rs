@@ -72,13 +72,13 @@ pub(super) fn run(r: HttpRequest<'_>, phase: Phase) -> ngx_int_t {
         }
         return rc::DECLINED;
     };
-    let request = match request {
-        Some(request) => request,
+    let (request, is_new) = match request {
+        Some(request) => (request, false),
         None if !r.is_main() && is_run_by_main(r, chain) => return rc::DECLINED,
         None => {
             chain::end_done_subrequests(r);
-            let Some(request) = Request::create(r) else { return rc::INTERNAL_SERVER_ERROR };
-            request
+            let Some(made) = Request::create(r) else { return rc::INTERNAL_SERVER_ERROR };
+            (made, true)
         }
     };
     // A location that inherits the chain of the one before goes on with the contexts that there are.
@@ -86,7 +86,11 @@ pub(super) fn run(r: HttpRequest<'_>, phase: Phase) -> ngx_int_t {
         if !r.is_main() && !request.has_filters() && headers::request::own(r).is_err() {
             return rc::INTERNAL_SERVER_ERROR;
         }
-        let created = if is_rerouted {
+        let created = if is_new {
+            // Nothing is to be left.
+            request.chain.set(Some(chain));
+            chain::create_contexts(request, loc, filters)
+        } else if is_rerouted {
             let added = chains::added(main, request.chain.get(), filters);
             request.add_chain(chain);
             chain::create_contexts(request, loc, &added)
