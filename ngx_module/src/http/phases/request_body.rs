@@ -166,6 +166,7 @@ callback! {
 fn body_read(r: HttpRequest<'_>) -> After<'_> {
     let Some(request) = Request::of(r) else { return After::Nothing };
     request.progress.set(Progress::Passed);
+    request.parked.set(None);
     request.inbound.end_body();
     pause::end(request, Direction::Request);
     if request.inbound.is_changed() {

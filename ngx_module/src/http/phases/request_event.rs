@@ -67,7 +67,9 @@ fn go_on(request: &Request) -> After<'_> {
             Err(CannotWait) => After::Finalize(r, rc::INTERNAL_SERVER_ERROR),
         };
     }
-    if !was_resumed {
+    // What a filter has let go may have gone on with a piece that came before this: nobody waits then, and nginx is to be told so.
+    let parked = request.parked.take();
+    if !was_resumed && parked.is_none() {
         return After::Nothing;
     }
     pause::end(request, Direction::Request);
@@ -83,8 +85,8 @@ fn go_on(request: &Request) -> After<'_> {
         r.run_phases_when_called();
         return After::RunPhases(r);
     }
-    if let Some(parked) = request.parked.take() {
-        r.set_read_event_handler(Some(parked));
+    if parked.is_some() {
+        r.set_read_event_handler(parked);
     }
     // Nginx takes what has passed the filters, and goes on with what comes next.
     After::CallReader(r)
