@@ -71,7 +71,7 @@ pub trait Host {
     }
 
     /// Makes another stream of the same filter the one that the other methods speak of; `None` is none at all.
-    /// Answers whether there is such a stream now.
+    /// Answers whether there is such a stream now; if not, the one before stays.
     fn select(&mut self, stream: Option<StreamToken>) -> bool {
         stream.is_none()
     }

@@ -192,9 +192,16 @@ impl Host for RequestHost<'_> {
     }
 
     fn select(&mut self, stream: Option<StreamToken>) -> bool {
-        self.request = stream.and_then(tokens::find);
-        let Some(request) = self.request else { return stream.is_none() };
-        if self.own.is_none_or(|own| own.token() != request.token()) && !self.others.contains(&request) {
+        let request = stream.and_then(tokens::find);
+        if request.is_none() && stream.is_some() {
+            // It has ended. What the guest does goes on being about the request that it was about.
+            return false;
+        }
+        self.request = request;
+        if let Some(request) = request
+            && self.own.is_none_or(|own| own.token() != request.token())
+            && !self.others.contains(&request)
+        {
             self.others.push(request);
         }
         true
