@@ -139,7 +139,7 @@ class Batch:
             self.tap.check(
                 self.nginx.workers() == before, "the workers are those of the start", [f"{before}, then {self.nginx.workers()}"]
             )
-            print(f"# {len(self.all)} requests with what belongs to them took {seconds:.0f} s", file=sys.stderr)
+            print(f"# {len(self.all)} requests with what belongs to them took {seconds:.0f} s", flush=True)
             if goes_on:
                 goes_on = self.nginx.reload() and asyncio.run(self.ask())
                 stacks = [] if goes_on else self.nginx.stacks(before).splitlines()
@@ -412,7 +412,7 @@ def main():
         else:
             cases = found.triples() if options.triples else found.pairs()
         print(f"# seed {seed}: {len(cases)} cases of {len(available)} features"
-              + (f"; not there: {', '.join(missing)}" if missing else ""), file=sys.stderr, flush=True)
+              + (f"; not there: {', '.join(missing)}" if missing else ""), flush=True)
         if not cases:
             sys.exit("no such case")
         for at in range(0, len(cases), BATCH):
@@ -422,7 +422,7 @@ def main():
         for entry in table.unused():
             tap.check(False, f"still differs: {entry.cases}: {entry.aspects}: {entry.why}")
     print(f"1..{tap.number}", flush=True)
-    print(f"# {total} cases, {tap.failed} failures; all of them in {REPORT}", file=sys.stderr)
+    print(f"# seed {options.seed}: {total} cases, {tap.failed} failures; all of them in {REPORT}", file=sys.stderr)
     sys.exit(1 if tap.failed else 0)
 
 

@@ -60,7 +60,7 @@ $arguments =~ s/\\(["\\])/$1/g;
 $arguments =~ s/(^|\s)--(?:builddir|add-module|add-dynamic-module)=\S+//g;
 
 # A new lock file means other dependencies: start again from what 'make build' has.
-if (!-d $target || -M "$root/Cargo.lock" < -M "$area/seeded") {
+if (!-d $target || -M "$root/Cargo.lock" < (-M "$area/seeded" // 0)) {
     my $compiled = ($ENV{CARGO_TARGET_DIR} || "$root/target") . '/release';
     remove_tree($target);
     make_path("$target/release");
