@@ -1,4 +1,4 @@
-//! Getters and setters of the bits that nginx's structures have, for handles.
+//! Getters and setters of the fields and bits that nginx's structures have, for handles.
 
 /// Makes a method for each row, of a handle that has `as_ptr`: `get NAME: NGINX_NAME;` or `set NAME: NGINX_NAME;`.
 macro_rules! bits {
@@ -19,3 +19,38 @@ macro_rules! bits {
     };
 }
 pub(crate) use bits;
+
+/// Makes a method for each row, of a handle that has `as_ptr`, for a field that is copied: `get NAME: TYPE = FIELD;` or
+/// `set NAME: TYPE = FIELD;`. What nginx may follow is none to be set by this, unless all that has the type is as long there.
+macro_rules! fields {
+    ($($(#[$doc:meta])* $seen:vis $kind:ident $name:ident: $type:ty = $($field:ident).+;)*) => {
+        $(fields! { @ $(#[$doc])* $seen $kind $name: $type = $($field).+ })*
+    };
+    (@ $(#[$doc:meta])* $seen:vis get $name:ident: $type:ty = $($field:ident).+) => {
+        $(#[$doc])*
+        $seen fn $name(self) -> $type {
+            // SAFETY: what the handle leads to is live.
+            unsafe { (*self.as_ptr()).$($field).+ }
+        }
+    };
+    (@ $(#[$doc:meta])* $seen:vis set $name:ident: $type:ty = $($field:ident).+) => {
+        $(#[$doc])*
+        $seen fn $name(self, value: $type) {
+            // SAFETY: what the handle leads to is live.
+            unsafe { (*self.as_ptr()).$($field).+ = value }
+        }
+    };
+}
+pub(crate) use fields;
+
+/// Makes a method for each row, of a handle that has `as_ptr` and a lifetime, for a string: `NAME: FIELD;`.
+macro_rules! texts {
+    ($life:lifetime: $($(#[$doc:meta])* $name:ident: $($field:ident).+;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(self) -> &$life [u8] {
+            // SAFETY: what the handle leads to is live, and its strings are as long there, in its pool or its buffers.
+            unsafe { $crate::nginx::request::bytes((*self.as_ptr()).$($field).+) }
+        }
+    )*};
+}
+pub(crate) use texts;

@@ -1,15 +1,18 @@
-//! The connection of a client, as a handle.
+//! A connection, as a handle. Those that this module makes itself are in `own_connection.rs`.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::os::fd::RawFd;
 use std::ptr::NonNull;
 
 use nginx_sys::{
-    ngx_connection_local_sockaddr, ngx_connection_t, ngx_event_t, ngx_handle_read_event, ngx_post_event,
-    ngx_posted_events, off_t,
+    ngx_connection_local_sockaddr, ngx_connection_t, ngx_event_t, ngx_handle_read_event, ngx_handle_write_event, off_t,
+    sockaddr, socklen_t,
 };
 
 use super::address::SocketAddress;
+use super::bits::{bits, fields};
+use super::event::EventRef;
 use super::log::Log;
 use super::pool::Pool;
 use super::rc;
@@ -39,14 +42,11 @@ impl<'c> Connection<'c> {
 
     /// The address of the client, as nginx has it for `connect`.
     pub fn address(self) -> &'c [u8] {
-        // SAFETY: the connection is live, and its address is as long there; there are so many bytes.
-        unsafe {
-            let c = self.as_ptr();
-            if (*c).sockaddr.is_null() {
-                return &[];
-            }
-            std::slice::from_raw_parts((*c).sockaddr.cast::<u8>(), (*c).socklen as usize)
+        if self.sockaddr().is_null() {
+            return &[];
         }
+        // SAFETY: the address has so many bytes, and is there as long as the connection.
+        unsafe { std::slice::from_raw_parts(self.sockaddr().cast::<u8>(), self.socklen() as usize) }
     }
 
     /// That as text, without a port.
@@ -64,16 +64,10 @@ impl<'c> Connection<'c> {
         false
     }
 
-    /// Nginx's number of it.
-    pub fn number(self) -> u64 {
-        // SAFETY: the connection is live.
-        unsafe { (*self.as_ptr()).number }
-    }
-
     /// Where the client is.
     pub fn client_address(self) -> SocketAddress {
         // SAFETY: a connection of a client has its address.
-        unsafe { SocketAddress::of((*self.as_ptr()).sockaddr, (*self.as_ptr()).socklen) }
+        unsafe { SocketAddress::of(self.sockaddr(), self.socklen()) }
     }
 
     /// Where the client connected to. Nginx asks the kernel for it when it listens on all.
@@ -82,14 +76,33 @@ impl<'c> Connection<'c> {
         if unsafe { ngx_connection_local_sockaddr(self.as_ptr(), std::ptr::null_mut(), 0) } != rc::OK {
             return None;
         }
-        // SAFETY: it is known now.
-        Some(unsafe { SocketAddress::of((*self.as_ptr()).local_sockaddr, (*self.as_ptr()).local_socklen) })
+        // SAFETY: the connection is live, and nobody changes it meanwhile.
+        let c = unsafe { &*self.as_ptr() };
+        // SAFETY: the address is known now, and has this length.
+        Some(unsafe { SocketAddress::of(c.local_sockaddr, c.local_socklen) })
     }
 
-    /// How many bytes have been sent.
-    pub fn sent(self) -> off_t {
-        // SAFETY: the connection is live.
-        unsafe { (*self.as_ptr()).sent }
+    fields! {
+        /// Nginx's number of it.
+        pub get number: u64 = number;
+        /// How many bytes have been sent.
+        pub get sent: off_t = sent;
+        get read_event: *mut ngx_event_t = read;
+        get write_event: *mut ngx_event_t = write;
+        pub(super) get fd: RawFd = fd;
+        get sockaddr: *mut sockaddr = sockaddr;
+        get socklen: socklen_t = socklen;
+    }
+
+    bits! {
+        /// Marks that it has failed, or that the client has gone.
+        get has_error: error;
+        set set_failed: set_error;
+        get is_closing: close;
+        /// nginx closes it when the worker shuts down.
+        get is_idle: idle;
+        set set_idle: set_idle;
+        get is_timed_out: timedout;
     }
 
     /// Its pool. The streams of an HTTP/2 connection have its pool; those of HTTP/3 have pools of their own.
@@ -109,119 +122,99 @@ impl<'c> Connection<'c> {
         unsafe { (*self.as_ptr()).set_buffered(bits) }
     }
 
-    /// Marks that it has failed, or that the client has gone.
-    pub fn has_error(self) -> bool {
-        // SAFETY: the connection is live.
-        unsafe { (*self.as_ptr()).error() != 0 }
+    pub(super) fn read(self) -> EventRef<'c> {
+        // SAFETY: a live connection has both events, and nginx takes them back with it.
+        unsafe { EventRef::from_ptr(self.read_event()) }
+    }
+
+    pub(super) fn write(self) -> EventRef<'c> {
+        // SAFETY: a live connection has both events, and nginx takes them back with it.
+        unsafe { EventRef::from_ptr(self.write_event()) }
     }
 
     /// Has nginx close it, with what is on its way.
     pub fn set_error(self) {
-        // SAFETY: the connection is live.
-        unsafe { (*self.as_ptr()).set_error(1) }
-    }
-
-    pub fn is_closing(self) -> bool {
-        // SAFETY: the connection is live.
-        unsafe { (*self.as_ptr()).close() != 0 }
-    }
-
-    fn read(self) -> *mut ngx_event_t {
-        // SAFETY: a live connection has both events.
-        unsafe { (*self.as_ptr()).read }
-    }
-
-    fn write(self) -> *mut ngx_event_t {
-        // SAFETY: a live connection has both events.
-        unsafe { (*self.as_ptr()).write }
+        self.set_failed(true);
     }
 
     /// nginx does not write to it for some time, and does not time the client out.
     pub fn is_delayed(self) -> bool {
-        // SAFETY: the connection is live, and its events with it.
-        unsafe { (*self.write()).delayed() != 0 }
+        self.write().is_delayed()
     }
 
     pub fn set_delayed(self, on: bool) {
-        // SAFETY: as above.
-        unsafe { (*self.write()).set_delayed(on.into()) }
+        self.write().set_delayed(on);
     }
 
     /// The client took too long to take more.
     pub fn is_write_timed_out(self) -> bool {
-        // SAFETY: as above.
-        unsafe { (*self.write()).timedout() != 0 }
+        self.write().is_timed_out()
     }
 
     /// Nothing is known of a client that took too long to take more.
     pub fn forget_write_time_out(self) {
-        // SAFETY: as above.
-        unsafe { (*self.write()).set_timedout(0) }
+        self.write().set_timed_out(false);
     }
 
     /// Nothing is known of somebody who took too long to send, either.
     pub fn forget_time_outs(self) {
         self.forget_write_time_out();
-        // SAFETY: as above.
-        unsafe { (*self.read()).set_timedout(0) }
+        self.read().set_timed_out(false);
     }
 
-    /// Whether nginx takes the socket for one that can be written to; if not, it waits until it is told so.
+    /// Whether nginx takes the socket for one that can be written to; if not, it waits until it is told so. Writing finds out
+    /// whether the socket takes anything.
     pub fn set_write_ready(self, on: bool) {
-        // SAFETY: as above; writing finds out whether the socket takes anything.
-        unsafe { (*self.write()).set_ready(on.into()) }
+        self.write().set_ready(on);
     }
 
     /// Whether the other side has closed the connection, reading has failed, or something took too long.
     pub fn is_broken(self) -> bool {
-        // SAFETY: as above.
-        unsafe { (*self.as_ptr()).timedout() != 0 || (*self.read()).eof() != 0 || (*self.read()).error() != 0 }
+        self.is_timed_out() || self.read().is_eof() || self.read().is_error()
     }
 
     /// Takes back the timer of writing, if there is one.
     pub fn stop_write_timer(self) {
-        // SAFETY: as above; nginx knows a timer that is set.
-        unsafe {
-            if (*self.write()).timer_set() != 0 {
-                nginx_sys::ngx_del_timer(self.write());
-            }
-        }
+        self.write().disarm();
     }
 
     /// Takes back the timer of reading, if there is one.
     pub fn stop_read_timer(self) {
-        // SAFETY: as above; nginx knows a timer that is set.
-        unsafe {
-            if (*self.read()).timer_set() != 0 {
-                nginx_sys::ngx_del_timer(self.read());
-            }
-        }
+        self.read().disarm();
     }
 
     /// Has nginx tell what there is to read, or that the client closes.
     pub fn watch(self) -> Result<(), CannotWatch> {
-        // SAFETY: as above.
-        let is_ready = unsafe { (*self.read()).ready() != 0 };
-        if is_ready {
+        if self.read().is_ready() {
             // What there is to read, or the end, has been reported already and will not be again.
             self.post_read();
             return Ok(());
         }
-        // SAFETY: as above.
-        let code = unsafe { ngx_handle_read_event(self.read(), 0) };
+        self.watch_read()
+    }
+
+    /// Has nginx call the handler of reading when there is something to read.
+    pub(super) fn watch_read(self) -> Result<(), CannotWatch> {
+        // SAFETY: the connection is live, and its events with it.
+        let code = unsafe { ngx_handle_read_event(self.read_event(), 0) };
+        if code == rc::OK { Ok(()) } else { Err(CannotWatch) }
+    }
+
+    /// Has nginx call the handler of writing when there is room to write.
+    pub(super) fn watch_write(self) -> Result<(), CannotWatch> {
+        // SAFETY: the connection is live, and its events with it.
+        let code = unsafe { ngx_handle_write_event(self.write_event(), 0) };
         if code == rc::OK { Ok(()) } else { Err(CannotWatch) }
     }
 
     /// Has nginx call the handler of writing when it is done with what it does.
     pub fn post_write(self) {
-        // SAFETY: as above; the queue is nginx's own.
-        unsafe { ngx_post_event(self.write(), &raw mut ngx_posted_events) }
+        self.write().post();
     }
 
     /// Has nginx call the handler of reading when it is done with what it does.
     pub fn post_read(self) {
-        // SAFETY: as above; the queue is nginx's own.
-        unsafe { ngx_post_event(self.read(), &raw mut ngx_posted_events) }
+        self.read().post();
     }
 }
 

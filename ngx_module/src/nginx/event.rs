@@ -1,6 +1,9 @@
-//! An event of nginx that this module owns, about a request: it can be posted, and has a timer. It is disarmed when it is dropped.
+//! Events of nginx: a handle of one ([`EventRef`]), and one that this module owns, about a request ([`Event`]): it can be posted,
+//! and has a timer. It is disarmed when it is dropped.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
 
 use nginx_sys::{
     ngx_add_timer, ngx_del_timer, ngx_delete_posted_event, ngx_event_t, ngx_http_run_posted_requests, ngx_msec_t,
@@ -8,9 +11,75 @@ use nginx_sys::{
 };
 
 use super::after::After;
+use super::bits::bits;
 use super::guard::guard;
+use super::plain::Plain;
 use super::pool::Kept;
 use super::request::HttpRequest;
+
+/// An event that is there as long as `'e`, and not armed or posted any more when it goes.
+#[derive(Clone, Copy)]
+pub struct EventRef<'e>(NonNull<ngx_event_t>, PhantomData<&'e Cell<()>>);
+
+impl EventRef<'_> {
+    /// # Safety
+    /// `event` is an event that is there as long as the handle. Whoever owns it disarms it, and takes it out of the queue, before
+    /// it goes.
+    pub unsafe fn from_ptr(event: *mut ngx_event_t) -> Self {
+        // SAFETY: an event is not at null.
+        EventRef(unsafe { NonNull::new_unchecked(event) }, PhantomData)
+    }
+
+    /// For functions of nginx.
+    pub fn as_ptr(self) -> *mut ngx_event_t {
+        self.0.as_ptr()
+    }
+
+    bits! {
+        get has_timer: timer_set;
+        get is_posted: posted;
+        get is_ready: ready;
+        set set_ready: set_ready;
+        get is_eof: eof;
+        get is_error: error;
+        get is_delayed: delayed;
+        set set_delayed: set_delayed;
+        get is_timed_out: timedout;
+        set set_timed_out: set_timedout;
+    }
+
+    /// Has nginx call its handler after `delay` milliseconds. One that is armed keeps its time.
+    pub fn arm(self, delay: ngx_msec_t) {
+        if !self.has_timer() {
+            // SAFETY: whoever owns the event disarms it before it goes.
+            unsafe { ngx_add_timer(self.as_ptr(), delay) };
+        }
+    }
+
+    /// Takes the timer back, if there is one.
+    pub fn disarm(self) {
+        if self.has_timer() {
+            // SAFETY: nginx has it among its timers.
+            unsafe { ngx_del_timer(self.as_ptr()) };
+        }
+    }
+
+    /// Has nginx call its handler when it is done with what it does.
+    pub fn post(self) {
+        if !self.is_posted() {
+            // SAFETY: the queue is nginx's own, and whoever owns the event takes it out of that before it goes.
+            unsafe { ngx_post_event(self.as_ptr(), &raw mut ngx_posted_events) };
+        }
+    }
+
+    /// Takes it out of the queue, if it is there.
+    pub fn unpost(self) {
+        if self.is_posted() {
+            // SAFETY: nginx has it in a queue.
+            unsafe { ngx_delete_posted_event(self.as_ptr()) };
+        }
+    }
+}
 
 /// What is kept of a request, and has events.
 pub trait AboutRequest {
@@ -34,8 +103,7 @@ struct Armed<T> {
 impl<T: AboutRequest> Event<T> {
     /// An event that nobody has armed. `about` owns it, or something that goes before it.
     pub fn new(about: Kept<T>, deed: Deed<T>) -> Event<T> {
-        // SAFETY: an event of zeros is one that nobody has armed.
-        let mut event = unsafe { std::mem::zeroed::<ngx_event_t>() };
+        let mut event = ngx_event_t::zeros();
         event.handler = Some(on_event::<T>);
         event.log = about.r().log().as_ptr();
         let mut armed = Box::new(Armed { event: UnsafeCell::new(event), about, deed });
@@ -46,63 +114,49 @@ impl<T: AboutRequest> Event<T> {
 }
 
 impl<T> Event<T> {
-    fn as_ptr(&self) -> *mut ngx_event_t {
-        self.0.event.get()
+    fn event(&self) -> EventRef<'_> {
+        // SAFETY: the box keeps the event in its place until `drop` disarms it.
+        unsafe { EventRef::from_ptr(self.0.event.get()) }
     }
 
     /// Has its deed done after `delay` milliseconds. One that is armed keeps its time.
     pub fn arm(&self, delay: ngx_msec_t) {
-        // SAFETY: the box keeps the event in its place until `drop` disarms it.
-        unsafe {
-            if (*self.as_ptr()).timer_set() == 0 {
-                ngx_add_timer(self.as_ptr(), delay);
-            }
-        }
+        self.event().arm(delay);
     }
 
     /// Takes the timer back.
     pub fn disarm(&self) {
-        // SAFETY: as above; nginx knows a timer that is set.
-        unsafe {
-            if (*self.as_ptr()).timer_set() != 0 {
-                ngx_del_timer(self.as_ptr());
-            }
-        }
+        self.event().disarm();
     }
 
     /// Has its deed done when nginx is done with what it does now.
     pub fn post(&self) {
-        // SAFETY: as above; the queue is nginx's own.
-        unsafe {
-            if (*self.as_ptr()).posted() == 0 {
-                ngx_post_event(self.as_ptr(), &raw mut ngx_posted_events);
-            }
-        }
+        self.event().post();
     }
 }
 
 impl<T> Drop for Event<T> {
     fn drop(&mut self) {
         self.disarm();
-        // SAFETY: as above; nginx knows an event that is posted.
-        unsafe {
-            if (*self.as_ptr()).posted() != 0 {
-                ngx_delete_posted_event(self.as_ptr());
-            }
-        }
+        self.event().unpost();
     }
 }
 
 unsafe extern "C" fn on_event<T: AboutRequest>(event: *mut ngx_event_t) {
-    // SAFETY: nginx calls the handler of an event that is armed or posted, and so there, with what owns it. Its connection is there
-    // when its request has gone, as far as nginx looks at it then (src/http/ngx_http_request.c, ngx_http_run_posted_requests).
-    guard((), || unsafe {
-        let is_timeout = (*event).timedout() != 0;
-        (*event).set_timedout(0);
-        let armed = (*event).data.cast::<Armed<T>>();
-        let (about, deed) = ((*armed).about, (*armed).deed);
+    guard((), || {
+        // SAFETY: nginx calls the handler of an event that is armed or posted, and so there.
+        let event = unsafe { EventRef::from_ptr(event) };
+        let is_timeout = event.is_timed_out();
+        event.set_timed_out(false);
+        // SAFETY: the event lies in what `new` has made, which is there as long as it.
+        let armed = unsafe { &*(*event.as_ptr()).data.cast::<Armed<T>>() };
+        let (about, deed) = (armed.about, armed.deed);
         let c = about.r().connection().as_ptr();
-        deed(&about, is_timeout).run();
-        ngx_http_run_posted_requests(c);
+        let after = deed(&about, is_timeout);
+        // SAFETY: nobody uses a handle of the request behind this.
+        unsafe { after.run() };
+        // SAFETY: the connection is there when its request has gone, as far as nginx looks at it then
+        // (src/http/ngx_http_request.c, ngx_http_run_posted_requests).
+        unsafe { ngx_http_run_posted_requests(c) };
     });
 }

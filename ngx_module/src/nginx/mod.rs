@@ -24,6 +24,7 @@ pub mod output;
 pub mod peer;
 pub mod phases;
 pub mod place;
+pub mod plain;
 pub mod pool;
 pub mod rc;
 pub mod realip;

@@ -10,11 +10,11 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use nginx_sys::{
-    NGX_HTTP_HEAD, ngx_http_event_handler_pt, ngx_http_post_subrequest_t, ngx_http_request_t, ngx_int_t, ngx_str_t,
-    ngx_uint_t, off_t,
+    NGX_HTTP_HEAD, ngx_http_event_handler_pt, ngx_http_handler_pt, ngx_http_post_subrequest_t, ngx_http_request_t,
+    ngx_int_t, ngx_msec_t, ngx_str_t, ngx_uint_t, off_t,
 };
 
-use super::bits::bits;
+use super::bits::{bits, fields, texts};
 use super::connection::Connection;
 use super::log::Log;
 use super::module::ngx_http_wasm_module;
@@ -53,40 +53,13 @@ impl KeptRequest {
     }
 }
 
-/// Makes getters and setters of plain fields of a request.
-macro_rules! fields {
-    ($($(#[$doc:meta])* $get:ident, $set:ident: $type:ty = $($field:ident).+;)*) => {$(
-        $(#[$doc])*
-        pub fn $get(self) -> $type {
-            // SAFETY: the request is live.
-            unsafe { (*self.as_ptr()).$($field).+ }
-        }
-
-        pub fn $set(self, value: $type) {
-            // SAFETY: the request is live.
-            unsafe { (*self.as_ptr()).$($field).+ = value }
-        }
-    )*};
-}
-
-/// Makes getters of strings of a request.
-macro_rules! texts {
-    ($($(#[$doc:meta])* $get:ident: $($field:ident).+;)*) => {$(
-        $(#[$doc])*
-        pub fn $get(self) -> &'r [u8] {
-            // SAFETY: the request is live, and what its strings lead to is as long as it, in its pool or its buffers.
-            unsafe { bytes((*self.as_ptr()).$($field).+) }
-        }
-    )*};
-}
-
 /// # Safety
 /// The string is there for as long as the caller says.
 pub(super) unsafe fn bytes<'a>(text: ngx_str_t) -> &'a [u8] {
     if text.data.is_null() {
         return &[];
     }
-    // SAFETY: see above.
+    // SAFETY: a string of nginx has so many bytes, for as long as the caller says.
     unsafe { std::slice::from_raw_parts(text.data, text.len) }
 }
 
@@ -152,20 +125,20 @@ impl<'r> HttpRequest<'r> {
 
     /// Puts what this module keeps of the request in its place.
     pub fn set_context<T: Context>(self, kept: Kept<T>) {
-        // SAFETY: as above.
+        // SAFETY: the place is this module's, and what is kept there lies in the pool of the request.
         unsafe { *self.context_place() = kept.as_ptr().cast() }
     }
 
     fn context_place(self) -> *mut *mut c_void {
-        // SAFETY: as above; nginx gave the module its index before there were requests.
-        unsafe { (*self.as_ptr()).ctx.add(ngx_http_wasm_module.ctx_index) }
+        // SAFETY: nginx keeps an array for all HTTP modules, and gave this one its index before there were requests.
+        unsafe { self.contexts().add(ngx_http_wasm_module.ctx_index) }
     }
 
     /// What this module knows of the location that the request is in.
     pub fn loc_conf<T: LocationConf>(self) -> &'r T {
         // SAFETY: nginx has had this module make one for each location, and keeps it as long as the cycle, which outlives its
         // requests.
-        unsafe { &*(*(*self.as_ptr()).loc_conf.add(ngx_http_wasm_module.ctx_index)).cast::<T>() }
+        unsafe { &*(*self.location_confs().add(ngx_http_wasm_module.ctx_index)).cast::<T>() }
     }
 
     bits! {
@@ -222,23 +195,43 @@ impl<'r> HttpRequest<'r> {
 
     fields! {
         /// Bits of nginx's methods.
-        method, set_method: ngx_uint_t = method;
+        pub get method: ngx_uint_t = method;
+        pub set set_method: ngx_uint_t = method;
         /// The number of the phase handler that runs.
-        phase_handler, set_phase_handler: ngx_int_t = phase_handler;
-        status, set_status: ngx_uint_t = headers_out.status;
+        pub get phase_handler: ngx_int_t = phase_handler;
+        pub set set_phase_handler: ngx_int_t = phase_handler;
+        pub get status: ngx_uint_t = headers_out.status;
+        pub set set_status: ngx_uint_t = headers_out.status;
         /// -1: nobody knows.
-        content_length, set_content_length: off_t = headers_out.content_length_n;
+        pub get content_length: off_t = headers_out.content_length_n;
+        pub set set_content_length: off_t = headers_out.content_length_n;
         /// Of the body of the request; -1: the client has not said.
-        body_length, set_body_length: off_t = headers_in.content_length_n;
+        pub get body_length: off_t = headers_in.content_length_n;
+        pub set set_body_length: off_t = headers_in.content_length_n;
         /// -1: there is none, or it is in a line.
-        last_modified_time, set_last_modified_time: nginx_sys::time_t = headers_out.last_modified_time;
+        pub get last_modified_time: nginx_sys::time_t = headers_out.last_modified_time;
+        pub set set_last_modified_time: nginx_sys::time_t = headers_out.last_modified_time;
         /// What nginx calls when the client sends, or closes.
-        read_event_handler, set_read_event_handler: ngx_http_event_handler_pt = read_event_handler;
+        pub get read_event_handler: ngx_http_event_handler_pt = read_event_handler;
+        pub set set_read_event_handler: ngx_http_event_handler_pt = read_event_handler;
         /// What nginx calls when the client takes more, and when the request is to go on.
-        write_event_handler, set_write_event_handler: ngx_http_event_handler_pt = write_event_handler;
+        pub get write_event_handler: ngx_http_event_handler_pt = write_event_handler;
+        pub set set_write_event_handler: ngx_http_event_handler_pt = write_event_handler;
+        /// Bytes of the headers that nginx has sent.
+        pub get header_size: usize = header_size;
+        /// Nginx's number of a version: 9, 1000, 1001, 2000.
+        pub get http_version: ngx_uint_t = http_version;
+        get start_sec: nginx_sys::time_t = start_sec;
+        get start_msec: ngx_msec_t = start_msec;
+        get content_handler: ngx_http_handler_pt = content_handler;
+        pub(super) get main_conf: *mut *mut c_void = main_conf;
+        pub(super) get srv_conf: *mut *mut c_void = srv_conf;
+        /// The configurations of all HTTP modules for the location, as long there as the cycle.
+        pub(super) get location_confs: *mut *mut c_void = loc_conf;
+        pub(super) get contexts: *mut *mut c_void = ctx;
     }
 
-    texts! {
+    texts! { 'r:
         /// The path, decoded and without arguments.
         uri: uri;
         args: args;
@@ -249,27 +242,14 @@ impl<'r> HttpRequest<'r> {
         server: headers_in.server;
     }
 
-    /// Bytes of the headers that nginx has sent.
-    pub fn header_size(self) -> usize {
-        // SAFETY: the request is live.
-        unsafe { (*self.as_ptr()).header_size }
-    }
-
     /// When it began: seconds and milliseconds since 1970.
     pub fn start_time(self) -> (i64, i64) {
-        // SAFETY: the request is live.
-        unsafe { ((*self.as_ptr()).start_sec, (*self.as_ptr()).start_msec as i64) }
+        (self.start_sec(), self.start_msec() as i64)
     }
 
     /// The client asked with HEAD, or a filter made that of it.
     pub fn is_head(self) -> bool {
         self.method() == NGX_HTTP_HEAD as ngx_uint_t
-    }
-
-    /// Nginx's number of a version: 9, 1000, 1001, 2000.
-    pub fn http_version(self) -> ngx_uint_t {
-        // SAFETY: the request is live.
-        unsafe { (*self.as_ptr()).http_version }
     }
 
     /// Bits by which modules say that the request has more to send.
@@ -315,30 +295,35 @@ impl<'r> HttpRequest<'r> {
 
     /// Gives back a use of the request that nginx has counted, and that nobody waits for any more. Who calls this has another one.
     pub fn drop_count(self) {
-        let main = self.main().as_ptr();
-        // SAFETY: the main request is live. Without another use it stays as it is.
-        unsafe {
-            if (*main).count() > 1 {
-                (*main).set_count((*main).count() - 1);
-            }
+        let main = self.main();
+        if main.count() > 1 {
+            main.set_count(main.count() - 1);
         }
     }
 
     /// Ends this use of the request, as nginx does where something else goes on with it. Who calls this has another one.
     pub fn release(self) {
-        // SAFETY: with another use, this frees nothing (src/http/ngx_http_request.c, ngx_http_finalize_connection).
-        unsafe {
-            if (*self.main().as_ptr()).count() > 1 {
-                nginx_sys::ngx_http_finalize_request(self.as_ptr(), rc::DONE);
-            }
+        if self.main().count() > 1 {
+            // SAFETY: with another use, this frees nothing (src/http/ngx_http_request.c, ngx_http_finalize_connection).
+            unsafe { nginx_sys::ngx_http_finalize_request(self.as_ptr(), rc::DONE) };
         }
     }
 
     /// Adds a use of the request, so that it is not freed when another one ends.
     pub fn add_count(self) {
-        let main = self.main().as_ptr();
-        // SAFETY: the main request is live.
-        unsafe { (*main).set_count((*main).count() + 1) }
+        let main = self.main();
+        main.set_count(main.count() + 1);
+    }
+
+    /// How many uses a main request has.
+    fn count(self) -> u32 {
+        // SAFETY: the request is live.
+        unsafe { (*self.as_ptr()).count() }
+    }
+
+    fn set_count(self, count: u32) {
+        // SAFETY: the request is live; the callers leave it at least one use.
+        unsafe { (*self.as_ptr()).set_count(count) }
     }
 
     /// Has nothing happen when the client sends: the body has been read, or nobody reads it. Subrequests begin with the second of
@@ -367,21 +352,18 @@ impl<'r> HttpRequest<'r> {
     /// the headers say: that would be a second end, in the middle of what the request does now (`post_action`, an error page).
     /// So it skips what comes, as it does when it refuses a body itself (src/http/v2/ngx_http_v2.c, ngx_http_v2_state_read_data).
     pub fn skip_frames(self) {
-        // SAFETY: a stream lives as long as its request.
-        unsafe {
-            if let Some(stream) = (*self.as_ptr()).stream.as_mut() {
-                stream.set_skip_data(1);
-            }
+        // SAFETY: a stream lives as long as its request; null means that it has none.
+        if let Some(stream) = unsafe { (*self.as_ptr()).stream.as_mut() } {
+            stream.set_skip_data(1);
         }
     }
 
     /// nginx's modules look at no range that the client has asked for. The lines stay among the headers.
     pub fn forget_range(self) {
-        // SAFETY: the request is live; null means that there is no such line.
-        unsafe {
-            (*self.as_ptr()).headers_in.range = ptr::null_mut();
-            (*self.as_ptr()).headers_in.if_range = ptr::null_mut();
-        }
+        // SAFETY: the request is live, and nobody has a reference to its headers.
+        let headers = unsafe { &mut (*self.as_ptr()).headers_in };
+        // Null means that there is no such line.
+        (headers.range, headers.if_range) = (ptr::null_mut(), ptr::null_mut());
     }
 
     /// Whether nginx has something left to send for it.
@@ -405,11 +387,10 @@ impl<'r> HttpRequest<'r> {
     /// The connection that the request's stream of HTTP/2 has, together with others. `None`: it has no stream.
     #[cfg(ngx_feature = "http_v2")]
     pub fn shared_connection(self) -> Option<Connection<'r>> {
-        // SAFETY: a stream lives as long as its request, and its connection longer.
-        unsafe {
-            let stream = (*self.as_ptr()).stream.as_ref()?;
-            Some(Connection::from_ptr((*stream.connection).connection))
-        }
+        // SAFETY: a stream lives as long as its request; null means that it has none.
+        let stream = unsafe { (*self.as_ptr()).stream.as_ref() }?;
+        // SAFETY: the connection lives longer than its streams.
+        Some(unsafe { Connection::from_ptr((*stream.connection).connection) })
     }
 
     #[cfg(not(ngx_feature = "http_v2"))]
@@ -428,8 +409,7 @@ impl<'r> HttpRequest<'r> {
 
     /// Whether the handler of the location is known, and is a function of its own.
     pub fn has_content_handler(self) -> bool {
-        // SAFETY: the request is live.
-        unsafe { (*self.as_ptr()).content_handler.is_some() }
+        self.content_handler().is_some()
     }
 
     /// Takes away whom nginx tells that the subrequest has its response.
