@@ -126,7 +126,7 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
         }
         // Who has the module loaded and no filter has upstreams as without it.
         if !main.filters.is_empty() || conf.has_lua() {
-            main.balancers.install(cf, upstream_choice::INIT);
+            main.balancers.install(&conf, upstream_choice::INIT);
         }
         phases::install(cf).map_or(rc::ERROR, |()| rc::OK)
     })

@@ -1,16 +1,16 @@
 //! What a level of the configuration says about calls; [`CallConf::settings`] makes of it what calls go by, once all levels are
 //! merged.
 
-use std::ptr::NonNull;
 use std::rc::Rc;
 use std::time::Duration;
 
-use nginx_sys::{ngx_http_core_loc_conf_t, ngx_str_t, ngx_uint_t};
+use nginx_sys::{ngx_str_t, ngx_uint_t};
 
 use crate::config::inherit::inherit;
 use crate::net::settings::{Settings, Version};
 use crate::net::tls::{self, Tls};
 use crate::nginx::conf::Conf;
+use crate::nginx::resolver::Resolver;
 
 const DEFAULT_MAX_CALLS: usize = 1024;
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,8 +39,8 @@ pub struct CallConf {
     pub ssl_trusted: Option<ngx_str_t>,
     pub ssl_certificate: Option<ngx_str_t>,
     pub ssl_key: Option<ngx_str_t>,
-    /// Where nginx keeps `resolver` of this level, once it is merged.
-    pub core: Option<NonNull<ngx_http_core_loc_conf_t>>,
+    /// That of this level, once it is merged.
+    pub core: Option<Resolver>,
 }
 
 impl CallConf {
@@ -60,9 +60,9 @@ impl CallConf {
     /// What calls go by. Certificates are read now.
     pub fn settings(&self, conf: &Conf) -> Result<Rc<Settings>, String> {
         // One that is empty is none, so that a level can do without what the level around it says.
-        let said = |text: Option<ngx_str_t>| text.filter(|text| !text.is_empty());
+        let said = |text: Option<ngx_str_t>| text.filter(|text| !text.is_empty()).map(|text| text.as_bytes().to_vec());
         let (certificate, key) = (said(self.ssl_certificate), said(self.ssl_key));
-        match (certificate, key) {
+        match (&certificate, &key) {
             (Some(_), None) => {
                 return Err("\"wasm_ssl_certificate\" needs \"wasm_ssl_certificate_key\" beside it".into());
             }
@@ -81,8 +81,7 @@ impl CallConf {
         };
         Ok(Rc::new(Settings {
             core: self.core,
-            // SAFETY: the strings are in the pool of the cycle, as these settings are for the cycle.
-            tls: unsafe { Tls::new(ssl, conf.raw()) }?,
+            tls: Tls::new(ssl, conf)?,
             ssl: self.ssl.flatten(),
             connect_timeout: self.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT),
             response_buffer: self.response_buffer.unwrap_or(DEFAULT_RESPONSE_BUFFER),

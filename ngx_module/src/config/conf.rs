@@ -25,9 +25,10 @@ use crate::net;
 use crate::net::settings::Settings as CallSettings;
 use crate::net::upstreams::Balancers;
 use crate::nginx::conf::Conf;
+use crate::nginx::cycle;
 use crate::nginx::module::ngx_wasm_module;
 use crate::nginx::place::Place;
-use crate::nginx::{cycle, pool};
+use crate::nginx::pool::{Kept, Pool};
 use crate::process::engine::{self, EngineConf, Form, Kind};
 use crate::process::log_rate::LogRate;
 use crate::process::shared_memory::{Settings, Shared};
@@ -119,10 +120,9 @@ impl MainConf {
         let mut main = MainConf::default();
         // SAFETY: nginx has set what leads to it before it makes configurations.
         main.folder = unsafe { cycle::conf_folder(cycle) };
-        // SAFETY: a cycle begins with its pool.
-        let pool = unsafe { (*cycle).pool };
-        // SAFETY: the cycle's pool is destroyed with the cycle, after everything that could reach its configuration.
-        let conf = unsafe { pool::own(pool, main) }.unwrap_or(ptr::null_mut());
+        // SAFETY: a cycle begins with its pool, which is destroyed with it, after everything that could reach its configuration.
+        let pool = unsafe { Pool::from_ptr((*cycle).pool) };
+        let conf = pool.own(main).map_or(ptr::null_mut(), Kept::as_ptr);
         LATEST.store(conf, Ordering::SeqCst);
         conf.cast()
     }
@@ -228,7 +228,7 @@ impl MainConf {
         // All other levels were told when they were merged.
         if let Some(http) = self.levels.http() {
             let calls = &mut self.levels[http].calls;
-            calls.core = conf.core_location();
+            calls.core = conf.resolver();
             self.lua_calls = Some(calls.settings(conf)?);
         }
         let mut known: Vec<(Level, Rc<CallSettings>)> = Vec::new();

@@ -51,7 +51,7 @@ impl Location {
         let main = unsafe { &mut *inner.main };
         chains::merge(main, inner.level, outer.level);
         main.levels.inherit(inner.level, outer.level);
-        main.levels[inner.level].calls.core = conf.core_location();
+        main.levels[inner.level].calls.core = conf.resolver();
         phase_notes::look(main, inner.level, &conf);
     }
 

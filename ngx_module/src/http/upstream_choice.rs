@@ -1,7 +1,7 @@
 //! The server that a filter chose for a request (`proxy_set_upstream_override_host`), as `net/upstreams/choice.rs` asks for it, and
 //! what the log says when it is not asked.
 
-use nginx_sys::{NGX_LOG_INFO, NGX_LOG_WARN, ngx_http_upstream_init_peer_pt};
+use nginx_sys::{NGX_LOG_INFO, NGX_LOG_WARN};
 
 use crate::config::conf::MainConf;
 use crate::http::request::Request;
@@ -11,9 +11,10 @@ use crate::net::upstreams::list::Unusable;
 use crate::net::upstreams::round_robin::Refused;
 use crate::nginx::log::{self, Log};
 use crate::nginx::request::HttpRequest;
+use crate::nginx::upstream_block::Init;
 
 /// In the place of the `peer.init` of all balancers.
-pub const INIT: ngx_http_upstream_init_peer_pt = Some(choice::init::<Filters>);
+pub const INIT: Init = choice::init_of::<Filters>();
 
 /// The filters of requests.
 struct Filters;

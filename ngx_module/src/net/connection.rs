@@ -9,18 +9,12 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker, ready};
 
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
-use nginx_sys::{
-    ngx_close_connection, ngx_connection_t, ngx_destroy_pool, ngx_event_t, ngx_handle_read_event,
-    ngx_handle_write_event,
-};
 
 use ngx_wasm::net::verbatim::{Swap, Verbatim};
 
-use super::tls;
-use super::words::Words;
-use crate::nginx::guard::guard;
-use crate::nginx::rc;
-use crate::nginx::{executor, timer};
+use super::address::Address;
+use crate::nginx::own_connection::{Heard, Moved, OwnConnection};
+use crate::nginx::timer;
 
 /// How much a connection may say while nobody asks, in bytes. What was under way when a call was cancelled fits; more is a
 /// peer that keeps the worker busy for nothing, and such a connection is closed.
@@ -29,10 +23,12 @@ const UNASKED: usize = 1 << 20;
 /// An open connection; closed when it is dropped.
 pub struct Connection(pub(super) Rc<Shared>);
 
+/// nginx's connection, with what its handlers and its owner both know.
+pub(super) type Shared = OwnConnection<State>;
+
 /// What the handlers of nginx and the owner of a connection both know.
-pub(super) struct Shared {
-    /// Null once it is closed.
-    pub c: Cell<*mut ngx_connection_t>,
+#[derive(Default)]
+pub(super) struct State {
     reader: RefCell<Option<Waker>>,
     writer: RefCell<Option<Waker>>,
     /// Nginx wants idle connections closed, because the worker shuts down.
@@ -43,8 +39,6 @@ pub(super) struct Shared {
     verbatim: RefCell<Verbatim>,
     /// A piece with such bytes in it that has been taken, and how much of it has left.
     rewritten: RefCell<(Vec<u8>, usize)>,
-    /// The log of the connection: why something failed.
-    pub words: Box<Words>,
 }
 
 /// A look at a connection that somebody else owns.
@@ -60,7 +54,13 @@ thread_local! {
 pub fn close_all() {
     let open = OPEN.with_borrow_mut(std::mem::take);
     for shared in open.iter().filter_map(Weak::upgrade) {
-        shared.close();
+        close(&shared);
+    }
+}
+
+fn close(shared: &Shared) {
+    if shared.close() {
+        shared.wake();
     }
 }
 
@@ -75,28 +75,11 @@ fn register(shared: &Rc<Shared>) {
 }
 
 impl Connection {
-    /// Takes a connection over.
-    ///
-    /// # Safety
-    /// `c` is open, nobody else uses it, and `words` is its log.
-    pub(super) unsafe fn new(c: *mut ngx_connection_t, words: Box<Words>) -> Connection {
-        let shared = Rc::new(Shared {
-            c: Cell::new(c),
-            reader: RefCell::new(None),
-            writer: RefCell::new(None),
-            is_unwanted: Cell::new(false),
-            unasked: Cell::new(0),
-            verbatim: RefCell::default(),
-            rewritten: RefCell::default(),
-            words,
-        });
+    /// Begins to connect.
+    pub(super) fn begin(address: &Address) -> io::Result<Connection> {
+        let shared = OwnConnection::begin(address, State::default())?;
         register(&shared);
-        // SAFETY: the data of the connection is there until `close` has taken the connection from nginx.
-        unsafe {
-            (*c).data = Rc::as_ptr(&shared).cast_mut().cast();
-            shared.take_events();
-        }
-        Connection(shared)
+        Ok(Connection(shared))
     }
 
     /// Sends all of `bytes`.
@@ -117,9 +100,9 @@ impl Connection {
         Ok(buffer.filled().len())
     }
 
-    /// Whether nginx wants it closed, because the worker shuts down.
+    /// Whether nginx wants it closed, because the worker shuts down, or that has been done.
     pub(super) fn is_unwanted(&self) -> bool {
-        self.0.is_unwanted.get()
+        is_unwanted(&self.0)
     }
 
     /// For those that want to say whether it is idle.
@@ -129,21 +112,21 @@ impl Connection {
 
     /// Whether the other end has said nothing, and not gone either.
     pub fn is_quiet(&self) -> bool {
-        let c = self.0.c.get();
-        // SAFETY: an open connection has its events.
-        !c.is_null() && !self.0.is_unwanted.get() && unsafe { (*(*c).read).ready() == 0 && (*(*c).read).eof() == 0 }
+        self.0.is_quiet() && !self.is_unwanted()
     }
 
     /// Ready once there is room to write, or the connection attempt has ended.
     pub(super) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let c = self.0.c.get();
-        // SAFETY: an open connection has its events.
-        if c.is_null() || self.0.is_unwanted.get() || unsafe { (*(*c).write).ready() != 0 } {
+        if self.is_unwanted() || self.0.is_write_ready() {
             return Poll::Ready(());
         }
         remember(&self.0.writer, cx);
         Poll::Pending
     }
+}
+
+fn is_unwanted(shared: &Shared) -> bool {
+    !shared.is_open() || shared.is_unwanted.get()
 }
 
 impl Handle {
@@ -152,11 +135,7 @@ impl Handle {
     pub fn set_idle(&self, is_idle: bool) {
         if let Some(shared) = self.0.upgrade() {
             shared.unasked.set(0);
-            let c = shared.c.get();
-            if !c.is_null() {
-                // SAFETY: the connection is open.
-                unsafe { (*c).set_idle(is_idle.into()) };
-            }
+            shared.set_idle(is_idle);
         }
     }
 
@@ -169,7 +148,7 @@ impl Handle {
 
     /// Whether it has not been closed yet.
     pub fn is_open(&self) -> bool {
-        self.0.upgrade().is_some_and(|shared| !shared.c.get().is_null())
+        self.0.upgrade().is_some_and(|shared| shared.is_open())
     }
 
     /// Ends the connection, however its owner likes that.
@@ -188,23 +167,10 @@ fn remember(place: &RefCell<Option<Waker>>, cx: &Context<'_>) {
     }
 }
 
-impl Shared {
-    /// Has nginx call the handlers below.
-    pub unsafe fn take_events(&self) {
-        let c = self.c.get();
-        // SAFETY: the connection is open, and has its two events.
-        unsafe {
-            (*(*c).read).handler = Some(on_read);
-            (*(*c).write).handler = Some(on_write);
-        }
-    }
-
+impl State {
     pub fn wake(&self) {
         for place in [&self.reader, &self.writer] {
-            let waker = place.borrow_mut().take();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            wake(place);
         }
     }
 
@@ -214,164 +180,105 @@ impl Shared {
         remember(&self.reader, cx);
         remember(&self.writer, cx);
     }
+}
 
-    fn close(&self) {
-        let c = self.c.replace(std::ptr::null_mut());
-        if c.is_null() || executor::is_over() {
-            return;
-        }
-        // SAFETY: nobody else has the connection. Its pool is our own, and outlives it, as its log says.
-        unsafe {
-            if !(*c).ssl.is_null() {
-                tls::shut_down(c);
-            }
-            let pool = (*c).pool;
-            ngx_close_connection(c);
-            if !pool.is_null() {
-                ngx_destroy_pool(pool);
-            }
-        }
+fn wake(place: &RefCell<Option<Waker>>) {
+    let waker = place.borrow_mut().take();
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+impl Heard for State {
+    fn readable(&self) {
+        wake(&self.reader);
+    }
+
+    fn writable(&self) {
+        wake(&self.writer);
+    }
+
+    fn unwanted(&self, is_late: bool) {
+        self.is_unwanted.set(true);
+        // Who waits to write, or for the connection, is not wanted either.
         self.wake();
+        if is_late {
+            timer::leave();
+        }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.0.close();
-    }
-}
-
-unsafe extern "C" fn on_read(event: *mut ngx_event_t) {
-    // SAFETY: nginx calls the handler of an open connection, whose data is ours.
-    guard((), || unsafe {
-        let c = (*event).data.cast::<ngx_connection_t>();
-        let shared = &*(*c).data.cast::<Shared>();
-        if (*c).close() != 0 {
-            shared.is_unwanted.set(true);
-            // Who waits to write, or for the connection, is not wanted either.
-            shared.wake();
-            if (*c).error() != 0 {
-                timer::leave();
-            }
-            return;
-        }
-        let waker = shared.reader.borrow_mut().take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    });
-}
-
-unsafe extern "C" fn on_write(event: *mut ngx_event_t) {
-    // SAFETY: as above.
-    guard((), || unsafe {
-        let c = (*event).data.cast::<ngx_connection_t>();
-        let shared = &*(*c).data.cast::<Shared>();
-        let waker = shared.writer.borrow_mut().take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    });
-}
-
-impl Shared {
-    /// Why reading or writing failed, in nginx's words.
-    pub fn failure(&self) -> io::Error {
-        match self.words.take() {
-            Some(words) => io::Error::other(words),
-            None => io::Error::new(io::ErrorKind::ConnectionAborted, "the connection broke"),
-        }
+        close(&self.0);
     }
 }
 
 impl Read for Connection {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        let c = self.0.c.get();
-        if c.is_null() || self.0.is_unwanted.get() {
+        if self.is_unwanted() {
             // The end of the stream.
             return Poll::Ready(Ok(()));
         }
-        // SAFETY: the connection is open; nginx writes at most as many bytes as there is room for, and says how many.
-        unsafe {
-            let room = buf.as_mut();
-            if room.is_empty() {
-                return Poll::Ready(Ok(()));
-            }
-            let Some(recv) = (*c).recv else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
-            let n = recv(c, room.as_mut_ptr().cast(), room.len());
-            if n >= 0 {
-                buf.advance(n as usize);
-                if (*c).idle() != 0 {
-                    let unasked = self.0.unasked.get().saturating_add(n as usize);
-                    self.0.unasked.set(unasked);
-                    if unasked > UNASKED {
-                        self.0.is_unwanted.set(true);
-                    }
-                }
-                return Poll::Ready(Ok(()));
-            }
-            if n != rc::AGAIN {
-                return Poll::Ready(Err(self.0.failure()));
-            }
-            remember(&self.0.reader, cx);
-            if ngx_handle_read_event((*c).read, 0) != rc::OK {
-                return Poll::Ready(Err(self.0.failure()));
-            }
+        // SAFETY: nobody takes away what has been written there: nginx writes, at the beginning of the room.
+        let room = unsafe { buf.as_mut() };
+        if room.is_empty() {
+            return Poll::Ready(Ok(()));
         }
-        Poll::Pending
-    }
-}
-
-impl Shared {
-    /// Hands bytes to nginx, which takes as many as the system does.
-    fn poll_send(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let c = self.c.get();
-        if c.is_null() || self.is_unwanted.get() {
-            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
-        }
-        if buf.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        // SAFETY: the connection is open; nginx only reads the bytes.
-        unsafe {
-            let Some(send) = (*c).send else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
-            let n = send(c, buf.as_ptr().cast_mut(), buf.len());
-            if n >= 0 {
-                return Poll::Ready(Ok(n as usize));
+        let shared = &self.0;
+        let Moved::Bytes(n) = shared.receive(room)? else {
+            remember(&shared.reader, cx);
+            return Poll::Pending;
+        };
+        // SAFETY: so many bytes of the room have been written.
+        unsafe { buf.advance(n) };
+        if shared.is_idle() {
+            let unasked = shared.unasked.get().saturating_add(n);
+            shared.unasked.set(unasked);
+            if unasked > UNASKED {
+                shared.is_unwanted.set(true);
             }
-            if n != rc::AGAIN {
-                return Poll::Ready(Err(self.failure()));
-            }
-            remember(&self.writer, cx);
-            if ngx_handle_write_event((*c).write, 0) != rc::OK {
-                return Poll::Ready(Err(self.failure()));
-            }
-        }
-        Poll::Pending
-    }
-
-    /// Sends what has been rewritten.
-    fn poll_rewritten(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let (bytes, sent) = &mut *self.rewritten.borrow_mut();
-        while *sent < bytes.len() {
-            *sent += ready!(self.poll_send(cx, &bytes[*sent..]))?;
-        }
-        if *sent > 0 {
-            (*bytes, *sent) = (Vec::new(), 0);
         }
         Poll::Ready(Ok(()))
     }
 }
 
+/// Hands bytes to nginx, which takes as many as the system does.
+fn poll_send(shared: &Shared, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    if is_unwanted(shared) {
+        return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+    }
+    if buf.is_empty() {
+        return Poll::Ready(Ok(0));
+    }
+    let Moved::Bytes(n) = shared.send(buf)? else {
+        remember(&shared.writer, cx);
+        return Poll::Pending;
+    };
+    Poll::Ready(Ok(n))
+}
+
+/// Sends what has been rewritten.
+fn poll_rewritten(shared: &Shared, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    let (bytes, sent) = &mut *shared.rewritten.borrow_mut();
+    while *sent < bytes.len() {
+        *sent += ready!(poll_send(shared, cx, &bytes[*sent..]))?;
+    }
+    if *sent > 0 {
+        (*bytes, *sent) = (Vec::new(), 0);
+    }
+    Poll::Ready(Ok(()))
+}
+
 impl Write for Connection {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let shared = &self.0;
-        ready!(shared.poll_rewritten(cx))?;
+        ready!(poll_rewritten(shared, cx))?;
         let rewritten = shared.verbatim.borrow_mut().rewrite(buf);
-        let Some(bytes) = rewritten else { return shared.poll_send(cx, buf) };
+        let Some(bytes) = rewritten else { return poll_send(shared, cx, buf) };
         shared.rewritten.replace((bytes, 0));
         // What does not leave now does so before anything else, or when it is flushed.
-        if let Poll::Ready(Err(err)) = shared.poll_rewritten(cx) {
+        if let Poll::Ready(Err(err)) = poll_rewritten(shared, cx) {
             return Poll::Ready(Err(err));
         }
         Poll::Ready(Ok(buf.len()))
@@ -379,7 +286,7 @@ impl Write for Connection {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Nginx hands bytes to the system at once.
-        self.0.poll_rewritten(cx)
+        poll_rewritten(&self.0, cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

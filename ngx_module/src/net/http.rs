@@ -63,8 +63,7 @@ impl Servers {
             }
             Place::Target(Target::Host { host, port }) => {
                 let port = port.unwrap_or(if service.tls.is_some() { 443 } else { 80 });
-                // SAFETY: the settings belong to the configuration that runs.
-                let addresses = Box::pin(unsafe { resolve::resolve(service.settings.core, host, port) }).await?;
+                let addresses = Box::pin(resolve::resolve(service.settings.core, host, port)).await?;
                 Ok(Servers::List(addresses.into_iter()))
             }
         }

@@ -3,7 +3,6 @@
 //!
 //! `calls/` uses it for what filters ask for.
 
-pub mod address;
 pub mod balancer;
 pub mod body;
 pub mod connect;
@@ -14,7 +13,8 @@ pub mod resolve;
 pub mod settings;
 pub mod tls;
 pub mod upstreams;
-mod words;
+
+pub use crate::nginx::sockaddr as address;
 
 /// The worker ends: connections are closed, and what is dropped from now on leaves nginx alone.
 pub fn leave() {

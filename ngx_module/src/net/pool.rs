@@ -13,8 +13,8 @@ use super::address::Address;
 use super::body::Outgoing;
 use super::connection::Handle;
 use super::settings::Settings;
-use crate::nginx::executor;
 use crate::nginx::timer::{AtExit, sleep};
+use crate::nginx::{cycle, executor};
 
 /// Connections with the same key serve each other's calls.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,8 +120,7 @@ thread_local! {
 
 /// Whether connections are worth keeping: a worker that shuts down keeps none.
 fn is_exiting() -> bool {
-    // SAFETY: nginx sets the variable in its signal handling, in this thread.
-    unsafe { nginx_sys::ngx_exiting != 0 || nginx_sys::ngx_quit != 0 || nginx_sys::ngx_terminate != 0 }
+    cycle::is_ending()
 }
 
 /// An idle connection of HTTP/1.1.

@@ -1,11 +1,9 @@
 //! What the configuration says about calls to other services: those of all filters that one level declares.
 
-use std::ptr::NonNull;
 use std::time::Duration;
 
-use nginx_sys::ngx_http_core_loc_conf_t;
-
 use super::tls::Tls;
+use crate::nginx::resolver::Resolver;
 
 /// `wasm_call_http_version`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +16,8 @@ pub enum Version {
 
 /// The settings of a level.
 pub struct Settings {
-    /// Where `resolver` stands; part of the cycle's configuration.
-    pub core: Option<NonNull<ngx_http_core_loc_conf_t>>,
+    /// That of the level.
+    pub core: Option<Resolver>,
     pub tls: Tls,
     /// Whether connections have TLS, when calls do not decide that themselves.
     pub ssl: Option<bool>,

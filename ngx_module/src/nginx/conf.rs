@@ -14,7 +14,10 @@ use ngx::core::NGX_CONF_OK;
 use ngx::http::{HttpModule, HttpModuleConfExt, NgxHttpCoreModule};
 
 use crate::nginx::place::Place;
-use crate::nginx::{log, modules, pool, rc, realip, returns};
+use crate::nginx::pool::{Kept, Pool};
+use crate::nginx::resolver::Resolver;
+use crate::nginx::upstream_block::{self, UpstreamBlock};
+use crate::nginx::{log, modules, rc, realip, returns};
 
 /// What a relative path is relative to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,16 +78,25 @@ impl<'c> Conf<'c> {
         unsafe { log::write(NGX_LOG_EMERG, self.get(|cf| cf.log), reason) };
     }
 
+    /// The pool of the cycle.
+    pub fn pool(&self) -> Pool<'_> {
+        // SAFETY: nginx has made it before it reads the configuration; it is destroyed with the cycle.
+        unsafe { Pool::from_ptr(self.get(|cf| cf.pool)) }
+    }
+
     /// Moves `value` into the pool of the cycle, and drops it with that. `None` when there is no memory.
     pub fn own<T: 'static>(&self, value: T) -> Option<*mut T> {
-        // SAFETY: the pool of a configuration is destroyed with its cycle; what is left of the value then is a pointer.
-        unsafe { pool::own(self.get(|cf| cf.pool), value) }
+        self.pool().own(value).map(Kept::as_ptr)
+    }
+
+    /// A copy of these bytes in the pool of the cycle, with a NUL behind it.
+    pub fn copy(&self, bytes: &[u8]) -> Result<ngx_str_t, String> {
+        self.pool().copy(bytes).ok_or_else(|| "no memory".into())
     }
 
     /// The absolute path for one that may be relative.
     pub fn full_name(&self, path: &[u8], base: Base) -> Result<Vec<u8>, String> {
-        // SAFETY: the pool lives as long as the cycle.
-        let mut name = unsafe { pool::copy(self.get(|cf| cf.pool), path) }.ok_or("no memory")?;
+        let mut name = self.copy(path)?;
         // SAFETY: the string is one that nginx may replace, and has a NUL behind it.
         if unsafe { ngx_conf_full_name(self.cycle(), &mut name, (base == Base::Conf).into()) } != rc::OK {
             return Err("no memory".into());
@@ -113,8 +125,19 @@ impl<'c> Conf<'c> {
         result == NGX_CONF_OK
     }
 
-    /// nginx's own configuration of the level of HTTP that it reads or merges, which lives as long as the cycle.
-    pub fn core_location(&self) -> Option<NonNull<ngx_http_core_loc_conf_t>> {
+    /// The upstreams of the configuration, once they have balancers: in `postconfiguration`.
+    pub fn upstreams(&self) -> impl Iterator<Item = UpstreamBlock<'_>> {
+        self.http().into_iter().flat_map(upstream_block::of_level)
+    }
+
+    /// The resolver of the level of HTTP that nginx reads or merges, which lives as long as the cycle.
+    pub fn resolver(&self) -> Option<Resolver> {
+        // SAFETY: that is what the core module keeps of the level.
+        self.core_location().map(|core| unsafe { Resolver::from_ptr(core) })
+    }
+
+    /// nginx's own configuration of that level.
+    fn core_location(&self) -> Option<NonNull<ngx_http_core_loc_conf_t>> {
         // SAFETY: that is what the core module says of a level.
         unsafe { self.http()?.http_location_conf_unchecked(NgxHttpCoreModule::module()) }
     }

@@ -6,8 +6,12 @@ use std::path::PathBuf;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use nginx_sys::{ngx_core_conf_t, ngx_cycle, ngx_cycle_t, ngx_module_t, ngx_pid, ngx_pid_t, ngx_uint_t};
+use nginx_sys::{
+    ngx_core_conf_t, ngx_cycle, ngx_cycle_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_module,
+    ngx_module_t, ngx_pid, ngx_pid_t, ngx_uint_t,
+};
 use ngx::core::{CoreModule, CoreModuleConfExt, NgxCoreModule};
+use ngx::http::{HttpModule, HttpModuleConfExt, NgxHttpCoreModule};
 
 use super::log::Log;
 
@@ -24,6 +28,12 @@ pub fn is_exiting() -> bool {
     unsafe { nginx_sys::ngx_exiting != 0 }
 }
 
+/// Whether the process only ends what it has begun, or is to, or not even that.
+pub fn is_ending() -> bool {
+    // SAFETY: nginx sets these flags in its own signal handling and loop, in this thread.
+    is_exiting() || unsafe { nginx_sys::ngx_quit != 0 || nginx_sys::ngx_terminate != 0 }
+}
+
 /// How many cycles this process, and the master before it, have gone over to. What is kept of a configuration by its address
 /// needs that, too: memory of one that is gone may be the next one's.
 pub fn number() -> u64 {
@@ -34,6 +44,27 @@ pub fn number() -> u64 {
 pub fn log<'l>() -> Log<'l> {
     // SAFETY: nginx always has a cycle, and that has a log.
     unsafe { Log::from_ptr((*ngx_cycle).log) }
+}
+
+/// The configuration of the level `http { }` of the cycle that runs, while it is complete: in workers. Nobody keeps it for longer
+/// than the cycle.
+pub(super) fn http() -> Option<&'static ngx_http_conf_ctx_t> {
+    // SAFETY: nginx always has a cycle, and has given its module of HTTP a place before it made one.
+    let (all, place) = unsafe { ((*ngx_cycle).conf_ctx, ngx_http_module.index) };
+    if all.is_null() {
+        return None;
+    }
+    // SAFETY: there is a place for each module, and null in it without http { }.
+    unsafe { (*all.add(place)).cast::<ngx_http_conf_ctx_t>().as_ref() }
+}
+
+/// What nginx's core module keeps of that level.
+pub(super) fn http_core() -> Option<&'static ngx_http_core_main_conf_t> {
+    // SAFETY: this is what the core module keeps of the main level.
+    let core: NonNull<ngx_http_core_main_conf_t> =
+        unsafe { http()?.http_main_conf_unchecked(NgxHttpCoreModule::module()) }?;
+    // SAFETY: it is there as long as the cycle, and complete.
+    Some(unsafe { core.as_ref() })
 }
 
 /// Which worker this is, counted from 0.
@@ -71,7 +102,7 @@ pub unsafe fn conf<T>(cycle: *const ngx_cycle_t, module: *const ngx_module_t) ->
 pub unsafe fn workers(cycle: *const ngx_cycle_t) -> usize {
     // SAFETY: that is what the core module keeps.
     let core = unsafe { conf::<ngx_core_conf_t>(cycle, NgxCoreModule::module()) };
-    // SAFETY: it is complete, as said above.
+    // SAFETY: it is complete when other modules look at theirs.
     core.and_then(|core| usize::try_from(unsafe { core.as_ref() }.worker_processes).ok()).unwrap_or(1)
 }
 

@@ -6,8 +6,12 @@ use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-use nginx_sys::{ngx_int_t, ngx_peer_connection_t, ngx_uint_t};
+use nginx_sys::{
+    ngx_close_connection, ngx_connection_t, ngx_destroy_pool, ngx_http_upstream_free_round_robin_peer,
+    ngx_http_upstream_rr_peer_data_t, ngx_int_t, ngx_peer_connection_t, ngx_uint_t, sockaddr, socklen_t,
+};
 
+use super::bits::fields;
 use super::guard::guard;
 use super::rc;
 use super::request::HttpRequest;
@@ -50,9 +54,9 @@ impl<'r> Upstream<'r> {
 
 impl Peer<'_> {
     /// # Safety
-    /// `pc` is what nginx passed to a function of the balancer that runs.
-    unsafe fn from_ptr(pc: *mut ngx_peer_connection_t) -> Self {
-        // SAFETY: nginx passes a structure.
+    /// `pc` is there as long as the handle: it is that of an upstream, or what nginx passed to a function of the balancer that runs.
+    pub(super) unsafe fn from_ptr(pc: *mut ngx_peer_connection_t) -> Self {
+        // SAFETY: what is there is not at null.
         Peer(unsafe { NonNull::new_unchecked(pc) }, PhantomData)
     }
 
@@ -61,23 +65,48 @@ impl Peer<'_> {
         self.0.as_ptr()
     }
 
-    /// How many servers may be tried still.
-    pub fn tries(self) -> ngx_uint_t {
-        // SAFETY: the structure is live.
-        unsafe { (*self.as_ptr()).tries }
-    }
-
-    pub fn set_tries(self, tries: ngx_uint_t) {
-        // SAFETY: the structure is live.
-        unsafe { (*self.as_ptr()).tries = tries }
+    fields! {
+        /// How many servers may be tried still.
+        pub get tries: ngx_uint_t = tries;
+        pub set set_tries: ngx_uint_t = tries;
+        pub(super) get data: *mut c_void = data;
+        pub(super) get getter: nginx_sys::ngx_event_get_peer_pt = get;
+        pub(super) get freer: nginx_sys::ngx_event_free_peer_pt = free;
+        pub(super) get sockaddr: *mut sockaddr = sockaddr;
+        pub(super) get socklen: socklen_t = socklen;
+        pub(super) get connection: *mut ngx_connection_t = connection;
+        set set_sockaddr: *mut sockaddr = sockaddr;
+        set set_connection: *mut ngx_connection_t = connection;
     }
 
     /// No server has been found.
     pub fn forget_address(self) {
-        // SAFETY: the structure is live; null is what it begins with.
-        unsafe { (*self.as_ptr()).sockaddr = ptr::null_mut() }
+        self.set_sockaddr(ptr::null_mut());
+    }
+
+    /// Closes the connection that a balancer has given, which nobody else has.
+    pub(super) fn close_connection(self) {
+        let c = self.connection();
+        self.set_connection(ptr::null_mut());
+        // SAFETY: the connection is open, and its pool goes behind it.
+        let pool = unsafe { (*c).pool };
+        // SAFETY: nobody else has the connection.
+        unsafe { ngx_close_connection(c) };
+        if !pool.is_null() {
+            // SAFETY: it was the connection's, and nobody else's.
+            unsafe { ngx_destroy_pool(pool) };
+        }
+    }
+
+    /// What a balancer keeps for the request, if that is what nginx's round robin keeps: then this function reads it for each
+    /// request, and gets it as data. The balancers of nginx keep it; they only choose otherwise.
+    pub fn round_robin(self) -> Option<NonNull<ngx_http_upstream_rr_peer_data_t>> {
+        let own: FreeFunction = ngx_http_upstream_free_round_robin_peer;
+        self.freer().filter(|free| ptr::fn_addr_eq(*free, own)).and(NonNull::new(self.data().cast()))
     }
 }
+
+type FreeFunction = unsafe extern "C" fn(*mut ngx_peer_connection_t, *mut c_void, ngx_uint_t);
 
 /// Puts somebody before the balancer that has begun with a request, for the time that this asks its upstream. `None`: it has none,
 /// or the pool has no memory.

@@ -1,8 +1,8 @@
 //! Structures that are plain data: one of zeros is one of which nothing has been said yet, as memory of `ngx_pcalloc` is.
 
 use nginx_sys::{
-    ngx_buf_t, ngx_conf_t, ngx_connection_t, ngx_event_t, ngx_http_request_t, ngx_http_upstream_t, ngx_http_variable_value_t,
-    ngx_list_part_t, ngx_log_t, ngx_peer_connection_t, ngx_table_elt_t, ngx_temp_file_t,
+    ngx_buf_t, ngx_conf_t, ngx_connection_t, ngx_event_t, ngx_http_request_t, ngx_http_upstream_t,
+    ngx_http_variable_value_t, ngx_list_part_t, ngx_log_t, ngx_peer_connection_t, ngx_table_elt_t, ngx_temp_file_t,
 };
 
 /// A structure of nginx or of the system, or a pointer.

@@ -1,15 +1,22 @@
-//! Memory that lives as long as a pool of nginx: [`Pool`], the safe way to it, and functions over its raw pointer.
+//! Memory that lives as long as a pool of nginx.
 
 use std::any::TypeId;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
 
-use nginx_sys::{ngx_palloc, ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_t, ngx_str_t};
+use nginx_sys::{
+    ngx_create_pool, ngx_destroy_pool, ngx_palloc, ngx_pcalloc, ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_t,
+    ngx_str_t,
+};
 
+use crate::nginx::executor;
 use crate::nginx::guard::guard;
+use crate::nginx::log::Log;
+use crate::nginx::plain::Plain;
 
 /// A pool that is there as long as `'p`.
 #[derive(Clone, Copy)]
@@ -44,7 +51,7 @@ impl<T> Deref for Kept<T> {
 impl<T> Kept<T> {
     /// The value, for as long as its pool is there.
     pub fn in_pool<'p>(self, _: Pool<'p>) -> &'p T {
-        // SAFETY: as in `deref`.
+        // SAFETY: the pool's cleanup drops the value, and not before the pool goes.
         unsafe { self.0.as_ref() }
     }
 
@@ -75,103 +82,136 @@ impl<'p> Pool<'p> {
         self.0.as_ptr()
     }
 
-    /// As [`own`].
+    /// Moves `value` into the pool, and drops it when the pool is destroyed. `None` when there is no memory.
     pub fn own<T: 'static>(self, value: T) -> Option<Kept<T>> {
-        // SAFETY: the pool is there.
-        unsafe { own(self.as_ptr(), value) }.and_then(NonNull::new).map(Kept)
+        self.own_made(|| value)
     }
 
-    /// As [`own`], of a value that `make` makes there.
+    /// As [`Pool::own`], of a value that is made in its place: a large one is not moved there.
     #[inline]
     pub fn own_made<T: 'static>(self, make: impl FnOnce() -> T) -> Option<Kept<T>> {
-        // SAFETY: the pool is there, and stays so for the handle's life.
-        unsafe { own_made(self.as_ptr(), make) }.and_then(NonNull::new).map(Kept)
-    }
-
-    /// As [`find`].
-    pub fn find<T: 'static>(self, is_wanted: impl Fn(&T) -> bool) -> Option<Kept<T>> {
+        const { assert!(align_of::<Held<T>>() <= nginx_sys::NGX_ALIGNMENT) };
+        // SAFETY: the pool is there; a cleanup without a handler is passed over.
+        let mut cleanup = NonNull::new(unsafe { ngx_pool_cleanup_add(self.as_ptr(), 0) })?;
         // SAFETY: the pool is there.
-        unsafe { find(self.as_ptr(), is_wanted) }.and_then(NonNull::new).map(Kept)
-    }
-
-    /// As [`copy`].
-    pub fn copy(self, bytes: &[u8]) -> Option<ngx_str_t> {
-        // SAFETY: the pool is there.
-        unsafe { copy(self.as_ptr(), bytes) }
-    }
-}
-
-/// Moves `value` into the pool, and drops it when the pool is destroyed. `None` when there is no memory.
-///
-/// # Safety
-/// `pool` is a live pool, and nobody uses the value after the pool has gone.
-pub unsafe fn own<T: 'static>(pool: *mut ngx_pool_t, value: T) -> Option<*mut T> {
-    // SAFETY: the pool is live.
-    unsafe { own_made(pool, || value) }
-}
-
-/// As [`own`], of a value that is made in its place: a large one is not moved there.
-///
-/// # Safety
-/// As [`own`]. `make` destroys no pool.
-#[inline]
-unsafe fn own_made<T: 'static>(pool: *mut ngx_pool_t, make: impl FnOnce() -> T) -> Option<*mut T> {
-    const { assert!(align_of::<Held<T>>() <= nginx_sys::NGX_ALIGNMENT) };
-    // SAFETY: ngx_palloc aligns to NGX_ALIGNMENT; the cleanup is added before the value is there, and set only after it.
-    unsafe {
-        let cleanup = ngx_pool_cleanup_add(pool, 0);
-        if cleanup.is_null() {
-            return None;
-        }
-        let place = ngx_palloc(pool, size_of::<Held<T>>()).cast::<Held<T>>();
+        let place = unsafe { ngx_palloc(self.as_ptr(), size_of::<Held<T>>()) }.cast::<Held<T>>();
         if place.is_null() {
             return None;
         }
-        (&raw mut (*place).kind).write(TypeId::of::<T>());
-        (&raw mut (*place).value).write(make());
-        (*cleanup).data = place.cast();
-        (*cleanup).handler = Some(drop_value::<T>);
-        Some(&raw mut (*place).value)
+        // SAFETY: ngx_palloc has given room for both fields, aligned to NGX_ALIGNMENT.
+        let (kind, value) = unsafe { (&raw mut (*place).kind, NonNull::new_unchecked(&raw mut (*place).value)) };
+        // SAFETY: the room is this function's.
+        unsafe { kind.write(TypeId::of::<T>()) };
+        // SAFETY: the room is this function's.
+        unsafe { value.write(make()) };
+        // SAFETY: the cleanup is there as long as the pool, and nobody has a reference to it now.
+        let cleanup = unsafe { cleanup.as_mut() };
+        cleanup.data = place.cast();
+        cleanup.handler = Some(drop_value::<T>);
+        Some(Kept(value))
     }
-}
 
-/// The value of type `T` that [`own`] put into the pool, and that is the one wanted.
-///
-/// # Safety
-/// `pool` is a live pool.
-pub unsafe fn find<T: 'static>(pool: *mut ngx_pool_t, is_wanted: impl Fn(&T) -> bool) -> Option<*mut T> {
-    // SAFETY: the list of cleanups ends with null, and ours carry a T, or another type whose function is the same: then that
-    // is said first in both.
-    unsafe {
-        let mut cleanup = (*pool).cleanup;
-        while !cleanup.is_null() {
-            if let Some(handler) = (*cleanup).handler {
-                let held = (*cleanup).data.cast::<Held<T>>();
-                let is_ours = ptr::fn_addr_eq(handler, drop_value::<T> as unsafe extern "C" fn(*mut c_void));
-                if is_ours && (*held).kind == TypeId::of::<T>() && is_wanted(&(*held).value) {
-                    return Some(&raw mut (*held).value);
-                }
+    /// The value of type `T` that [`Pool::own`] put into the pool, and that is the one wanted.
+    pub fn find<T: 'static>(self, is_wanted: impl Fn(&T) -> bool) -> Option<Kept<T>> {
+        // SAFETY: the pool is there, and null ends its list of cleanups.
+        let first = unsafe { (*self.as_ptr()).cleanup.as_ref() };
+        // SAFETY: a cleanup is there as long as its pool, and so is the next one.
+        let mut all = std::iter::successors(first, |cleanup| unsafe { cleanup.next.as_ref() });
+        all.find_map(|cleanup| {
+            let handler = cleanup.handler?;
+            if !ptr::fn_addr_eq(handler, drop_value::<T> as unsafe extern "C" fn(*mut c_void)) {
+                return None;
             }
-            cleanup = (*cleanup).next;
-        }
+            let held = NonNull::new(cleanup.data.cast::<Held<T>>())?;
+            // SAFETY: ours carry a T, or another type whose function is the same: the kind is said first in both.
+            if unsafe { (*held.as_ptr()).kind } != TypeId::of::<T>() {
+                return None;
+            }
+            // SAFETY: a T it is.
+            let kept = Kept(unsafe { NonNull::new_unchecked(&raw mut (*held.as_ptr()).value) });
+            is_wanted(&kept).then_some(kept)
+        })
     }
-    None
+
+    /// A copy of `bytes` in the pool, with a NUL behind it: nginx likes to read one behind a string.
+    pub fn copy(self, bytes: &[u8]) -> Option<ngx_str_t> {
+        let data = self.bytes(bytes.len() + 1)?;
+        let (text, end) = data.split_at_mut(bytes.len());
+        text.write_copy_of_slice(bytes);
+        end[0].write(0);
+        Some(ngx_str_t { len: bytes.len(), data: data.as_mut_ptr().cast() })
+    }
+
+    /// Room for so many bytes, of which none has been written.
+    pub fn bytes(self, len: usize) -> Option<&'p mut [MaybeUninit<u8>]> {
+        // SAFETY: the pool is there.
+        let data = unsafe { ngx_pnalloc(self.as_ptr(), len) }.cast::<MaybeUninit<u8>>();
+        // SAFETY: it is room for so many bytes that nobody else has, as long as the pool.
+        (!data.is_null()).then(|| unsafe { std::slice::from_raw_parts_mut(data, len) })
+    }
+
+    /// A structure of zeros.
+    pub fn zeroed<T: Plain>(self) -> Option<&'p mut T> {
+        self.all_zeroed(1)?.first_mut()
+    }
+
+    /// So many structures of zeros, in a row.
+    pub fn all_zeroed<T: Plain>(self, count: usize) -> Option<&'p mut [T]> {
+        const { assert!(align_of::<T>() <= nginx_sys::NGX_ALIGNMENT) };
+        let size = size_of::<T>().checked_mul(count)?;
+        // SAFETY: the pool is there.
+        let place = unsafe { ngx_pcalloc(self.as_ptr(), size.max(1)) }.cast::<T>();
+        // SAFETY: ngx_pcalloc aligns to NGX_ALIGNMENT; it is zeroed room for so many that nobody else has, as long as the pool.
+        (!place.is_null()).then(|| unsafe { std::slice::from_raw_parts_mut(place, count) })
+    }
 }
 
-/// A copy of `bytes` in the pool.
-///
-/// # Safety
-/// `pool` is a live pool.
-pub unsafe fn copy(pool: *mut ngx_pool_t, bytes: &[u8]) -> Option<ngx_str_t> {
-    // SAFETY: there is room for all bytes, and one more: nginx likes to read a NUL behind a string.
-    unsafe {
-        let data = ngx_pnalloc(pool, bytes.len() + 1).cast::<u8>();
-        if data.is_null() {
-            return None;
+/// A pool of this module's own, which is destroyed when this is dropped.
+pub struct OwnPool(NonNull<ngx_pool_t>);
+
+impl OwnPool {
+    /// With blocks of this size.
+    ///
+    /// # Safety
+    /// The log is there as long as the pool.
+    pub unsafe fn new(size: usize, log: Log<'_>) -> Option<OwnPool> {
+        // SAFETY: the log is there, as said above.
+        NonNull::new(unsafe { ngx_create_pool(size, log.as_ptr()) }).map(OwnPool)
+    }
+
+    pub fn get(&self) -> Pool<'_> {
+        Pool(self.0, PhantomData)
+    }
+
+    /// Gives it another log.
+    ///
+    /// # Safety
+    /// The log is there as long as the pool, or until there is another one.
+    pub unsafe fn set_log(&mut self, log: Log<'_>) {
+        // SAFETY: the pool is there, and nobody else has it.
+        unsafe { self.0.as_mut() }.log = log.as_ptr();
+    }
+
+    /// Empties it, as ngx_reset_pool does (src/core/ngx_palloc.c), if it has nothing but its first block.
+    pub fn empty(&mut self) -> bool {
+        let first = self.0.as_ptr();
+        // SAFETY: the pool is there, and nobody else has it, nor what lies in it.
+        let pool = unsafe { self.0.as_mut() };
+        if !pool.cleanup.is_null() || !pool.large.is_null() || !pool.d.next.is_null() {
+            return false;
         }
-        ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len());
-        data.add(bytes.len()).write(0);
-        Some(ngx_str_t { len: bytes.len(), data })
+        (pool.d.last, pool.d.failed) = (first.wrapping_add(1).cast(), 0);
+        (pool.current, pool.chain) = (first, ptr::null_mut());
+        true
+    }
+}
+
+impl Drop for OwnPool {
+    fn drop(&mut self) {
+        if !executor::is_over() {
+            // SAFETY: nobody else has the pool, nor what lies in it.
+            unsafe { ngx_destroy_pool(self.0.as_ptr()) };
+        }
     }
 }
 

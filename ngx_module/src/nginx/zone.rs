@@ -19,7 +19,8 @@ use ngx_wasm::shared::Memory;
 
 use crate::nginx::guard::guard;
 use crate::nginx::module::ngx_wasm_module;
-use crate::nginx::{log, pool, rc};
+use crate::nginx::pool::Pool;
+use crate::nginx::{log, rc};
 
 /// Nginx needs some pages for itself.
 const FEWEST_PAGES: usize = 8;
@@ -47,7 +48,7 @@ impl Zone {
             cf.cycle = cycle;
             cf.pool = (*cycle).pool;
             cf.log = (*cycle).log;
-            let mut name_of_zone = pool::copy((*cycle).pool, name).ok_or("no memory")?;
+            let mut name_of_zone = Pool::from_ptr((*cycle).pool).copy(name).ok_or("no memory")?;
             let page = ngx_pagesize;
             let size = size.max(FEWEST_PAGES * page).div_ceil(page) * page;
             let shm = ngx_shared_memory_add(&mut cf, &mut name_of_zone, size, (&raw mut ngx_wasm_module).cast());

@@ -12,7 +12,7 @@ use crate::nginx::guard::guard;
 use crate::nginx::peer::{Before, Peer, stand_before};
 use crate::nginx::rc;
 use crate::nginx::request::{HttpRequest, KeptRequest};
-use crate::nginx::upstream_block::UpstreamBlock;
+use crate::nginx::upstream_block::{Init, UpstreamBlock};
 
 /// Who chooses servers.
 pub trait Chooser: 'static {
@@ -45,17 +45,20 @@ struct Choice<C> {
     chooser: PhantomData<C>,
 }
 
-/// In the place of the balancer's `peer.init`.
-pub unsafe extern "C" fn init<C: Chooser>(
-    r: *mut ngx_http_request_t,
-    us: *mut ngx_http_upstream_srv_conf_t,
-) -> ngx_int_t {
-    // SAFETY: nginx calls this with a live request that has an upstream (src/http/ngx_http_upstream.c,
-    // ngx_http_upstream_init_request), and has the balancer's own function called with them.
-    guard(rc::ERROR, || unsafe {
-        let Some(original) = C::balancers(HttpRequest::from_ptr(r)).of(us) else { return rc::ERROR };
-        match original(r, us) {
-            rc::OK => UpstreamBlock::from_ptr(us).map_or(rc::ERROR, |us| begin::<C>(HttpRequest::from_ptr(r), us)),
+/// What stands in the place of the balancer's `peer.init`.
+pub const fn init_of<C: Chooser>() -> Init {
+    // SAFETY: it does what `init` of a balancer does.
+    unsafe { Init::new(init::<C>) }
+}
+
+unsafe extern "C" fn init<C: Chooser>(r: *mut ngx_http_request_t, us: *mut ngx_http_upstream_srv_conf_t) -> ngx_int_t {
+    guard(rc::ERROR, || {
+        // SAFETY: nginx calls this with a live request that has an upstream (src/http/ngx_http_upstream.c,
+        // ngx_http_upstream_init_request).
+        let (r, us) = unsafe { (HttpRequest::from_ptr(r), UpstreamBlock::from_ptr(us)) };
+        let Some((us, original)) = us.and_then(|us| Some((us, C::balancers(r).of(us)?))) else { return rc::ERROR };
+        match original.begin(r, us) {
+            rc::OK => begin::<C>(r, us),
             code => code,
         }
     })

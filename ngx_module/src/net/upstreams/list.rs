@@ -6,9 +6,11 @@ use std::iter;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use nginx_sys::{ngx_cached_time, ngx_http_upstream_rr_peer_t, ngx_http_upstream_rr_peers_t};
+use nginx_sys::{ngx_http_upstream_rr_peer_t, ngx_http_upstream_rr_peers_t, ngx_uint_t, time_t};
 
-use crate::net::balancer::Upstream;
+use crate::net::balancer;
+use crate::nginx::bits::fields;
+use crate::nginx::cycle;
 use crate::nginx::upstream_block::UpstreamBlock;
 
 /// Why nginx would not choose a server now.
@@ -44,13 +46,17 @@ impl<'c> List<'c> {
 
     /// That of an upstream. `None`: its balancer is none of nginx's, and what it keeps is its own affair.
     pub fn of(us: UpstreamBlock<'c>) -> Option<Self> {
-        // SAFETY: it is an upstream, and nobody keeps this for longer than it asks.
-        if !unsafe { Upstream::new(us.as_ptr()) }.keeps_round_robin() {
+        if !balancer::keeps_round_robin(us) {
             return None;
         }
         // SAFETY: a balancer that keeps the lists of round robin has them there (ngx_http_upstream_init_round_robin_peer takes
         // them from there).
         unsafe { List::from_ptr((*us.as_ptr()).peer.data.cast()) }
+    }
+
+    fields! {
+        get number: ngx_uint_t = number;
+        get peer: *mut ngx_http_upstream_rr_peer_t = peer;
     }
 
     /// This list, and that of backups. The second of each pair: it is that of backups.
@@ -90,16 +96,13 @@ impl Drop for Locked<'_> {
 impl Locked<'_> {
     /// How many servers there are.
     pub fn count(&self) -> usize {
-        // SAFETY: the list is there.
-        unsafe { (*self.0.as_ptr()).number }
+        self.0.number()
     }
 
     pub fn servers(&self) -> impl Iterator<Item = Server<'_>> {
-        // SAFETY: the list is there, and null ends its servers, which nobody takes away while the lock is held.
-        let first = unsafe { NonNull::new((*self.0.as_ptr()).peer) };
-        // SAFETY: as above.
-        let all = iter::successors(first, |server| unsafe { NonNull::new((*server.as_ptr()).next) });
-        all.map(|server| Server(server, PhantomData))
+        // Null ends the servers, which nobody takes away while the lock is held.
+        let first = NonNull::new(self.0.peer()).map(|server| Server(server, PhantomData));
+        iter::successors(first, |server| NonNull::new(server.next()).map(|server| Server(server, PhantomData)))
     }
 }
 
@@ -112,22 +115,31 @@ impl<'l> Server<'l> {
 
     /// Why nginx would not choose it now, as ngx_http_upstream_get_peer finds it (src/http/ngx_http_upstream_round_robin.c).
     pub fn unusable(self) -> Option<Unusable> {
-        // SAFETY: nginx always has a time.
-        let now = unsafe { (*ngx_cached_time).sec };
-        let server = self.0.as_ptr();
-        // SAFETY: the server is there. Other workers count in it, each number in one piece.
-        unsafe {
-            let fails = (*server).fails;
-            let is_failed = (*server).max_fails != 0 && fails >= (*server).max_fails;
-            if (*server).down != 0 {
-                Some(Unusable::Down)
-            } else if is_failed && now - (*server).checked <= (*server).fail_timeout {
-                Some(Unusable::Failed)
-            } else if (*server).max_conns != 0 && (*server).conns >= (*server).max_conns {
-                Some(Unusable::Full)
-            } else {
-                None
-            }
+        let is_failed = self.max_fails() != 0 && self.fails() >= self.max_fails();
+        if self.down() != 0 {
+            Some(Unusable::Down)
+        } else if is_failed && cycle::time().0 - self.checked() <= self.fail_timeout() {
+            Some(Unusable::Failed)
+        } else if self.max_conns() != 0 && self.conns() >= self.max_conns() {
+            Some(Unusable::Full)
+        } else {
+            None
         }
+    }
+
+    fn as_ptr(self) -> *mut ngx_http_upstream_rr_peer_t {
+        self.0.as_ptr()
+    }
+
+    // Other workers count in it, each number in one piece.
+    fields! {
+        get next: *mut ngx_http_upstream_rr_peer_t = next;
+        get down: ngx_uint_t = down;
+        get fails: ngx_uint_t = fails;
+        get max_fails: ngx_uint_t = max_fails;
+        get fail_timeout: time_t = fail_timeout;
+        get checked: time_t = checked;
+        get conns: ngx_uint_t = conns;
+        get max_conns: ngx_uint_t = max_conns;
     }
 }

@@ -12,7 +12,6 @@ use nginx_sys::{
     ngx_http_upstream_rr_peers_t,
 };
 
-use super::keeps_round_robin;
 use super::list::{List, Unusable};
 use super::servers::{self, Place};
 use crate::nginx::peer::Peer;
@@ -45,10 +44,7 @@ impl RoundRobin {
     /// What the balancer of the upstream that a request asks has begun with for it. `None`: there is none, or it is none of nginx's,
     /// or somebody stands before it.
     pub fn of(r: HttpRequest<'_>) -> Option<RoundRobin> {
-        let peer = r.upstream()?.peer_of_balancer();
-        // SAFETY: the structure is live.
-        let peer = unsafe { &*peer.as_ptr() };
-        let data = NonNull::new(peer.data.cast()).filter(|_| keeps_round_robin(peer))?;
+        let data = r.upstream()?.peer_of_balancer().round_robin()?;
         Some(RoundRobin { data, aside: Cell::new(ptr::null_mut()) })
     }
 
@@ -59,7 +55,7 @@ impl RoundRobin {
     }
 
     fn set_list(&self, list: *mut ngx_http_upstream_rr_peers_t) {
-        // SAFETY: as above; the callers pass one of the upstream's lists.
+        // SAFETY: what is kept is as long there as the request; the callers pass one of the upstream's lists.
         unsafe { (*self.data.as_ptr()).peers = list }
     }
 
@@ -72,7 +68,7 @@ impl RoundRobin {
 
     /// Puts back as many marks as [`RoundRobin::tried`] gave.
     fn set_tried(&self, marks: &[usize]) {
-        // SAFETY: as above.
+        // SAFETY: there is room for so many, since there were as many.
         unsafe { (*self.data.as_ptr()).tried.copy_from_nonoverlapping(marks.as_ptr(), marks.len()) }
     }
 
@@ -80,11 +76,10 @@ impl RoundRobin {
     /// (1.27.3).
     #[cfg(resolved_peers)]
     fn is_changed(&self) -> bool {
+        // SAFETY: the list is as long there as the upstream.
+        let config = unsafe { (*self.list()).config };
         // SAFETY: the number is as long there as the upstream. Other workers write it, which nginx reads in one piece.
-        unsafe {
-            let config = (*self.list()).config;
-            !config.is_null() && config.read_volatile() != (*self.data.as_ptr()).config
-        }
+        !config.is_null() && unsafe { config.read_volatile() != (*self.data.as_ptr()).config }
     }
 
     #[cfg(not(resolved_peers))]

@@ -142,7 +142,7 @@ impl<'r> List<'r> {
 
     /// Begins again without lines, as ngx_list_init does, which is inline in C; there is room for so many at first. Lines that
     /// there were stay in memory.
-    pub(super) fn begin(self, room: usize) -> Result<(), Refused> {
+    pub(in crate::nginx) fn begin(self, room: usize) -> Result<(), Refused> {
         let room = room.max(1);
         // SAFETY: the pool is there.
         let elts = unsafe { ngx_palloc(self.pool.as_ptr(), room * size_of::<ngx_table_elt_t>()) };
