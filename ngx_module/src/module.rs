@@ -18,7 +18,6 @@ use crate::http::{for_filters, phases, report, upstream_choice};
 use crate::net;
 use crate::nginx::conf::Conf;
 use crate::nginx::guard::guard;
-use crate::nginx::log::Log;
 use crate::nginx::module::name;
 use crate::nginx::{cycle, log, modules, rc, variables};
 use crate::process::status;
@@ -86,10 +85,14 @@ unsafe extern "C" fn create_main_conf(cycle: *mut ngx_cycle_t) -> *mut c_void {
 }
 
 unsafe extern "C" fn init_main_conf(cycle: *mut ngx_cycle_t, conf: *mut c_void) -> *mut c_char {
-    // SAFETY: nginx passes what `create_main_conf` returned, after it has read the whole configuration.
-    guard(NGX_CONF_ERROR, || match unsafe { startup::check(cycle, &mut *conf.cast::<MainConf>()) } {
-        Ok(()) => NGX_CONF_OK,
-        Err(startup::Reported) => NGX_CONF_ERROR,
+    guard(NGX_CONF_ERROR, || {
+        // SAFETY: nginx passes what `create_main_conf` returned, and nothing else has hold of it.
+        let main = unsafe { &mut *conf.cast::<MainConf>() };
+        // SAFETY: nginx has read the whole configuration of the cycle that it is making.
+        match unsafe { startup::check(cycle, main) } {
+            Ok(()) => NGX_CONF_OK,
+            Err(startup::Reported) => NGX_CONF_ERROR,
+        }
     })
 }
 
@@ -107,19 +110,23 @@ unsafe extern "C" fn merge_loc_conf(cf: *mut ngx_conf_t, outer: *mut c_void, inn
 }
 
 unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
-    // SAFETY: nginx calls this before it reads what is in http { }.
-    guard(rc::ERROR, || unsafe {
-        modules::install(cf);
+    guard(rc::ERROR, || {
+        // SAFETY: nginx knows all modules when it begins to read http { }.
+        unsafe { modules::install(cf) };
         requests::know(for_filters::FOR_FILTERS);
-        variables::register(cf, &report::VARIABLES)
+        // SAFETY: nginx calls this before it reads what is in http { }.
+        unsafe { variables::register(cf, &report::VARIABLES) }
     })
 }
 
 unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
-    // SAFETY: nginx calls this once, after it has merged all levels.
-    guard(rc::ERROR, || unsafe {
-        let conf = Conf::new(cf);
-        let Some(main) = MainConf::of(conf.cycle()).as_mut() else { return rc::ERROR };
+    guard(rc::ERROR, || {
+        // SAFETY: nginx passes its own structure, which is there as long as this runs.
+        let conf = unsafe { Conf::new(cf) };
+        // SAFETY: nginx is making the cycle.
+        let main = unsafe { MainConf::of(conf.cycle()) };
+        // SAFETY: nginx calls this once, after it has merged all levels, and nothing else has hold of the configuration.
+        let Some(main) = (unsafe { main.as_mut() }) else { return rc::ERROR };
         if let Err(reason) = main.settle(&conf) {
             conf.write_error(&log::printable(&reason));
             return rc::ERROR;
@@ -128,27 +135,28 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
         if !main.filters.is_empty() || conf.has_lua() {
             main.balancers.install(&conf, upstream_choice::INIT);
         }
-        phases::install(cf).map_or(rc::ERROR, |()| rc::OK)
+        // SAFETY: this is `postconfiguration`.
+        unsafe { phases::install(cf) }.map_or(rc::ERROR, |()| rc::OK)
     })
 }
 
 /// Nginx has made all that the new cycle needs, shared memory too, and goes over to it.
 unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     guard(rc::ERROR, || {
-        // SAFETY: the configuration is complete, and no guest runs.
-        if let Some(main) = unsafe { MainConf::of(cycle).as_mut() } {
+        // SAFETY: nginx passes the cycle that it has made.
+        let main = unsafe { MainConf::of(cycle) };
+        // SAFETY: the configuration is complete, no guest runs, and nothing else has hold of it.
+        if let Some(main) = unsafe { main.as_mut() } {
             cycle::begin();
             main.shared.enter();
             main.balancers.enter();
-            // SAFETY: a cycle that is being made has a log.
-            unsafe {
-                main.status.enter(main.filters.iter().map(|filter| filter.identity(&main.modules)), (*cycle).log)
-            };
+            // SAFETY: nginx goes over to this cycle.
+            let log = unsafe { cycle::log_of(cycle) };
+            main.status.enter(main.filters.iter().map(|filter| filter.identity(&main.modules)), log);
             if !supply::is_test() {
-                // SAFETY: the log is that of the new configuration.
-                supply::tell(&mut main.notes, unsafe { Log::from_ptr((*cycle).log) });
+                supply::tell(&mut main.notes, log);
             }
-            // SAFETY: as above.
+            // SAFETY: nginx goes over to this cycle, and has not forked.
             unsafe { queue_ready::prepare(cycle, main) };
         }
         rc::OK
@@ -159,7 +167,12 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     guard(rc::ERROR, || {
         if engine::enter_worker() {
             // SAFETY: a process that starts has a complete cycle.
-            unsafe { worker::start(cycle) };
+            let main = unsafe { MainConf::of(cycle) };
+            // SAFETY: it is as long there as the process, or until the next one, and nothing writes to it.
+            if let Some(main) = unsafe { main.as_ref() } {
+                // SAFETY: the process has this cycle.
+                worker::start(main, unsafe { cycle::log_of(cycle) });
+            }
         }
         rc::OK
     })

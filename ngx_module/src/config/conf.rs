@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
-use nginx_sys::{ngx_cycle, ngx_cycle_t};
+use nginx_sys::ngx_cycle_t;
 use ngx::core::NgxStr;
 use ngx_wasm::proxy_wasm::Capabilities;
 use ngx_wasm::vm::{Engine, InstanceLimits};
@@ -28,7 +28,7 @@ use crate::nginx::conf::Conf;
 use crate::nginx::cycle;
 use crate::nginx::module::ngx_wasm_module;
 use crate::nginx::place::Place;
-use crate::nginx::pool::{Kept, Pool};
+use crate::nginx::pool::Kept;
 use crate::process::engine::{self, EngineConf, Form, Kind};
 use crate::process::log_rate::LogRate;
 use crate::process::shared_memory::{Settings, Shared};
@@ -120,8 +120,8 @@ impl MainConf {
         let mut main = MainConf::default();
         // SAFETY: nginx has set what leads to it before it makes configurations.
         main.folder = unsafe { cycle::conf_folder(cycle) };
-        // SAFETY: a cycle begins with its pool, which is destroyed with it, after everything that could reach its configuration.
-        let pool = unsafe { Pool::from_ptr((*cycle).pool) };
+        // SAFETY: nginx is making the cycle.
+        let pool = unsafe { cycle::pool_of(cycle) };
         let conf = pool.own(main).map_or(ptr::null_mut(), Kept::as_ptr);
         LATEST.store(conf, Ordering::SeqCst);
         conf.cast()
@@ -185,8 +185,10 @@ impl MainConf {
 
     /// That of the cycle which runs, which outlives all that is done by it.
     pub fn current() -> Option<&'static MainConf> {
-        // SAFETY: nginx always has a cycle, and nothing writes its configuration once it runs.
-        unsafe { MainConf::of(ngx_cycle).as_ref() }
+        // SAFETY: nginx always has a cycle.
+        let main = unsafe { MainConf::of(cycle::current()) };
+        // SAFETY: nothing writes the configuration of a cycle once it runs.
+        unsafe { main.as_ref() }
     }
 
     /// The filters of a level, with the number of their chain; `None` when there are none.

@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod chains;
+#[allow(unsafe_code)]
 pub mod conf;
 pub mod configuration_file;
 pub mod direction;
@@ -10,6 +11,7 @@ pub mod filter_conf;
 mod inherit;
 pub mod level;
 pub mod loc_conf;
+#[allow(unsafe_code)]
 pub mod location;
 pub mod phase_notes;
 pub mod rules;

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_process, ngx_uint_t};
+use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_uint_t};
 use ngx::core::NgxStr;
 use ngx_wasm::proxy_wasm::Module;
 use ngx_wasm::vm::Engine;
@@ -12,12 +12,13 @@ use ngx_wasm::vm::Engine;
 use crate::config::conf::MainConf;
 use crate::config::configuration_file;
 use crate::config::filter_conf::{FilterConf, ModuleConf};
+use crate::filters::configured;
+use crate::filters::cycle::make as make_running;
 use crate::filters::root_host::RootHost;
-use crate::filters::{configured, cycle};
 use crate::nginx::log::{self, Log};
-use crate::nginx::modules;
 use crate::nginx::place::Place;
 use crate::nginx::variables;
+use crate::nginx::{cycle, modules};
 use crate::process::cpu_clock::with_cpu_clock;
 use crate::process::engine::Form;
 use crate::process::status::FilterStatus;
@@ -31,25 +32,23 @@ pub struct Reported;
 /// # Safety
 /// `cycle` is the cycle that nginx is making, and `main` its configuration.
 pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Reported> {
-    // SAFETY: see above; the new cycle has its log from the beginning.
-    unsafe {
-        let result = prepare(cycle, main);
-        if result.is_err() || supply::is_test() {
-            supply::tell_warnings(&mut main.notes, Log::from_ptr((*cycle).log));
-        }
-        result
+    // SAFETY: nginx is making the cycle, as said above.
+    let log = unsafe { cycle::log_of(cycle) };
+    // SAFETY: nginx is making the cycle, as said above.
+    let result = unsafe { prepare(cycle, main, log) };
+    if result.is_err() || supply::is_test() {
+        supply::tell_warnings(&mut main.notes, log);
     }
+    result
 }
 
 /// # Safety
-/// As [`check`].
-unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Reported> {
-    // SAFETY: nginx sets the variable first of all. `nginx -s reload` reads the configuration too, only to find the pid.
-    if unsafe { ngx_process } == NGX_PROCESS_SIGNALLER as ngx_uint_t {
+/// As [`check`]. The log is that of the cycle.
+unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf, log: Log<'_>) -> Result<(), Reported> {
+    // `nginx -s reload` reads the configuration too, only to find the pid.
+    if cycle::process() == NGX_PROCESS_SIGNALLER as ngx_uint_t {
         return Ok(());
     }
-    // SAFETY: the new cycle has its log from the beginning.
-    let log = unsafe { Log::from_ptr((*cycle).log) };
     let report = |place: &Place, reason: String| {
         log.write(NGX_LOG_EMERG, format!("{} in {place}", log::printable(&reason)));
         Reported
@@ -58,13 +57,8 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Re
     // SAFETY: nginx has read the configuration.
     main.measures_time = unsafe { variables::is_named(cycle, b"wasm_time") };
 
-    // SAFETY: nginx makes shared memory after this.
-    if unsafe { wants_shared_memory(cycle, main) }
-        && let Err((place, reason)) = unsafe {
-            let stores = main.shared.declare(cycle, &main.settings);
-            stores.and_then(|()| main.status.declare(cycle, main.filters.len()).map_err(|reason| (None, reason)))
-        }
-    {
+    // SAFETY: nginx is making the cycle, and makes shared memory after this.
+    if let Err((place, reason)) = unsafe { declare_zones(cycle, main) } {
         let place = place.or_else(|| main.wasm_block.clone()).or_else(|| Some(main.filters.first()?.place.clone()));
         let place = place.map(|place| format!(" in {place}")).unwrap_or_default();
         log.write(NGX_LOG_EMERG, format!("{}{place}", log::printable(&reason)));
@@ -111,7 +105,7 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Re
         }
     }
     // SAFETY: nothing writes what is said about filters any more, and the configuration has its place in the pool of its cycle.
-    unsafe { cycle::make(main) };
+    unsafe { make_running(main) };
     Ok(())
 }
 
@@ -189,6 +183,21 @@ fn warn_of_pool(log: Log<'_>, form: Form, engine: &dyn Engine, module: &ModuleCo
     }
 }
 
+/// Asks nginx for shared memory, if anything needs it. An error has the place of the directive that made it, if any.
+///
+/// # Safety
+/// As [`check`].
+unsafe fn declare_zones(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), (Option<Place>, String)> {
+    // SAFETY: all modules of the cycle are known.
+    if !unsafe { wants_shared_memory(cycle, main) } {
+        return Ok(());
+    }
+    // SAFETY: nginx makes shared memory after this, as said above.
+    unsafe { main.shared.declare(cycle, &main.settings) }?;
+    // SAFETY: nginx makes shared memory after this, as said above.
+    unsafe { main.status.declare(cycle, main.filters.len()) }.map_err(|reason| (None, reason))
+}
+
 /// Whether anything can run that shares something: filters, or what Lua loads.
 ///
 /// # Safety
@@ -197,7 +206,7 @@ unsafe fn wants_shared_memory(cycle: *mut ngx_cycle_t, main: &MainConf) -> bool 
     if main.wasm_block.is_some() || main.engine.is_some() || !main.filters.is_empty() {
         return true;
     }
-    // SAFETY: see above.
+    // SAFETY: all modules of the cycle are known, as said above.
     unsafe { modules::has_lua(cycle) }
 }
 
@@ -207,8 +216,8 @@ fn give_memory_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: the function has no precondition.
     unsafe {
-        libc::malloc_trim(0);
-    }
+        libc::malloc_trim(0)
+    };
 }
 
 fn unknown(filter: &FilterConf, modules: &[ModuleConf]) -> String {

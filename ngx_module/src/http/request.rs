@@ -147,6 +147,7 @@ pub struct Request {
 }
 
 // SAFETY: nothing else of this module is kept there.
+#[allow(unsafe_code)]
 unsafe impl Context for Request {}
 
 impl AboutRequest for Request {

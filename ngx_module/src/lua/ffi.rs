@@ -28,11 +28,10 @@ unsafe fn bytes<'a>(data: *const u_char, len: usize) -> &'a [u8] {
 /// # Safety
 /// `pointer` is of that, and of this type. Lua holds it while it calls.
 unsafe fn held<T>(pointer: *mut c_void) -> Rc<T> {
-    // SAFETY: see above. The count of the pointer stays as it was.
-    unsafe {
-        Rc::increment_strong_count(pointer.cast::<T>());
-        Rc::from_raw(pointer.cast())
-    }
+    // SAFETY: Lua has a use of it, as said above.
+    unsafe { Rc::increment_strong_count(pointer.cast::<T>()) };
+    // SAFETY: this is the use that has just been counted.
+    unsafe { Rc::from_raw(pointer.cast()) }
 }
 
 /// A pointer for Lua, which holds what it stands for until it gives it to [`take`]. Null for nothing.
@@ -45,7 +44,7 @@ fn give<T>(held: Option<Rc<T>>) -> *mut c_void {
 /// # Safety
 /// As for [`held`]; LuaJIT runs the finaliser of a pointer once.
 unsafe fn take<T>(pointer: *mut c_void) {
-    // SAFETY: see above.
+    // SAFETY: Lua had a use of it, and gives that up.
     drop(unsafe { Rc::from_raw(pointer.cast::<T>()) });
 }
 

@@ -6,6 +6,7 @@
 pub mod balancer;
 pub mod body;
 pub mod connect;
+#[allow(unsafe_code)]
 pub mod connection;
 pub mod http;
 pub mod pool;

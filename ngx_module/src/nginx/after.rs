@@ -28,28 +28,18 @@ impl After<'_> {
     /// # Safety
     /// Nobody uses a handle of the request, or of what lies in its pool, after this.
     pub unsafe fn run(self) {
-        // SAFETY: the request is live until this.
-        unsafe {
-            match self {
-                After::Nothing => {}
-                After::Finalize(r, code) => ngx_http_finalize_request(r.as_ptr(), code),
-                After::RunPhases(r) => ngx_http_core_run_phases(r.as_ptr()),
-                After::Call(r, handler) => {
-                    if let Some(handler) = handler {
-                        handler(r.as_ptr());
-                    }
-                }
-                After::CallReader(r) => {
-                    if let Some(handler) = r.read_event_handler() {
-                        handler(r.as_ptr());
-                    }
-                }
-                After::CallWriter(r) => {
-                    if let Some(handler) = r.write_event_handler() {
-                        handler(r.as_ptr());
-                    }
-                }
-            }
+        let (r, handler) = match self {
+            After::Nothing => return,
+            // SAFETY: the request is live until this.
+            After::Finalize(r, code) => return unsafe { ngx_http_finalize_request(r.as_ptr(), code) },
+            After::RunPhases(r) => (r, Some(ngx_http_core_run_phases as _)),
+            After::Call(r, handler) => (r, handler),
+            After::CallReader(r) => (r, r.read_event_handler()),
+            After::CallWriter(r) => (r, r.write_event_handler()),
+        };
+        if let Some(handler) = handler {
+            // SAFETY: the request is live until this, and nginx has taken the handler for one of requests.
+            unsafe { handler(r.as_ptr()) };
         }
     }
 }

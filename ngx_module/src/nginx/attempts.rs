@@ -32,8 +32,7 @@ pub fn count(r: HttpRequest<'_>) -> usize {
 /// Our end of the connection to the upstream, while there is one.
 pub fn local_address(r: HttpRequest<'_>) -> Option<SocketAddress> {
     let peer = r.upstream()?.peer()?;
-    // SAFETY: the connection is live.
-    SocketAddress::of_socket(unsafe { (*peer.as_ptr()).fd })
+    SocketAddress::of_socket(peer.fd())
 }
 
 /// A time in milliseconds; none when it has not come.

@@ -3,9 +3,7 @@
 
 use std::ptr::NonNull;
 
-use nginx_sys::{
-    ngx_create_temp_file, ngx_file_t, ngx_pcalloc, ngx_temp_file_t, ngx_uint_t, ngx_write_chain_to_temp_file, off_t,
-};
+use nginx_sys::{ngx_create_temp_file, ngx_file_t, ngx_temp_file_t, ngx_uint_t, ngx_write_chain_to_temp_file, off_t};
 
 use super::chain::{Buf, Chain};
 use super::location;
@@ -33,8 +31,9 @@ pub fn write(r: HttpRequest<'_>, chain: Chain) -> Result<(), Unwritten> {
     let end = file.append(chain)?;
     buf.set_in_file(true);
     buf.set_last(true);
-    // SAFETY: the buffer is ours, and so long is the file, in the same pool.
-    unsafe { ((*buf.as_ptr()).file, (*buf.as_ptr()).file_last) = (file.inner(), end) };
+    // SAFETY: the buffer is this function's; its file is so long, and lies in the same pool.
+    let lead = unsafe { &mut *buf.as_ptr() };
+    (lead.file, lead.file_last) = (file.inner(), end);
     body.set_bufs(whole);
     Ok(())
 }
@@ -42,11 +41,8 @@ pub fn write(r: HttpRequest<'_>, chain: Chain) -> Result<(), Unwritten> {
 impl TempFile {
     /// One that has not been created, with what the request says of its body's file.
     fn new(r: HttpRequest<'_>) -> Option<TempFile> {
-        // SAFETY: the pool is there.
-        let place = unsafe { ngx_pcalloc(r.pool().as_ptr(), size_of::<ngx_temp_file_t>()) };
-        let mut file = NonNull::new(place.cast::<ngx_temp_file_t>())?;
-        // SAFETY: zeros are the defaults of all fields, and nobody else has it yet.
-        let temp = unsafe { file.as_mut() };
+        // Zeros are the defaults of all fields.
+        let temp = r.pool().zeroed::<ngx_temp_file_t>()?;
         temp.file.fd = -1;
         temp.file.log = r.log().as_ptr();
         temp.path = location::body_temp_path(r)?.as_ptr();
@@ -58,7 +54,7 @@ impl TempFile {
         if r.is_body_file_group_access() {
             temp.access = 0o660;
         }
-        Some(TempFile(file))
+        Some(TempFile(temp.into()))
     }
 
     fn inner(&self) -> *mut ngx_file_t {
@@ -68,7 +64,7 @@ impl TempFile {
 
     /// Creates it, without bytes.
     fn create(&self) -> Result<(), Unwritten> {
-        // SAFETY: as above; these fields are only read.
+        // SAFETY: the file is there as long as its pool. The fields are copied.
         let temp = unsafe { *self.0.as_ptr() };
         let (persistent, clean) = (temp.persistent() as ngx_uint_t, temp.clean() as ngx_uint_t);
         // SAFETY: the path and the pool are those of a live request.
@@ -86,7 +82,7 @@ impl TempFile {
         if written < 0 {
             return Err(Unwritten);
         }
-        // SAFETY: as above.
+        // SAFETY: the file is there as long as its pool, and nobody has a reference to it.
         let offset = unsafe { &mut (*self.0.as_ptr()).offset };
         *offset += written as off_t;
         Ok(*offset)

@@ -17,21 +17,21 @@ pub trait Handle<Raw> {
 
 impl Handle<*mut ngx_http_request_t> for HttpRequest<'_> {
     unsafe fn from_nginx(raw: *mut ngx_http_request_t) -> Self {
-        // SAFETY: see above.
+        // SAFETY: nginx passes a live request.
         unsafe { HttpRequest::from_ptr(raw) }
     }
 }
 
 impl Handle<*mut ngx_chain_t> for Chain {
     unsafe fn from_nginx(raw: *mut ngx_chain_t) -> Self {
-        // SAFETY: see above.
+        // SAFETY: nginx passes a chain of live buffers.
         unsafe { Chain::from_ptr(raw) }
     }
 }
 
 impl Handle<*mut ngx_http_variable_value_t> for VariableValue {
     unsafe fn from_nginx(raw: *mut ngx_http_variable_value_t) -> Self {
-        // SAFETY: see above.
+        // SAFETY: nginx passes a place for a value.
         unsafe { VariableValue::from_ptr(raw) }
     }
 }
@@ -66,7 +66,7 @@ impl End for After<'_> {
     type Code = ();
 
     unsafe fn end(self) {
-        // SAFETY: see above.
+        // SAFETY: nobody uses a handle of the callback after this.
         unsafe { self.run() }
     }
 }
@@ -75,7 +75,7 @@ impl End for (After<'_>, ngx_int_t) {
     type Code = ngx_int_t;
 
     unsafe fn end(self) -> ngx_int_t {
-        // SAFETY: see above.
+        // SAFETY: nobody uses a handle of the callback after this.
         unsafe { self.0.run() };
         self.1
     }
@@ -94,10 +94,14 @@ impl End for (After<'_>, ngx_int_t) {
 macro_rules! callback {
     ($(#[$doc:meta])* $seen:vis fn $name:ident($($arg:ident: $handle:ty = $raw:ty),*) $(-> $code:ty)?, otherwise $otherwise:expr => $deed:path) => {
         $(#[$doc])*
+        #[allow(unsafe_code)]
         $seen unsafe extern "C" fn $name($($arg: $raw),*) $(-> $code)? {
             $crate::nginx::guard::guard($otherwise, || {
                 // SAFETY: nginx calls this with what it says: a live request, a chain of live buffers.
-                unsafe { $crate::nginx::callback::End::end($deed($(<$handle as $crate::nginx::callback::Handle<$raw>>::from_nginx($arg)),*)) }
+                $(let $arg = unsafe { <$handle as $crate::nginx::callback::Handle<$raw>>::from_nginx($arg) };)*
+                let end = $deed($($arg),*);
+                // SAFETY: the function that had the handles is over.
+                unsafe { $crate::nginx::callback::End::end(end) }
             })
         }
     };

@@ -3,13 +3,12 @@
 
 use std::ptr::{self, NonNull};
 
-use nginx_sys::{
-    ngx_alloc_chain_link, ngx_buf_t, ngx_chain_add_copy, ngx_chain_t, ngx_file_t, ngx_pcalloc, ngx_read_file, off_t,
-};
+use nginx_sys::{ngx_alloc_chain_link, ngx_buf_t, ngx_chain_add_copy, ngx_chain_t, ngx_file_t, ngx_read_file, off_t};
 
 use ngx_wasm::flow::Unreadable;
 
 use crate::nginx::bits::bits;
+use crate::nginx::plain::Plain;
 use crate::nginx::pool::Pool;
 use crate::nginx::rc;
 
@@ -37,15 +36,11 @@ impl Chain {
 
     /// A chain of this buffer.
     pub fn of_buf(pool: Pool<'_>, buf: Buf) -> Option<Chain> {
-        // SAFETY: the pool is there; a link is written whole before anybody sees it.
-        unsafe {
-            let link = ngx_alloc_chain_link(pool.as_ptr());
-            if link.is_null() {
-                return None;
-            }
-            link.write(ngx_chain_t { buf: buf.as_ptr(), next: ptr::null_mut() });
-            Some(Chain(link))
-        }
+        // SAFETY: the pool is there.
+        let link = NonNull::new(unsafe { ngx_alloc_chain_link(pool.as_ptr()) })?;
+        // SAFETY: the link is this function's, which writes it whole before anybody sees it.
+        unsafe { link.write(ngx_chain_t { buf: buf.as_ptr(), next: ptr::null_mut() }) };
+        Some(Chain(link.as_ptr()))
     }
 
     /// For functions of nginx.
@@ -92,13 +87,13 @@ impl Chain {
     /// Gives the links back to the pool (ngx_free_chain of src/core/ngx_buf.h). Nobody else has them any more; who has them
     /// nevertheless finds another chain's buffers, in memory that stays.
     pub fn free_links(self, pool: Pool<'_>) {
-        let mut link = self.0;
-        while !link.is_null() {
-            // SAFETY: the links come from the pool, which keeps a list of those that are free.
-            unsafe {
-                let after = ptr::replace(&raw mut (*link).next, (*pool.as_ptr()).chain);
-                (*pool.as_ptr()).chain = ptr::replace(&raw mut link, after);
-            }
+        let mut next = self.0;
+        // SAFETY: the pool is there, and keeps a list of links that are free.
+        let free = unsafe { &mut (*pool.as_ptr()).chain };
+        // SAFETY: the links come from the pool, and null ends the chain.
+        while let Some(link) = unsafe { next.as_mut() } {
+            next = std::mem::replace(&mut link.next, *free);
+            *free = link;
         }
     }
 
@@ -133,9 +128,8 @@ impl Chain {
 impl Buf {
     /// A buffer of nothing, from the pool: one of nginx's special buffers, when a mark is set.
     pub fn new(pool: Pool<'_>) -> Option<Buf> {
-        // SAFETY: the pool is there; a buffer of zeros is one without bytes.
-        let buf = unsafe { ngx_pcalloc(pool.as_ptr(), size_of::<ngx_buf_t>()) };
-        NonNull::new(buf.cast()).map(Buf)
+        // One of zeros has no bytes.
+        pool.zeroed::<ngx_buf_t>().map(|buf| Buf(buf.into()))
     }
 
     /// A buffer with a copy of these bytes, in the pool.
@@ -163,7 +157,7 @@ impl Buf {
     /// Makes it a buffer of nothing again.
     pub fn clear(self) {
         // SAFETY: the buffer is live, and one of zeros is one without bytes.
-        unsafe { ptr::write_bytes(self.as_ptr(), 0, 1) }
+        unsafe { self.0.write(ngx_buf_t::zeros()) }
     }
 
     bits! {
@@ -183,6 +177,7 @@ impl Buf {
         set set_sync: set_sync;
         /// Its bytes are in memory that may be written to.
         get is_temporary: temporary;
+        get is_mapped: mmap;
         /// Its bytes are in memory that nobody writes to.
         get is_memory: memory;
         /// Its bytes are in a file.
@@ -192,8 +187,7 @@ impl Buf {
 
     /// Its bytes are in memory (ngx_buf_in_memory of src/core/ngx_buf.h).
     pub fn is_in_memory(self) -> bool {
-        // SAFETY: the buffer is live.
-        self.is_temporary() || self.is_memory() || unsafe { (*self.as_ptr()).mmap() != 0 }
+        self.is_temporary() || self.is_memory() || self.is_mapped()
     }
 
     /// How many bytes it has (ngx_buf_size of src/core/ngx_buf.h).
@@ -217,11 +211,9 @@ impl Buf {
 
     /// Marks it as sent.
     pub fn consume(self) {
-        // SAFETY: the buffer is live, and so empty.
-        unsafe {
-            (*self.as_ptr()).pos = (*self.as_ptr()).last;
-            (*self.as_ptr()).file_pos = (*self.as_ptr()).file_last;
-        }
+        // SAFETY: the buffer is live, and nobody has a reference to it.
+        let buf = unsafe { &mut *self.as_ptr() };
+        (buf.pos, buf.file_pos) = (buf.last, buf.file_last);
     }
 
     /// Has it lead to `bytes`, which stay where they are until it has been sent.

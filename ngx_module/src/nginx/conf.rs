@@ -13,11 +13,12 @@ use nginx_sys::{
 use ngx::core::NGX_CONF_OK;
 use ngx::http::{HttpModule, HttpModuleConfExt, NgxHttpCoreModule};
 
+use crate::nginx::log::{self, Log};
 use crate::nginx::place::Place;
 use crate::nginx::pool::{Kept, Pool};
 use crate::nginx::resolver::Resolver;
 use crate::nginx::upstream_block::{self, UpstreamBlock};
-use crate::nginx::{log, modules, rc, realip, returns};
+use crate::nginx::{modules, rc, realip, returns};
 
 /// What a relative path is relative to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,7 @@ impl<'c> Conf<'c> {
     }
 
     /// For nginx's own functions.
+    #[cfg(ngx_feature = "ssl")]
     pub fn raw(&self) -> *mut ngx_conf_t {
         self.0
     }
@@ -75,7 +77,7 @@ impl<'c> Conf<'c> {
     /// Says what is wrong with the configuration.
     pub fn write_error(&self, reason: &str) {
         // SAFETY: the log is there as long as nginx reads the configuration.
-        unsafe { log::write(NGX_LOG_EMERG, self.get(|cf| cf.log), reason) };
+        unsafe { Log::from_ptr(self.get(|cf| cf.log)) }.write(NGX_LOG_EMERG, reason);
     }
 
     /// The pool of the cycle.

@@ -14,6 +14,7 @@ use ngx::core::{CoreModule, CoreModuleConfExt, NgxCoreModule};
 use ngx::http::{HttpModule, HttpModuleConfExt, NgxHttpCoreModule};
 
 use super::log::Log;
+use super::pool::Pool;
 
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
@@ -71,6 +72,42 @@ pub(super) fn http_core() -> Option<&'static ngx_http_core_main_conf_t> {
 pub fn worker() -> usize {
     // SAFETY: nginx sets the variable before a worker begins; in the master it is 0.
     unsafe { nginx_sys::ngx_worker }
+}
+
+/// The kind of this process: NGX_PROCESS_WORKER and its likes.
+pub fn process() -> ngx_uint_t {
+    // SAFETY: nginx sets the variable first of all, and when it forks.
+    unsafe { nginx_sys::ngx_process }
+}
+
+/// Whether the cycle has connections: it does in a process that serves requests, and in no other.
+pub fn has_connections() -> bool {
+    // SAFETY: nginx always has a cycle.
+    unsafe { !(*ngx_cycle).connections.is_null() }
+}
+
+/// The log of a cycle.
+///
+/// # Safety
+/// `cycle` is a cycle of nginx, which is there as long as the log is used.
+pub unsafe fn log_of<'l>(cycle: *const ngx_cycle_t) -> Log<'l> {
+    // SAFETY: a cycle has a log from the beginning.
+    unsafe { Log::from_ptr((*cycle).log) }
+}
+
+/// The pool of a cycle, which is destroyed with it, after everything that could reach its configuration.
+///
+/// # Safety
+/// `cycle` is a cycle of nginx, which is there as long as the pool is used.
+pub unsafe fn pool_of<'p>(cycle: *const ngx_cycle_t) -> Pool<'p> {
+    // SAFETY: a cycle begins with its pool.
+    unsafe { Pool::from_ptr((*cycle).pool) }
+}
+
+/// The cycle that runs.
+pub fn current() -> *const ngx_cycle_t {
+    // SAFETY: nginx sets the variable first of all, in this thread.
+    unsafe { ngx_cycle }
 }
 
 /// Seconds and milliseconds since 1970, as nginx has looked at the clock last.

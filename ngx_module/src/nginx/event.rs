@@ -2,17 +2,19 @@
 //! and has a timer. It is disarmed when it is dropped.
 
 use std::cell::{Cell, UnsafeCell};
+use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use nginx_sys::{
     ngx_add_timer, ngx_del_timer, ngx_delete_posted_event, ngx_event_t, ngx_http_run_posted_requests, ngx_msec_t,
-    ngx_post_event, ngx_posted_events,
+    ngx_post_event, ngx_posted_events, ngx_posted_next_events,
 };
 
 use super::after::After;
 use super::bits::bits;
 use super::guard::guard;
+use super::log::Log;
 use super::plain::Plain;
 use super::pool::Kept;
 use super::request::HttpRequest;
@@ -44,8 +46,17 @@ impl EventRef<'_> {
         get is_error: error;
         get is_delayed: delayed;
         set set_delayed: set_delayed;
+        get is_cancelable: cancelable;
+        set set_cancelable: set_cancelable;
         get is_timed_out: timedout;
         set set_timed_out: set_timedout;
+    }
+
+    /// Says what its handler finds as data, and where nginx logs what it says of it.
+    pub(super) fn prepare(self, data: *const c_void, log: Log<'_>) {
+        // SAFETY: the event is there, and nobody has a reference to it.
+        let event = unsafe { &mut *self.as_ptr() };
+        (event.data, event.log) = (data.cast_mut(), log.as_ptr());
     }
 
     /// Has nginx call its handler after `delay` milliseconds. One that is armed keeps its time.
@@ -69,6 +80,14 @@ impl EventRef<'_> {
         if !self.is_posted() {
             // SAFETY: the queue is nginx's own, and whoever owns the event takes it out of that before it goes.
             unsafe { ngx_post_event(self.as_ptr(), &raw mut ngx_posted_events) };
+        }
+    }
+
+    /// Has nginx call its handler when it has waited for other events, or before it does so for the first time.
+    pub(super) fn post_for_next_round(self) {
+        if !self.is_posted() {
+            // SAFETY: the queue is nginx's own, and whoever owns the event takes it out of that before it goes.
+            unsafe { ngx_post_event(self.as_ptr(), &raw mut ngx_posted_next_events) };
         }
     }
 

@@ -8,9 +8,12 @@ use std::collections::VecDeque;
 use std::future::Future;
 
 use async_task::Runnable;
-use nginx_sys::{ngx_cycle, ngx_event_t, ngx_post_event, ngx_posted_events, ngx_posted_next_events};
+use nginx_sys::ngx_event_t;
 
-use crate::nginx::guard::guard;
+use super::cycle;
+use super::event::EventRef;
+use super::guard::guard;
+use super::plain::Plain;
 
 /// How many steps of futures run before other events of nginx have their turn.
 const STEPS: usize = 512;
@@ -29,8 +32,7 @@ struct Executor {
 thread_local! {
     static EXECUTOR: &'static Executor = Box::leak(Box::new(Executor {
         queue: RefCell::new(VecDeque::new()),
-        // SAFETY: an event of zeros is one that nobody has posted.
-        event: UnsafeCell::new(unsafe { std::mem::zeroed() }),
+        event: UnsafeCell::new(ngx_event_t { handler: Some(on_event), ..ngx_event_t::zeros() }),
         is_looping: Cell::new(false),
         is_over: Cell::new(false),
     }));
@@ -66,19 +68,15 @@ impl Executor {
         if self.is_over.get() {
             return;
         }
-        // SAFETY: the event is never dropped and belongs to this thread. Before nginx handles events, the list for the next
-        // round is the one that it looks at first (src/event/ngx_event.c, ngx_process_events_and_timers).
-        unsafe {
-            let event = self.event.get();
-            if (*event).posted() != 0 {
-                return;
-            }
-            (*event).handler = Some(on_event);
-            (*event).data = event.cast();
-            (*event).log = (*ngx_cycle).log;
-            let list = if self.is_looping.get() { &raw mut ngx_posted_events } else { &raw mut ngx_posted_next_events };
-            ngx_post_event(event, list);
+        // SAFETY: the event is never dropped and belongs to this thread.
+        let event = unsafe { EventRef::from_ptr(self.event.get()) };
+        if event.is_posted() {
+            return;
         }
+        event.prepare(event.as_ptr().cast(), cycle::log());
+        // Before nginx handles events, the list for the next round is the one that it looks at first (src/event/ngx_event.c,
+        // ngx_process_events_and_timers).
+        if self.is_looping.get() { event.post() } else { event.post_for_next_round() }
     }
 }
 

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nginx_sys::NGX_LOG_ALERT;
 
-use crate::nginx::log;
+use crate::nginx::cycle;
 
 /// Runs `body`; a panic in it is logged as a bug of this module and becomes `otherwise`.
 ///
@@ -19,11 +19,8 @@ pub fn guard<R>(otherwise: R, body: impl FnOnce() -> R) -> R {
                 .copied()
                 .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
                 .unwrap_or("unknown cause");
-            // SAFETY: nginx sets `ngx_cycle` before it loads a module, to one whose log is usable.
-            unsafe {
-                let log = (*nginx_sys::ngx_cycle).log;
-                log::write(NGX_LOG_ALERT, log, format!("wasm: bug in the module, please report it: panic: {what}"));
-            }
+            // Nginx has set its cycle before it loads a module, to one whose log is usable.
+            cycle::log().write(NGX_LOG_ALERT, format!("wasm: bug in the module, please report it: panic: {what}"));
             otherwise
         }
     }

@@ -1,4 +1,4 @@
-//! Lines in nginx's error log: [`Log`], the safe way to one, and functions over its raw pointer.
+//! Lines in nginx's error log.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -10,6 +10,7 @@ use nginx_sys::{
 };
 use ngx_wasm::proxy_wasm::LogLevel;
 
+use super::bits::fields;
 use super::request::HttpRequest;
 
 /// The longest message, so that what nginx adds behind it still has room.
@@ -46,10 +47,18 @@ impl<'l> Log<'l> {
         self.0.as_ptr()
     }
 
-    /// As [`write`].
+    fields! {
+        get level: ngx_uint_t = log_level;
+    }
+
+    /// Writes `message` at one of nginx's levels, when the log wants it.
     pub fn write(self, level: u32, message: impl AsRef<[u8]>) {
-        // SAFETY: the log is there.
-        unsafe { write(level, self.as_ptr(), message) }
+        let (level, message) = (level as ngx_uint_t, message.as_ref());
+        if self.level() >= level {
+            let (len, data) = (message.len(), message.as_ptr());
+            // SAFETY: the log is there; "%*s" takes a size and a pointer (src/core/ngx_string.c, ngx_vslprintf).
+            unsafe { ngx_log_error_core(level, self.as_ptr(), 0, c"%*s".as_ptr(), len, data) };
+        }
     }
 
     /// A line at level `error`.
@@ -57,71 +66,36 @@ impl<'l> Log<'l> {
         self.write(NGX_LOG_ERR, message);
     }
 
-    /// As [`wants`].
+    /// Whether it writes messages of guests at this level.
     pub fn wants(self, level: LogLevel) -> bool {
-        // SAFETY: the log is there.
-        unsafe { wants(level, self.as_ptr()) }
+        self.level() >= nginx_level(level) as ngx_uint_t
     }
 
-    /// As [`guest`].
+    /// Writes a message of a guest, with the name of its filter before it. Control characters are shown, not written, so that
+    /// a guest cannot forge entries.
     pub fn guest(self, level: LogLevel, filter: &[u8], message: &[u8]) {
-        // SAFETY: the log is there.
-        unsafe { guest(level, self.as_ptr(), filter, message) }
-    }
-
-    /// As [`lowest`].
-    pub fn lowest(self) -> LogLevel {
-        // SAFETY: the log is there.
-        unsafe { lowest(self.as_ptr()) }
-    }
-}
-
-/// Writes `message` at one of nginx's levels, when the log wants it.
-///
-/// # Safety
-/// `log` is a log of nginx.
-pub unsafe fn write(level: u32, log: *mut ngx_log_t, message: impl AsRef<[u8]>) {
-    // SAFETY: see above; "%*s" takes a size and a pointer (src/core/ngx_string.c, ngx_vslprintf).
-    unsafe {
-        if (*log).log_level < level as ngx_uint_t {
+        if !self.wants(level) {
             return;
         }
-        let message = message.as_ref();
-        ngx_log_error_core(level as ngx_uint_t, log, 0, c"%*s".as_ptr(), message.len(), message.as_ptr());
+        // Nginx cuts an entry at NGX_MAX_ERROR_STR, so there is no use in looking at more.
+        let message = &message[..message.len().min(nginx_sys::NGX_MAX_ERROR_STR as usize)];
+        let mut line = Vec::with_capacity(filter.len() + message.len() + 16);
+        line.extend_from_slice(b"wasm \"");
+        line.extend_from_slice(filter);
+        line.extend_from_slice(b"\": ");
+        for byte in message {
+            push_printable(&mut line, *byte);
+        }
+        self.write(nginx_level(level), line);
     }
-}
 
-/// Whether `log` writes messages of guests at this level.
-///
-/// # Safety
-/// `log` is a log of nginx.
-pub unsafe fn wants(level: LogLevel, log: *const ngx_log_t) -> bool {
-    // SAFETY: see above.
-    unsafe { (*log).log_level >= nginx_level(level) as ngx_uint_t }
-}
-
-/// Writes a message of a guest, with the name of its filter before it. Control characters are shown, not written, so that
-/// a guest cannot forge entries.
-///
-/// # Safety
-/// `log` is a log of nginx.
-pub unsafe fn guest(level: LogLevel, log: *mut ngx_log_t, filter: &[u8], message: &[u8]) {
-    // SAFETY: see above.
-    if !unsafe { wants(level, log) } {
-        return;
+    /// The lowest level of the ABI that it writes.
+    pub fn lowest(self) -> LogLevel {
+        [LogLevel::Trace, LogLevel::Info, LogLevel::Warn, LogLevel::Error]
+            .into_iter()
+            .find(|candidate| self.wants(*candidate))
+            .unwrap_or(LogLevel::Critical)
     }
-    let level = nginx_level(level);
-    // Nginx cuts an entry at NGX_MAX_ERROR_STR, so there is no use in looking at more.
-    let message = &message[..message.len().min(nginx_sys::NGX_MAX_ERROR_STR as usize)];
-    let mut line = Vec::with_capacity(filter.len() + message.len() + 16);
-    line.extend_from_slice(b"wasm \"");
-    line.extend_from_slice(filter);
-    line.extend_from_slice(b"\": ");
-    for byte in message {
-        push_printable(&mut line, *byte);
-    }
-    // SAFETY: see above.
-    unsafe { write(level, log, line) }
 }
 
 /// A text of which a part came from a module, ready for the log: control characters are shown, and a long one is cut, so
@@ -156,17 +130,4 @@ pub fn nginx_level(level: LogLevel) -> u32 {
         LogLevel::Error => NGX_LOG_ERR,
         LogLevel::Critical => NGX_LOG_CRIT,
     }
-}
-
-/// The lowest level of the ABI that `log` writes.
-///
-/// # Safety
-/// `log` is a log of nginx.
-pub unsafe fn lowest(log: *const ngx_log_t) -> LogLevel {
-    // SAFETY: see above.
-    let level = unsafe { (*log).log_level };
-    [LogLevel::Trace, LogLevel::Info, LogLevel::Warn, LogLevel::Error]
-        .into_iter()
-        .find(|candidate| level >= nginx_level(*candidate) as ngx_uint_t)
-        .unwrap_or(LogLevel::Critical)
 }

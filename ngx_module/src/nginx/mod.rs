@@ -7,6 +7,7 @@ pub mod bits;
 pub mod body_file;
 pub mod callback;
 pub mod chain;
+pub mod channel;
 pub mod chunk;
 pub mod conf;
 pub mod connection;

@@ -1,8 +1,8 @@
 //! Other modules of nginx, found by name: what they say of a location or keep of a request, where filters must fit in with
 //! it. `phases/` and `properties/` are the callers.
 
+use std::cell::Cell;
 use std::ffi::{CStr, c_void};
-use std::ptr::NonNull;
 
 use nginx_sys::{
     ngx_conf_t, ngx_cycle_t, ngx_flag_t, ngx_http_max_module, ngx_http_upstream_conf_t, ngx_module_t, ngx_uint_t,
@@ -50,99 +50,118 @@ pub(super) const PASSING: [Known; 6] =
 /// No such module.
 const NONE: ngx_uint_t = ngx_uint_t::MAX;
 
-/// Their places in the arrays of configurations and contexts.
-static mut PLACES: [ngx_uint_t; NAMES.len()] = [NONE; NAMES.len()];
+thread_local! {
+    /// Their places in the arrays of configurations and contexts. Workers begin with what the master found.
+    static PLACES: Cell<[ngx_uint_t; NAMES.len()]> = const { Cell::new([NONE; NAMES.len()]) };
+}
 
-/// Looks the modules up.
+/// Looks the modules up. All of them are in the program itself, so they have the same places in each cycle.
 ///
 /// # Safety
 /// `cf` is what nginx passed to `preconfiguration`.
 pub unsafe fn install(cf: *mut ngx_conf_t) {
-    // SAFETY: a cycle has a list of modules that ends with null, each with its name; one thread reads the configuration.
-    // All of these modules are in the program itself, so they have the same places in each cycle.
-    unsafe {
-        let mut places = [NONE; NAMES.len()];
-        let mut module: *mut *mut ngx_module_t = (*(*cf).cycle).modules;
-        while !(*module).is_null() {
-            let name = CStr::from_ptr((**module).name).to_bytes();
-            if let Some(n) = NAMES.iter().position(|(_, known)| *known == name) {
-                places[n] = (**module).ctx_index;
-            }
-            module = module.add(1);
+    let mut places = [NONE; NAMES.len()];
+    // SAFETY: nginx knows all modules of the cycle that it is making.
+    for module in unsafe { all((*cf).cycle) } {
+        if let Some(n) = NAMES.iter().position(|(_, known)| *known == name(module)) {
+            places[n] = module.ctx_index;
         }
-        PLACES = places;
     }
+    PLACES.set(places);
+}
+
+/// The modules of a cycle.
+///
+/// # Safety
+/// `cycle` is a cycle of nginx, all of whose modules are known.
+unsafe fn all<'c>(cycle: *const ngx_cycle_t) -> impl Iterator<Item = &'c ngx_module_t> {
+    // SAFETY: a cycle has an array of its modules, each of which is as long there as it.
+    let modules =
+        unsafe { std::slice::from_raw_parts((*cycle).modules.cast::<Option<&ngx_module_t>>(), (*cycle).modules_n) };
+    modules.iter().copied().flatten()
+}
+
+/// What a module is called. Those of the program have a name, and those that are loaded get one.
+fn name(module: &ngx_module_t) -> &[u8] {
+    // SAFETY: the name ends with NUL.
+    if module.name.is_null() { &[] } else { unsafe { CStr::from_ptr(module.name) }.to_bytes() }
 }
 
 fn place(module: Known) -> Option<ngx_uint_t> {
     let n = NAMES.iter().position(|(known, _)| *known == module)?;
-    // SAFETY: written while one thread reads the configuration, and at no other time.
-    let place = unsafe { (&raw const PLACES[n]).read() };
+    let place = PLACES.get()[n];
     (place != NONE).then_some(place)
 }
 
-/// What a module says of a location, in its own structure; null when nginx does not have it.
+/// What a module says of a location, which begins with a `T`. `None`: nginx does not have it.
 ///
 /// # Safety
-/// `loc_conf` is the array of configurations of a location.
-pub unsafe fn loc_conf(loc_conf: *mut *mut c_void, module: Known) -> *mut c_void {
+/// `loc_conf` is the array of configurations of a location, which is as long there as the answer is used, and the module's own
+/// structure begins so.
+pub unsafe fn loc_conf<'c, T>(loc_conf: *mut *mut c_void, module: Known) -> Option<&'c T> {
     // SAFETY: nginx gave each module its place in the array.
-    place(module).map_or(std::ptr::null_mut(), |place| unsafe { *loc_conf.add(place) })
+    let conf = place(module).map(|place| unsafe { *loc_conf.add(place) })?;
+    // SAFETY: it is that module's, or null, and is as long there as the configuration.
+    unsafe { conf.cast::<T>().as_ref() }
 }
 
-/// What a module says of the location that a request is in; null when nginx does not have it.
-fn of_location(r: HttpRequest<'_>, module: Known) -> *mut c_void {
-    // SAFETY: a live request has the array of its location.
-    unsafe { loc_conf((*r.as_ptr()).loc_conf, module) }
+/// What a module says of the location that a request is in, which begins with a `T`. `None`: nginx does not have it.
+///
+/// # Safety
+/// The module's own structure begins so.
+unsafe fn of_location<T>(r: HttpRequest<'_>, module: Known) -> Option<&T> {
+    // SAFETY: a live request has the array of its location, which outlives it.
+    unsafe { loc_conf(r.location_confs(), module) }
 }
 
 /// Whether a module has something to say of the location that a request is in: whether nginx has it.
 pub fn has_location(r: HttpRequest<'_>, module: Known) -> bool {
-    !of_location(r, module).is_null()
+    // SAFETY: every structure begins with nothing at all.
+    unsafe { of_location::<()>(r, module) }.is_some()
 }
 
 /// Bits of the methods that the WebDAV module handles in the location; its configuration begins with them
 /// (src/http/modules/ngx_http_dav_module.c, ngx_http_dav_loc_conf_t).
 pub fn dav_methods(r: HttpRequest<'_>) -> ngx_uint_t {
-    // SAFETY: it is that module's, or null.
-    unsafe { of_location(r, Known::Dav).cast::<ngx_uint_t>().as_ref().copied().unwrap_or(0) }
+    // SAFETY: that is what the module's structure begins with.
+    unsafe { of_location::<ngx_uint_t>(r, Known::Dav) }.copied().unwrap_or(0)
 }
 
 /// The size of the parts that `slice` makes of responses of the location; 0: none. The configuration of the module begins with it
 /// (src/http/modules/ngx_http_slice_filter_module.c, ngx_http_slice_loc_conf_t).
 pub fn slice_size(r: HttpRequest<'_>) -> usize {
-    // SAFETY: it is that module's, or null.
-    unsafe { of_location(r, Known::Slice).cast::<usize>().as_ref().copied().unwrap_or(0) }
+    // SAFETY: that is what the module's structure begins with.
+    unsafe { of_location::<usize>(r, Known::Slice) }.copied().unwrap_or(0)
 }
 
 /// Whether the location says `gunzip on`; the configuration of that module begins with the flag of its directive
 /// (src/http/modules/ngx_http_gunzip_filter_module.c, ngx_http_gunzip_conf_t).
 pub fn is_gunzip_on(r: HttpRequest<'_>) -> bool {
-    // SAFETY: it is that module's, or null.
-    unsafe { of_location(r, Known::Gunzip).cast::<ngx_flag_t>().as_ref() == Some(&1) }
+    // SAFETY: that is what the module's structure begins with.
+    let flag = unsafe { of_location::<ngx_flag_t>(r, Known::Gunzip) };
+    flag == Some(&1)
 }
 
 /// How a module that passes requests on does that in the location. `None`: nginx does not have the module. It must be one of
 /// those that do.
-pub(super) fn upstream_conf(r: HttpRequest<'_>, module: Known) -> Option<NonNull<ngx_http_upstream_conf_t>> {
+pub(super) fn upstream_conf(r: HttpRequest<'_>, module: Known) -> Option<&ngx_http_upstream_conf_t> {
     if !PASSING.contains(&module) {
         return None;
     }
-    // The configuration of each begins with that of the upstream module (see [`Known`]).
-    NonNull::new(of_location(r, module).cast())
+    // SAFETY: the configuration of each of these begins with that of the upstream module (see [`Known`]).
+    unsafe { of_location(r, module) }
 }
 
 /// Whether a module that passes requests on sends what comes of a body at once in the location (`proxy_request_buffering off`
 /// and its likes).
 pub fn is_request_unbuffered(r: HttpRequest<'_>, module: Known) -> bool {
-    // SAFETY: a configuration of a location lives as long as the cycle.
-    upstream_conf(r, module).is_some_and(|conf| unsafe { (*conf.as_ptr()).request_buffering == 0 })
+    upstream_conf(r, module).is_some_and(|conf| conf.request_buffering == 0)
 }
 
 /// Whether a module keeps something of a request.
 pub fn has_context(r: HttpRequest<'_>, module: Known) -> bool {
     // SAFETY: nginx keeps an array for all HTTP modules in each request, and gave each module its place in it.
-    place(module).is_some_and(|place| unsafe { !(*(*r.as_ptr()).ctx.add(place)).is_null() })
+    place(module).is_some_and(|place| unsafe { !(*r.contexts().add(place)).is_null() })
 }
 
 /// How many HTTP modules there are.
@@ -170,7 +189,7 @@ pub fn forget(r: HttpRequest<'_>, module: Known) {
 fn forget_at(r: HttpRequest<'_>, place: ngx_uint_t) {
     // SAFETY: nginx keeps an array for all HTTP modules; each makes a context anew where it has none
     // (src/http/ngx_http_core_module.c, ngx_http_internal_redirect).
-    unsafe { *(*r.as_ptr()).ctx.add(place) = std::ptr::null_mut() };
+    unsafe { *r.contexts().add(place) = std::ptr::null_mut() };
 }
 
 /// Whether Lua can load modules.
@@ -178,11 +197,6 @@ fn forget_at(r: HttpRequest<'_>, place: ngx_uint_t) {
 /// # Safety
 /// `cycle` is the cycle that nginx is making, all of whose modules are known.
 pub unsafe fn has_lua(cycle: *mut ngx_cycle_t) -> bool {
-    // SAFETY: the list of modules has so many, each with a name that ends with NUL.
-    unsafe {
-        (0..(*cycle).modules_n).any(|n| {
-            let name = (**(*cycle).modules.add(n)).name;
-            !name.is_null() && CStr::from_ptr(name.cast()) == c"ngx_http_lua_module"
-        })
-    }
+    // SAFETY: all modules are known, as said above.
+    unsafe { all(cycle) }.any(|module| name(module) == b"ngx_http_lua_module")
 }

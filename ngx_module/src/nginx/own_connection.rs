@@ -219,6 +219,7 @@ impl<T> OwnConnection<T> {
     }
 
     /// What nginx said last, if it has said anything since it was asked.
+    #[cfg(ngx_feature = "ssl")]
     pub fn words(&self) -> Option<String> {
         self.words.take()
     }

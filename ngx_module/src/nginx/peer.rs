@@ -126,7 +126,8 @@ pub fn stand_before<T: Before>(r: HttpRequest<'_>, before: T) -> Option<()> {
         save_session: pc.save_session,
     };
     let kept = r.pool().own(standing)?;
-    // SAFETY: as above. The functions go with the data, which is there as long as the request.
+    // SAFETY: the structure is live, and nobody has a reference to it. The functions go with the data, which is there as long as the
+    // request.
     let pc = unsafe { &mut *peer.as_ptr() };
     pc.data = kept.as_ptr().cast();
     pc.get = Some(get::<T>);
@@ -149,7 +150,7 @@ unsafe fn standing<'a, T>(data: *mut c_void) -> &'a Standing<T> {
 
 unsafe extern "C" fn get<T: Before>(pc: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
     guard(rc::ERROR, || {
-        // SAFETY: see `standing`.
+        // SAFETY: nginx passes what `stand_before` has left, and the structure that it is part of.
         let (standing, peer) = unsafe { (standing::<T>(data), Peer::from_ptr(pc)) };
         // SAFETY: the balancer gets what it keeps.
         standing.before.get(peer, || standing.get.map_or(rc::ERROR, |get| unsafe { get(pc, standing.data) }))
@@ -158,10 +159,10 @@ unsafe extern "C" fn get<T: Before>(pc: *mut ngx_peer_connection_t, data: *mut c
 
 unsafe extern "C" fn free<T: Before>(pc: *mut ngx_peer_connection_t, data: *mut c_void, state: ngx_uint_t) {
     guard((), || {
-        // SAFETY: see `standing`.
+        // SAFETY: nginx passes what `stand_before` has left.
         let standing = unsafe { standing::<T>(data) };
         if let Some(free) = standing.free {
-            // SAFETY: as in `get`.
+            // SAFETY: the balancer gets what it keeps.
             unsafe { free(pc, standing.data, state) };
         }
         standing.before.freed();
@@ -170,10 +171,10 @@ unsafe extern "C" fn free<T: Before>(pc: *mut ngx_peer_connection_t, data: *mut 
 
 unsafe extern "C" fn notify<T: Before>(pc: *mut ngx_peer_connection_t, data: *mut c_void, kind: ngx_uint_t) {
     guard((), || {
-        // SAFETY: see `standing`.
+        // SAFETY: nginx passes what `stand_before` has left.
         let standing = unsafe { standing::<T>(data) };
         if let Some(notify) = standing.notify {
-            // SAFETY: as in `get`.
+            // SAFETY: the balancer gets what it keeps.
             unsafe { notify(pc, standing.data, kind) };
         }
     });
@@ -182,9 +183,9 @@ unsafe extern "C" fn notify<T: Before>(pc: *mut ngx_peer_connection_t, data: *mu
 #[cfg(any(ngx_feature = "ssl", ngx_feature = "compat"))]
 unsafe extern "C" fn set_session<T: Before>(pc: *mut ngx_peer_connection_t, data: *mut c_void) -> ngx_int_t {
     guard(rc::ERROR, || {
-        // SAFETY: see `standing`.
+        // SAFETY: nginx passes what `stand_before` has left.
         let standing = unsafe { standing::<T>(data) };
-        // SAFETY: as in `get`.
+        // SAFETY: the balancer gets what it keeps.
         standing.set_session.map_or(rc::OK, |set| unsafe { set(pc, standing.data) })
     })
 }
@@ -192,10 +193,10 @@ unsafe extern "C" fn set_session<T: Before>(pc: *mut ngx_peer_connection_t, data
 #[cfg(any(ngx_feature = "ssl", ngx_feature = "compat"))]
 unsafe extern "C" fn save_session<T: Before>(pc: *mut ngx_peer_connection_t, data: *mut c_void) {
     guard((), || {
-        // SAFETY: see `standing`.
+        // SAFETY: nginx passes what `stand_before` has left.
         let standing = unsafe { standing::<T>(data) };
         if let Some(save) = standing.save_session {
-            // SAFETY: as in `get`.
+            // SAFETY: the balancer gets what it keeps.
             unsafe { save(pc, standing.data) };
         }
     });

@@ -4,9 +4,10 @@ use std::ptr::NonNull;
 
 use nginx_sys::{
     ngx_array_push, ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module,
-    ngx_http_core_srv_conf_t, ngx_http_handler_pt, ngx_http_request_t, ngx_int_t,
+    ngx_http_handler_pt, ngx_http_request_t, ngx_int_t,
 };
 
+use super::location;
 use super::modules::{self, Known};
 use super::request::HttpRequest;
 
@@ -24,12 +25,10 @@ impl Phases {
     /// # Safety
     /// `cf` is what nginx passed to `postconfiguration`, which is not over as long as this is used.
     pub unsafe fn of(cf: *mut ngx_conf_t) -> Phases {
-        // SAFETY: inside of `http { }` the context is that of HTTP, and the core module has its configuration.
-        unsafe {
-            let ctx = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
-            let core = *(*ctx).main_conf.add(ngx_http_core_module.ctx_index);
-            Phases(NonNull::new_unchecked(core.cast()))
-        }
+        // SAFETY: inside of `http { }` the context is that of HTTP.
+        let ctx = unsafe { &*(*cf).ctx.cast::<ngx_http_conf_ctx_t>() };
+        // SAFETY: the core module keeps something of the main level.
+        Phases(unsafe { NonNull::new_unchecked((*ctx.main_conf.add(ngx_http_core_module.ctx_index)).cast()) })
     }
 
     /// Registers a handler behind all others of a phase. nginx runs them from the last to the first.
@@ -44,7 +43,7 @@ impl Phases {
 
     /// Has the handler that was registered last run behind all others.
     pub fn put_last_first(self, phase: u32) {
-        // SAFETY: as above; nobody else changes the array meanwhile.
+        // SAFETY: the core module's structure is there while nginx reads the configuration, and nobody else changes the array now.
         let handlers = unsafe { &mut (*self.0.as_ptr()).phases[phase as usize].handlers };
         // SAFETY: its elements are handlers.
         unsafe { handlers.as_slice_mut::<ngx_http_handler_pt>() }.rotate_right(1);
@@ -52,7 +51,7 @@ impl Phases {
 
     /// The handlers of a phase.
     pub fn handlers(self, phase: u32) -> Vec<Handler> {
-        // SAFETY: as above; they are copied.
+        // SAFETY: the core module's structure is there while nginx reads the configuration, and nobody changes the array now.
         let handlers = unsafe { &(*self.0.as_ptr()).phases[phase as usize].handlers };
         // SAFETY: its elements are handlers.
         unsafe { handlers.as_slice::<ngx_http_handler_pt>() }.iter().copied().flatten().collect()
@@ -83,19 +82,12 @@ pub fn find_location_again(r: HttpRequest<'_>) -> Result<(), TooManyChanges> {
     // Modules of the phases between keep there what they have found out for the location that is left: auth_request would
     // let the request into the next one by the answer for this one. The client's address stays what it is.
     modules::forget_all(r, &[Known::Realip]);
-    // SAFETY: the core module has a configuration in every server, with the locations' configurations at its own level.
-    unsafe {
-        let server = *(*r.as_ptr()).srv_conf.add(ngx_http_core_module.ctx_index);
-        (*r.as_ptr()).loc_conf = (*(*server.cast::<ngx_http_core_srv_conf_t>()).ctx).loc_conf;
-    }
+    // SAFETY: a server has its context, with the locations' configurations at its own level.
+    r.set_location_confs(unsafe { (*location::server(r).ctx).loc_conf });
     r.set_phase_handler(engine(r).location_rewrite_index as ngx_int_t - 2);
     Ok(())
 }
 
 fn engine(r: HttpRequest<'_>) -> &nginx_sys::ngx_http_phase_engine_t {
-    // SAFETY: the core module has a main configuration in every request, which does not change while there are requests.
-    unsafe {
-        let core = *(*r.as_ptr()).main_conf.add(ngx_http_core_module.ctx_index);
-        &(*core.cast::<ngx_http_core_main_conf_t>()).phase_engine
-    }
+    &location::main(r).phase_engine
 }

@@ -18,12 +18,12 @@ impl Place {
     /// `cf` is what nginx passed to the handler of a directive.
     pub unsafe fn of(cf: *mut ngx_conf_t) -> Place {
         // SAFETY: a directive handler runs while a file, or the argument of -g, is read; both have this structure.
-        unsafe {
-            let file = (*cf).conf_file;
-            if file.is_null() || (*file).file.name.is_empty() {
-                return Place { file: "command line".into(), line: 0 };
+        let file = unsafe { (*cf).conf_file.as_ref() };
+        match file.filter(|file| !file.file.name.is_empty()) {
+            Some(file) => {
+                Place { file: String::from_utf8_lossy(file.file.name.as_bytes()).into_owned(), line: file.line }
             }
-            Place { file: String::from_utf8_lossy((*file).file.name.as_bytes()).into_owned(), line: (*file).line }
+            None => Place { file: "command line".into(), line: 0 },
         }
     }
 }

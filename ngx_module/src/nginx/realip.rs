@@ -56,12 +56,9 @@ impl Realip {
 /// # Safety
 /// Both are arrays of configurations, of a location and of its server, in which the module has merged its own.
 pub unsafe fn is_known_later(own: *mut *mut c_void, of_server: *mut *mut c_void) -> bool {
-    // SAFETY: these are the arrays.
-    let (own, of_server) =
-        unsafe { (modules::loc_conf(own, Known::Realip), modules::loc_conf(of_server, Known::Realip)) };
-    // SAFETY: what stands there is that module's, or null, and lives as long as the cycle.
-    let as_realip = |conf: *mut c_void| unsafe { conf.cast::<Realip>().as_ref() };
-    match (as_realip(own), as_realip(of_server)) {
+    // SAFETY: the structure of that module begins so in both arrays.
+    let realip = |confs| unsafe { modules::loc_conf::<Realip>(confs, Known::Realip) };
+    match (realip(own), realip(of_server)) {
         (Some(own), Some(of_server)) => !own.from.is_null() && !own.is_like(of_server),
         _ => false,
     }

@@ -228,6 +228,7 @@ impl<'r> HttpRequest<'r> {
         pub(super) get srv_conf: *mut *mut c_void = srv_conf;
         /// The configurations of all HTTP modules for the location, as long there as the cycle.
         pub(super) get location_confs: *mut *mut c_void = loc_conf;
+        pub(super) set set_location_confs: *mut *mut c_void = loc_conf;
         pub(super) get contexts: *mut *mut c_void = ctx;
     }
 

@@ -5,9 +5,11 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use nginx_sys::{
-    ngx_http_read_client_request_body, ngx_http_request_body_t, ngx_http_request_t, ngx_int_t, ngx_palloc, off_t,
+    ngx_chain_t, ngx_http_read_client_request_body, ngx_http_request_body_t, ngx_http_request_t, ngx_int_t,
+    ngx_table_elt_t, ngx_temp_file_t, off_t,
 };
 
+use super::bits::{bits, fields};
 use super::chain::{Buf, Chain};
 use super::request::HttpRequest;
 
@@ -34,8 +36,7 @@ impl RequestBody<'_> {
     }
 
     pub fn set_bufs(self, chain: Chain) {
-        // SAFETY: the body is live.
-        unsafe { (*self.as_ptr()).bufs = chain.as_ptr() }
+        self.set_bufs_ptr(chain.as_ptr());
     }
 
     /// The buffer into which nginx reads.
@@ -44,28 +45,23 @@ impl RequestBody<'_> {
         unsafe { Buf::from_ptr((*self.as_ptr()).buf) }
     }
 
-    /// How many bytes have come; only of HTTP/2 and later.
-    pub fn received(self) -> off_t {
-        // SAFETY: the body is live.
-        unsafe { (*self.as_ptr()).received }
+    fields! {
+        /// How many bytes have come; only of HTTP/2 and later.
+        pub get received: off_t = received;
+        /// How many bytes nginx has not read; -1 while it does not know.
+        pub get rest: off_t = rest;
+        set set_bufs_ptr: *mut ngx_chain_t = bufs;
+        set set_temp_file: *mut ngx_temp_file_t = temp_file;
     }
 
-    /// How many bytes nginx has not read; -1 while it does not know.
-    pub fn rest(self) -> off_t {
-        // SAFETY: the body is live.
-        unsafe { (*self.as_ptr()).rest }
-    }
-
-    /// All of it has been kept, in memory or in the file.
-    pub fn is_last_saved(self) -> bool {
-        // SAFETY: the body is live.
-        unsafe { (*self.as_ptr()).last_saved() != 0 }
+    bits! {
+        /// All of it has been kept, in memory or in the file.
+        get is_last_saved: last_saved;
     }
 
     /// Does without its temporary file, which stays until the request ends.
     pub fn forget_file(self) {
-        // SAFETY: the body is live.
-        unsafe { (*self.as_ptr()).temp_file = ptr::null_mut() }
+        self.set_temp_file(ptr::null_mut());
     }
 }
 
@@ -81,10 +77,14 @@ impl HttpRequest<'_> {
         unsafe { (*self.as_ptr()).headers_in.set_chunked(on.into()) }
     }
 
+    fields! {
+        get content_length_line: *mut ngx_table_elt_t = headers_in.content_length;
+        set set_own_request_body: *mut ngx_http_request_body_t = request_body;
+    }
+
     /// Whether the headers say how long the body is.
     pub fn has_content_length(self) -> bool {
-        // SAFETY: the request is live.
-        unsafe { !(*self.as_ptr()).headers_in.content_length.is_null() }
+        !self.content_length_line().is_null()
     }
 
     /// The level at which nginx logs that the body goes to a file.
@@ -103,14 +103,12 @@ impl HttpRequest<'_> {
 /// stays as it was for the main request. `None`: there is no body, or no memory.
 pub fn own(r: HttpRequest<'_>) -> Option<RequestBody<'_>> {
     let shared = r.request_body()?;
-    // SAFETY: the pool is there.
-    let own = unsafe { ngx_palloc(r.pool().as_ptr(), size_of::<ngx_http_request_body_t>()) };
-    let own = NonNull::new(own.cast::<ngx_http_request_body_t>())?;
-    // SAFETY: there is room for it, and what it leads to lies in the pool that both requests have.
-    unsafe { own.write(shared.0.read()) };
-    // SAFETY: the request is live, and its own.
-    unsafe { (*r.as_ptr()).request_body = own.as_ptr() };
-    Some(RequestBody(own, PhantomData))
+    let own = r.pool().zeroed::<ngx_http_request_body_t>()?;
+    // SAFETY: the body is live, and what it leads to lies in the pool that both requests have.
+    *own = unsafe { shared.0.read() };
+    let own = RequestBody(own.into(), PhantomData);
+    r.set_own_request_body(own.as_ptr());
+    Some(own)
 }
 
 /// Has nginx read the body of a request, and call `on_read` when all of it is there: perhaps before this returns. It counts one more

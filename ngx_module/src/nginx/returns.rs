@@ -12,7 +12,7 @@ use super::request::HttpRequest;
 /// refuses the request, and that does not wait for a body.
 pub fn answers(r: HttpRequest<'_>) -> bool {
     // SAFETY: a live request has the array of its location, or of its server, which nginx has merged.
-    unsafe { in_location((*r.as_ptr()).loc_conf) }
+    unsafe { in_location(r.location_confs()) }
 }
 
 /// The same for a location that nginx has read.
@@ -20,20 +20,16 @@ pub fn answers(r: HttpRequest<'_>) -> bool {
 /// # Safety
 /// `loc_conf` is its array of configurations, in which the rewrite module has merged its own.
 pub unsafe fn in_location(loc_conf: *mut *mut c_void) -> bool {
-    // SAFETY: see above. The configuration of the rewrite module begins with its code
-    // (src/http/modules/ngx_http_rewrite_module.c), an array of bytes in which each operation begins with the address of its
-    // function, at a multiple of the size of an address. That of `return` has the status behind it
-    // (src/http/ngx_http_script.h, ngx_http_script_return_code_t).
-    unsafe {
-        let conf = modules::loc_conf(loc_conf, Known::Rewrite).cast::<*mut ngx_array_t>();
-        if conf.is_null() || (*conf).is_null() {
-            return false;
-        }
-        let codes = *conf;
-        let words = std::slice::from_raw_parts((*codes).elts.cast::<usize>(), (*codes).nelts / size_of::<usize>());
-        let operation: unsafe extern "C" fn(*mut ngx_http_script_engine_t) = ngx_http_script_return_code;
-        words.windows(2).any(|pair| pair[0] == operation as usize && (pair[1] as isize) < LEAST_REFUSAL)
-    }
+    // SAFETY: the configuration of the rewrite module begins with its code (src/http/modules/ngx_http_rewrite_module.c), if there is
+    // any.
+    let codes = unsafe { modules::loc_conf::<*mut ngx_array_t>(loc_conf, Known::Rewrite) };
+    // SAFETY: the code is there as long as the configuration.
+    let Some(codes) = codes.and_then(|codes| unsafe { codes.as_ref() }) else { return false };
+    // SAFETY: that is an array of bytes in which each operation begins with the address of its function, at a multiple of the size
+    // of an address. That of `return` has the status behind it (src/http/ngx_http_script.h, ngx_http_script_return_code_t).
+    let words = unsafe { std::slice::from_raw_parts(codes.elts.cast::<usize>(), codes.nelts / size_of::<usize>()) };
+    let operation: unsafe extern "C" fn(*mut ngx_http_script_engine_t) = ngx_http_script_return_code;
+    words.windows(2).any(|pair| pair[0] == operation as usize && (pair[1] as isize) < LEAST_REFUSAL)
 }
 
 const LEAST_REFUSAL: isize = rc::SPECIAL_RESPONSE + 100;

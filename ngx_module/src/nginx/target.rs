@@ -2,7 +2,7 @@
 //! a valid path is.
 
 use nginx_sys::{
-    NGX_ESCAPE_URI, ngx_escape_uri, ngx_http_parse_complex_uri, ngx_http_parse_uri, ngx_pnalloc, ngx_str_t, ngx_uint_t,
+    NGX_ESCAPE_URI, ngx_escape_uri, ngx_http_parse_complex_uri, ngx_http_parse_uri, ngx_str_t, ngx_uint_t,
 };
 
 use super::chain::NoMemory;
@@ -44,11 +44,10 @@ pub fn authority_of_line(r: HttpRequest<'_>) -> Option<&[u8]> {
         return None;
     }
     let r = r.main();
-    // SAFETY: the request is live.
-    let (schema, start, end, limit) = unsafe {
-        let r = r.as_ptr();
-        ((*r).schema_start, (*r).host_start, (*r).host_end, (*r).request_end)
-    };
+    // SAFETY: the request is live, and nobody changes it meanwhile.
+    let places = unsafe { &*r.as_ptr() };
+    let (schema, start) = (places.schema_start, places.host_start);
+    let (end, limit) = (places.host_end, places.request_end);
     let is_line = r.http_version() < nginx_sys::NGX_HTTP_VERSION_20 as usize;
     if !is_line || schema.is_null() || start.is_null() || end < start || limit < end {
         return None;
@@ -83,10 +82,8 @@ pub fn set_path(r: HttpRequest<'_>, path: &[u8]) -> Result<(), Unset> {
     let text = r.pool().copy(path).ok_or(Unset::NoMemory)?;
     let Target { uri, args, exten } = parse(r, text).ok_or(Unset::Malformed)?;
     // SAFETY: the request is live, and nobody has a reference to it; the texts are as long as it.
-    unsafe {
-        let r = r.as_ptr();
-        ((*r).uri, (*r).args, (*r).exten, (*r).unparsed_uri) = (uri, args, exten, text);
-    }
+    let fields = unsafe { &mut *r.as_ptr() };
+    (fields.uri, fields.args, fields.exten, fields.unparsed_uri) = (uri, args, exten, text);
     r.set_valid_unparsed_uri(true);
     Ok(())
 }
@@ -194,14 +191,10 @@ fn decode(r: HttpRequest<'_>) -> Option<ngx_str_t> {
     if !r.is_complex_uri() && !r.is_quoted_uri() {
         return Some(text);
     }
-    // SAFETY: the pool is there.
-    let data = unsafe { ngx_pnalloc(r.pool().as_ptr(), text.len + 1) }.cast::<u8>();
-    if data.is_null() {
-        return None;
-    }
+    let data = r.pool().bytes(text.len + 1)?.as_mut_ptr().cast();
     // Decoding never makes a path longer. The parser writes to r->uri, whose old value must survive a failure.
     let old = replace_uri(r, ngx_str_t { len: text.len, data });
-    // SAFETY: as above, and there is room for what is decoded.
+    // SAFETY: the text is one of the pool, and `uri` leads to room for what is decoded of it.
     let code = unsafe { ngx_http_parse_complex_uri(r.as_ptr(), location::merges_slashes(r).into()) };
     let uri = replace_uri(r, old);
     (code == rc::OK).then_some(uri)

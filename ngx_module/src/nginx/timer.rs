@@ -4,12 +4,15 @@ use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use nginx_sys::{ngx_add_timer, ngx_cycle, ngx_del_timer, ngx_event_t, ngx_exiting, ngx_msec_t, ngx_quit};
+use nginx_sys::{ngx_event_t, ngx_exiting, ngx_msec_t, ngx_quit};
 
-use super::executor;
+use super::event::EventRef;
+use super::plain::Plain;
+use super::{cycle, executor};
 use crate::nginx::guard::guard;
 
 /// Whether a worker that shuts down waits for a timer.
@@ -42,55 +45,59 @@ pub fn is_shutting_down() -> bool {
 }
 
 /// A future that is ready after some time.
-pub struct Sleep(Box<Inner>);
+pub struct Sleep(Rc<Inner>);
 
 struct Inner {
     /// Nginx changes it while the timer is set.
     event: UnsafeCell<ngx_event_t>,
     delay: ngx_msec_t,
-    is_armed: bool,
-    has_fired: bool,
-    waker: Option<Waker>,
+    is_armed: Cell<bool>,
+    has_fired: Cell<bool>,
+    waker: Cell<Option<Waker>>,
+}
+
+impl Inner {
+    fn event(&self) -> EventRef<'_> {
+        // SAFETY: the event stays in its place until the future is dropped, which disarms it.
+        unsafe { EventRef::from_ptr(self.event.get()) }
+    }
 }
 
 /// Ready after `duration`, counted from the first poll.
 pub fn sleep(duration: Duration, at_exit: AtExit) -> Sleep {
     // Nginx compares times by their difference, so half of the range is the longest; a month is long enough.
     const LONGEST: u128 = 30 * 24 * 3600 * 1000;
-    // SAFETY: an event of zeros is one that nobody has armed.
-    let mut event = unsafe { std::mem::zeroed::<ngx_event_t>() };
+    let mut event = ngx_event_t::zeros();
+    event.handler = Some(on_event);
     event.set_cancelable((at_exit == AtExit::Leave).into());
-    let delay = duration.as_millis().min(LONGEST) as ngx_msec_t;
-    Sleep(Box::new(Inner { event: UnsafeCell::new(event), delay, is_armed: false, has_fired: false, waker: None }))
+    Sleep(Rc::new(Inner {
+        event: UnsafeCell::new(event),
+        delay: duration.as_millis().min(LONGEST) as ngx_msec_t,
+        is_armed: Cell::new(false),
+        has_fired: Cell::new(false),
+        waker: Cell::new(None),
+    }))
 }
 
 impl Future for Sleep {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let inner = self.0.as_mut();
-        if inner.has_fired {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let inner = &self.0;
+        if inner.has_fired.get() {
             return Poll::Ready(());
         }
-        if !inner.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            inner.waker = Some(cx.waker().clone());
-        }
-        if !inner.is_armed && !executor::is_over() {
-            inner.is_armed = true;
-            let data = std::ptr::from_mut(inner);
-            // SAFETY: the box keeps the event in its place until `drop` disarms it.
-            unsafe {
-                let event = (*data).event.get();
-                (*event).handler = Some(on_event);
-                (*event).data = data.cast();
-                (*event).log = (*ngx_cycle).log;
-                if HAS_LEFT.get() {
-                    (*event).set_cancelable(1);
-                } else if (*event).cancelable() == 0 {
-                    WAITED_FOR.with_borrow_mut(|events| events.insert(event));
-                }
-                ngx_add_timer(event, (*data).delay);
+        inner.waker.set(Some(cx.waker().clone()));
+        if !inner.is_armed.get() && !executor::is_over() {
+            inner.is_armed.set(true);
+            let event = inner.event();
+            event.prepare(Rc::as_ptr(inner).cast(), cycle::log());
+            if HAS_LEFT.get() {
+                event.set_cancelable(true);
+            } else if !event.is_cancelable() {
+                WAITED_FOR.with_borrow_mut(|events| events.insert(event.as_ptr()));
             }
+            event.arm(inner.delay);
         }
         Poll::Pending
     }
@@ -98,25 +105,22 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        // SAFETY: the event belongs to this future, and nginx is there.
-        unsafe {
-            let event = self.0.event.get();
-            if self.0.is_armed && (*event).cancelable() == 0 {
-                WAITED_FOR.with_borrow_mut(|events| events.remove(&event));
-            }
-            if (*event).timer_set() != 0 && !executor::is_over() {
-                ngx_del_timer(event);
-            }
+        let event = self.0.event();
+        if self.0.is_armed.get() && !event.is_cancelable() {
+            WAITED_FOR.with_borrow_mut(|events| events.remove(&event.as_ptr()));
+        }
+        if !executor::is_over() {
+            event.disarm();
         }
     }
 }
 
 unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
-    // SAFETY: nginx calls the handler of an armed timer, whose future is there.
-    guard((), || unsafe {
-        let inner = (*event).data.cast::<Inner>();
-        (*inner).has_fired = true;
-        if let Some(waker) = (*inner).waker.take() {
+    guard((), || {
+        // SAFETY: nginx calls the handler of an armed timer, whose future is there.
+        let inner = unsafe { &*(*event).data.cast::<Inner>() };
+        inner.has_fired.set(true);
+        if let Some(waker) = inner.waker.take() {
             waker.wake();
         }
     });

@@ -51,6 +51,7 @@ mod library {
     use std::sync::OnceLock;
 
     use super::{End, Side};
+    use crate::nginx::symbols;
 
     /// The library's structure of a connection. It is used at once, and not kept.
     fn ssl(side: Side<'_>) -> Option<NonNull<c_void>> {
@@ -64,11 +65,10 @@ mod library {
 
     pub fn version(side: Side<'_>) -> Option<&'static [u8]> {
         let (ssl, functions) = (ssl(side)?, Functions::get()?);
+        // SAFETY: it is a connection of the library.
+        let version = unsafe { (functions.version)(ssl.as_ptr()) };
         // SAFETY: the library answers with a constant.
-        unsafe {
-            let version = (functions.version)(ssl.as_ptr());
-            (!version.is_null()).then(|| CStr::from_ptr(version).to_bytes())
-        }
+        (!version.is_null()).then(|| unsafe { CStr::from_ptr(version) }.to_bytes())
     }
 
     pub fn certificate(side: Side<'_>, end: End) -> Option<Vec<u8>> {
@@ -97,7 +97,7 @@ mod library {
                 fn find() -> Option<Functions> {
                     Some(Functions {
                         $($field: {
-                            let address = [$($name),+].into_iter().find_map(function)?;
+                            let address = [$($name),+].into_iter().find_map(symbols::find)?;
                             // SAFETY: the function with this name has this type.
                             unsafe { std::mem::transmute::<NonNull<c_void>, $type>(address) }
                         },)*
@@ -135,10 +135,5 @@ mod library {
             }
             der
         }
-    }
-
-    fn function(name: &CStr) -> Option<NonNull<c_void>> {
-        // SAFETY: looking a name up has no precondition.
-        NonNull::new(unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) })
     }
 }

@@ -4,8 +4,12 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use nginx_sys::{ngx_http_event_handler_pt, ngx_http_request_t, ngx_http_upstream_handler_pt, ngx_http_upstream_t};
+use nginx_sys::{
+    ngx_http_cleanup_pt, ngx_http_event_handler_pt, ngx_http_request_t, ngx_http_upstream_handler_pt,
+    ngx_http_upstream_t,
+};
 
+use super::bits::{bits, fields};
 use super::connection::Connection;
 use super::request::{HttpRequest, KeptRequest};
 
@@ -28,31 +32,32 @@ impl Upstream<'_> {
     /// Whether it serves the request: nginx takes its cleanup away when it ends (src/http/ngx_http_upstream.c,
     /// ngx_http_upstream_finalize_request).
     pub fn is_at_work(self) -> bool {
-        // SAFETY: the upstream is live.
-        unsafe { !(*self.as_ptr()).cleanup.is_null() }
+        !self.cleanup().is_null()
     }
 
-    /// Whether it changes the protocol of the connection.
-    pub fn is_upgrade(self) -> bool {
-        // SAFETY: the upstream is live.
-        unsafe { (*self.as_ptr()).upgrade() != 0 }
+    bits! {
+        /// Whether it changes the protocol of the connection.
+        get is_upgrade: upgrade;
+        set set_upgrade: set_upgrade;
     }
 
-    pub fn set_upgrade(self, on: bool) {
-        // SAFETY: the upstream is live.
-        unsafe { (*self.as_ptr()).set_upgrade(on.into()) }
+    fields! {
+        get cleanup: *mut ngx_http_cleanup_pt = cleanup;
+        get read_handler: ngx_http_upstream_handler_pt = read_event_handler;
+        get write_handler: ngx_http_upstream_handler_pt = write_event_handler;
+        set set_read_handler: ngx_http_upstream_handler_pt = read_event_handler;
+        set set_write_handler: ngx_http_upstream_handler_pt = write_event_handler;
     }
 
     /// Ends what it does for a request that is about to be finalized. Otherwise it would finalize the request too, which would be
     /// freed in the middle of that.
     pub fn end(self, r: HttpRequest<'_>) {
-        // SAFETY: the upstream is live. Its cleanup gives back the use of the request that it has; another one keeps the request
-        // alive (src/http/ngx_http_upstream.c, ngx_http_upstream_cleanup).
-        unsafe {
-            if let Some(Some(cleanup)) = (*self.as_ptr()).cleanup.as_ref() {
-                r.add_count();
-                cleanup(r.as_ptr().cast());
-            }
+        // SAFETY: the place of the cleanup lies in the pool of the request; null means that there is none.
+        if let Some(Some(cleanup)) = unsafe { self.cleanup().as_ref() }.copied() {
+            r.add_count();
+            // SAFETY: this gives back the use of the request that the upstream has; another one keeps the request alive
+            // (src/http/ngx_http_upstream.c, ngx_http_upstream_cleanup).
+            unsafe { cleanup(r.as_ptr().cast()) };
         }
     }
 }
@@ -71,12 +76,10 @@ pub struct SetAside {
 impl<'r> Upstream<'r> {
     /// The connection to the server, when there is one.
     pub(super) fn peer(self) -> Option<Connection<'r>> {
-        // SAFETY: the upstream is live, and takes this away when it closes the connection (src/http/ngx_http_upstream.c,
+        let peer = self.peer_of_balancer().connection();
+        // SAFETY: the upstream takes this away when it closes the connection (src/http/ngx_http_upstream.c,
         // ngx_http_upstream_finalize_request).
-        unsafe {
-            let peer = (*self.as_ptr()).peer.connection;
-            (!peer.is_null()).then(|| Connection::from_ptr(peer))
-        }
+        (!peer.is_null()).then(|| unsafe { Connection::from_ptr(peer) })
     }
 
     /// Whether nginx takes the socket of the server for one that can be written to.
@@ -94,8 +97,8 @@ impl<'r> Upstream<'r> {
     }
 
     fn set_handlers(self, read: ngx_http_upstream_handler_pt, write: ngx_http_upstream_handler_pt) {
-        // SAFETY: the upstream is live.
-        unsafe { ((*self.as_ptr()).read_event_handler, (*self.as_ptr()).write_event_handler) = (read, write) }
+        self.set_read_handler(read);
+        self.set_write_handler(write);
     }
 }
 
@@ -104,9 +107,7 @@ impl SetAside {
     /// no upstream.
     pub fn new(r: HttpRequest<'_>) -> Option<SetAside> {
         let upstream = r.upstream()?;
-        // SAFETY: the upstream is live.
-        let (upstream_read, upstream_write) =
-            unsafe { ((*upstream.as_ptr()).read_event_handler, (*upstream.as_ptr()).write_event_handler) };
+        let (upstream_read, upstream_write) = (upstream.read_handler(), upstream.write_handler());
         let aside = SetAside {
             r: r.keep(),
             upstream: upstream.0,

@@ -7,10 +7,11 @@ use std::ptr::{self, NonNull};
 use nginx_sys::{
     ngx_http_conf_ctx_t, ngx_http_request_t, ngx_http_upstream_conf_t, ngx_http_upstream_init_peer_pt,
     ngx_http_upstream_init_round_robin_peer, ngx_http_upstream_main_conf_t, ngx_http_upstream_srv_conf_t, ngx_int_t,
-    ngx_module_t,
+    ngx_module_t, ngx_uint_t,
 };
 use ngx::http::{HttpModule, HttpModuleConfExt, NgxHttpUpstreamModule};
 
+use super::bits::{bits, fields};
 use super::modules::{self, Known};
 use super::request::{HttpRequest, bytes};
 use super::upstream::Upstream;
@@ -45,6 +46,12 @@ impl UpstreamBlock<'_> {
     pub fn is_of_configuration(self) -> bool {
         // SAFETY: the upstream is there.
         unsafe { !(*self.as_ptr()).srv_conf.is_null() }
+    }
+
+    /// What its balancer keeps.
+    pub fn balancer_data(self) -> *mut c_void {
+        // SAFETY: the upstream is there.
+        unsafe { (*self.as_ptr()).peer.data }
     }
 
     /// How requests begin to ask it (`peer.init`).
@@ -154,7 +161,7 @@ pub const PASSING: [Known; 6] = modules::PASSING;
 pub fn named(r: HttpRequest<'_>, module: Known) -> Option<UpstreamBlock<'_>> {
     let conf = modules::upstream_conf(r, module)?;
     // SAFETY: a configuration of a location lives as long as the cycle, and its upstream with it.
-    unsafe { UpstreamBlock::from_ptr((*conf.as_ptr()).upstream) }
+    unsafe { UpstreamBlock::from_ptr(conf.upstream) }
 }
 
 impl<'r> Upstream<'r> {
@@ -173,28 +180,29 @@ impl<'r> Upstream<'r> {
     /// Whether it can choose a server. Nginx has an upstream or addresses before (src/http/ngx_http_upstream.c,
     /// ngx_http_upstream_init_request).
     pub fn has_balancer(self) -> bool {
-        // SAFETY: the upstream is live.
-        unsafe { (*self.as_ptr()).peer.get.is_some() }
+        self.peer_of_balancer().getter().is_some()
     }
 
     /// Whether this is no upstream that a location before an internal redirect has asked: nginx leaves it in the request.
     pub fn is_of_location(self, r: HttpRequest<'_>) -> bool {
-        // SAFETY: the upstream is live, and the array of the location has an element for each HTTP module.
-        let (conf, all) = unsafe { ((*self.as_ptr()).conf, (*r.as_ptr()).loc_conf) };
-        // SAFETY: the array has so many elements.
-        let at = |place| unsafe { *all.add(place) }.cast::<ngx_http_upstream_conf_t>();
-        !r.is_internal() || (0..modules::count()).any(|place| at(place) == conf)
+        let conf = self.conf().cast();
+        // SAFETY: the array of the location has an element for each HTTP module.
+        let all = unsafe { std::slice::from_raw_parts(r.location_confs(), modules::count()) };
+        !r.is_internal() || all.contains(&conf)
     }
 
-    /// Whether the headers of its response have gone to the client.
-    pub fn is_header_sent(self) -> bool {
-        // SAFETY: the upstream is live.
-        unsafe { (*self.as_ptr()).header_sent() != 0 }
+    bits! {
+        /// Whether the headers of its response have gone to the client.
+        get is_header_sent: header_sent;
+    }
+
+    fields! {
+        get status: ngx_uint_t = headers_in.status_n;
+        get conf: *mut ngx_http_upstream_conf_t = conf;
     }
 
     /// Whether the status of its response has come.
     pub fn has_status(self) -> bool {
-        // SAFETY: the upstream is live.
-        unsafe { (*self.as_ptr()).headers_in.status_n != 0 }
+        self.status() != 0
     }
 }

@@ -1,20 +1,23 @@
 //! Variables of nginx: those of a configuration, and their values in a request.
 
 use std::ffi::{CStr, c_void};
-use std::ptr::NonNull;
+#[cfg(ngx_feature = "pcre")]
+use std::mem;
+use std::ptr::{self, NonNull};
 
 use nginx_sys::{
     NGX_HTTP_VAR_CHANGEABLE, NGX_HTTP_VAR_INDEXED, NGX_HTTP_VAR_NOCACHEABLE, NGX_HTTP_VAR_WEAK, ngx_conf_t,
-    ngx_cycle_t, ngx_hash_find, ngx_http_add_variable, ngx_http_core_main_conf_t, ngx_http_core_module,
-    ngx_http_get_indexed_variable, ngx_http_get_variable, ngx_http_request_t, ngx_http_variable_t,
-    ngx_http_variable_value_t, ngx_int_t, ngx_str_t, ngx_uint_t,
+    ngx_cycle_t, ngx_hash_find, ngx_http_add_variable, ngx_http_core_main_conf_t, ngx_http_get_indexed_variable,
+    ngx_http_get_variable, ngx_http_request_t, ngx_http_variable_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t,
+    ngx_uint_t,
 };
 use ngx::http::{HttpModule, HttpModuleConfExt, NgxHttpCoreModule};
 
 use super::headers::list::nginx_hash;
 use super::module::name;
-use super::rc;
+use super::plain::Plain;
 use super::request::{HttpRequest, bytes};
+use super::{location, rc, symbols};
 
 /// What nginx calls for the value of a variable.
 pub type Getter = unsafe extern "C" fn(*mut ngx_http_request_t, *mut ngx_http_variable_value_t, usize) -> ngx_int_t;
@@ -34,28 +37,22 @@ pub enum Unassigned {
     Fixed,
 }
 
-fn core(r: HttpRequest<'_>) -> *mut ngx_http_core_main_conf_t {
-    // SAFETY: the core HTTP module has a main configuration in every request.
-    unsafe { (*(*r.as_ptr()).main_conf.add(ngx_http_core_module.ctx_index)).cast() }
-}
-
 /// Which configuration a request is served by: a number that no other one has at the same time.
 pub fn configuration(r: HttpRequest<'_>) -> usize {
-    core(r) as usize
+    ptr::from_ref(location::main(r)) as usize
 }
 
 /// The variables that have a place in a request, in their order.
 pub fn indexed<'r>(r: HttpRequest<'r>) -> impl ExactSizeIterator<Item = Variable<'r>> {
-    // SAFETY: the configuration outlives its requests, and does not change while there are any.
-    unsafe { (*core(r)).variables.as_slice::<ngx_http_variable_t>() }.iter().map(Variable)
+    // SAFETY: the elements of the array are variables.
+    unsafe { location::main(r).variables.as_slice::<ngx_http_variable_t>() }.iter().map(Variable)
 }
 
 /// The variable with a name, in lower case. Those with a prefix are not among them, unless a directive assigns them.
 pub fn find<'r>(r: HttpRequest<'r>, lower: &[u8]) -> Option<Variable<'r>> {
-    let hash = hash(lower) as ngx_uint_t;
-    // SAFETY: as above; the name is only read.
-    let found =
-        unsafe { ngx_hash_find(&raw mut (*core(r)).variables_hash, hash, lower.as_ptr().cast_mut(), lower.len()) };
+    let (table, hash) = (ptr::from_ref(&location::main(r).variables_hash).cast_mut(), hash(lower) as ngx_uint_t);
+    // SAFETY: the table and the name are only read.
+    let found = unsafe { ngx_hash_find(table, hash, lower.as_ptr().cast_mut(), lower.len()) };
     // SAFETY: nginx's table of variables has such.
     unsafe { found.cast::<ngx_http_variable_t>().as_ref() }.map(Variable)
 }
@@ -96,8 +93,8 @@ impl<'r> Variable<'r> {
 
     /// Whether it has a function for its value, in nginx itself and no module that was loaded.
     pub fn is_of_nginx(self) -> bool {
-        let known = object(ngx_http_get_indexed_variable as *const c_void);
-        self.0.get_handler.is_some_and(|function| object(function as *const c_void) == known)
+        let known = symbols::object(ngx_http_get_indexed_variable as *const c_void);
+        self.0.get_handler.is_some_and(|function| symbols::object(function as *const c_void) == known)
     }
 
     /// Gives it a value in a request, as `set` of the rewrite module does.
@@ -112,8 +109,7 @@ impl<'r> Variable<'r> {
             value.data = text.data;
         };
         if let Some(handler) = self.0.set_handler {
-            // SAFETY: a value is plain data.
-            let mut value = unsafe { std::mem::zeroed() };
+            let mut value = ngx_http_variable_value_t::zeros();
             fill(&mut value);
             // SAFETY: the function takes a live request, and is called as nginx does (src/http/ngx_http_script.c,
             // ngx_http_script_var_set_handler_code).
@@ -128,13 +124,6 @@ impl<'r> Variable<'r> {
         fill(unsafe { &mut *place });
         Ok(())
     }
-}
-
-/// Where the program or library with this function begins.
-fn object(function: *const c_void) -> Option<usize> {
-    let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
-    // SAFETY: the function fills the structure when it answers something else than 0; all zeros are a valid one too.
-    unsafe { (libc::dladdr(function, info.as_mut_ptr()) != 0).then(|| info.assume_init().dli_fbase as usize) }
 }
 
 /// Appends the value of a variable, whose name is in lower case; false when there is none, or it has none now.
@@ -162,15 +151,12 @@ pub fn is_known(r: HttpRequest<'_>, index: usize) -> bool {
 
 /// Makes nginx ask for a value again. The result is what it was, if it was known.
 pub fn forget(r: HttpRequest<'_>, index: usize) -> Option<Value> {
-    let value = place(r, index)?;
     // SAFETY: the place is one of the request, and nobody has a reference to it.
-    unsafe {
-        let before = (*value).valid() != 0;
-        let before = before.then(|| Value(*value));
-        (*value).set_valid(0);
-        (*value).set_not_found(0);
-        before
-    }
+    let value = unsafe { &mut *place(r, index)? };
+    let before = (value.valid() != 0).then_some(Value(*value));
+    value.set_valid(0);
+    value.set_not_found(0);
+    before
 }
 
 /// Puts back what a value was before [`forget`].
@@ -192,18 +178,18 @@ pub fn compute(r: HttpRequest<'_>, index: usize) -> bool {
 /// change it behind the back of a location.
 pub fn with_captures_kept<R>(r: HttpRequest<'_>, run: impl FnOnce() -> R) -> R {
     #[cfg(ngx_feature = "pcre")]
-    // SAFETY: the request is live. Without an array, nginx makes one (src/http/ngx_http_variables.c, ngx_http_regex_exec).
-    let (count, places, text) = unsafe {
-        let r = r.as_ptr();
-        let count = std::ptr::replace(&raw mut (*r).ncaptures, 0);
-        (count, std::ptr::replace(&raw mut (*r).captures, std::ptr::null_mut()), (*r).captures_data)
+    let kept = {
+        // SAFETY: the request is live, and nobody has a reference to it.
+        let r = unsafe { &mut *r.as_ptr() };
+        // Without an array, nginx makes one (src/http/ngx_http_variables.c, ngx_http_regex_exec).
+        (mem::take(&mut r.ncaptures), mem::replace(&mut r.captures, ptr::null_mut()), r.captures_data)
     };
     let result = run();
     #[cfg(ngx_feature = "pcre")]
-    // SAFETY: as above; these were there before.
-    unsafe {
-        let r = r.as_ptr();
-        ((*r).ncaptures, (*r).captures, (*r).captures_data) = (count, places, text);
+    {
+        // SAFETY: the request is live, and nobody has a reference to it.
+        let r = unsafe { &mut *r.as_ptr() };
+        (r.ncaptures, r.captures, r.captures_data) = kept;
     }
     let _ = r;
     result
@@ -215,7 +201,7 @@ pub fn with_captures_kept<R>(r: HttpRequest<'_>, run: impl FnOnce() -> R) -> R {
 /// `cf` is what nginx passed to `preconfiguration`.
 pub unsafe fn register(cf: *mut ngx_conf_t, variables: &[(&'static CStr, Getter)]) -> ngx_int_t {
     for (text, getter) in variables {
-        // SAFETY: see above; nginx copies the name.
+        // SAFETY: nginx takes variables before it reads what is in http { }, and copies the name.
         let variable = unsafe { ngx_http_add_variable(cf, &mut name(text), NGX_HTTP_VAR_NOCACHEABLE as ngx_uint_t) };
         // SAFETY: a variable of the configuration that is read.
         let Some(variable) = (unsafe { variable.as_mut() }) else { return rc::ERROR };
@@ -229,8 +215,8 @@ pub unsafe fn register(cf: *mut ngx_conf_t, variables: &[(&'static CStr, Getter)
 /// # Safety
 /// `cycle` is a cycle whose configuration nginx has read.
 pub unsafe fn is_named(cycle: *const ngx_cycle_t, variable: &[u8]) -> bool {
-    // SAFETY: nginx has read the configuration, so that the context of HTTP is there, or null without http { }.
     let core: Option<NonNull<ngx_http_core_main_conf_t>> =
+        // SAFETY: nginx has read the configuration, so that the context of HTTP is there, or null without http { }.
         unsafe { (*cycle).http_main_conf_unchecked(NgxHttpCoreModule::module()) };
     // SAFETY: each variable that has a place in requests is in the array.
     let named = core.map(|core| unsafe { core.as_ref().variables.as_slice::<ngx_http_variable_t>() });

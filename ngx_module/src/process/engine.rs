@@ -5,13 +5,15 @@
 //! to processes that serve requests; while the master runs guests (`nginx -t`, start, reload), `cpu_clock.rs` does its
 //! work without a thread.
 
-use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use nginx_sys::{NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_cycle, ngx_process, ngx_uint_t};
+use nginx_sys::{NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_uint_t};
 use ngx_wasm::vm::{Activity, Engine, EngineOptions, PoolOptions, Ticker};
+
+use crate::nginx::cycle;
+use crate::nginx::plain::Plain;
 
 /// What makes a difference to the machine code of a module, or to where its instances are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,8 +126,8 @@ static IN_WORKER: AtomicBool = AtomicBool::new(false);
 
 /// Notes that this process has begun its work, if it is one that serves requests. Answers whether it is.
 pub fn enter_worker() -> bool {
-    // SAFETY: nginx has set the variable before it calls init_process. Helpers (the cache manager) call that too.
-    let process = unsafe { ngx_process };
+    // Nginx has init_process called for helpers (the cache manager) too.
+    let process = cycle::process();
     let serves = process == NGX_PROCESS_WORKER as ngx_uint_t || process == NGX_PROCESS_SINGLE as ngx_uint_t;
     IN_WORKER.store(serves, Ordering::SeqCst);
     serves
@@ -139,12 +141,10 @@ pub fn in_worker() -> bool {
 /// Whether this process serves requests now, or is about to: nginx calls init_worker_by_lua* before it tells this module that it is
 /// a worker. What is started while nginx reads its configuration only is not to begin anything that goes on.
 pub fn serves() -> bool {
-    // SAFETY: nginx sets the variables. A process that is its own master has connections when it has read its configuration.
-    in_worker()
-        || unsafe {
-            ngx_process == NGX_PROCESS_WORKER as ngx_uint_t
-                || (ngx_process == NGX_PROCESS_SINGLE as ngx_uint_t && !(*ngx_cycle).connections.is_null())
-        }
+    let process = cycle::process();
+    // A process that is its own master has connections when it has read its configuration.
+    let is_ready = || process == NGX_PROCESS_SINGLE as ngx_uint_t && cycle::has_connections();
+    in_worker() || process == NGX_PROCESS_WORKER as ngx_uint_t || is_ready()
 }
 
 /// Starts the ticker of this worker, unless it runs, and has it serve this engine.
@@ -170,14 +170,13 @@ pub fn leave_worker() {
 /// Blocks all signals while `start` runs, so that a thread started in it inherits that: nginx's handlers expect to run
 /// in the thread that they interrupt.
 fn without_signals<R>(start: impl FnOnce() -> R) -> R {
-    // SAFETY: both sets are initialised by the calls that fill them.
-    unsafe {
-        let mut all = mem::zeroed::<libc::sigset_t>();
-        let mut before = mem::zeroed::<libc::sigset_t>();
-        libc::sigfillset(&mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
-        let result = start();
-        libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut());
-        result
-    }
+    let (mut all, mut before) = (libc::sigset_t::zeros(), libc::sigset_t::zeros());
+    // SAFETY: the call fills the set.
+    unsafe { libc::sigfillset(&mut all) };
+    // SAFETY: both sets are there.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before) };
+    let result = start();
+    // SAFETY: these were blocked before.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut()) };
+    result
 }

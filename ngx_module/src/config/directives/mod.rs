@@ -2,6 +2,7 @@
 
 pub mod bodies;
 pub mod calls;
+#[allow(unsafe_code)]
 mod directive;
 pub mod engine;
 mod file;

@@ -39,36 +39,24 @@ pub fn prepare(workers: usize) -> io::Result<()> {
 }
 
 fn table() -> io::Result<&'static [AtomicI32]> {
-    // SAFETY: a new mapping of zeros, which stays as long as the process; its words are used as atomics only.
-    unsafe {
-        let place = libc::mmap(
-            ptr::null_mut(),
-            WORKERS * size_of::<AtomicI32>(),
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        );
-        if place == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(std::slice::from_raw_parts(place.cast(), WORKERS))
+    let (size, access) = (WORKERS * size_of::<AtomicI32>(), libc::PROT_READ | libc::PROT_WRITE);
+    // SAFETY: a new mapping of zeros.
+    let place = unsafe { libc::mmap(ptr::null_mut(), size, access, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1, 0) };
+    if place == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
     }
+    // SAFETY: it stays as long as the process, and its words are used as atomics only.
+    Ok(unsafe { std::slice::from_raw_parts(place.cast(), WORKERS) })
 }
 
+/// Nobody waits for it, and it does not pass to the program of an upgrade.
 fn pipe() -> io::Result<(RawFd, RawFd)> {
     let mut ends = [0; 2];
-    // SAFETY: plain system calls. Nobody waits for a pipe, and none passes to the program of an upgrade.
-    unsafe {
-        if libc::pipe(ends.as_mut_ptr()) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        for end in ends {
-            libc::fcntl(end, libc::F_SETFD, libc::FD_CLOEXEC);
-            libc::fcntl(end, libc::F_SETFL, libc::fcntl(end, libc::F_GETFL) | libc::O_NONBLOCK);
-        }
+    // SAFETY: the call fills both places.
+    match unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) } {
+        0 => Ok((ends[0], ends[1])),
+        _ => Err(io::Error::last_os_error()),
     }
-    Ok((ends[0], ends[1]))
 }
 
 fn own_pid() -> i32 {

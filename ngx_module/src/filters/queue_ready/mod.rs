@@ -5,25 +5,21 @@
 //! Who has registered in which worker, and who is to be told of how many messages, is kept with the queue in shared memory
 //! (`ngx_wasm::shared::Queues`). Here is what this worker needs to run the callbacks.
 
+#[allow(unsafe_code)]
 mod mailboxes;
 
 use std::cell::RefCell;
-use std::mem;
 use std::rc::Weak;
 
-use nginx_sys::{
-    ngx_connection_t, ngx_cycle, ngx_cycle_t, ngx_event_t, ngx_get_connection, ngx_handle_read_event, ngx_post_event,
-    ngx_posted_next_events,
-};
+use nginx_sys::ngx_cycle_t;
 use ngx_wasm::proxy_wasm::{Callback, ContextId};
 use ngx_wasm::shared::Queues;
 
 use crate::config::conf::MainConf;
 use crate::filters::instances::Instances;
 use crate::filters::root_callback::RootCallback;
+use crate::nginx::channel::{Channel, Later, Unwatched};
 use crate::nginx::cycle;
-use crate::nginx::guard::guard;
-use crate::nginx::rc;
 use crate::process::engine;
 use crate::process::shared_memory;
 
@@ -53,8 +49,8 @@ impl Registration {
 struct Worker {
     /// The number of its mailbox.
     number: usize,
-    /// Posted when it has to look. Nginx has its address.
-    event: Box<ngx_event_t>,
+    /// Posted when it has to look.
+    look: Later,
     registrations: Vec<Registration>,
 }
 
@@ -75,6 +71,7 @@ fn queues() -> Option<&'static Queues> {
 ///
 /// # Safety
 /// `cycle` is a cycle whose configuration is complete.
+#[allow(unsafe_code)]
 pub unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &MainConf) {
     let is_wanted = main.filters.iter().any(|filter| {
         let module = filter.module(&main.modules).and_then(|module| module.compiled(filter.form()));
@@ -83,7 +80,7 @@ pub unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &MainConf) {
     if !is_wanted {
         return;
     }
-    // SAFETY: see above.
+    // SAFETY: it is a cycle whose configuration is complete, as said above.
     let workers = unsafe { cycle::workers(cycle) };
     if let Err(err) = mailboxes::prepare(workers) {
         complain(format!("no pipes between workers, filters are not told of messages in shared queues: {err}"));
@@ -108,44 +105,22 @@ fn begin() -> Option<Worker> {
     // What a worker that died with this mailbox has left.
     leave_queues(number);
     mailboxes::drain(end);
-    // SAFETY: the connection belongs to this process until it ends. Nginx closes idle connections of a worker that shuts
-    // down, but not channels, as this is one (src/os/unix/ngx_process_cycle.c). An event of zeros is one that nobody has
-    // armed.
-    unsafe {
-        let log = (*ngx_cycle).log;
-        let connection = ngx_get_connection(end, log);
-        if connection.is_null() {
-            mailboxes::release(number);
-            return None;
-        }
-        let read = (*connection).read;
-        (*read).log = log;
-        (*(*connection).write).log = log;
-        (*read).set_channel(1);
-        (*(*connection).write).set_channel(1);
-        (*read).handler = Some(on_mail);
-        if ngx_handle_read_event(read, 0) != rc::OK {
+    match Channel::open(end, on_mail) {
+        Ok(()) => return Some(Worker { number, look: Later::new(run), registrations: Vec::new() }),
+        Err(Unwatched::NoConnection) => {}
+        Err(Unwatched::CannotWatch) => {
             complain("nginx cannot wait for a pipe: filters are not told of messages in shared queues".into());
-            mailboxes::release(number);
-            return None;
         }
-        let mut event = Box::new(mem::zeroed::<ngx_event_t>());
-        event.handler = Some(on_event);
-        event.log = log;
-        Some(Worker { number, event, registrations: Vec::new() })
     }
+    mailboxes::release(number);
+    None
 }
 
 /// Has this worker look for messages, after what it does now.
 fn look_later() {
-    WORKER.with_borrow_mut(|worker| {
-        if let Some(worker) = worker
-            && worker.event.posted() == 0
-        {
-            // SAFETY: the event lives as long as the process.
-            unsafe { ngx_post_event(worker.event.as_mut(), &raw mut ngx_posted_next_events) };
-        }
-    });
+    if let Some(look) = WORKER.with_borrow(|worker| worker.as_ref().map(|worker| worker.look)) {
+        look.post();
+    }
 }
 
 /// Tells a worker that it has to look.
@@ -205,20 +180,12 @@ pub fn leave() {
     mailboxes::release(number);
 }
 
-unsafe extern "C" fn on_mail(event: *mut ngx_event_t) {
-    // SAFETY: nginx calls the handler with the event of a connection, which has the pipe.
-    guard((), || unsafe {
-        mailboxes::drain((*(*event).data.cast::<ngx_connection_t>()).fd);
-        (*event).set_ready(0);
-        if ngx_handle_read_event(event, 0) != rc::OK {
-            complain("nginx cannot wait for a pipe any more".into());
-        }
-        run();
-    });
-}
-
-unsafe extern "C" fn on_event(_: *mut ngx_event_t) {
-    guard((), run);
+fn on_mail(mailbox: Channel) {
+    mailboxes::drain(mailbox.end());
+    if mailbox.wait().is_err() {
+        complain("nginx cannot wait for a pipe any more".into());
+    }
+    run();
 }
 
 /// Tells filters of this worker of messages.

@@ -45,8 +45,9 @@ pub use upgrade::{Tunnel, is_wanted as is_upgrade};
 ///
 /// # Safety
 /// `cf` is what nginx passed to `postconfiguration`.
+#[allow(unsafe_code)]
 pub unsafe fn install(cf: *mut ngx_conf_t) -> Result<(), NoMemory> {
-    // SAFETY: see above.
+    // SAFETY: this is `postconfiguration`.
     let phases = unsafe { Phases::of(cf) };
     phases.add(REWRITE, rewrite::handler)?;
     // Behind all other modules', and so before them.
@@ -55,7 +56,7 @@ pub unsafe fn install(cf: *mut ngx_conf_t) -> Result<(), NoMemory> {
     // Before the access log, so that it can show variables that a filter sets in on_log.
     phases.put_last_first(LOG);
     headers::know_filters(Request::FOR_HEADERS);
-    // SAFETY: see above.
+    // SAFETY: nginx calls these filters as its own.
     unsafe { filters::install(header_filter::filter, body_filter::filter, request_body_filter::filter) };
     realip::install(phases);
     Ok(())

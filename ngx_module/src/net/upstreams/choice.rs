@@ -55,7 +55,9 @@ unsafe extern "C" fn init<C: Chooser>(r: *mut ngx_http_request_t, us: *mut ngx_h
     guard(rc::ERROR, || {
         // SAFETY: nginx calls this with a live request that has an upstream (src/http/ngx_http_upstream.c,
         // ngx_http_upstream_init_request).
-        let (r, us) = unsafe { (HttpRequest::from_ptr(r), UpstreamBlock::from_ptr(us)) };
+        let r = unsafe { HttpRequest::from_ptr(r) };
+        // SAFETY: it is to ask this one, which is there as long as the configuration.
+        let us = unsafe { UpstreamBlock::from_ptr(us) };
         let Some((us, original)) = us.and_then(|us| Some((us, C::balancers(r).of(us)?))) else { return rc::ERROR };
         match original.begin(r, us) {
             rc::OK => begin::<C>(r, us),

@@ -51,18 +51,19 @@ impl<'c> List<'c> {
         }
         // SAFETY: a balancer that keeps the lists of round robin has them there (ngx_http_upstream_init_round_robin_peer takes
         // them from there).
-        unsafe { List::from_ptr((*us.as_ptr()).peer.data.cast()) }
+        unsafe { List::from_ptr(us.balancer_data().cast()) }
     }
 
     fields! {
+        get next: *mut ngx_http_upstream_rr_peers_t = next;
         get number: ngx_uint_t = number;
         get peer: *mut ngx_http_upstream_rr_peer_t = peer;
     }
 
     /// This list, and that of backups. The second of each pair: it is that of backups.
     pub fn with_backups(self) -> impl Iterator<Item = (List<'c>, bool)> {
-        // SAFETY: the list is there, and the next one as long as it.
-        let backups = unsafe { List::from_ptr((*self.as_ptr()).next) };
+        // SAFETY: the next list is as long there as the first one.
+        let backups = unsafe { List::from_ptr(self.next()) };
         iter::once((self, false)).chain(backups.map(|list| (list, true)))
     }
 
@@ -70,10 +71,16 @@ impl<'c> List<'c> {
     pub fn lock(self) -> Locked<'c> {
         #[cfg(ngx_feature = "http_upstream_zone")]
         if self.is_shared() {
-            // SAFETY: the list is there.
-            unsafe { nginx_sys::ngx_rwlock_rlock(&raw mut (*self.as_ptr()).rwlock) };
+            // SAFETY: the lock is there as long as the list.
+            unsafe { nginx_sys::ngx_rwlock_rlock(self.rwlock()) };
         }
         Locked(self)
+    }
+
+    #[cfg(ngx_feature = "http_upstream_zone")]
+    fn rwlock(self) -> *mut nginx_sys::ngx_atomic_t {
+        // SAFETY: the list is there.
+        unsafe { &raw mut (*self.as_ptr()).rwlock }
     }
 
     #[cfg(ngx_feature = "http_upstream_zone")]
@@ -88,7 +95,7 @@ impl Drop for Locked<'_> {
     fn drop(&mut self) {
         if self.0.is_shared() {
             // SAFETY: `lock` has locked it.
-            unsafe { nginx_sys::ngx_rwlock_unlock(&raw mut (*self.0.as_ptr()).rwlock) }
+            unsafe { nginx_sys::ngx_rwlock_unlock(self.0.rwlock()) }
         }
     }
 }

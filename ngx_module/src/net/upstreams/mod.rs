@@ -5,8 +5,11 @@
 //! the place of that of the balancer, with the balancer's behind it. A `keepalive` stays in front of both: it asks for a server first, and
 //! then looks for a connection to that one.
 
+#[allow(unsafe_code)]
 pub mod choice;
+#[allow(unsafe_code)]
 pub mod list;
+#[allow(unsafe_code)]
 pub mod round_robin;
 pub mod servers;
 
@@ -63,6 +66,7 @@ impl Balancers {
     }
 
     /// Those of the configuration that this process has.
+    #[allow(unsafe_code)]
     pub fn current<'a>() -> Option<&'a Balancers> {
         // SAFETY: cleared before what it points to goes; nothing keeps the reference for longer than it asks.
         unsafe { CURRENT.load(Ordering::Relaxed).as_ref() }

@@ -63,13 +63,19 @@ impl RoundRobin {
     fn tried(&self, count: usize) -> Vec<usize> {
         // SAFETY: there is a bit for each server of the longer list (ngx_http_upstream_init_round_robin_peer), and lists only change
         // where `is_changed` tells so.
-        unsafe { std::slice::from_raw_parts((*self.data.as_ptr()).tried, count.div_ceil(BITS)).to_vec() }
+        unsafe { std::slice::from_raw_parts(self.marks(), count.div_ceil(BITS)) }.to_vec()
     }
 
     /// Puts back as many marks as [`RoundRobin::tried`] gave.
     fn set_tried(&self, marks: &[usize]) {
         // SAFETY: there is room for so many, since there were as many.
-        unsafe { (*self.data.as_ptr()).tried.copy_from_nonoverlapping(marks.as_ptr(), marks.len()) }
+        unsafe { self.marks().copy_from_nonoverlapping(marks.as_ptr(), marks.len()) }
+    }
+
+    /// Where they are.
+    fn marks(&self) -> *mut usize {
+        // SAFETY: what is kept is as long there as the request.
+        unsafe { (*self.data.as_ptr()).tried }
     }
 
     /// Whether names of servers have been resolved anew since the request began with the balancer, which gives it no server then
@@ -78,8 +84,10 @@ impl RoundRobin {
     fn is_changed(&self) -> bool {
         // SAFETY: the list is as long there as the upstream.
         let config = unsafe { (*self.list()).config };
+        // SAFETY: what is kept is as long there as the request.
+        let seen = unsafe { (*self.data.as_ptr()).config };
         // SAFETY: the number is as long there as the upstream. Other workers write it, which nginx reads in one piece.
-        !config.is_null() && unsafe { config.read_volatile() != (*self.data.as_ptr()).config }
+        !config.is_null() && unsafe { config.read_volatile() } != seen
     }
 
     #[cfg(not(resolved_peers))]

@@ -5,14 +5,16 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-use nginx_sys::{
-    ngx_hash_find, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_header_t, ngx_http_time, ngx_str_t,
-    ngx_table_elt_t, ngx_uint_t,
-};
+#[cfg(not(linked_headers))]
+use nginx_sys::ngx_array_t;
+use nginx_sys::{ngx_hash_find, ngx_http_header_t, ngx_http_time, ngx_str_t, ngx_table_elt_t, ngx_uint_t};
 
 use super::Refused;
 use super::list::{Line, nginx_hash};
-use crate::nginx::request::{HttpRequest, bytes};
+use crate::nginx::location;
+#[cfg(not(linked_headers))]
+use crate::nginx::plain::Plain;
+use crate::nginx::request::HttpRequest;
 
 /// A field of a live request that leads to a line of it, or to none.
 #[derive(Clone, Copy)]
@@ -82,16 +84,11 @@ impl<'r> Leads<'r> {
 /// What leads to the lines of a request header, if nginx knows it. `lower` is its name in lower case.
 pub(super) fn of_request<'r>(r: HttpRequest<'r>, lower: &[u8]) -> Option<Leads<'r>> {
     let hash = lower.iter().fold(0, |key, byte| nginx_hash(key, *byte));
-    // SAFETY: the core HTTP module has a main configuration in every request, with a table of the headers that nginx knows. The
-    // name is only read.
-    let header = unsafe {
-        let core: *mut ngx_http_core_main_conf_t =
-            (*(*r.as_ptr()).main_conf.add(ngx_http_core_module.ctx_index)).cast();
-        let table = &raw mut (*core).headers_in_hash;
-        ngx_hash_find(table, hash as ngx_uint_t, lower.as_ptr().cast_mut(), lower.len()).cast::<ngx_http_header_t>()
-    };
-    // SAFETY: the table is as long there as the configuration.
-    let offset = unsafe { header.as_ref() }?.offset;
+    let table = ptr::from_ref(&location::main(r).headers_in_hash).cast_mut();
+    // SAFETY: the table and the name are only read.
+    let header = unsafe { ngx_hash_find(table, hash as ngx_uint_t, lower.as_ptr().cast_mut(), lower.len()) };
+    // SAFETY: this table has headers that nginx knows, as long as the configuration.
+    let offset = unsafe { header.cast::<ngx_http_header_t>().as_ref() }?.offset;
     if offset == 0 && lower != b"host" {
         return None;
     }
@@ -101,12 +98,11 @@ pub(super) fn of_request<'r>(r: HttpRequest<'r>, lower: &[u8]) -> Option<Leads<'
     // SAFETY: it is a pointer, as all fields of that table.
     return Some(Leads::Linked(unsafe { Field::new(place.cast()) }));
     #[cfg(not(linked_headers))]
-    // SAFETY: two fields are arrays, and the others pointers.
-    Some(unsafe {
-        match lower {
-            b"cookie" | b"x-forwarded-for" => Leads::Array(arrays::Array::new(r, place.cast())),
-            _ => Leads::First(Field::new(place.cast())),
-        }
+    Some(match lower {
+        // SAFETY: these two fields are arrays.
+        b"cookie" | b"x-forwarded-for" => Leads::Array(unsafe { arrays::Array::new(r, place.cast()) }),
+        // SAFETY: the others are pointers.
+        _ => Leads::First(unsafe { Field::new(place.cast()) }),
     })
 }
 
@@ -172,11 +168,9 @@ pub fn clear_status_line(r: HttpRequest<'_>) {
 
 /// The content type of a response as nginx will write it, with a charset that it keeps apart. Empty: it has none.
 pub fn content_type(r: HttpRequest<'_>) -> Vec<u8> {
-    // SAFETY: the request is live, and its texts with it.
-    let (content_type, charset, len) = unsafe {
-        let out = &(*r.as_ptr()).headers_out;
-        (bytes(out.content_type), bytes(out.charset), out.content_type_len)
-    };
+    // SAFETY: the request is live, and nobody changes it meanwhile.
+    let out = unsafe { &(*r.as_ptr()).headers_out };
+    let (content_type, charset, len) = (out.content_type.as_bytes(), out.charset.as_bytes(), out.content_type_len);
     let mut value = content_type.to_vec();
     if !value.is_empty() && len == value.len() && !charset.is_empty() {
         value.extend_from_slice(b"; charset=");
@@ -220,7 +214,7 @@ pub fn http_time(time: i64) -> Vec<u8> {
 /// Arrays of lines, which nginx before 1.23 keeps for headers that may come more than once.
 #[cfg(not(linked_headers))]
 mod arrays {
-    use nginx_sys::{ngx_array_create, ngx_array_push, ngx_array_t};
+    use nginx_sys::{ngx_array_create, ngx_array_push};
 
     use super::*;
     use crate::nginx::pool::Pool;
@@ -239,19 +233,19 @@ mod arrays {
         /// Puts these lines into it, in the place of those that it has.
         pub(super) fn refill(self, lines: impl Iterator<Item = Line<'r>>) -> Result<(), Refused> {
             let array = self.0.as_ptr();
-            // SAFETY: the request is live, and its pool with it; nobody has a reference to the array.
-            unsafe {
-                if (*array).elts.is_null() {
-                    let fresh = ngx_array_create(self.1.as_ptr(), 1, size_of::<*mut ngx_table_elt_t>());
-                    *array = fresh.as_ref().copied().ok_or(Refused::NoMemory)?;
-                }
-                (*array).nelts = 0;
+            // SAFETY: the request is live, and nobody has a reference to the array.
+            let begun = unsafe { &mut *array };
+            if begun.elts.is_null() {
+                // SAFETY: the pool is there.
+                let fresh = unsafe { ngx_array_create(self.1.as_ptr(), 1, size_of::<*mut ngx_table_elt_t>()).as_ref() };
+                *begun = *fresh.ok_or(Refused::NoMemory)?;
             }
+            begun.nelts = 0;
             for line in lines {
                 // SAFETY: ngx_array_push gives room for one element.
                 let place = unsafe { ngx_array_push(array) }.cast::<*mut ngx_table_elt_t>();
                 let place = NonNull::new(place).ok_or(Refused::NoMemory)?;
-                // SAFETY: as above; the elements of these arrays are lines.
+                // SAFETY: the room is new, and the elements of these arrays are lines.
                 unsafe { place.write(line.as_ptr()) };
             }
             Ok(())
@@ -262,12 +256,13 @@ mod arrays {
 /// Lets go of the arrays that a subrequest shares with the request that made it. They are made anew when they are filled.
 pub(super) fn forget_arrays(r: HttpRequest<'_>) {
     #[cfg(not(linked_headers))]
-    // SAFETY: the request is live; an array of zeros is an empty one.
-    unsafe {
-        (*r.as_ptr()).headers_in.cookies = std::mem::zeroed();
+    {
+        // SAFETY: the request is live, and nobody has a reference to its headers.
+        let headers = unsafe { &mut (*r.as_ptr()).headers_in };
+        headers.cookies = ngx_array_t::zeros();
         #[cfg(ngx_feature = "http_x_forwarded_for")]
         {
-            (*r.as_ptr()).headers_in.x_forwarded_for = std::mem::zeroed();
+            headers.x_forwarded_for = ngx_array_t::zeros();
         }
     }
     let _ = r;

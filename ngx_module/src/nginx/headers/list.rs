@@ -5,11 +5,12 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-use nginx_sys::{ngx_list_part_t, ngx_list_push, ngx_list_t, ngx_palloc, ngx_pnalloc, ngx_table_elt_t};
+use nginx_sys::{ngx_list_part_t, ngx_list_push, ngx_list_t, ngx_table_elt_t};
 
 use super::Refused;
+use crate::nginx::bits::{fields, texts};
 use crate::nginx::pool::Pool;
-use crate::nginx::request::{HttpRequest, bytes};
+use crate::nginx::request::HttpRequest;
 
 /// A list of header lines of a live request. One that nobody has made yet is of zeros, and has no lines
 /// (src/http/ngx_http_request.c, ngx_http_alloc_request).
@@ -53,14 +54,9 @@ impl<'r> Line<'r> {
         self.0.as_ptr()
     }
 
-    pub fn name(self) -> &'r [u8] {
-        // SAFETY: a line lies in a pool, and so do its texts: they are there as long as the request.
-        unsafe { bytes((*self.as_ptr()).key) }
-    }
-
-    pub fn value(self) -> &'r [u8] {
-        // SAFETY: as above.
-        unsafe { bytes((*self.as_ptr()).value) }
+    texts! { 'r:
+        name: key;
+        value: value;
     }
 
     /// Gives it another value. `pool` is that of its request.
@@ -101,6 +97,13 @@ impl<'r> List<'r> {
 
     fn as_ptr(self) -> *mut ngx_list_t {
         self.list.as_ptr()
+    }
+
+    fields! {
+        get nalloc: usize = nalloc;
+        set set_nalloc: usize = nalloc;
+        get last_part: *mut ngx_list_part_t = last;
+        set set_last_part: *mut ngx_list_part_t = last;
     }
 
     /// The lines, in order. Lines of a response that nginx dropped have a hash of 0 and are left out.
@@ -144,11 +147,7 @@ impl<'r> List<'r> {
     /// there were stay in memory.
     pub(in crate::nginx) fn begin(self, room: usize) -> Result<(), Refused> {
         let room = room.max(1);
-        // SAFETY: the pool is there.
-        let elts = unsafe { ngx_palloc(self.pool.as_ptr(), room * size_of::<ngx_table_elt_t>()) };
-        if elts.is_null() {
-            return Err(Refused::NoMemory);
-        }
+        let elts = self.pool.all_zeroed::<ngx_table_elt_t>(room).ok_or(Refused::NoMemory)?.as_mut_ptr().cast();
         // SAFETY: the list is live, and nobody has a reference to it.
         let list = unsafe { &mut *self.as_ptr() };
         list.part = ngx_list_part_t { elts, nelts: 0, next: ptr::null_mut() };
@@ -163,14 +162,13 @@ impl<'r> List<'r> {
     fn grow(self) -> Result<NonNull<ngx_table_elt_t>, Refused> {
         // nginx's own number (src/http/ngx_http_request.c, ngx_http_process_request_line).
         const ROOM: usize = 20;
-        // SAFETY: the list is live.
-        if unsafe { (*self.as_ptr()).last.is_null() } {
+        if self.last_part().is_null() {
             self.begin(ROOM)?;
         }
         // SAFETY: ngx_list_push gives room for an element of the list.
         let line = unsafe { ngx_list_push(self.as_ptr()) }.cast::<ngx_table_elt_t>();
         let line = NonNull::new(line).ok_or(Refused::NoMemory)?;
-        // SAFETY: as above; a line of zeros is one that nginx dropped.
+        // SAFETY: it is room for a line; one of zeros is one that nginx dropped.
         unsafe { line.write_bytes(0, 1) };
         Ok(line)
     }
@@ -180,18 +178,14 @@ impl<'r> List<'r> {
         // The texts are copied first, so that the list never has a line that is not complete.
         let key = self.pool.copy(name).ok_or(Refused::NoMemory)?;
         let value = self.pool.copy(value).ok_or(Refused::NoMemory)?;
-        // SAFETY: the pool is there.
-        let lowcase_key = unsafe { ngx_pnalloc(self.pool.as_ptr(), name.len()) }.cast::<u8>();
-        if lowcase_key.is_null() {
-            return Err(Refused::NoMemory);
-        }
+        let lowcase_key = self.pool.bytes(name.len()).ok_or(Refused::NoMemory)?;
         let mut hash = 0usize;
-        for (n, byte) in name.iter().enumerate() {
+        for (place, byte) in lowcase_key.iter_mut().zip(name) {
             let byte = byte.to_ascii_lowercase();
-            // SAFETY: there is room for as many bytes as the name has.
-            unsafe { lowcase_key.add(n).write(byte) };
+            place.write(byte);
             hash = nginx_hash(hash, byte);
         }
+        let lowcase_key = lowcase_key.as_mut_ptr().cast();
         let mut line = self.grow()?;
         // SAFETY: `grow` gave room for it, and all zeros; every other field that this version of nginx has stays so.
         let new = unsafe { line.as_mut() };
@@ -260,19 +254,17 @@ impl<'r> List<'r> {
     }
 
     fn last(self) -> Option<Part> {
-        // SAFETY: the list is live.
-        NonNull::new(unsafe { (*self.as_ptr()).last }).map(Part)
+        NonNull::new(self.last_part()).map(Part)
     }
 
     /// For how many lines the last part has room.
     fn room(self) -> usize {
-        // SAFETY: the list is live.
-        unsafe { (*self.as_ptr()).nalloc }
+        self.nalloc()
     }
 
     fn set_last(self, part: Part, room: usize) {
-        // SAFETY: the list is live, and this is one of its parts.
-        unsafe { ((*self.as_ptr()).last, (*self.as_ptr()).nalloc) = (part.0.as_ptr(), room) }
+        self.set_last_part(part.0.as_ptr());
+        self.set_nalloc(room);
     }
 }
 
@@ -284,6 +276,11 @@ impl Part {
     fn get(self) -> ngx_list_part_t {
         // SAFETY: parts lie in the list or in its pool.
         unsafe { self.0.read() }
+    }
+
+    fn set(self, part: ngx_list_part_t) {
+        // SAFETY: parts lie in the list or in its pool; the callers leave what the list needs.
+        unsafe { self.0.write(part) }
     }
 
     fn len(self) -> usize {
@@ -302,33 +299,29 @@ impl Part {
     }
 
     fn set_next(self, next: Option<Part>) {
-        // SAFETY: as in `get`.
-        unsafe { (*self.0.as_ptr()).next = next.map_or(ptr::null_mut(), |next| next.0.as_ptr()) }
+        let next = next.map_or(ptr::null_mut(), |next| next.0.as_ptr());
+        self.set(ngx_list_part_t { next, ..self.get() });
     }
 
     /// Leaves the first `len` lines, of at least as many.
     fn shorten(self, len: usize) {
-        // SAFETY: as in `get`.
-        unsafe { (*self.0.as_ptr()).nelts = len }
+        let part = self.get();
+        self.set(ngx_list_part_t { nelts: len.min(part.nelts), ..part });
     }
 
     /// Leaves out the first `count` lines, of at least as many.
     fn begin_later(self, count: usize) {
         let ngx_list_part_t { elts, nelts, .. } = self.get();
-        // SAFETY: as in `get`; there are so many lines.
-        unsafe {
-            (*self.0.as_ptr()).elts = elts.cast::<ngx_table_elt_t>().add(count).cast();
-            (*self.0.as_ptr()).nelts = nelts - count;
-        }
+        let count = count.min(nelts);
+        // SAFETY: there are so many lines.
+        let elts = unsafe { elts.cast::<ngx_table_elt_t>().add(count) }.cast();
+        self.set(ngx_list_part_t { elts, nelts: nelts - count, ..self.get() });
     }
 
     /// Makes two parts of it, over the same lines; the second begins with number `len`.
     fn split(self, pool: Pool<'_>, len: usize) -> Result<Part, Refused> {
-        // SAFETY: the pool is there, and aligns what it gives for every type of nginx.
-        let rest = unsafe { ngx_palloc(pool.as_ptr(), size_of::<ngx_list_part_t>()) }.cast::<ngx_list_part_t>();
-        let rest = Part(NonNull::new(rest).ok_or(Refused::NoMemory)?);
-        // SAFETY: the place is new.
-        unsafe { rest.0.write(self.get()) };
+        let rest = Part(pool.zeroed::<ngx_list_part_t>().ok_or(Refused::NoMemory)?.into());
+        rest.set(self.get());
         rest.begin_later(len);
         self.shorten(len);
         self.set_next(Some(rest));

@@ -88,7 +88,7 @@ impl Shared {
         cycle: *mut ngx_cycle_t,
         settings: &Settings,
     ) -> Result<(), (Option<Place>, String)> {
-        // SAFETY: see above.
+        // SAFETY: nginx makes shared memory after this, and the stores go with the cycle.
         self.zones = Some(settings.stores(&|name, size| Ok(unsafe { Zone::declare(cycle, name, size) }?))?);
         // As large as the zones, so that filters find out now what does not fit.
         self.scratch = settings.stores(&|_, size| Scratch::boxed(size)).map(OnceCell::from)?;

@@ -12,14 +12,15 @@ use std::collections::HashMap;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use nginx_sys::{NGX_LOG_WARN, ngx_cached_time, ngx_cycle_t, ngx_log_t};
+use nginx_sys::{NGX_LOG_WARN, ngx_cycle_t};
 use ngx_wasm::proxy_wasm::{CallError, Vm};
 pub use ngx_wasm::shared::filter_status::Event;
 use ngx_wasm::shared::filter_status::{Shape, Slot, Snapshot, StatusTable};
 use ngx_wasm::vm::{InstanceStats, Trap};
 
+use crate::nginx::cycle;
+use crate::nginx::log::{self, Log};
 use crate::nginx::place::Place;
-use crate::nginx::{cycle, log};
 use crate::process::engine;
 use crate::process::shared_memory::Zone;
 
@@ -59,21 +60,18 @@ impl Status {
     /// # Safety
     /// As [`Zone::declare`].
     pub unsafe fn declare(&mut self, cycle: *mut ngx_cycle_t, filters: usize) -> Result<(), String> {
-        // SAFETY: see above.
-        unsafe {
-            let shape = Shape::of(filters, cycle::workers(cycle));
-            // Nginx keeps some bytes for each page.
-            let zone = Zone::declare(cycle, b"wasm_status", shape.size() + shape.size() / 64 + ZONE_HEADER)?;
-            self.table = Some(StatusTable::new(zone, shape));
-        }
+        // SAFETY: nginx is making the cycle, and its core module's configuration comes before this one.
+        let shape = Shape::of(filters, unsafe { cycle::workers(cycle) });
+        // Nginx keeps some bytes for each page.
+        let size = shape.size() + shape.size() / 64 + ZONE_HEADER;
+        // SAFETY: nginx makes shared memory after this, and the table goes with the cycle.
+        let zone = unsafe { Zone::declare(cycle, b"wasm_status", size) }?;
+        self.table = Some(StatusTable::new(zone, shape));
         Ok(())
     }
 
     /// Nginx has made the memory, and goes over to this configuration.
-    ///
-    /// # Safety
-    /// `log` is a log of nginx.
-    pub unsafe fn enter<'a>(&mut self, filters: impl Iterator<Item = Identity<'a>>, log: *mut ngx_log_t) {
+    pub fn enter<'a>(&mut self, filters: impl Iterator<Item = Identity<'a>>, log: Log<'_>) {
         let Some(table) = &self.table else { return };
         table.begin();
         let mut before = HashMap::<(&[u8], &[u8], &[u8]), u64>::new();
@@ -87,8 +85,7 @@ impl Status {
                 let name = String::from_utf8_lossy(name);
                 let why = "workers of configurations before still use all of \"wasm_status\"";
                 let line = format!("wasm filter \"{name}\" in {place} is not counted, because {why}");
-                // SAFETY: see above.
-                unsafe { log::write(NGX_LOG_WARN, log, line) };
+                log.write(NGX_LOG_WARN, line);
             }
             self.filters.push(slot);
         }
@@ -259,8 +256,7 @@ impl FilterStatus {
     /// Keeps the last error of the filter, and the time.
     pub fn error(&self, what: &str) {
         let what = log::printable(what);
-        // SAFETY: nginx keeps the time of the last event there.
-        let now = unsafe { (*ngx_cached_time).sec };
+        let (now, _) = cycle::time();
         self.with(|table, slot| table.set_error(slot, what.as_bytes(), u64::try_from(now).unwrap_or(0)));
     }
 

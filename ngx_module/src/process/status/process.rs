@@ -1,6 +1,6 @@
 //! Which processes live: a worker that was killed has left its counters behind, and says nothing more.
 
-use std::fs;
+use std::{fs, io};
 
 use nginx_sys::ngx_pid;
 use ngx_wasm::shared::filter_status::Process;
@@ -25,7 +25,8 @@ pub fn is_alive(process: Process) -> bool {
 fn is_there(pid: u64) -> bool {
     let Ok(pid) = libc::pid_t::try_from(pid) else { return false };
     // SAFETY: signal 0 is not sent; the call only says whether there is such a process, which may be another user's.
-    unsafe { libc::kill(pid, 0) == 0 || *libc::__errno_location() == libc::EPERM }
+    let is_told = unsafe { libc::kill(pid, 0) } == 0;
+    is_told || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
 }
 
 struct Seen {
