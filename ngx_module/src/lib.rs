@@ -9,16 +9,28 @@
 //! nginx: one thread per process runs everything; a pool's memory lives until the pool is destroyed; configuration lives as
 //! long as its cycle, and a request holds its cycle.
 
-#![allow(clippy::missing_safety_doc)]
-#![deny(unsafe_op_in_unsafe_fn)]
+//!
+//! Most of it is in `nginx`, and stays there: the other rooms work with its handles. Where one has unsafe code all the same, an
+//! `allow` says so, and each block is one operation with its reason.
+
+#![deny(unsafe_code, unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 mod commands;
+#[deny(clippy::multiple_unsafe_ops_per_block)]
 mod config;
 mod content;
+#[deny(clippy::multiple_unsafe_ops_per_block)]
 mod filters;
+#[deny(clippy::multiple_unsafe_ops_per_block)]
 mod http;
+#[allow(unsafe_code)]
 mod lua;
+#[allow(unsafe_code)]
+#[deny(clippy::multiple_unsafe_ops_per_block)]
 mod module;
+#[deny(clippy::multiple_unsafe_ops_per_block)]
 mod net;
+#[allow(unsafe_code)]
 mod nginx;
+#[deny(clippy::multiple_unsafe_ops_per_block)]
 mod process;
