@@ -284,6 +284,9 @@ impl Vm {
 
     fn forget_root(&mut self, id: ContextId) {
         self.state.contexts.remove(id);
+        // Another root may get its number, and a guest may trap when it is called for one that it does not have.
+        self.state.tick_periods.retain(|(root, _)| *root != id);
+        self.state.registered_queues.retain(|(root, _)| *root != id);
         self.state.foreign.forget(id);
         self.state.calls.forget_root(id);
         self.state.redis.forget(id);

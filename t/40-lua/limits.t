@@ -350,3 +350,53 @@ location /status { wasm_status; }
 ["GET /other", "GET /status"]
 --- response_body_like eval
 ["^start 1 stream 1\n", '"instances": 1,[^}]*"memory": [1-9][^}]*"name": "other",']
+
+
+
+=== TEST 19: isolation of nginx.conf's filters is nothing to Lua's, which share a VM
+--- http_config
+proxy_wasm_isolation request;
+--- config
+location /t {
+    access_by_lua_block { assert(require "resty.proxy-wasm".on_http_request_headers(filter)) }
+    content_by_lua_block { ngx.say(ngx.var.http_x_lua) }
+}
+location /status { wasm_status; }
+--- request eval
+["GET /t", "GET /t", "GET /status"]
+--- response_body_like eval
+["^start 1 stream 1\n", "^start 1 stream 2\n", '"instances": 1,[^}]*"name": "faulty",']
+
+
+
+=== TEST 20: a VM that leaks with each configuration is replaced, too
+--- http_config
+wasm_memory_limit 16m;
+--- config
+location /t {
+    content_by_lua_block {
+        local wasm = require "resty.proxy-wasm"
+        local plugin = assert(wasm.load("leaks", "$TEST_NGINX_GUESTS/rust-faulty.wasm"))
+        for n = 1, 40 do
+            assert(wasm.on_configure(plugin, "@configure leak 65536"))
+            collectgarbage()
+            collectgarbage()
+        end
+        ngx.say("configured")
+    }
+}
+location /kept {
+    content_by_lua_block {
+        local wasm = require "resty.proxy-wasm"
+        local plugin = assert(wasm.load("kept", "$TEST_NGINX_GUESTS/rust-faulty.wasm"))
+        local kept = {}
+        for n = 1, 40 do
+            kept[n] = assert(wasm.on_configure(plugin, "@configure leak 65536"))
+        end
+        ngx.say("configured ", #kept)
+    }
+}
+--- request eval
+["GET /t", "GET /kept"]
+--- response_body eval
+["configured\n", "configured 40\n"]

@@ -167,9 +167,11 @@ impl MainConf {
         Ok(found.map(Arc::new))
     }
 
-    /// What is said about a filter that Lua loads under this name: what the level http { } says.
+    /// What is said about a filter that Lua loads under this name: what the level http { } says. Its requests share an instance in any
+    /// case.
     pub fn lua_policy(&self, name: &[u8]) -> Policy {
-        self.rules.policy(&self.levels, self.levels.http(), name)
+        let policy = self.rules.policy(&self.levels, self.levels.http(), name);
+        Policy { isolation: Isolation::Worker, ..policy }
     }
 
     /// The configuration of a cycle, or null before `create_conf`.

@@ -2,6 +2,7 @@
 
 use super::support::{Guest, probe};
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
+use crate::proxy_wasm::{RootConfig, StartError};
 
 #[test]
 fn the_time_is_the_hosts_in_64_bits() {
@@ -30,6 +31,27 @@ fn the_last_period_of_a_callback_counts() {
     let id = world.stream();
     world.request_headers(id).unwrap();
     assert_eq!(world.vm.take_tick_periods(), [(world.root, 0)]);
+}
+
+#[test]
+fn a_root_that_ends_takes_its_timer_with_it() {
+    let tick = "(drop (call $proxy_set_tick_period_milliseconds (i32.const 250)))";
+    let done = format!("(func (export \"proxy_on_done\") (param i32) (result i32) {tick} (i32.const 1))");
+    let mut world = Guest::new(done).start();
+    world.vm.end_root(world.root, &mut world.host).unwrap();
+    assert_eq!(world.vm.take_tick_periods(), []);
+}
+
+#[test]
+fn a_root_that_does_not_start_has_no_timer() {
+    let tick = "(drop (call $proxy_set_tick_period_milliseconds (i32.const 250)))";
+    let second = format!("(if (i32.ne (local.get 0) (i32.const 1)) (then {tick}))");
+    let answer = "(i32.eq (local.get 0) (i32.const 1))";
+    let configure = format!("(func (export \"proxy_on_configure\") (param i32 i32) (result i32) {second} {answer})");
+    let mut world = Guest::new(configure).start();
+    let made = world.vm.create_root(RootConfig::default(), &mut world.host);
+    assert!(matches!(made, Err(StartError::Configure)));
+    assert_eq!(world.vm.take_tick_periods(), []);
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub struct Instance {
     pub root: ContextId,
     /// How many root contexts it has.
     roots: usize,
+    /// It has had one.
+    has_begun: bool,
     /// Its number among all that the worker has made of the filter.
     pub generation: u64,
     /// All instances of the filter: events find this one there.
@@ -28,7 +30,7 @@ pub struct Instance {
     pub calls: Calls,
     /// Who gets the results of calls, once there has been one.
     owner: Option<Rc<Owner>>,
-    /// Bytes of memory when it, and its root contexts, had started.
+    /// Bytes of memory when it, and its first root context, had started.
     pub memory_at_start: usize,
     /// Bytes of memory as they were counted last.
     pub memory: usize,
@@ -51,6 +53,7 @@ impl Instance {
             vm,
             root: root.unwrap_or(ContextId(0)),
             roots: root.iter().count(),
+            has_begun: root.is_some(),
             generation,
             instances,
             ticks: Ticks::default(),
@@ -69,7 +72,10 @@ impl Instance {
     /// A root context has been made in it, beside those that it has.
     pub fn add_root(&mut self) {
         self.roots += 1;
-        self.memory_at_start = self.vm.stats().memory;
+        // What more of them need is growth: an instance that takes the place of this one has those alone that are used then.
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.memory_at_start = self.vm.stats().memory;
+        }
     }
 
     /// A root context has ended: its timer ends, and calls that nobody waits for any more.
@@ -77,6 +83,7 @@ impl Instance {
         self.roots = self.roots.saturating_sub(1);
         self.ticks.end(root);
         self.calls.retain(|call| self.vm.has_call(call));
+        self.put_off.retain(|command| self.vm.has_call(command.call()));
     }
 
     /// Has one that has just started wait with its own work.
