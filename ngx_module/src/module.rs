@@ -127,7 +127,7 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
         let main = unsafe { MainConf::of(conf.cycle()) };
         // SAFETY: nginx calls this once, after it has merged all levels, and nothing else has hold of the configuration.
         let Some(main) = (unsafe { main.as_mut() }) else { return rc::ERROR };
-        if let Err(reason) = main.settle(&conf) {
+        if let Err(reason) = main.complete(&conf) {
             conf.write_error(&log::printable(&reason));
             return rc::ERROR;
         }
@@ -154,7 +154,7 @@ unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
             let log = unsafe { cycle::log_of(cycle) };
             main.status.enter(main.filters.iter().map(|filter| filter.identity(&main.modules)), log);
             if !supply::is_test() {
-                supply::tell(&mut main.notes, log);
+                supply::log_notes(&mut main.notes, log);
             }
             // SAFETY: nginx goes over to this cycle, and has not forked.
             unsafe { queue_ready::prepare(cycle, main) };

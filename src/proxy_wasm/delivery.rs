@@ -73,7 +73,7 @@ impl Vm {
             Err(_) => (0, 0, 0),
         };
         let args = [call.root.0, id.0, headers, body, trailers];
-        self.tell(Callback::OnHttpCallResponse, call, &args, Shown::http(result), host)
+        self.run_with(Callback::OnHttpCallResponse, call, &args, Shown::http(result), host)
     }
 
     /// What a gRPC stream answers first: runs on_grpc_receive_initial_metadata. Guests are not told of that of a call.
@@ -98,7 +98,7 @@ impl Vm {
             _ => return Ok(()),
         };
         let args = [call.root.0, id.0, number(message.len())];
-        self.tell(Callback::OnGrpcReceive, call, &args, Shown::message(message), host)
+        self.run_with(Callback::OnGrpcReceive, call, &args, Shown::message(message), host)
     }
 
     /// What a gRPC stream answers last: runs on_grpc_receive_trailing_metadata. Guests are not told of that of a call.
@@ -126,7 +126,7 @@ impl Vm {
         };
         calls.remove(id);
         let args = [call.root.0, id.0, status];
-        self.tell(Callback::OnGrpcClose, call, &args, Shown::closed(status, message), host)
+        self.run_with(Callback::OnGrpcClose, call, &args, Shown::closed(status, message), host)
     }
 
     /// A message of a stream, of so many bytes, has left the host or will never do so: what a stream has queued counts
@@ -150,7 +150,7 @@ impl Vm {
             Err(_) => (NETWORK_ERROR, 0),
         };
         let args = [call.root.0, id.0, status, size];
-        self.tell(Callback::OnRedisCallResponse, call, &args, Shown::redis(result), host)
+        self.run_with(Callback::OnRedisCallResponse, call, &args, Shown::redis(result), host)
     }
 
     fn metadata(
@@ -166,11 +166,11 @@ impl Vm {
             _ => return Ok(()),
         };
         let args = [call.root.0, id.0, number(metadata.len())];
-        self.tell(callback, call, &args, shown(metadata), host)
+        self.run_with(callback, call, &args, shown(metadata), host)
     }
 
     /// Runs a callback of the root context of a call, in which the guest can read `shown`.
-    fn tell(
+    fn run_with(
         &mut self,
         callback: Callback,
         call: InFlight,

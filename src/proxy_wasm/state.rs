@@ -160,7 +160,7 @@ impl State {
     }
 
     /// Logs what is wrong about `subject`, once a minute.
-    pub(super) fn complain(&mut self, host: &mut dyn Host, subject: &'static str, message: &str) {
+    pub(super) fn warn_rarely(&mut self, host: &mut dyn Host, subject: &'static str, message: &str) {
         let now = host.now();
         if self.may_complain(subject, now) {
             host.log(LogLevel::Error, message.as_bytes());

@@ -257,7 +257,7 @@ impl Vm {
                 *pending_done = false;
             }
             let max = self.state.config.max_pending;
-            self.state.complain(
+            self.state.warn_rarely(
                 host,
                 "contexts that wait",
                 &format!("{max} contexts wait for proxy_done; those that have waited longest are ended"),

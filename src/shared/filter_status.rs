@@ -197,13 +197,13 @@ impl StatusTable {
     /// Frees a row. A process that dies in the middle of this leaves the rest to the next one.
     fn release(&self, row: usize) {
         for slot in 0..self.shape.filters {
-            self.settle(row, slot, self.load(self.entry(slot) + KEY) != 0);
+            self.add_to_entry(row, slot, self.load(self.entry(slot) + KEY) != 0);
         }
         self.store(row + PID, 0);
     }
 
     /// Takes the counters of a filter out of a row, and adds them to its entry if it `is_kept`.
-    fn settle(&self, row: usize, slot: usize, is_kept: bool) {
+    fn add_to_entry(&self, row: usize, slot: usize, is_kept: bool) {
         let (cell, entry) = (self.cell(row, slot), self.entry(slot));
         for event in 0..EVENTS {
             let count = self.load(cell + event);
@@ -252,7 +252,7 @@ impl StatusTable {
         let entry = self.entry(slot);
         self.store(entry + KEY, 0);
         (entry + KEY..entry + ENTRY).for_each(|at| self.store(at, 0));
-        self.rows().chain([self.shared_row()]).for_each(|row| self.settle(row, slot, false));
+        self.rows().chain([self.shared_row()]).for_each(|row| self.add_to_entry(row, slot, false));
         let name = &name[..name.len().min(NAME_WORDS * 8)];
         self.put(entry + NAME, name);
         self.store(entry + NAME_SIZE, name.len() as u64);

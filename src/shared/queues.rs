@@ -294,7 +294,7 @@ impl Queues {
     }
 
     /// Takes note that this worker is told of one message. Answers whether there was one.
-    pub fn tell(&self, id: u32, worker: usize) -> bool {
+    pub fn acknowledge(&self, id: u32, worker: usize) -> bool {
         let Some((cells, queue)) = self.open(id) else { return false };
         let (messages, untold) = unpack(cells.field(queue, COUNTS));
         if told(&cells, queue) != Some(worker) || untold == 0 {

@@ -33,7 +33,7 @@ pub trait Linked: Sized {
 
 /// The modules of this process. It keeps none alive: a module goes with the last configuration that has it.
 pub struct Supply<M> {
-    known: Vec<Known<M>>,
+    known: Vec<KnownModule<M>>,
 }
 
 impl<M> Default for Supply<M> {
@@ -42,7 +42,7 @@ impl<M> Default for Supply<M> {
     }
 }
 
-struct Known<M> {
+struct KnownModule<M> {
     key: EntryKey,
     /// A module belongs to one engine, not only to one kind.
     engine: Weak<dyn Engine>,
@@ -115,7 +115,7 @@ impl<M: Linked> Supply<M> {
             (module, source)
         };
         let module = Arc::new(module);
-        self.known.push(Known { key, engine: own, module: Arc::downgrade(&module) });
+        self.known.push(KnownModule { key, engine: own, module: Arc::downgrade(&module) });
         Ok(Supplied { module, source, complaints })
     }
 }

@@ -227,7 +227,7 @@ impl MainConf {
 
     /// Gives each filter the limits of the level that declares it, and the way in which it calls other services, once all
     /// levels are merged.
-    pub fn settle(&mut self, conf: &Conf) -> Result<(), String> {
+    pub fn complete(&mut self, conf: &Conf) -> Result<(), String> {
         self.rules.check_words(&self.folder)?;
         // All other levels were told when they were merged.
         if let Some(http) = self.levels.http() {

@@ -8,7 +8,7 @@ use nginx_sys::NGX_LOG_CRIT;
 use ngx::core::NgxStr;
 use ngx_wasm::proxy_wasm::{CallError, Callback, ContextId, StartError, StreamToken, Vm};
 
-use super::instances::{Filter, Verdict, Wording};
+use super::instances::{Consequences, Filter, Wording};
 use super::requests::{self, RootWorld};
 use super::root_host::RootHost;
 use crate::config::conf::MainConf;
@@ -109,9 +109,9 @@ impl Filter for Configured {
         Some((requests::known()?.world)(self.filter, log, &conf.name, conf.timeout))
     }
 
-    fn let_go(&self, stream: StreamToken, verdict: &Verdict) {
+    fn let_go(&self, stream: StreamToken, consequences: &Consequences) {
         if let Some(requests) = requests::known() {
-            (requests.let_go)(stream, self.filter, verdict.others, &self.status());
+            (requests.let_go)(stream, self.filter, consequences.others, &self.status());
         }
     }
 }

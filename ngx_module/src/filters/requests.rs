@@ -15,7 +15,7 @@ use crate::process::status::FilterStatus;
 /// The world of a callback that is about no request, and from which the guest can choose one.
 pub trait RootWorld: Host {
     /// Logs that the callback has failed, and what follows from that.
-    fn complain(&self, err: &CallError, policy: &str);
+    fn log_failure(&self, err: &CallError, policy: &str);
 }
 
 /// The address of a client, as nginx has it for `connect`, and as text.

@@ -56,17 +56,17 @@ impl Instances {
                 if let About::OwnWork(work) = work {
                     self.own_work_done(work);
                 }
-                self.settle(generation);
+                self.after_callback(generation);
                 if let Some(instance) = self.get(generation) {
                     filter.has_ended(&instance.vm, generation, waiting);
                 }
                 true
             }
             Err(err) => {
-                let verdict = self.judge(generation, &err, work);
-                world.complain(&err, &verdict.text);
+                let consequences = self.count_failure(generation, &err, work);
+                world.log_failure(&err, &consequences.text);
                 drop(world);
-                self.discard(&verdict, None);
+                self.discard(&consequences, None);
                 false
             }
         }

@@ -36,7 +36,7 @@ impl<'l> RootHost<'l> {
     }
 
     /// Writes the lines that were held back.
-    pub fn tell(&mut self) {
+    pub fn write_held_lines(&mut self) {
         for (level, message) in self.held.take().unwrap_or_default() {
             self.log(level, &message);
         }
@@ -47,7 +47,7 @@ impl Drop for RootHost<'_> {
     /// In the master there is no timer that could tell later.
     fn drop(&mut self) {
         if !engine::in_worker() {
-            self.lines.tell(self.log);
+            self.lines.log_dropped(self.log);
         }
     }
 }
@@ -64,7 +64,7 @@ impl Host for RootHost<'_> {
                 held.push((level, message[..message.len().min(log::LONGEST)].to_vec()));
                 return;
             }
-            self.tell();
+            self.write_held_lines();
         }
         if !self.log.wants(level) {
             return;

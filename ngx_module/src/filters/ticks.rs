@@ -65,7 +65,7 @@ impl Instances {
             if self.filter.has_own_root() {
                 self.recycle(cycle::log());
             }
-            self.sweep(generation);
+            self.end_if_idle(generation);
         }
     }
 }

@@ -31,7 +31,7 @@ pub fn start(main: &MainConf, log: Log<'_>) {
 pub fn tell_lines() {
     if let Some(main) = MainConf::current() {
         for filter in &main.filters {
-            filter.lines.tell(nginx::cycle::log());
+            filter.lines.log_dropped(nginx::cycle::log());
         }
     }
 }

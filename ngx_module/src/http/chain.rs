@@ -42,7 +42,7 @@ pub fn create_contexts(request: &Request, loc: &LocConf, filters: &[usize]) -> R
         let instance = match report::measured(request, || instances.enter(log)) {
             Ok(instance) => instance,
             Err(without) => {
-                report::note(request, request.filter_name(*filter), "not started");
+                report::keep_error(request, request.filter_name(*filter), "not started");
                 match lose(request, &instances.status(), without) {
                     Lost::Open => continue,
                     lost => return Err(lost),
@@ -65,14 +65,14 @@ pub fn create_contexts(request: &Request, loc: &LocConf, filters: &[usize]) -> R
                 request.runs.borrow_mut().push(Run { filter: *filter, context, generation, of_higress });
                 drop(host);
                 instances.status().count(Event::Request);
-                instances.settle(generation);
+                instances.after_callback(generation);
             }
             Err(err) => {
-                let verdict = instances.judge(generation, &err, About::Request);
-                host.complain(&err, &verdict.text);
+                let consequences = instances.count_failure(generation, &err, About::Request);
+                host.log_failure(&err, &consequences.text);
                 drop(host);
-                instances.discard(&verdict, Some(request.token()));
-                match lose(request, &instances.status(), verdict.own) {
+                instances.discard(&consequences, Some(request.token()));
+                match lose(request, &instances.status(), consequences.own) {
                     Lost::Open => continue,
                     lost => return Err(lost),
                 }
@@ -112,7 +112,7 @@ pub fn call<R>(
     let lost = match instances.get(run.generation) {
         None => {
             if !request.logging.get() {
-                report::note(request, request.filter_name(run.filter), "gone");
+                report::keep_error(request, request.filter_name(run.filter), "gone");
             }
             match instances.without() {
                 // The log phase comes round here again.
@@ -133,15 +133,15 @@ pub fn call<R>(
             match result {
                 Ok(result) => {
                     drop(host);
-                    instances.settle(run.generation);
+                    instances.after_callback(run.generation);
                     return Ok(result);
                 }
                 Err(err) => {
-                    let verdict = instances.judge(run.generation, &err, About::Request);
-                    host.complain(&err, &verdict.text);
+                    let consequences = instances.count_failure(run.generation, &err, About::Request);
+                    host.log_failure(&err, &consequences.text);
                     drop(host);
-                    instances.discard(&verdict, Some(request.token()));
-                    match verdict.own {
+                    instances.discard(&consequences, Some(request.token()));
+                    match consequences.own {
                         // The response is out.
                         Without::Closed if request.logging.get() => Lost::Closed,
                         Without::Open if request.logging.get() => Lost::Open,

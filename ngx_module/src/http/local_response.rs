@@ -8,7 +8,7 @@ use crate::http::request::Request;
 use crate::http::{phases, properties};
 use crate::nginx::chain::{Buf, Chain};
 use crate::nginx::headers::{self, Refused};
-use crate::nginx::modules::{self, Known};
+use crate::nginx::modules::{self, OtherModule};
 use crate::nginx::request::HttpRequest;
 use crate::nginx::{filters, rc, request_body};
 
@@ -44,7 +44,7 @@ pub fn replace(request: &Request, response: LocalResponse) -> Result<Chain, NoMe
     request.discard_body.set(true);
     // No other part of the old response is asked for.
     if !request.is_subrequest() {
-        modules::forget(r, Known::Slice);
+        modules::forget(r, OtherModule::Slice);
     }
     let body = prepare(r, response).ok_or(NoMemory)?;
     // Neither belongs to the new body.
@@ -105,20 +105,20 @@ fn set_headers(r: HttpRequest<'_>, response: LocalResponse) -> Vec<u8> {
     r.set_content_length(if is_bodiless { -1 } else { body.len() as i64 });
     if !body.is_empty() {
         // Envoy's default; a guest's own comes after it and wins.
-        complain(r, headers::response::replace(r, b"content-type", b"text/plain"));
+        log_refused(r, headers::response::replace(r, b"content-type", b"text/plain"));
     }
     for (name, value) in response.headers.iter() {
         // The length is that of the body, whatever the guest says, and the status is the argument.
         if name.starts_with(b":") || name.eq_ignore_ascii_case(b"content-length") {
             continue;
         }
-        complain(r, headers::response::add(r, name, value));
+        log_refused(r, headers::response::add(r, name, value));
     }
     body
 }
 
 /// A header that cannot be sent is left out; the response goes, since it may be what refuses the request.
-pub fn complain(r: HttpRequest<'_>, result: Result<(), Refused>) {
+pub fn log_refused(r: HttpRequest<'_>, result: Result<(), Refused>) {
     let what = match result {
         Ok(()) => return,
         Err(Refused::NoMemory) => "no memory".to_owned(),

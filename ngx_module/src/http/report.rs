@@ -32,7 +32,7 @@ pub struct Report {
 }
 
 /// Notes that a filter has failed in a request, unless one has failed before. `why` is short and without quotes.
-pub fn note(request: &Request, filter: &[u8], why: &str) {
+pub fn keep_error(request: &Request, filter: &[u8], why: &str) {
     with_main(request, |report| {
         let text = || format!("{}: {why}", log::printable(&String::from_utf8_lossy(filter))).into_boxed_str();
         report.error.get_or_insert_with(text);
@@ -47,7 +47,7 @@ pub fn note_failure(request: &Request, filter: &[u8], err: &CallError) {
         CallError::Trap { .. } => "trap",
         CallError::Dead => "gone",
     };
-    note(request, filter, why);
+    keep_error(request, filter, why);
 }
 
 /// Notes how much fuel all callbacks of a filter about the request have used together, if that is counted.

@@ -28,7 +28,7 @@ impl Chooser for Filters {
         Request::of(r)?.upstream_host.take()
     }
 
-    fn tell(r: HttpRequest<'_>, upstream: &[u8], address: &[u8], why: NotAsked) {
+    fn log_not_asked(r: HttpRequest<'_>, upstream: &[u8], address: &[u8], why: NotAsked) {
         let upstream = String::from_utf8_lossy(upstream);
         let reason = match why {
             NotAsked::OtherBalancer => format!("the balancer of \"{upstream}\" is not one of nginx"),

@@ -69,7 +69,7 @@ fn run(
     if let Some(request) = known.filter(|_| was_held)
         && all.len() > limit_of(request, plugin, direction)
     {
-        plugin.complain(request, "holds more of a body than its buffer may have");
+        plugin.log_failed_callback(request, "holds more of a body than its buffer may have");
         return None;
     }
     let len = u32::try_from(all.len()).ok()?;
@@ -94,7 +94,7 @@ fn run(
     match outcome {
         Outcome::Answered if is_response => {
             request.local_response.take();
-            plugin.complain(request, "answered after the headers of the response had gone");
+            plugin.log_failed_callback(request, "answered after the headers of the response had gone");
             None
         }
         Outcome::Answered => Some(ANSWER),
@@ -104,7 +104,7 @@ fn run(
         }
         Outcome::Skipped | Outcome::Done(Action::Continue) => show(request, plugin, body, changed),
         Outcome::Done(_) if is_end && is_response => {
-            plugin.complain(request, "paused at the end of a response body, for which Lua cannot wait");
+            plugin.log_failed_callback(request, "paused at the end of a response body, for which Lua cannot wait");
             None
         }
         Outcome::Done(action) if is_end => {
@@ -116,7 +116,7 @@ fn run(
         Outcome::Done(action) => {
             let held = if action == Action::PauseAndDrop { Vec::new() } else { body.bytes };
             if held.len() > limit_of(request, plugin, direction) {
-                plugin.complain(request, "holds more of a body than its buffer may have");
+                plugin.log_failed_callback(request, "holds more of a body than its buffer may have");
                 return None;
             }
             run.held.replace(held);
@@ -154,7 +154,7 @@ pub fn show(
 }
 
 fn too_large(request: &Request, plugin: &PluginContext) -> Option<ngx_int_t> {
-    plugin.complain(request, "made a body larger than its buffer may be");
+    plugin.log_failed_callback(request, "made a body larger than its buffer may be");
     None
 }
 

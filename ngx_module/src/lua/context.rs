@@ -84,7 +84,7 @@ impl PluginContext {
         callback: impl FnOnce(&mut Vm, &mut RequestHost<'_>) -> Result<R, CallError>,
     ) -> Option<R> {
         let Some(mut instances) = self.plugin.instances() else {
-            self.complain(request, "was entered while it ran");
+            self.log_failed_callback(request, "was entered while it ran");
             return None;
         };
         let module = &self.plugin.module;
@@ -94,15 +94,15 @@ impl PluginContext {
         match report::measured(request, || module.clocked(|| callback(&mut instance.vm, &mut host))) {
             Ok(result) => {
                 drop(host);
-                instances.settle(generation);
+                instances.after_callback(generation);
                 Some(result)
             }
             Err(err) => {
-                let verdict = instances.judge(generation, &err, About::Request);
-                host.complain(&err, &verdict.text);
+                let consequences = instances.count_failure(generation, &err, About::Request);
+                host.log_failure(&err, &consequences.text);
                 drop(host);
                 // Another filter of the plugin may wait in the same request.
-                instances.discard(&verdict, None);
+                instances.discard(&consequences, None);
                 None
             }
         }
@@ -130,7 +130,7 @@ impl PluginContext {
     }
 
     /// Logs a mistake of the filter.
-    pub fn complain(&self, request: &Request, what: &str) {
+    pub fn log_failed_callback(&self, request: &Request, what: &str) {
         self.log(NGX_LOG_CRIT, request, what);
     }
 
@@ -153,14 +153,14 @@ impl Drop for PluginContext {
             match module.clocked(|| instance.vm.end_root(root, &mut host)) {
                 Ok(()) => {
                     instance.end_root(root);
-                    instances.settle(generation);
-                    instances.sweep(generation);
+                    instances.after_callback(generation);
+                    instances.end_if_idle(generation);
                 }
                 Err(err) => {
                     // Guests built with the AssemblyScript SDK trap here; another instance is made when one is needed.
                     write(NGX_LOG_INFO, &format!("plugin context {root} did not end cleanly: {err}"));
-                    let verdict = instances.judge(generation, &err, About::End);
-                    instances.discard(&verdict, None);
+                    let consequences = instances.count_failure(generation, &err, About::End);
+                    instances.discard(&consequences, None);
                 }
             }
         }

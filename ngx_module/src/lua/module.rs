@@ -15,7 +15,7 @@ use super::runs::run_in;
 use crate::config::conf::MainConf;
 use crate::config::direction::Direction;
 use crate::config::rules::Policy;
-use crate::filters::instances::{Filter, Verdict, Wording};
+use crate::filters::instances::{Consequences, Filter, Wording};
 use crate::filters::requests::RootWorld;
 use crate::filters::root_host::RootHost;
 use crate::http::host::RequestHost;
@@ -62,7 +62,7 @@ impl LoadedModule {
         let what = format!("plugin \"{}\"", String::from_utf8_lossy(name));
         let module = Supplier::open(main.cache_dir.as_ref(), &mut notes)
             .and_then(|mut supplier| supplier.module(&engine, &what, code));
-        supply::tell(&mut notes, cycle::log());
+        supply::log_notes(&mut notes, cycle::log());
         let (limits, timeout, max_calls) = main.lua_limits();
         let policy = main.lua_policy(name);
         Ok(Rc::new(LoadedModule {
@@ -115,7 +115,7 @@ impl LoadedModule {
 
 impl Drop for LoadedModule {
     fn drop(&mut self) {
-        self.lines.tell(cycle::log());
+        self.lines.log_dropped(cycle::log());
     }
 }
 
@@ -202,9 +202,9 @@ impl Filter for LoadedModule {
         Some(Box::new(RequestHost::for_root_of_seat(self, log, self.timeout)))
     }
 
-    fn let_go(&self, stream: StreamToken, verdict: &Verdict) {
-        if let (Some(callback), Some(request)) = (verdict.callback, tokens::find(stream)) {
-            pause::fail(&request, self, verdict.generation, callback);
+    fn let_go(&self, stream: StreamToken, consequences: &Consequences) {
+        if let (Some(callback), Some(request)) = (consequences.callback, tokens::find(stream)) {
+            pause::fail(&request, self, consequences.generation, callback);
         }
     }
 

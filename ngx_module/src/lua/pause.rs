@@ -127,7 +127,7 @@ fn conclude(
     run.resumed.set(false);
     let body = run.body.take();
     if let Some(callback) = callback.filter(|_| without(plugin) == Without::Closed) {
-        plugin.complain(request, "was replaced during the request");
+        plugin.log_failed_callback(request, "was replaced during the request");
         if is_about_call(callback) {
             let name = callback.name();
             *failed = ngx_str_t { len: name.len(), data: name.as_ptr().cast_mut() };
@@ -135,7 +135,7 @@ fn conclude(
         return None;
     }
     if request.closed.take() {
-        plugin.complain(request, "closed the stream");
+        plugin.log_failed_callback(request, "closed the stream");
         return None;
     }
     if request.refused.take() {

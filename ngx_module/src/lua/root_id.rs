@@ -33,7 +33,7 @@ pub fn create(context: &PluginContext, generation: u64) -> Option<(Made, u64)> {
     host.hold();
     let (made, by_name) = attempt(context, generation, Choice::Name, &mut host)?;
     if matches!(by_name, RootIdUse::Ignored | RootIdUse::Known) {
-        host.tell();
+        host.write_held_lines();
         return Some((decide(plugin, Choice::Name, made), generation));
     }
     // No context of this plugin has been made before, so no request can have one in the instance that is left.
@@ -57,11 +57,11 @@ pub fn create(context: &PluginContext, generation: u64) -> Option<(Made, u64)> {
         plugin.module.log(NGX_LOG_NOTICE, &format!("does not know the root id \"{name}\", it gets the empty one"));
     }
     if is_empty {
-        other_host.tell();
+        other_host.write_held_lines();
         return Some((decide(plugin, Choice::Empty, other), generation));
     }
     if by_name == RootIdUse::Unknown {
-        host.tell();
+        host.write_held_lines();
         return Some((made, generation));
     }
     let generation = plugin.start_anew(generation)?;

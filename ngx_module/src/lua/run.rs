@@ -75,7 +75,7 @@ pub fn call<'r>(
         None => return None,
     };
     if request.closed.take() {
-        plugin.complain(request, "closed the stream");
+        plugin.log_failed_callback(request, "closed the stream");
         return None;
     }
     if request.refused.get() {
@@ -119,7 +119,7 @@ pub fn on_headers(plugin: &Rc<PluginContext>, r: HttpRequest<'_>, kind: c_int) -
         Outcome::Done(_) if !is_response => Some(PAUSED),
         Outcome::Done(_) => {
             // The response goes on: usually such a filter wants to see the body first, and is asked about that.
-            plugin.complain(request, "paused a response, for which Lua cannot wait");
+            plugin.log_failed_callback(request, "paused a response, for which Lua cannot wait");
             None
         }
     }

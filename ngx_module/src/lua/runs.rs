@@ -91,7 +91,7 @@ pub fn run_for(request: &Request, plugin: &Rc<PluginContext>) -> Option<Rc<LuaRu
         }
         // The instance that had the context has trapped.
         if run::without(plugin) == Without::Closed {
-            plugin.complain(request, "was replaced during the request");
+            plugin.log_failed_callback(request, "was replaced during the request");
         }
         return None;
     }

@@ -13,7 +13,7 @@ use crate::nginx::made_up::{MadeUp, NoServer, NotBegun};
 use crate::nginx::upstream_block::{self, Init, UpstreamBlock};
 use crate::nginx::{cycle, executor};
 
-pub use crate::nginx::made_up::Subject;
+pub use crate::nginx::made_up::BalancerInput;
 
 /// An `upstream { }` of the configuration that runs, for what goes by that and ends with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub fn keeps_round_robin(us: UpstreamBlock<'_>) -> bool {
     let known = KNOWN.with_borrow(|(of, known)| if *of == cycle { known.get(&key).copied() } else { None });
     known.unwrap_or_else(|| {
         // A balancer tells by what it does for a request.
-        let Ok(made) = MadeUp::new(us, init, &Subject::default()) else { return false };
+        let Ok(made) = MadeUp::new(us, init, &BalancerInput::default()) else { return false };
         let found = made.keeps_round_robin();
         KNOWN.with_borrow_mut(|(of, known)| {
             if *of != cycle {
@@ -75,7 +75,7 @@ pub struct Peers {
 
 impl Peers {
     /// Begins with an upstream.
-    pub fn new(upstream: Upstream, subject: &Subject) -> Result<Peers, String> {
+    pub fn new(upstream: Upstream, subject: &BalancerInput) -> Result<Peers, String> {
         let Some(init) = init(upstream.0) else { return Err("the upstream has no balancer".into()) };
         match MadeUp::new(upstream.0, init, subject) {
             Ok(made) => Ok(Peers { made, is_chosen: false }),

@@ -15,7 +15,7 @@ use ngx_wasm::net::head::{Head, Unsendable};
 use ngx_wasm::net::target::Target;
 
 use super::address::Address;
-use super::balancer::{Peers, Subject, Upstream};
+use super::balancer::{BalancerInput, Peers, Upstream};
 use super::body::Outgoing;
 use super::connect::connect;
 use super::connection::Connection;
@@ -54,7 +54,7 @@ pub enum Servers {
 
 impl Servers {
     /// Begins with a service.
-    pub async fn find(service: &Service, subject: &Subject) -> Result<Servers, String> {
+    pub async fn find(service: &Service, subject: &BalancerInput) -> Result<Servers, String> {
         match &service.place {
             Place::Upstream(upstream) => Ok(Servers::Upstream(Peers::new(*upstream, subject)?, false)),
             Place::Target(Target::Unix(path)) => {
@@ -343,7 +343,7 @@ impl Service {
         self: &Rc<Self>,
         head: &Head,
         body: Outgoing,
-        subject: &Subject,
+        subject: &BalancerInput,
     ) -> Result<(Parts, Vec<u8>, Option<HeaderMap>), String> {
         let mut servers = Servers::find(self, subject).await?;
         let (response, link, key) = self.send(head, &mut Some(body), &mut servers).await?;

@@ -110,7 +110,7 @@ impl Slot {
 struct Pool {
     slots: RefCell<BTreeMap<Key, Slot>>,
     /// When something will look for connections that have been idle for too long, and what that is.
-    sweep: RefCell<Option<(Instant, Task<()>)>>,
+    close_idle: RefCell<Option<(Instant, Task<()>)>>,
 }
 
 thread_local! {
@@ -194,7 +194,7 @@ fn put<T>(key: Key, settings: &Settings, list: impl FnOnce(&mut Slot) -> &mut Ve
         list.push(idle);
         drop(slots);
         drop(oldest);
-        pool.sweep_at(due);
+        pool.close_idle_at(due);
     });
 }
 
@@ -231,7 +231,7 @@ pub fn put_shared(key: Key, sender: http2::SendRequest<Outgoing>, handle: Handle
             if kept.len() < settings.keepalive {
                 kept.push(shared.clone());
                 drop(slots);
-                pool.sweep_at(Instant::now() + settings.keepalive_timeout);
+                pool.close_idle_at(Instant::now() + settings.keepalive_timeout);
             }
         });
     }
@@ -283,8 +283,8 @@ impl Drop for Use {
 
 impl Pool {
     /// Closes what has been idle for too long, at `due` or before, and so on until nothing is left.
-    fn sweep_at(&'static self, due: Instant) {
-        let mut planned = self.sweep.borrow_mut();
+    fn close_idle_at(&'static self, due: Instant) {
+        let mut planned = self.close_idle.borrow_mut();
         if planned.as_ref().is_some_and(|(planned, _)| *planned <= due) {
             return;
         }
@@ -293,20 +293,20 @@ impl Pool {
             // Times are in whole milliseconds; one more, and what is due is due.
             let wait = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
             sleep(wait, AtExit::Leave).await;
-            let next = self.sweep();
-            if let Some((_, task)) = self.sweep.take() {
+            let next = self.close_idle();
+            if let Some((_, task)) = self.close_idle.take() {
                 // It is this one.
                 task.detach();
             }
             if let Some(next) = next {
-                self.sweep_at(next);
+                self.close_idle_at(next);
             }
         });
         *planned = Some((due, task));
     }
 
     /// Closes what is due, and says when the next will be. What others share and use now is looked at again after its time-out.
-    fn sweep(&self) -> Option<Instant> {
+    fn close_idle(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut next: Option<Instant> = None;
         let mut closed = (Vec::new(), Vec::new(), Vec::new());

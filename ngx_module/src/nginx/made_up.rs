@@ -27,7 +27,7 @@ thread_local! {
 
 /// What balancers see that look at requests.
 #[derive(Default)]
-pub struct Subject {
+pub struct BalancerInput {
     pub method: String,
     /// With its arguments.
     pub path: Vec<u8>,
@@ -56,7 +56,7 @@ pub struct NoServer;
 
 impl MadeUp {
     /// Begins with the balancer of an upstream, whose function is `init`.
-    pub fn new(upstream: UpstreamBlock<'_>, init: Init, subject: &Subject) -> Result<MadeUp, NotBegun> {
+    pub fn new(upstream: UpstreamBlock<'_>, init: Init, subject: &BalancerInput) -> Result<MadeUp, NotBegun> {
         let pool = spare_pool().ok_or(NotBegun::NoMemory)?;
         // Round robin looks at nothing that comes from a client.
         let subject = (!init.is_round_robin()).then_some(subject);
@@ -144,7 +144,7 @@ fn spare_pool() -> Option<OwnPool> {
 
 /// A request as nginx makes one (src/http/ngx_http_request.c, ngx_http_alloc_request; src/http/ngx_http_upstream.c,
 /// ngx_http_upstream_create); without a subject, one that has nothing of what comes from a client, and no place for variables.
-fn make(pool: Pool<'_>, subject: Option<&Subject>) -> Option<NonNull<ngx_http_request_t>> {
+fn make(pool: Pool<'_>, subject: Option<&BalancerInput>) -> Option<NonNull<ngx_http_request_t>> {
     let mut place = NonNull::from(pool.zeroed::<ngx_http_request_t>()?);
     let log = cycle::log().as_ptr();
     let c = pool.zeroed::<ngx_connection_t>()?;
@@ -185,7 +185,7 @@ fn make(pool: Pool<'_>, subject: Option<&Subject>) -> Option<NonNull<ngx_http_re
     Some(place)
 }
 
-fn add_headers(r: HttpRequest<'_>, subject: &Subject) -> Option<()> {
+fn add_headers(r: HttpRequest<'_>, subject: &BalancerInput) -> Option<()> {
     headers::list::of_request(r).begin(subject.headers.len()).ok()?;
     headers::list::of_response(r).begin(subject.headers.len()).ok()?;
     // What nginx cannot hold of them, its own requests would not have either.

@@ -13,7 +13,7 @@ use super::request::HttpRequest;
 
 /// A module that filters must know of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
+pub enum OtherModule {
     Dav,
     Realip,
     Rewrite,
@@ -29,23 +29,29 @@ pub enum Known {
     Memcached,
 }
 
-const NAMES: [(Known, &[u8]); 11] = [
-    (Known::Dav, b"ngx_http_dav_module"),
-    (Known::Realip, b"ngx_http_realip_module"),
-    (Known::Rewrite, b"ngx_http_rewrite_module"),
-    (Known::Slice, b"ngx_http_slice_filter_module"),
-    (Known::Gunzip, b"ngx_http_gunzip_filter_module"),
-    (Known::Proxy, b"ngx_http_proxy_module"),
-    (Known::Fastcgi, b"ngx_http_fastcgi_module"),
-    (Known::Uwsgi, b"ngx_http_uwsgi_module"),
-    (Known::Scgi, b"ngx_http_scgi_module"),
-    (Known::Grpc, b"ngx_http_grpc_module"),
-    (Known::Memcached, b"ngx_http_memcached_module"),
+const NAMES: [(OtherModule, &[u8]); 11] = [
+    (OtherModule::Dav, b"ngx_http_dav_module"),
+    (OtherModule::Realip, b"ngx_http_realip_module"),
+    (OtherModule::Rewrite, b"ngx_http_rewrite_module"),
+    (OtherModule::Slice, b"ngx_http_slice_filter_module"),
+    (OtherModule::Gunzip, b"ngx_http_gunzip_filter_module"),
+    (OtherModule::Proxy, b"ngx_http_proxy_module"),
+    (OtherModule::Fastcgi, b"ngx_http_fastcgi_module"),
+    (OtherModule::Uwsgi, b"ngx_http_uwsgi_module"),
+    (OtherModule::Scgi, b"ngx_http_scgi_module"),
+    (OtherModule::Grpc, b"ngx_http_grpc_module"),
+    (OtherModule::Memcached, b"ngx_http_memcached_module"),
 ];
 
 /// Modules that pass requests on. Their configuration has the upstream when the location says it without variables.
-pub(super) const PASSING: [Known; 6] =
-    [Known::Proxy, Known::Fastcgi, Known::Uwsgi, Known::Scgi, Known::Grpc, Known::Memcached];
+pub(super) const PASSING: [OtherModule; 6] = [
+    OtherModule::Proxy,
+    OtherModule::Fastcgi,
+    OtherModule::Uwsgi,
+    OtherModule::Scgi,
+    OtherModule::Grpc,
+    OtherModule::Memcached,
+];
 
 /// No such module.
 const NONE: ngx_uint_t = ngx_uint_t::MAX;
@@ -87,7 +93,7 @@ fn name(module: &ngx_module_t) -> &[u8] {
     if module.name.is_null() { &[] } else { unsafe { CStr::from_ptr(module.name) }.to_bytes() }
 }
 
-fn place(module: Known) -> Option<ngx_uint_t> {
+fn place(module: OtherModule) -> Option<ngx_uint_t> {
     let n = NAMES.iter().position(|(known, _)| *known == module)?;
     let place = PLACES.get()[n];
     (place != NONE).then_some(place)
@@ -98,7 +104,7 @@ fn place(module: Known) -> Option<ngx_uint_t> {
 /// # Safety
 /// `loc_conf` is the array of configurations of a location, which is as long there as the answer is used, and the module's own
 /// structure begins so.
-pub unsafe fn loc_conf<'c, T>(loc_conf: *mut *mut c_void, module: Known) -> Option<&'c T> {
+pub unsafe fn loc_conf<'c, T>(loc_conf: *mut *mut c_void, module: OtherModule) -> Option<&'c T> {
     // SAFETY: nginx gave each module its place in the array.
     let conf = place(module).map(|place| unsafe { *loc_conf.add(place) })?;
     // SAFETY: it is that module's, or null, and is as long there as the configuration.
@@ -109,13 +115,13 @@ pub unsafe fn loc_conf<'c, T>(loc_conf: *mut *mut c_void, module: Known) -> Opti
 ///
 /// # Safety
 /// The module's own structure begins so.
-unsafe fn of_location<T>(r: HttpRequest<'_>, module: Known) -> Option<&T> {
+unsafe fn of_location<T>(r: HttpRequest<'_>, module: OtherModule) -> Option<&T> {
     // SAFETY: a live request has the array of its location, which outlives it.
     unsafe { loc_conf(r.location_confs(), module) }
 }
 
 /// Whether a module has something to say of the location that a request is in: whether nginx has it.
-pub fn has_location(r: HttpRequest<'_>, module: Known) -> bool {
+pub fn has_location(r: HttpRequest<'_>, module: OtherModule) -> bool {
     // SAFETY: every structure begins with nothing at all.
     unsafe { of_location::<()>(r, module) }.is_some()
 }
@@ -124,42 +130,42 @@ pub fn has_location(r: HttpRequest<'_>, module: Known) -> bool {
 /// (src/http/modules/ngx_http_dav_module.c, ngx_http_dav_loc_conf_t).
 pub fn dav_methods(r: HttpRequest<'_>) -> ngx_uint_t {
     // SAFETY: that is what the module's structure begins with.
-    unsafe { of_location::<ngx_uint_t>(r, Known::Dav) }.copied().unwrap_or(0)
+    unsafe { of_location::<ngx_uint_t>(r, OtherModule::Dav) }.copied().unwrap_or(0)
 }
 
 /// The size of the parts that `slice` makes of responses of the location; 0: none. The configuration of the module begins with it
 /// (src/http/modules/ngx_http_slice_filter_module.c, ngx_http_slice_loc_conf_t).
 pub fn slice_size(r: HttpRequest<'_>) -> usize {
     // SAFETY: that is what the module's structure begins with.
-    unsafe { of_location::<usize>(r, Known::Slice) }.copied().unwrap_or(0)
+    unsafe { of_location::<usize>(r, OtherModule::Slice) }.copied().unwrap_or(0)
 }
 
 /// Whether the location says `gunzip on`; the configuration of that module begins with the flag of its directive
 /// (src/http/modules/ngx_http_gunzip_filter_module.c, ngx_http_gunzip_conf_t).
 pub fn is_gunzip_on(r: HttpRequest<'_>) -> bool {
     // SAFETY: that is what the module's structure begins with.
-    let flag = unsafe { of_location::<ngx_flag_t>(r, Known::Gunzip) };
+    let flag = unsafe { of_location::<ngx_flag_t>(r, OtherModule::Gunzip) };
     flag == Some(&1)
 }
 
 /// How a module that passes requests on does that in the location. `None`: nginx does not have the module. It must be one of
 /// those that do.
-pub(super) fn upstream_conf(r: HttpRequest<'_>, module: Known) -> Option<&ngx_http_upstream_conf_t> {
+pub(super) fn upstream_conf(r: HttpRequest<'_>, module: OtherModule) -> Option<&ngx_http_upstream_conf_t> {
     if !PASSING.contains(&module) {
         return None;
     }
-    // SAFETY: the configuration of each of these begins with that of the upstream module (see [`Known`]).
+    // SAFETY: the configuration of each of these begins with that of the upstream module (see [`OtherModule`]).
     unsafe { of_location(r, module) }
 }
 
 /// Whether a module that passes requests on sends what comes of a body at once in the location (`proxy_request_buffering off`
 /// and its likes).
-pub fn is_request_unbuffered(r: HttpRequest<'_>, module: Known) -> bool {
+pub fn is_request_unbuffered(r: HttpRequest<'_>, module: OtherModule) -> bool {
     upstream_conf(r, module).is_some_and(|conf| conf.request_buffering == 0)
 }
 
 /// Whether a module keeps something of a request.
-pub fn has_context(r: HttpRequest<'_>, module: Known) -> bool {
+pub fn has_context(r: HttpRequest<'_>, module: OtherModule) -> bool {
     // SAFETY: nginx keeps an array for all HTTP modules in each request, and gave each module its place in it.
     place(module).is_some_and(|place| unsafe { !(*r.contexts().add(place)).is_null() })
 }
@@ -171,7 +177,7 @@ pub(super) fn count() -> ngx_uint_t {
 }
 
 /// Makes all modules forget what they keep of a request, as an internal redirect does, but for those in `kept` and this one.
-pub fn forget_all(r: HttpRequest<'_>, kept: &[Known]) {
+pub fn forget_all(r: HttpRequest<'_>, kept: &[OtherModule]) {
     // SAFETY: nginx has given this module its place.
     let own = unsafe { ngx_http_wasm_module.ctx_index };
     for n in (0..count()).filter(|n| *n != own && !kept.iter().any(|module| place(*module) == Some(*n))) {
@@ -180,7 +186,7 @@ pub fn forget_all(r: HttpRequest<'_>, kept: &[Known]) {
 }
 
 /// Makes a module forget what it keeps of a request.
-pub fn forget(r: HttpRequest<'_>, module: Known) {
+pub fn forget(r: HttpRequest<'_>, module: OtherModule) {
     if let Some(place) = place(module) {
         forget_at(r, place);
     }

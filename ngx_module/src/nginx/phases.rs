@@ -8,7 +8,7 @@ use nginx_sys::{
 };
 
 use super::location;
-use super::modules::{self, Known};
+use super::modules::{self, OtherModule};
 use super::request::HttpRequest;
 
 /// A handler of a phase.
@@ -81,7 +81,7 @@ pub fn find_location_again(r: HttpRequest<'_>) -> Result<(), TooManyChanges> {
     }
     // Modules of the phases between keep there what they have found out for the location that is left: auth_request would
     // let the request into the next one by the answer for this one. The client's address stays what it is.
-    modules::forget_all(r, &[Known::Realip]);
+    modules::forget_all(r, &[OtherModule::Realip]);
     // SAFETY: a server has its context, with the locations' configurations at its own level.
     r.set_location_confs(unsafe { (*location::server(r).ctx).loc_conf });
     r.set_phase_handler(engine(r).location_rewrite_index as ngx_int_t - 2);

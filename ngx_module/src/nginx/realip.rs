@@ -8,7 +8,7 @@ use nginx_sys::{
     ngx_uint_t,
 };
 
-use super::modules::{self, Known};
+use super::modules::{self, OtherModule};
 use super::phases::{Handler, Phases};
 use super::request::HttpRequest;
 
@@ -27,7 +27,7 @@ pub fn find_handler(phases: Phases) {
 
 /// Has the module find the address out now, if nginx has it. The result is what the module's handler returned.
 pub fn run(r: HttpRequest<'_>) -> Option<ngx_int_t> {
-    let handler = HANDLER.get().filter(|_| modules::has_location(r, Known::Realip))?;
+    let handler = HANDLER.get().filter(|_| modules::has_location(r, OtherModule::Realip))?;
     // SAFETY: the handler goes on to the next one unless there is no memory, and does nothing when it is called again after it has
     // found an address (src/http/modules/ngx_http_realip_module.c, ngx_http_realip_handler).
     Some(unsafe { handler(r.as_ptr()) })
@@ -57,7 +57,7 @@ impl Realip {
 /// Both are arrays of configurations, of a location and of its server, in which the module has merged its own.
 pub unsafe fn is_known_later(own: *mut *mut c_void, of_server: *mut *mut c_void) -> bool {
     // SAFETY: the structure of that module begins so in both arrays.
-    let realip = |confs| unsafe { modules::loc_conf::<Realip>(confs, Known::Realip) };
+    let realip = |confs| unsafe { modules::loc_conf::<Realip>(confs, OtherModule::Realip) };
     match (realip(own), realip(of_server)) {
         (Some(own), Some(of_server)) => !own.from.is_null() && !own.is_like(of_server),
         _ => false,

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use nginx_sys::{ngx_array_t, ngx_http_script_engine_t, ngx_http_script_return_code};
 
-use super::modules::{self, Known};
+use super::modules::{self, OtherModule};
 use super::rc;
 use super::request::HttpRequest;
 
@@ -22,7 +22,7 @@ pub fn answers(r: HttpRequest<'_>) -> bool {
 pub unsafe fn in_location(loc_conf: *mut *mut c_void) -> bool {
     // SAFETY: the configuration of the rewrite module begins with its code (src/http/modules/ngx_http_rewrite_module.c), if there is
     // any.
-    let codes = unsafe { modules::loc_conf::<*mut ngx_array_t>(loc_conf, Known::Rewrite) };
+    let codes = unsafe { modules::loc_conf::<*mut ngx_array_t>(loc_conf, OtherModule::Rewrite) };
     // SAFETY: the code is there as long as the configuration.
     let Some(codes) = codes.and_then(|codes| unsafe { codes.as_ref() }) else { return false };
     // SAFETY: that is an array of bytes in which each operation begins with the address of its function, at a multiple of the size

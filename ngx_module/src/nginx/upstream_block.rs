@@ -12,7 +12,7 @@ use nginx_sys::{
 use ngx::http::{HttpModule, HttpModuleConfExt, NgxHttpUpstreamModule};
 
 use super::bits::{bits, fields};
-use super::modules::{self, Known};
+use super::modules::{self, OtherModule};
 use super::request::{HttpRequest, bytes};
 use super::upstream::Upstream;
 use super::{cycle, rc, symbols};
@@ -155,10 +155,10 @@ pub(super) fn of_level<'c>(http: &'c ngx_http_conf_ctx_t) -> impl Iterator<Item 
 }
 
 /// Modules that may say an upstream for a location.
-pub const PASSING: [Known; 6] = modules::PASSING;
+pub const PASSING: [OtherModule; 6] = modules::PASSING;
 
 /// The upstream that one of [`PASSING`] passes requests of the location on to, when it says that without variables.
-pub fn named(r: HttpRequest<'_>, module: Known) -> Option<UpstreamBlock<'_>> {
+pub fn named(r: HttpRequest<'_>, module: OtherModule) -> Option<UpstreamBlock<'_>> {
     let conf = modules::upstream_conf(r, module)?;
     // SAFETY: a configuration of a location lives as long as the cycle, and its upstream with it.
     unsafe { UpstreamBlock::from_ptr(conf.upstream) }

@@ -86,7 +86,7 @@ impl Kind {
 
     /// The process' engine of this kind, for modules in this form. It lives as long as somebody has it.
     pub fn engine(self, conf: &EngineConf, form: Form) -> Result<Arc<dyn Engine>, String> {
-        static ENGINES: Mutex<Vec<Known>> = Mutex::new(Vec::new());
+        static ENGINES: Mutex<Vec<KnownEngine>> = Mutex::new(Vec::new());
         let options = conf.options(form);
         let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
         engines.retain(|known| known.engine.strong_count() > 0);
@@ -96,7 +96,7 @@ impl Kind {
             return Ok(engine);
         }
         let engine = self.make(options)?;
-        engines.push(Known { kind: self, options, engine: Arc::downgrade(&engine) });
+        engines.push(KnownEngine { kind: self, options, engine: Arc::downgrade(&engine) });
         Ok(engine)
     }
 
@@ -113,7 +113,7 @@ impl Kind {
 }
 
 /// An engine that somebody has.
-struct Known {
+struct KnownEngine {
     kind: Kind,
     options: EngineOptions,
     engine: Weak<dyn Engine>,

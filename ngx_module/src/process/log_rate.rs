@@ -41,7 +41,7 @@ impl LogRate {
         let Some(limit) = self.limit else { return true };
         let now = Instant::now();
         if self.begin.get().is_none_or(|begin| now.duration_since(begin) >= SECOND) {
-            self.tell(log);
+            self.log_dropped(log);
             self.begin.set(Some(now));
             self.lines.set(0);
         }
@@ -68,7 +68,7 @@ impl LogRate {
 
     /// Says what was dropped, if anything was. A new second begins: for a worker, whose lines are not those of the master, and
     /// after the timer, which goes by another clock.
-    pub fn tell(&self, log: Log<'_>) {
+    pub fn log_dropped(&self, log: Log<'_>) {
         self.begin.set(None);
         let dropped = self.dropped.take();
         if dropped > 0 {
@@ -84,7 +84,7 @@ impl LogRate {
         let told = async move {
             timer::sleep(SECOND, AtExit::Leave).await;
             if let Some(rate) = rate.upgrade() {
-                rate.tell(cycle::log());
+                rate.log_dropped(cycle::log());
             }
         };
         executor::spawn(told).detach();

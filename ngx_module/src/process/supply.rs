@@ -105,7 +105,7 @@ pub fn read(path: &str, sha256: Option<&str>) -> Result<Vec<u8>, String> {
 }
 
 /// Writes what was noted, and forgets it.
-pub fn tell(notes: &mut Vec<Note>, log: Log<'_>) {
+pub fn log_notes(notes: &mut Vec<Note>, log: Log<'_>) {
     for Note { level, text } in notes.drain(..) {
         log.write(level, log::printable(&text));
     }
@@ -114,7 +114,7 @@ pub fn tell(notes: &mut Vec<Note>, log: Log<'_>) {
 /// Writes what was noted of a configuration that nginx does not go over to: what is wrong, and nothing else.
 pub fn tell_warnings(notes: &mut Vec<Note>, log: Log<'_>) {
     notes.retain(|note| note.level <= NGX_LOG_WARN);
-    tell(notes, log);
+    log_notes(notes, log);
 }
 
 /// Whether this is `nginx -t`.

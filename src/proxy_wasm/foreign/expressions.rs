@@ -15,7 +15,7 @@ pub(super) fn create(call: &mut Call<'_>, text: &[u8], out: &mut Vec<u8>) -> Res
     let expression = match Expression::compile(text) {
         Ok(expression) => expression,
         Err(reason) => {
-            tell(call, LogLevel::Info, "expr_create", &reason);
+            log_failure(call, LogLevel::Info, "expr_create", &reason);
             return Err(Status::BadArgument);
         }
     };
@@ -23,7 +23,12 @@ pub(super) fn create(call: &mut Call<'_>, text: &[u8], out: &mut Vec<u8>) -> Res
     match table.add(expression, text.len()) {
         Ok(token) => out.extend(token.to_le_bytes()),
         Err(status) => {
-            tell(call, LogLevel::Info, "expr_create", "the filter has too many expressions; expr_delete ends one");
+            log_failure(
+                call,
+                LogLevel::Info,
+                "expr_create",
+                "the filter has too many expressions; expr_delete ends one",
+            );
             return Err(status);
         }
     }
@@ -38,7 +43,7 @@ pub(super) fn evaluate(call: &mut Call<'_>, arguments: &[u8], out: &mut Vec<u8>)
     let (expression, _) = found.ok_or(Status::NotFound)?;
     let result = expression.evaluate(&mut |path, value| properties::read(state, *host, path, value), out);
     result.map_err(|failure| {
-        tell(call, LogLevel::Debug, "expr_evaluate", &failure.reason);
+        log_failure(call, LogLevel::Debug, "expr_evaluate", &failure.reason);
         failure.status
     })
 }
@@ -56,7 +61,7 @@ fn token(arguments: &[u8]) -> Result<u32, Status> {
     arguments.try_into().map(u32::from_le_bytes).map_err(|_| Status::BadArgument)
 }
 
-fn tell(call: &mut Call<'_>, level: LogLevel, function: &str, reason: &str) {
+fn log_failure(call: &mut Call<'_>, level: LogLevel, function: &str, reason: &str) {
     if call.host.log_level() <= level {
         let reason: String = reason.chars().take(MAX_REASON).collect();
         call.host.log(level, format!("{function}: {reason}").as_bytes());

@@ -240,14 +240,14 @@ impl HostCall<'_> {
     }
 
     /// Logs that the guest asked for what it cannot get: of one subject, once a minute, since it may ask all the time.
-    pub fn complain(&mut self, subject: &'static str, message: &str) {
-        self.state.complain(self.host, subject, message);
+    pub fn warn_rarely(&mut self, subject: &'static str, message: &str) {
+        self.state.warn_rarely(self.host, subject, message);
     }
 
     /// The guest may not do what it asks for.
     pub fn deny(&mut self, subject: &'static str, message: &str) {
         self.state.count_denied();
-        self.complain(subject, message);
+        self.warn_rarely(subject, message);
     }
 
     fn deny_function(&mut self, name: &'static str) {

@@ -25,7 +25,7 @@ impl Refusal {
 impl HostCall<'_> {
     /// Says why a call to `target` is not made.
     pub(super) fn refuse(&mut self, target: &[u8], refusal: Refusal) -> Failure {
-        self.complain(refusal.subject, &format!("call to \"{}\" is not made: {}", shown(target), refusal.reason));
+        self.warn_rarely(refusal.subject, &format!("call to \"{}\" is not made: {}", shown(target), refusal.reason));
         refusal.status.into()
     }
 

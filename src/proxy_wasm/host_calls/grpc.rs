@@ -202,7 +202,7 @@ fn send(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
             "no message of {len} bytes is sent in gRPC stream {id}: the calls of this filter in flight would hold more than \
              {max} bytes; see \"wasm_memory_limit\""
         );
-        call.complain("room for calls", &reason);
+        call.warn_rarely("room for calls", &reason);
         return Err(Status::BadArgument.into());
     }
     let message = call.bytes(message, message_len)?;

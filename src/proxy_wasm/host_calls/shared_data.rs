@@ -40,7 +40,7 @@ fn set(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
         Err(SetError::CasMismatch) => Err(Status::CasMismatch.into()),
         Err(SetError::Full) => {
             let shown = String::from_utf8_lossy(&key[..key.len().min(100)]).into_owned();
-            call.complain(
+            call.warn_rarely(
                 "shared data",
                 &format!(
                     "no room for shared data \"{shown}\" (key of {key_len} bytes, value of {value_len}), it is not stored; \

@@ -51,7 +51,7 @@ fn register(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
         }
         None => {
             let shown = String::from_utf8_lossy(&name[..name.len().min(100)]).into_owned();
-            call.complain(
+            call.warn_rarely(
                 "shared queues",
                 &format!("no room for the shared queue \"{shown}\"; enlarge \"shm_queue\" in \"wasm {{ }}\""),
             );
@@ -88,7 +88,7 @@ fn enqueue(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
         }
         Err(EnqueueError::Unknown) => Err(Status::NotFound.into()),
         Err(EnqueueError::Full) => {
-            call.complain(
+            call.warn_rarely(
                 "shared queues",
                 &format!(
                     "no room in shared queue {id} for a message of {message_len} bytes, it is lost; enlarge \"shm_queue\" in \

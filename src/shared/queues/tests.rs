@@ -105,10 +105,10 @@ fn one_worker_is_told_of_each_message() {
     assert_eq!(queues.choose(id, 3, ANY), Some(200), "it has not looked yet, and gets all");
     assert_eq!(queues.waiting_for(3), []);
     assert_eq!(queues.waiting_for(200), [id]);
-    assert!(!queues.tell(id, 3));
-    assert!(queues.tell(id, 200));
-    assert!(queues.tell(id, 200));
-    assert!(!queues.tell(id, 200));
+    assert!(!queues.acknowledge(id, 3));
+    assert!(queues.acknowledge(id, 200));
+    assert!(queues.acknowledge(id, 200));
+    assert!(!queues.acknowledge(id, 200));
     assert_eq!(queues.waiting_for(200), []);
 }
 
@@ -132,7 +132,7 @@ fn a_worker_that_is_gone_is_not_told() {
     // It died without having looked.
     queues.enqueue(id, b"y").unwrap();
     assert_eq!(queues.choose(id, 9, &|worker| worker != 1), Some(2));
-    assert!(queues.tell(id, 2) && queues.tell(id, 2) && !queues.tell(id, 2));
+    assert!(queues.acknowledge(id, 2) && queues.acknowledge(id, 2) && !queues.acknowledge(id, 2));
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_worker_that_leaves_hands_over_what_it_was_told() {
     assert!(queues.add_worker(id, 4, ANY), "whoever comes next is told");
     assert!(!queues.add_worker(id, 5, ANY));
     assert_eq!(queues.remove_worker(id, 4, ANY), Some(5));
-    assert!(queues.tell(id, 5));
+    assert!(queues.acknowledge(id, 5));
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn nobody_is_told_of_a_message_that_is_gone() {
     queues.enqueue(id, b"x").unwrap();
     queues.choose(id, 1, ANY);
     next(&queues, id).unwrap();
-    assert!(!queues.tell(id, 1));
+    assert!(!queues.acknowledge(id, 1));
     assert_eq!(queues.waiting_for(1), []);
 }
 

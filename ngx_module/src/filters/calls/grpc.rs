@@ -11,7 +11,7 @@ use ngx_wasm::grpc::{Decoder, FrameError, Outcome, code, frame, of_head, of_trai
 use ngx_wasm::proxy_wasm::{CallFailure, CallId, GrpcCall, Pairs, Scheme};
 
 use super::{Call, Owner, at_exit, subject};
-use crate::net::balancer::Subject;
+use crate::net::balancer::BalancerInput;
 use crate::net::body::{Outgoing, Queue};
 use crate::net::http::{Feed, Servers, Service, describe};
 use crate::nginx::timer;
@@ -81,7 +81,7 @@ pub fn run(owner: Rc<Owner>, call: GrpcCall, feed: Option<Feed>) -> Call {
             None => running.await,
         };
         let outcome = outcome.unwrap_or_else(|failure| {
-            owner.complain(id, &target, &CallFailure { reason: failure.reason.clone() });
+            owner.log_failed_call(id, &target, &CallFailure { reason: failure.reason.clone() });
             End::Closed(Outcome::new(failure.status, failure.reason))
         });
         owner.deliver(id, |vm, host| match outcome {
@@ -115,7 +115,7 @@ async fn attempt(
     call: GrpcCall,
     feed: Option<Feed>,
     service: Result<Rc<Service>, String>,
-    subject: &Subject,
+    subject: &BalancerInput,
 ) -> Result<End, Failure> {
     let service = service.map_err(unavailable)?;
     let is_stream = feed.is_some();

@@ -9,7 +9,7 @@ use ngx_wasm::net::head::Head;
 use ngx_wasm::proxy_wasm::{CallFailure, HttpAnswer, HttpCall, Scheme};
 
 use super::{Call, Owner, at_exit, subject};
-use crate::net::balancer::Subject;
+use crate::net::balancer::BalancerInput;
 use crate::net::body::Outgoing;
 use crate::net::http::Service;
 use crate::net::settings::Version;
@@ -27,7 +27,7 @@ pub fn run(owner: Rc<Owner>, call: HttpCall) -> Call {
         let answer = answer(service, head, body, timeout, at_exit(stream), subject).await;
         let outcome = answer.map_err(|reason| CallFailure { reason });
         if let Err(failure) = &outcome {
-            owner.complain(id, &target, failure);
+            owner.log_failed_call(id, &target, failure);
         }
         owner.deliver(id, |vm, host| vm.on_http_call_response(id, outcome, host));
         owner.forget(id);
@@ -40,7 +40,7 @@ async fn answer(
     body: Outgoing,
     timeout: Duration,
     at_exit: AtExit,
-    subject: Subject,
+    subject: BalancerInput,
 ) -> Result<HttpAnswer, String> {
     let service = service?;
     let exchange = pin!(service.exchange(&head, body, &subject));

@@ -20,7 +20,7 @@ use ngx_wasm::proxy_wasm::{CallCommand, CallError, CallFailure, CallId, Host, St
 use crate::filters::instances::Instances;
 use crate::filters::requests;
 use crate::filters::root_callback::RootCallback;
-use crate::net::balancer::{Subject, Upstream};
+use crate::net::balancer::{BalancerInput, Upstream};
 use crate::net::http::{Feed, Place, Service};
 use crate::net::settings::Settings;
 use crate::nginx::cycle;
@@ -124,12 +124,12 @@ impl Owner {
             && let Some(instance) = instances.get(self.generation)
         {
             instance.calls.forget(id);
-            instances.sweep(self.generation);
+            instances.end_if_idle(self.generation);
         }
     }
 
     /// Says in the log why a call has no answer.
-    fn complain(&self, id: CallId, target: &[u8], failure: &CallFailure) {
+    fn log_failed_call(&self, id: CallId, target: &[u8], failure: &CallFailure) {
         let line = format!(
             "wasm filter \"{}\": call {id} to \"{}\" failed: {}",
             String::from_utf8_lossy(&self.name),
@@ -190,11 +190,15 @@ fn client(stream: Option<StreamToken>) -> Option<requests::Client> {
 
 /// What the balancer of a service can look at, if it looks at all. The request that the call was made for is there now, and
 /// perhaps not later.
-fn subject(service: &Result<Rc<Service>, String>, stream: Option<StreamToken>, request: Option<&Head>) -> Subject {
+fn subject(
+    service: &Result<Rc<Service>, String>,
+    stream: Option<StreamToken>,
+    request: Option<&Head>,
+) -> BalancerInput {
     if !service.as_ref().is_ok_and(|service| service.looks_at_requests()) {
-        return Subject::default();
+        return BalancerInput::default();
     }
-    let mut subject = Subject { client: client(stream), ..Subject::default() };
+    let mut subject = BalancerInput { client: client(stream), ..BalancerInput::default() };
     if let Some(request) = request {
         subject.method = request.method.to_string();
         subject.path = request.target().to_vec();

@@ -8,7 +8,7 @@ use ngx_wasm::proxy_wasm::{CallFailure, RedisCall};
 use ngx_wasm::redis::{ReplyError, Scanner, auth, error_of, select};
 
 use super::{Call, Owner, at_exit, subject};
-use crate::net::balancer::Subject;
+use crate::net::balancer::BalancerInput;
 use crate::net::connection::Connection;
 use crate::net::http::{Place, Reasons, Servers, Service, Trouble};
 use crate::net::pool::{self, Key, Kind};
@@ -30,7 +30,7 @@ pub fn run(owner: Rc<Owner>, call: RedisCall) -> Call {
         };
         let outcome = outcome.map_err(|reason| CallFailure { reason });
         if let Err(failure) = &outcome {
-            owner.complain(id, &call.target, failure);
+            owner.log_failed_call(id, &call.target, failure);
         }
         owner.deliver(id, |vm, host| vm.on_redis_reply(id, outcome, host));
         owner.forget(id);
@@ -50,7 +50,7 @@ fn at_port(service: Rc<Service>) -> Rc<Service> {
     }
 }
 
-async fn reply(service: &Rc<Service>, call: &RedisCall, subject: &Subject) -> Result<Vec<u8>, String> {
+async fn reply(service: &Rc<Service>, call: &RedisCall, subject: &BalancerInput) -> Result<Vec<u8>, String> {
     let mut servers = Servers::find(service, subject).await?;
     let mut reasons = Reasons::default();
     while let Some(address) = servers.next()? {

@@ -12,7 +12,7 @@ pub fn run(owner: Rc<Owner>, call: UnsendableCall) -> Call {
     Box::pin(async move {
         let UnsendableCall { id, target, reason } = call;
         let failure = CallFailure { reason };
-        owner.complain(id, &target, &failure);
+        owner.log_failed_call(id, &target, &failure);
         owner.deliver(id, |vm, host| vm.on_unsendable(id, failure.reason, host));
         owner.forget(id);
     })

@@ -36,7 +36,7 @@ pub enum OwnWork {
 }
 
 /// What follows from a failed callback.
-pub struct Verdict {
+pub struct Consequences {
     /// What the request does that the callback was about.
     pub own: Without,
     /// What other requests do that have their contexts in the instance.
@@ -71,12 +71,12 @@ impl Instances {
     }
 
     /// Notes that a callback has failed, and decides what follows. [`Instances::discard`] does it.
-    pub fn judge(&mut self, generation: u64, err: &CallError, about: About) -> Verdict {
+    pub fn count_failure(&mut self, generation: u64, err: &CallError, about: About) -> Consequences {
         self.status().failure(err);
         self.decide(generation, err, about)
     }
 
-    fn decide(&mut self, generation: u64, err: &CallError, about: About) -> Verdict {
+    fn decide(&mut self, generation: u64, err: &CallError, about: About) -> Consequences {
         let (own, others) = (self.filter.policy().without_for_failed(), self.without());
         let words = self.filter.wording();
         let request = match own {
@@ -92,7 +92,7 @@ impl Instances {
             CallError::Trap { callback, .. } => Some(*callback),
             CallError::Dead => None,
         };
-        Verdict { own, others, generation, callback, about, text: format!("proxy_wasm_on_error: {request}{next}") }
+        Consequences { own, others, generation, callback, about, text: format!("proxy_wasm_on_error: {request}{next}") }
     }
 
     /// The shared instance has failed. Answers what follows, in words for the log.
@@ -151,7 +151,7 @@ impl Instances {
         if let Some(instance) = self.get(current) {
             instance.end_rest(filter.as_ref());
         }
-        self.settle(current);
+        self.after_callback(current);
     }
 
     /// Arms the timer that lets a new instance begin with its own work.
@@ -161,13 +161,13 @@ impl Instances {
 
     /// Drops an instance in which a callback has failed, about `own` or about no request. Others that wait for it would wait
     /// in vain: they go on without the filter, or fail.
-    pub fn discard(&mut self, verdict: &Verdict, own: Option<StreamToken>) {
-        let is_current = self.current == Some(verdict.generation);
-        let Some(instance) = self.remove(verdict.generation) else { return };
+    pub fn discard(&mut self, consequences: &Consequences, own: Option<StreamToken>) {
+        let is_current = self.current == Some(consequences.generation);
+        let Some(instance) = self.remove(consequences.generation) else { return };
         for stream in instance.vm.streams().filter(|stream| Some(*stream) != own) {
-            self.filter.let_go(stream, verdict);
+            self.filter.let_go(stream, consequences);
         }
-        let has_own_work = instance.has_own_work() || matches!(verdict.about, About::OwnWork(_));
+        let has_own_work = instance.has_own_work() || matches!(consequences.about, About::OwnWork(_));
         if is_current && has_own_work && !self.is_stopped && self.filter.has_own_root() {
             let now = Instant::now();
             self.revive_later(self.restarts.wait(now).max(self.own_work.wait(now)).max(REVIVE_AFTER));
@@ -187,8 +187,8 @@ impl Instances {
 
     /// A root context did not start in an instance that had, and the instance has trapped.
     pub fn root_failed(&mut self, generation: u64, err: &CallError) {
-        let verdict = self.decide(generation, err, About::End);
-        self.discard(&verdict, None);
+        let consequences = self.decide(generation, err, About::End);
+        self.discard(&consequences, None);
         self.count_failed_start(&err.to_string());
     }
 

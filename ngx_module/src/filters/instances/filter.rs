@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use ngx_wasm::proxy_wasm::{CallId, ContextId, StreamToken, Vm};
 
-use super::failure::Verdict;
+use super::failure::Consequences;
 use crate::config::rules::Policy;
 use crate::filters::requests::RootWorld;
 use crate::net::settings::Settings;
@@ -51,8 +51,8 @@ pub trait Filter {
     /// The world of a callback of an instance that is about no request. `None` without requests.
     fn world<'a>(&'a self, generation: u64, log: Log<'a>) -> Option<Box<dyn RootWorld + 'a>>;
 
-    /// The instance of a verdict has gone, in which the request had a context: it goes on without the filter, or fails.
-    fn let_go(&self, stream: StreamToken, verdict: &Verdict);
+    /// The instance of a consequences has gone, in which the request had a context: it goes on without the filter, or fails.
+    fn let_go(&self, stream: StreamToken, consequences: &Consequences);
 
     /// Requests that may go on after a callback that is about no request, or about a call: [`Filter::has_ended`] is told.
     fn waiting(&self, _vm: &Vm, _call: Option<CallId>) -> Vec<StreamToken> {

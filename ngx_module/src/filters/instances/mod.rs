@@ -17,7 +17,7 @@ use std::time::Instant;
 use nginx_sys::NGX_LOG_NOTICE;
 use ngx_wasm::restarts::Restarts;
 
-pub use failure::{About, OwnWork, Verdict};
+pub use failure::{About, Consequences, OwnWork};
 pub use filter::{Filter, Wording};
 pub use instance::Instance;
 
@@ -176,11 +176,11 @@ impl Instances {
         if let Some(instance) = self.get(generation) {
             instance.put_off_calls();
         }
-        self.settle(generation);
+        self.after_callback(generation);
     }
 
     /// Does what the guest asked for in the callback that has just ended.
-    pub fn settle(&mut self, generation: u64) {
+    pub fn after_callback(&mut self, generation: u64) {
         let Some(instance) = find(&mut self.places, generation) else { return };
         instance.apply_wishes(self.filter.as_ref());
         let before = instance.memory;
@@ -197,11 +197,11 @@ impl Instances {
         if served {
             self.restarts.served();
         }
-        self.sweep(generation);
+        self.end_if_idle(generation);
     }
 
     /// Ends an instance that gets no more requests, once nothing goes on in it.
-    pub fn sweep(&mut self, generation: u64) {
+    pub fn end_if_idle(&mut self, generation: u64) {
         if self.current == Some(generation) {
             return;
         }
@@ -278,7 +278,7 @@ impl Instances {
              (proxy_wasm_recycle)"
         );
         log.write(NGX_LOG_NOTICE, line);
-        self.sweep(current);
+        self.end_if_idle(current);
     }
 }
 

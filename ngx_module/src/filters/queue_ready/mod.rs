@@ -59,7 +59,7 @@ thread_local! {
     static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
 }
 
-fn complain(what: String) {
+fn log_error(what: String) {
     cycle::log().error(format!("wasm: {what}"));
 }
 
@@ -83,7 +83,7 @@ pub unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &MainConf) {
     // SAFETY: it is a cycle whose configuration is complete, as said above.
     let workers = unsafe { cycle::workers(cycle) };
     if let Err(err) = mailboxes::prepare(workers) {
-        complain(format!("no pipes between workers, filters are not told of messages in shared queues: {err}"));
+        log_error(format!("no pipes between workers, filters are not told of messages in shared queues: {err}"));
     }
 }
 
@@ -95,7 +95,7 @@ fn own_number() -> Option<usize> {
 /// Takes a mailbox, and has nginx look into it.
 fn begin() -> Option<Worker> {
     let Some((number, end)) = mailboxes::claim() else {
-        complain(
+        log_error(
             "too many workers, or none that pipes were made for: filters here are not told of messages in shared \
                   queues"
                 .into(),
@@ -109,7 +109,7 @@ fn begin() -> Option<Worker> {
         Ok(()) => return Some(Worker { number, look: Later::new(run), registrations: Vec::new() }),
         Err(Unwatched::NoConnection) => {}
         Err(Unwatched::CannotWatch) => {
-            complain("nginx cannot wait for a pipe: filters are not told of messages in shared queues".into());
+            log_error("nginx cannot wait for a pipe: filters are not told of messages in shared queues".into());
         }
     }
     mailboxes::release(number);
@@ -124,13 +124,13 @@ fn look_later() {
 }
 
 /// Tells a worker that it has to look.
-fn tell(number: Option<usize>) {
+fn wake_worker(number: Option<usize>) {
     match number {
         None => {}
         number if number == own_number() => look_later(),
         Some(number) => {
             if let Err(err) = mailboxes::ring(number) {
-                complain(format!("cannot wake up another worker: {err}"));
+                log_error(format!("cannot wake up another worker: {err}"));
             }
         }
     }
@@ -163,14 +163,14 @@ pub fn register(instances: &Weak<RefCell<Instances>>, generation: u64, root: Con
 /// A queue has got a message.
 pub fn announce(queue: u32) {
     if let Some(queues) = queues().filter(|_| engine::in_worker()) {
-        tell(queues.choose(queue, own_number().unwrap_or(usize::MAX), &mailboxes::is_attended));
+        wake_worker(queues.choose(queue, own_number().unwrap_or(usize::MAX), &mailboxes::is_attended));
     }
 }
 
 /// Takes a worker out of all queues, and tells those that take its place.
 fn leave_queues(number: usize) {
     let others = queues().map(|queues| queues.leave(number, &|other| other != number && mailboxes::is_attended(other)));
-    others.unwrap_or_default().into_iter().for_each(|other| tell(Some(other)));
+    others.unwrap_or_default().into_iter().for_each(|other| wake_worker(Some(other)));
 }
 
 /// The worker ends.
@@ -183,7 +183,7 @@ pub fn leave() {
 fn on_mail(mailbox: Channel) {
     mailboxes::drain(mailbox.end());
     if mailbox.wait().is_err() {
-        complain("nginx cannot wait for a pipe any more".into());
+        log_error("nginx cannot wait for a pipe any more".into());
     }
     run();
 }
@@ -196,7 +196,7 @@ fn run() {
             worker.as_ref()?.registrations.iter().rev().find(|known| known.queue == queue).cloned()
         });
         let Some(registration) = registration else {
-            tell(queues.remove_worker(queue, number, &mailboxes::is_attended));
+            wake_worker(queues.remove_worker(queue, number, &mailboxes::is_attended));
             continue;
         };
         if !run_filter(&registration, number, queues) {
@@ -227,11 +227,11 @@ fn run_filter(registration: &Registration, number: usize, queues: &Queues) -> bo
         if instances.get(generation).is_none() {
             return false;
         }
-        if !queues.tell(queue, number) {
+        if !queues.acknowledge(queue, number) {
             return true;
         }
         if instances.run_root(generation, RootCallback::Queue, |vm, host| vm.on_queue_ready(root, queue, host)) {
-            instances.sweep(generation);
+            instances.end_if_idle(generation);
         }
     }
     true

@@ -154,7 +154,7 @@ impl Exit for World<'_> {
         }
         self.request.flow(self.direction).exceeded.set(Some(limit));
         let filter = run.map_or(usize::MAX, |run| run.filter);
-        report::note(self.request, self.request.filter_name(filter), "body too large");
+        report::keep_error(self.request, self.request.filter_name(filter), "body too large");
         false
     }
 

@@ -54,6 +54,6 @@ impl RequestHost<'_> {
     pub(super) fn close(&mut self) {
         let Some(request) = self.request_or_say("close_stream") else { return };
         request.closed.set(true);
-        report::note(&request, self.name, "closed");
+        report::keep_error(&request, self.name, "closed");
     }
 }

@@ -88,7 +88,7 @@ impl RequestHost<'_> {
             // What is larger than filters may hold ends the request when the callback ends.
             Err(Fault::TooLarge) => {
                 flow.exceeded.set(Some(limit));
-                report::note(&request, self.name, "body too large");
+                report::keep_error(&request, self.name, "body too large");
                 Ok(())
             }
             Err(Fault::Unreadable) => Err(Status::InternalFailure),
@@ -111,7 +111,7 @@ impl RequestHost<'_> {
             }
         })?;
         if is_too_large {
-            report::note(&request, self.name, "body too large");
+            report::keep_error(&request, self.name, "body too large");
         }
         Ok(())
     }

@@ -161,7 +161,7 @@ impl RequestHost<'_> {
 
     fn refuse(&mut self, request: &Request, message: &[u8]) {
         request.refused.set(true);
-        report::note(request, self.name, "refused");
+        report::keep_error(request, self.name, "refused");
         self.log(LogLevel::Error, message);
     }
 }

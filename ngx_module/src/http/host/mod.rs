@@ -144,7 +144,7 @@ impl<'a> RequestHost<'a> {
 }
 
 impl RootWorld for RequestHost<'_> {
-    fn complain(&self, err: &CallError, policy: &str) {
+    fn log_failure(&self, err: &CallError, policy: &str) {
         if let Some(own) = self.own {
             report::note_failure(own, self.name, err);
         }

@@ -16,7 +16,7 @@ use crate::http::flow::Direction;
 use crate::http::request::{Request, Response};
 use crate::http::{local_response, properties};
 use crate::nginx::after::After;
-use crate::nginx::modules::{self, Known};
+use crate::nginx::modules::{self, OtherModule};
 use crate::nginx::upstream::Upstream;
 use crate::nginx::{headers, location, rc};
 
@@ -83,7 +83,7 @@ fn keep(request: &Request, response: &LocalResponse) {
         return;
     }
     for (name, value) in response.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"www-authenticate")) {
-        local_response::complain(r, headers::response::add(r, name, value));
+        local_response::log_refused(r, headers::response::add(r, name, value));
     }
 }
 
@@ -116,7 +116,7 @@ pub(super) fn begin(request: &Request, response: &LocalResponse) -> bool {
     pause::end(request, Direction::Response);
     hold::delay(request, false);
     // No other part of the old response is asked for.
-    modules::forget(r, Known::Slice);
+    modules::forget(r, OtherModule::Slice);
     // Keeps the request when its handler ends.
     c.set_buffered(c.buffered() | BUFFERED);
     true

@@ -8,7 +8,7 @@
 use smallvec::SmallVec;
 
 use crate::http::request::{Request, Response};
-use crate::nginx::modules::{self, Known};
+use crate::nginx::modules::{self, OtherModule};
 use crate::nginx::request::{HttpRequest, KeptRequest};
 
 /// Requests of a tree.
@@ -85,7 +85,7 @@ fn has_parts_before(main: &Request, r: HttpRequest<'_>) -> bool {
 /// Whether a response has parts that have not been sent.
 pub(super) fn are_to_come(r: HttpRequest<'_>) -> bool {
     // `slice` forgets a request when it has the last part.
-    r.is_main() && modules::has_context(r, Known::Slice)
+    r.is_main() && modules::has_context(r, OtherModule::Slice)
         || Request::of(r.main()).is_some_and(|main| has_parts_before(main, r))
 }
 

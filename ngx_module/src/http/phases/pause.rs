@@ -58,7 +58,7 @@ pub fn release_waiting(request: &Request, filter: usize, without: Without) -> bo
         .into_iter()
         .any(|direction| request.flow(direction).hold_of(run) != Hold::Open);
     if holds {
-        report::note(request, request.filter_name(filter), "gone");
+        report::keep_error(request, request.filter_name(filter), "gone");
         match without {
             Without::Closed => request.refused.set(true),
             Without::Open => request.skip(run),
@@ -78,7 +78,7 @@ fn holder(request: &Request, direction: Direction) -> Option<&'static [u8]> {
 pub(super) fn log_timeout(request: &Request, direction: Direction) {
     let r = request.r();
     let filter = holder(request, direction).unwrap_or_else(|| request.filter_name(usize::MAX));
-    report::note(request, filter, "pause timeout");
+    report::keep_error(request, filter, "pause timeout");
     let name = String::from_utf8_lossy(filter);
     let waited = LocConf::of(r).pause_timeout();
     let what = match direction {

@@ -52,7 +52,7 @@ fn take(r: HttpRequest<'_>, chain: Chain) -> ngx_int_t {
                 return code;
             }
         }
-        return match settle_later(request) {
+        return match park_later(request) {
             Ok(()) => next_request_body(r, chain),
             Err(CannotWait) => rc::INTERNAL_SERVER_ERROR,
         };
@@ -73,7 +73,7 @@ fn take(r: HttpRequest<'_>, chain: Chain) -> ngx_int_t {
 fn show(request: &Request, chain: Chain) -> ngx_int_t {
     let (chunk, marks) = Chunk::of(chain);
     match drive::data(request, LocConf::of(request.r()), Direction::Request, 0, chunk, marks) {
-        Ok(()) => settle_later(request).map_or(rc::INTERNAL_SERVER_ERROR, |()| rc::OK),
+        Ok(()) => park_later(request).map_or(rc::INTERNAL_SERVER_ERROR, |()| rc::OK),
         Err(stop) => {
             chain.consume();
             refuse(request, stop)
@@ -121,7 +121,7 @@ fn refuse_with_answer(request: &Request) -> ngx_int_t {
 
 /// nginx starts its clock for the client's next bytes when it returns from a body filter. When there are none, and the
 /// request waits for a filter, the event of the direction stops it.
-fn settle_later(request: &Request) -> Result<(), CannotWait> {
+fn park_later(request: &Request) -> Result<(), CannotWait> {
     if request.inbound.waits_for_filter() { pause::post(request, Direction::Request) } else { Ok(()) }
 }
 

@@ -2,11 +2,11 @@
 //! then: a stream might never end.
 
 use crate::nginx::headers;
-use crate::nginx::modules::{self, Known};
+use crate::nginx::modules::{self, OtherModule};
 use crate::nginx::request::HttpRequest;
 
 /// Modules with a directive `..._request_buffering`.
-const MODULES: [Known; 4] = [Known::Proxy, Known::Fastcgi, Known::Uwsgi, Known::Scgi];
+const MODULES: [OtherModule; 4] = [OtherModule::Proxy, OtherModule::Fastcgi, OtherModule::Uwsgi, OtherModule::Scgi];
 
 /// Whether the handler streams, as far as that can be known before it runs. A body of `small` bytes or less, whose length is
 /// known, is better read at once.

@@ -23,7 +23,7 @@ pub trait Chooser: 'static {
     fn take_choice(r: HttpRequest<'_>) -> Option<Box<[u8]>>;
 
     /// The balancer of the upstream with this name chooses in its place.
-    fn tell(r: HttpRequest<'_>, upstream: &[u8], address: &[u8], why: NotAsked);
+    fn log_not_asked(r: HttpRequest<'_>, upstream: &[u8], address: &[u8], why: NotAsked);
 }
 
 /// Why the server that was chosen is not asked first.
@@ -70,7 +70,7 @@ unsafe extern "C" fn init<C: Chooser>(r: *mut ngx_http_request_t, us: *mut ngx_h
 fn begin<C: Chooser>(r: HttpRequest<'_>, us: UpstreamBlock<'_>) -> ngx_int_t {
     let Some(address) = C::take_choice(r) else { return rc::OK };
     let Some(round_robin) = RoundRobin::of(r) else {
-        C::tell(r, us.name(), &address, NotAsked::OtherBalancer);
+        C::log_not_asked(r, us.name(), &address, NotAsked::OtherBalancer);
         return rc::OK;
     };
     let choice = Choice::<C> {
@@ -88,7 +88,7 @@ impl<C: Chooser> Before for Choice<C> {
         if let Some(address) = self.address.take() {
             match self.round_robin.take(peer, &address) {
                 Ok(()) => return rc::OK,
-                Err(why) => C::tell(self.r.get(), &self.upstream, &address, NotAsked::Refused(why)),
+                Err(why) => C::log_not_asked(self.r.get(), &self.upstream, &address, NotAsked::Refused(why)),
             }
         }
         ask()

@@ -53,7 +53,7 @@ impl Ignored {
     }
 
     /// Says what had no effect.
-    fn tell(self) -> Result<(), Refused> {
+    fn into_result(self) -> Result<(), Refused> {
         match self.first {
             None => Ok(()),
             Some(what) if self.others == 0 => Err(Refused::Ignored(what)),

@@ -139,7 +139,7 @@ pub fn set(r: HttpRequest<'_>, pairs: &Pairs) -> Result<(), Refused> {
     for (name, value) in pairs.iter() {
         ignored.pass(add(r, name, value))?;
     }
-    ignored.tell()
+    ignored.into_result()
 }
 
 /// Gives a subrequest headers of its own: nginx lets it share those of the request that made it, of which it has copied only

@@ -168,7 +168,7 @@ pub fn set(r: HttpRequest<'_>, pairs: &Pairs) -> Result<(), Refused> {
     for (name, value) in pairs.iter() {
         ignored.pass(add(r, name, value))?;
     }
-    ignored.tell()
+    ignored.into_result()
 }
 
 /// How nginx keeps a header.

@@ -69,7 +69,7 @@ pub fn set(r: HttpRequest<'_>, pairs: &Pairs) -> Result<(), Refused> {
     for (name, value) in pairs.iter() {
         ignored.pass(add(r, name, value))?;
     }
-    ignored.tell()
+    ignored.into_result()
 }
 
 /// Fields that say how a message is to be read cannot come behind it (RFC 9110, section 6.5.1).

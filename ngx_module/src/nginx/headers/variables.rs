@@ -12,7 +12,7 @@ use crate::nginx::request::HttpRequest;
 use crate::nginx::variables::{self, Variable};
 
 /// The variables of a configuration that depend on requests, by their place in a request's array of values.
-struct Followers {
+struct DependentVariables {
     /// Read from the request whenever they are asked for.
     read: Vec<usize>,
     /// Computed from other variables: `map`, `geo`, `split_clients`.
@@ -21,12 +21,12 @@ struct Followers {
 
 /// Makes nginx read the request again. To be called after a change of it.
 pub fn follow(r: HttpRequest<'_>) {
-    let followers = Followers::of(r);
-    for index in &followers.read {
+    let dependents = DependentVariables::of(r);
+    for index in &dependents.read {
         variables::forget(r, *index);
     }
-    if followers.computed.iter().any(|index| variables::is_known(r, *index)) {
-        compute_again(r, &followers.computed);
+    if dependents.computed.iter().any(|index| variables::is_known(r, *index)) {
+        compute_again(r, &dependents.computed);
     }
 }
 
@@ -45,40 +45,40 @@ fn compute_again(r: HttpRequest<'_>, computed: &[usize]) {
     });
 }
 
-impl Followers {
+impl DependentVariables {
     /// Those of the configuration that a request is served by. It is looked through once, as long as no request of another one
     /// comes: a process that is its own master has both for a while after a reload.
-    fn of(r: HttpRequest<'_>) -> Rc<Followers> {
-        type Known = Option<((usize, u64), Rc<Followers>)>;
+    fn of(r: HttpRequest<'_>) -> Rc<DependentVariables> {
+        type Known = Option<((usize, u64), Rc<DependentVariables>)>;
         thread_local! {
             static KNOWN: RefCell<Known> = const { RefCell::new(None) };
         }
         // The address alone might be that of a configuration which is gone.
         let key = (variables::configuration(r), cycle::number());
         KNOWN.with_borrow_mut(|known| match known {
-            Some((of, followers)) if *of == key => followers.clone(),
+            Some((of, dependents)) if *of == key => dependents.clone(),
             _ => {
-                let followers = Rc::new(Followers::find(r));
-                *known = Some((key, followers.clone()));
-                followers
+                let dependents = Rc::new(DependentVariables::find(r));
+                *known = Some((key, dependents.clone()));
+                dependents
             }
         })
     }
 
     /// Looks through the variables of the configuration.
-    fn find(r: HttpRequest<'_>) -> Followers {
-        let mut followers = Followers { read: Vec::new(), computed: Vec::new() };
+    fn find(r: HttpRequest<'_>) -> DependentVariables {
+        let mut dependents = DependentVariables { read: Vec::new(), computed: Vec::new() };
         let all = variables::indexed(r);
         let count = all.len();
         for (index, variable) in all.enumerate().filter(|(_, variable)| !variable.is_never_kept()) {
             // One that a directive makes may have a value that is more than a copy.
             match variables::find(r, variable.name()).filter(|known| known.is_changeable()) {
-                Some(made) if is_computed(made, variable, count) => followers.computed.push(index),
-                None if is_read(variable.name()) => followers.read.push(index),
+                Some(made) if is_computed(made, variable, count) => dependents.computed.push(index),
+                None if is_read(variable.name()) => dependents.read.push(index),
                 _ => {}
             }
         }
-        followers
+        dependents
     }
 }
 

@@ -80,7 +80,8 @@ impl Expression {
     /// Appends the value to `out`, in the form that properties have. Properties are loaded when evaluation needs them.
     pub fn evaluate(&self, load: &mut Load<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
         let env = ENV.as_ref().map_err(|err| Failure::internal(err.to_string()))?;
-        let mut known = Known { values: BTreeMap::new(), wanted: Mutex::default(), meter: Meter::new(FUEL), of: self };
+        let mut known =
+            KnownAttributes { values: BTreeMap::new(), wanted: Mutex::default(), meter: Meter::new(FUEL), of: self };
         loop {
             // A host cannot be reached from inside of the evaluation, which asks that everything may go to other threads.
             // So it ends at a property that is not known yet, and starts again with it. What `&&`, `||` and the like make
@@ -124,7 +125,7 @@ impl Failure {
 }
 
 /// What the names in a rewritten expression stand for.
-struct Known<'a> {
+struct KnownAttributes<'a> {
     /// The attributes that were loaded, with their sizes; `None` for those that are not there.
     values: BTreeMap<usize, Option<Loaded>>,
     /// Those that were asked for in vain.
@@ -136,7 +137,7 @@ struct Known<'a> {
 static ABSENT: LazyLock<CelBool> = LazyLock::new(|| CelBool::from(false));
 static PRESENT: LazyLock<CelBool> = LazyLock::new(|| CelBool::from(true));
 
-impl VariableResolver for Known<'_> {
+impl VariableResolver for KnownAttributes<'_> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
         let (kind, place) = match rewrite::Name::parse(name)? {
             rewrite::Name::Meter => return Some(CowVal::Borrowed(&self.meter)),
