@@ -25,11 +25,11 @@ use crate::net;
 use crate::net::settings::Settings as CallSettings;
 use crate::net::upstreams::Balancers;
 use crate::nginx::conf::Conf;
+use crate::nginx::conf_position::ConfPosition;
 use crate::nginx::cycle;
 use crate::nginx::module::ngx_wasm_module;
-use crate::nginx::place::Place;
 use crate::nginx::pool::Kept;
-use crate::process::engine::{self, EngineConf, Form, Kind};
+use crate::process::engine::{self, EngineConf, Kind, ModuleVariant};
 use crate::process::log_rate::LogRate;
 use crate::process::shared_memory::{Settings, Shared};
 use crate::process::status::Status;
@@ -37,13 +37,15 @@ use crate::process::supply::{CacheDir, Note};
 
 /// Everything about one cycle.
 pub struct MainConf {
-    pub wasm_block: Option<Place>,
+    /// What runs by it in this process (`filters/cycle.rs`). First, so that it goes before what it runs by.
+    pub running: OnceCell<Box<dyn Any>>,
+    pub wasm_block: Option<ConfPosition>,
     /// What `wasm_vm` says.
     pub engine: Option<Kind>,
     /// What `wasm { }` says about engines.
     pub engine_conf: EngineConf,
     /// Set by start-up: those that its filters use.
-    pub engines: Vec<(Form, Arc<dyn Engine>)>,
+    pub engines: Vec<(ModuleVariant, Arc<dyn Engine>)>,
     pub modules: Vec<ModuleConf>,
     /// Where compiled code is kept for the next start, if it is.
     pub cache_dir: Option<CacheDir>,
@@ -60,8 +62,6 @@ pub struct MainConf {
     folder: PathBuf,
     /// How filters that Lua runs call other services: what the level http { } says.
     pub lua_calls: Option<Rc<CallSettings>>,
-    /// What runs by it in this process (`filters/cycle.rs`).
-    pub running: OnceCell<Box<dyn Any>>,
     /// What is said about shared memory.
     pub settings: Settings,
     /// What filters of all workers share.
@@ -142,7 +142,7 @@ impl MainConf {
     }
 
     /// The engine for modules in this form, which lives as long as this configuration.
-    pub fn engine(&mut self, form: Form) -> Result<Arc<dyn Engine>, String> {
+    pub fn engine(&mut self, form: ModuleVariant) -> Result<Arc<dyn Engine>, String> {
         if let Some((_, engine)) = self.engines.iter().find(|(known, _)| *known == form) {
             return Ok(engine.clone());
         }

@@ -3,8 +3,8 @@
 use crate::config::level::Level;
 use crate::config::rules::Policy;
 use crate::net::settings::Settings as CallSettings;
-use crate::nginx::place::Place;
-use crate::process::engine::Form;
+use crate::nginx::conf_position::ConfPosition;
+use crate::process::engine::ModuleVariant;
 use crate::process::log_rate::LogRate;
 use crate::process::status::Identity;
 use ngx_wasm::proxy_wasm::{Capabilities, Module, RootConfig, VmConfig};
@@ -23,14 +23,14 @@ pub struct ModuleConf {
     pub file: Option<PathBuf>,
     /// What the file has to have, in lower-case hexadecimal digits.
     pub sha256: Option<String>,
-    pub place: Place,
+    pub place: ConfPosition,
     /// Set by start-up, for each form in which a filter wants it.
-    pub compiled: Vec<(Form, Arc<Module>)>,
+    pub compiled: Vec<(ModuleVariant, Arc<Module>)>,
 }
 
 impl ModuleConf {
     /// The module in the form that a filter wants; `None` before start-up has made it.
-    pub fn compiled(&self, form: Form) -> Option<&Arc<Module>> {
+    pub fn compiled(&self, form: ModuleVariant) -> Option<&Arc<Module>> {
         self.compiled.iter().find(|(known, _)| *known == form).map(|(_, module)| module)
     }
 }
@@ -41,7 +41,7 @@ pub struct NewFilter {
     pub configuration: Vec<u8>,
     pub file: Option<PathBuf>,
     pub root_id: Vec<u8>,
-    pub place: Place,
+    pub place: ConfPosition,
 }
 
 /// `proxy_wasm NAME ['CONFIG' | file=PATH] [root_id=ID];`
@@ -51,7 +51,7 @@ pub struct FilterConf {
     /// Where start-up reads the configuration from.
     pub file: Option<PathBuf>,
     pub root_id: Vec<u8>,
-    pub place: Place,
+    pub place: ConfPosition,
     /// The level that declares it, whose limits hold for its instance.
     pub(super) declared: Level,
     /// Set by start-up: the place of its module in [`MainConf::modules`].
@@ -89,8 +89,8 @@ impl FilterConf {
     }
 
     /// The form in which it wants its module.
-    pub fn form(&self) -> Form {
-        Form { fuel: self.policy.fuel.is_some(), pooled: self.limits.pooled }
+    pub fn form(&self) -> ModuleVariant {
+        ModuleVariant { fuel: self.policy.fuel.is_some(), pooled: self.limits.pooled }
     }
 
     /// The parts of the configuration that the VM wants.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use ngx_wasm::proxy_wasm::Capabilities;
 
 use crate::config::level::{Level, Levels};
-use crate::nginx::place::Place;
+use crate::nginx::conf_position::ConfPosition;
 
 /// What becomes of requests while a filter cannot do its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +149,7 @@ pub struct Rule {
     /// The filters that it is about; `None` is all.
     filter: Option<Vec<u8>>,
     pub setting: Setting,
-    pub place: Place,
+    pub place: ConfPosition,
 }
 
 impl Rule {
@@ -162,7 +162,7 @@ impl Rule {
     }
 }
 
-fn parse(words: &[Vec<u8>], place: &Place, base: &Path) -> Result<Capabilities, String> {
+fn parse(words: &[Vec<u8>], place: &ConfPosition, base: &Path) -> Result<Capabilities, String> {
     let parsed = Capabilities::parse(words.iter().map(Vec::as_slice), base);
     parsed.map_err(|reason| format!("{reason} in \"proxy_wasm_allow\" in {place}"))
 }
@@ -174,7 +174,7 @@ pub struct Rules(Vec<Rule>);
 impl Rules {
     /// Adds what a level says. Answers false when it has said such a thing about the same filters before; words of
     /// `proxy_wasm_allow` add up.
-    pub fn add(&mut self, level: Level, filter: Option<Vec<u8>>, setting: Setting, place: Place) -> bool {
+    pub fn add(&mut self, level: Level, filter: Option<Vec<u8>>, setting: Setting, place: ConfPosition) -> bool {
         let is_same = |rule: &&mut Rule| rule.level == level && rule.filter == filter && rule.setting.is_like(&setting);
         if let Some(rule) = self.0.iter_mut().find(is_same) {
             let (Setting::Allow(words), Setting::Allow(more)) = (&mut rule.setting, setting) else { return false };
@@ -241,7 +241,11 @@ impl Rules {
     }
 
     /// A directive that is about a name that no filter has, on another level than `except`.
-    pub fn unknown_filter(&self, except: Option<Level>, is_known: impl Fn(&[u8]) -> bool) -> Option<(&[u8], &Place)> {
+    pub fn unknown_filter(
+        &self,
+        except: Option<Level>,
+        is_known: impl Fn(&[u8]) -> bool,
+    ) -> Option<(&[u8], &ConfPosition)> {
         self.0.iter().find_map(|rule| {
             let name = rule.filter.as_deref()?;
             (Some(rule.level) != except && !is_known(name)).then_some((name, &rule.place))

@@ -15,12 +15,12 @@ use crate::config::filter_conf::{FilterConf, ModuleConf};
 use crate::filters::configured;
 use crate::filters::cycle::make as make_running;
 use crate::filters::root_host::RootHost;
+use crate::nginx::conf_position::ConfPosition;
 use crate::nginx::log::{self, Log};
-use crate::nginx::place::Place;
 use crate::nginx::variables;
 use crate::nginx::{cycle, modules};
 use crate::process::cpu_clock::with_cpu_clock;
-use crate::process::engine::Form;
+use crate::process::engine::ModuleVariant;
 use crate::process::status::FilterStatus;
 use crate::process::supply::{self, Note, Supplier};
 
@@ -49,7 +49,7 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf, log: Log<'_>) ->
     if cycle::process() == NGX_PROCESS_SIGNALLER as ngx_uint_t {
         return Ok(());
     }
-    let report = |place: &Place, reason: String| {
+    let report = |place: &ConfPosition, reason: String| {
         log.write(NGX_LOG_EMERG, format!("{} in {place}", log::printable(&reason)));
         Reported
     };
@@ -110,7 +110,7 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf, log: Log<'_>) ->
 }
 
 /// Reads the configurations that are in files.
-fn read_configurations(main: &mut MainConf) -> Result<(), (Place, String)> {
+fn read_configurations(main: &mut MainConf) -> Result<(), (ConfPosition, String)> {
     let cannot = |what: &str, name: &[u8], path: &Path, reason: String| {
         let (name, path) = (NgxStr::from_bytes(name), path.display());
         format!("{what} \"{name}\": cannot read its configuration from \"{path}\": {reason}")
@@ -131,7 +131,7 @@ fn read_configurations(main: &mut MainConf) -> Result<(), (Place, String)> {
 }
 
 /// Gets all modules, in the forms in which filters want them.
-fn supply_all(main: &mut MainConf, log: Log<'_>, notes: &mut Vec<Note>) -> Result<(), (Place, String)> {
+fn supply_all(main: &mut MainConf, log: Log<'_>, notes: &mut Vec<Note>) -> Result<(), (ConfPosition, String)> {
     let dir = main.cache_dir.as_ref();
     let mut supplier = Supplier::open(dir, notes)
         .map_err(|reason| (dir.map_or_else(|| main.modules[0].place.clone(), |dir| dir.place.clone()), reason))?;
@@ -157,7 +157,7 @@ fn supply_all(main: &mut MainConf, log: Log<'_>, notes: &mut Vec<Note>) -> Resul
 }
 
 /// The forms in which the filters want module number `module`. One that no filter uses is compiled nevertheless, to be checked.
-fn forms(main: &MainConf, module: usize) -> Vec<Form> {
+fn forms(main: &MainConf, module: usize) -> Vec<ModuleVariant> {
     let mut forms = Vec::new();
     for filter in main.filters.iter().filter(|filter| filter.module == Some(module)) {
         if !forms.contains(&filter.form()) {
@@ -165,13 +165,13 @@ fn forms(main: &MainConf, module: usize) -> Vec<Form> {
         }
     }
     if forms.is_empty() {
-        forms.push(Form::default());
+        forms.push(ModuleVariant::default());
     }
     forms
 }
 
 /// Says why instances that are meant to be in a pool will not be. They work all the same, at a higher cost.
-fn warn_of_pool(log: Log<'_>, form: Form, engine: &dyn Engine, module: &ModuleConf, compiled: &Module) {
+fn warn_of_pool(log: Log<'_>, form: ModuleVariant, engine: &dyn Engine, module: &ModuleConf, compiled: &Module) {
     let reason = engine.pool_failure().or(compiled.pool_refusal());
     if let (true, Some(reason)) = (form.pooled, reason) {
         let name = NgxStr::from_bytes(&module.name);
@@ -187,7 +187,7 @@ fn warn_of_pool(log: Log<'_>, form: Form, engine: &dyn Engine, module: &ModuleCo
 ///
 /// # Safety
 /// As [`check`].
-unsafe fn declare_zones(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), (Option<Place>, String)> {
+unsafe fn declare_zones(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), (Option<ConfPosition>, String)> {
     // SAFETY: all modules of the cycle are known.
     if !unsafe { wants_shared_memory(cycle, main) } {
         return Ok(());

@@ -26,7 +26,7 @@ use crate::net::settings::Settings;
 use crate::nginx::cycle;
 use crate::nginx::log::Log;
 use crate::process::cpu_clock::with_cpu_clock;
-use crate::process::engine::{self, Form};
+use crate::process::engine::{self, ModuleVariant};
 use crate::process::log_rate::LogRate;
 use crate::process::status::{self, FilterStatus};
 use crate::process::supply::{self, Supplier};
@@ -56,7 +56,7 @@ impl LoadedModule {
     pub fn compile(name: &[u8], code: &[u8]) -> Result<Rc<LoadedModule>, String> {
         let main = MainConf::current_or_latest();
         let Some(main) = main else { return Err("ngx_http_wasm_module is not configured".into()) };
-        let engine = main.engine.unwrap_or_default().engine(&main.engine_conf, Form::default())?;
+        let engine = main.engine.unwrap_or_default().engine(&main.engine_conf, ModuleVariant::default())?;
         write(NGX_LOG_NOTICE, &format!("init wasm vm: {}", engine.name()));
         let mut notes = Vec::new();
         let what = format!("plugin \"{}\"", String::from_utf8_lossy(name));

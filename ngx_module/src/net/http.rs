@@ -31,7 +31,7 @@ const HEADERS: usize = 64 << 10;
 /// Who is to be called, and how.
 pub struct Service {
     pub settings: Rc<Settings>,
-    pub place: Place,
+    pub endpoint: Endpoint,
     /// Whether TLS is wanted, and for which host.
     pub tls: Option<String>,
     /// HTTP/2 from the first byte on, or as the only choice of TLS.
@@ -40,7 +40,7 @@ pub struct Service {
 
 /// Where a service is.
 #[derive(Clone)]
-pub enum Place {
+pub enum Endpoint {
     Upstream(Upstream),
     Target(Target),
 }
@@ -55,13 +55,13 @@ pub enum Servers {
 impl Servers {
     /// Begins with a service.
     pub async fn find(service: &Service, subject: &BalancerInput) -> Result<Servers, String> {
-        match &service.place {
-            Place::Upstream(upstream) => Ok(Servers::Upstream(Peers::new(*upstream, subject)?, false)),
-            Place::Target(Target::Unix(path)) => {
+        match &service.endpoint {
+            Endpoint::Upstream(upstream) => Ok(Servers::Upstream(Peers::new(*upstream, subject)?, false)),
+            Endpoint::Target(Target::Unix(path)) => {
                 let address = Address::unix(path).ok_or("the path of the socket is too long")?;
                 Ok(Servers::List(vec![address].into_iter()))
             }
-            Place::Target(Target::Host { host, port }) => {
+            Endpoint::Target(Target::Host { host, port }) => {
                 let port = port.unwrap_or(if service.tls.is_some() { 443 } else { 80 });
                 let addresses = Box::pin(resolve::resolve(service.settings.core, host, port)).await?;
                 Ok(Servers::List(addresses.into_iter()))
@@ -155,7 +155,7 @@ pub fn describe(err: &hyper::Error) -> String {
 impl Service {
     /// Whether the choice of a server may depend on the request.
     pub fn looks_at_requests(&self) -> bool {
-        matches!(self.place, Place::Upstream(upstream) if !upstream.is_round_robin())
+        matches!(self.endpoint, Endpoint::Upstream(upstream) if !upstream.is_round_robin())
     }
 
     pub fn key(&self, address: Address) -> Key {

@@ -13,8 +13,8 @@ use nginx_sys::{
 use ngx::core::NGX_CONF_OK;
 use ngx::http::{HttpModule, HttpModuleConfExt, NgxHttpCoreModule};
 
+use crate::nginx::conf_position::ConfPosition;
 use crate::nginx::log::{self, Log};
-use crate::nginx::place::Place;
 use crate::nginx::pool::{Kept, Pool};
 use crate::nginx::resolver::Resolver;
 use crate::nginx::upstream_block::{self, UpstreamBlock};
@@ -64,9 +64,9 @@ impl<'c> Conf<'c> {
     }
 
     /// Where the directive stands.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> ConfPosition {
         // SAFETY: nginx sets and clears the file that it reads (src/core/ngx_conf_file.c, ngx_conf_parse).
-        unsafe { Place::of(self.0) }
+        unsafe { ConfPosition::of(self.0) }
     }
 
     /// Says what is wrong with the directive, and where that stands, as nginx does.

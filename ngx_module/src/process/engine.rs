@@ -1,6 +1,6 @@
 //! The engines of this process, and the clock of their deadlines.
 //!
-//! A configuration has an engine for each [`Form`] in which its filters want their modules. The next cycle takes over
+//! A configuration has an engine for each [`ModuleVariant`] in which its filters want their modules. The next cycle takes over
 //! those that have the options that it wants; an engine goes with the last cycle that uses it. The ticker thread belongs
 //! to processes that serve requests; while the master runs guests (`nginx -t`, start, reload), `cpu_clock.rs` does its
 //! work without a thread.
@@ -17,7 +17,7 @@ use crate::nginx::plain::Plain;
 
 /// What makes a difference to the machine code of a module, or to where its instances are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Form {
+pub struct ModuleVariant {
     /// The guest has a budget.
     pub fuel: bool,
     /// Instances come and go with requests.
@@ -38,7 +38,7 @@ pub struct EngineConf {
 pub const DEFAULT_POOL: PoolOptions = PoolOptions { instances: 1024, memory: 4 << 30 };
 
 impl EngineConf {
-    fn options(&self, form: Form) -> EngineOptions {
+    fn options(&self, form: ModuleVariant) -> EngineOptions {
         EngineOptions {
             fuel: form.fuel,
             backtrace_details: self.backtraces.unwrap_or(false),
@@ -85,7 +85,7 @@ impl Kind {
     }
 
     /// The process' engine of this kind, for modules in this form. It lives as long as somebody has it.
-    pub fn engine(self, conf: &EngineConf, form: Form) -> Result<Arc<dyn Engine>, String> {
+    pub fn engine(self, conf: &EngineConf, form: ModuleVariant) -> Result<Arc<dyn Engine>, String> {
         static ENGINES: Mutex<Vec<KnownEngine>> = Mutex::new(Vec::new());
         let options = conf.options(form);
         let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);

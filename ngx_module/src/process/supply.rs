@@ -9,8 +9,8 @@ use ngx_wasm::proxy_wasm::Module;
 use ngx_wasm::supply::{CodeCache, Source, Supply, sha256_hex};
 use ngx_wasm::vm::Engine;
 
+use crate::nginx::conf_position::ConfPosition;
 use crate::nginx::log::{self, Log};
-use crate::nginx::place::Place;
 use crate::process::{engine, regular_file};
 
 /// No engine takes more.
@@ -22,7 +22,7 @@ static SUPPLY: Mutex<Option<Supply<Module>>> = Mutex::new(None);
 /// `cache_dir PATH;`
 pub struct CacheDir {
     pub path: PathBuf,
-    pub place: Place,
+    pub place: ConfPosition,
 }
 
 /// A line for the error log. Nginx opens the log of a configuration after it has checked that.

@@ -11,8 +11,8 @@ use crate::config::level::Level;
 use crate::config::loc_conf::LocConf;
 use crate::config::location::Location;
 use crate::nginx::conf::{Base, Conf};
+use crate::nginx::conf_position::ConfPosition;
 use crate::nginx::guard::guard;
-use crate::nginx::place::Place;
 
 /// Directives inside `wasm { }`. Nginx compares the bit only among modules of one type, as it does for `events { }`.
 pub const WASM_CONF: u32 = 0x0200_0000;
@@ -105,7 +105,7 @@ impl Directive<'_> {
     }
 
     /// Where it stands.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> ConfPosition {
         self.0.place()
     }
 

@@ -6,7 +6,7 @@ use ngx_wasm::shared::Eviction;
 use super::Directive;
 use super::directive::shown;
 use crate::config::conf::MainConf;
-use crate::nginx::place::Place;
+use crate::nginx::conf_position::ConfPosition;
 use crate::process::shared_memory::{KeyValueConf, QueueConf};
 
 /// What configurations written for others may ask for. Nginx needs more for itself, and gets it.
@@ -73,6 +73,6 @@ fn size(directive: &Directive, n: usize) -> Result<usize, String> {
     directive.size(n, SMALLEST..=LARGEST, "5m")
 }
 
-fn duplicate(directive: &Directive, name: &[u8], first: &Place) -> String {
+fn duplicate(directive: &Directive, name: &[u8], first: &ConfPosition) -> String {
     format!("duplicate \"{}\" \"{}\", the first is in {first}", directive.name(), shown(name))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::directive::{Directive, shown};
 use crate::nginx::conf;
-use crate::nginx::place::Place;
+use crate::nginx::conf_position::ConfPosition;
 
 impl Directive<'_> {
     /// Stores what it says, which can be said once on a level.
@@ -73,7 +73,7 @@ impl Directive<'_> {
     }
 
     /// The error for a block that stands twice.
-    pub fn duplicate_block(&self, first: &Place) -> String {
+    pub fn duplicate_block(&self, first: &ConfPosition) -> String {
         format!("\"{}\" block is duplicate, the first is in {first}", self.name())
     }
 }

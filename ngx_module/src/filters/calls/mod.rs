@@ -21,7 +21,7 @@ use crate::filters::instances::Instances;
 use crate::filters::requests;
 use crate::filters::root_callback::RootCallback;
 use crate::net::balancer::{BalancerInput, Upstream};
-use crate::net::http::{Feed, Place, Service};
+use crate::net::http::{Endpoint, Feed, Service};
 use crate::net::settings::Settings;
 use crate::nginx::cycle;
 use crate::nginx::log::{self, Log};
@@ -156,14 +156,14 @@ impl Owner {
     /// own name. `is_tls` counts where the name does not say it.
     fn service(&self, target: &[u8], host: &[u8], is_tls: bool, only_http2: bool) -> Result<Rc<Service>, String> {
         let (prefix, name) = split_scheme(target);
-        let place = place(name)?;
-        let tls = prefix.unwrap_or(is_tls).then(|| match (host_of(host), &place) {
-            ("", Place::Target(Target::Host { host, .. })) => host.clone(),
-            ("", Place::Target(Target::Unix(_))) => "localhost".to_owned(),
-            ("", Place::Upstream(_)) => host_of(host_in(name)).to_owned(),
+        let endpoint = endpoint_of(name)?;
+        let tls = prefix.unwrap_or(is_tls).then(|| match (host_of(host), &endpoint) {
+            ("", Endpoint::Target(Target::Host { host, .. })) => host.clone(),
+            ("", Endpoint::Target(Target::Unix(_))) => "localhost".to_owned(),
+            ("", Endpoint::Upstream(_)) => host_of(host_in(name)).to_owned(),
             (host, _) => host.to_owned(),
         });
-        Ok(Rc::new(Service { settings: self.settings.clone(), place, tls, only_http2 }))
+        Ok(Rc::new(Service { settings: self.settings.clone(), endpoint, tls, only_http2 }))
     }
 
     /// Whether a call has TLS that wants it or not: `wasm_call_ssl` may have decided.
@@ -225,21 +225,21 @@ fn host_of(host: &[u8]) -> &str {
 
 /// An `upstream { }` of this name, or what the name says itself. Clusters of Istio are looked for by the name of their host
 /// too.
-fn place(name: &[u8]) -> Result<Place, String> {
+fn endpoint_of(name: &[u8]) -> Result<Endpoint, String> {
     let upstream = Upstream::find(name).or_else(|| Upstream::find(istio_host(name)?.0));
     if let Some(upstream) = upstream {
-        return Ok(Place::Upstream(upstream));
+        return Ok(Endpoint::Upstream(upstream));
     }
-    Target::parse(name).map(Place::Target).map_err(|err| err.to_string())
+    Target::parse(name).map(Endpoint::Target).map_err(|err| err.to_string())
 }
 
 /// Whether calls can go to `target`: an `upstream { }`, an address, or a name that a resolver may know.
 pub fn can_call(settings: Option<&Settings>, target: &[u8]) -> bool {
-    match place(split_scheme(target).1) {
+    match endpoint_of(split_scheme(target).1) {
         // While nginx reads a configuration, nobody knows its upstreams yet, and no call is made.
         _ if !engine::in_worker() => true,
-        Ok(Place::Upstream(_) | Place::Target(Target::Unix(_))) => true,
-        Ok(Place::Target(Target::Host { host, .. })) => {
+        Ok(Endpoint::Upstream(_) | Endpoint::Target(Target::Unix(_))) => true,
+        Ok(Endpoint::Target(Target::Host { host, .. })) => {
             settings.is_none_or(|settings| crate::net::resolve::can_resolve(settings.core, &host))
         }
         Err(_) => false,

@@ -10,7 +10,7 @@ use ngx_wasm::redis::{ReplyError, Scanner, auth, error_of, select};
 use super::{Call, Owner, at_exit, subject};
 use crate::net::balancer::BalancerInput;
 use crate::net::connection::Connection;
-use crate::net::http::{Place, Reasons, Servers, Service, Trouble};
+use crate::net::http::{Endpoint, Reasons, Servers, Service, Trouble};
 use crate::net::pool::{self, Key, Kind};
 use crate::nginx::timer;
 
@@ -39,10 +39,10 @@ pub fn run(owner: Rc<Owner>, call: RedisCall) -> Call {
 
 /// A host that names no port is asked at Redis' own.
 fn at_port(service: Rc<Service>) -> Rc<Service> {
-    match &service.place {
-        Place::Target(Target::Host { host, port: None }) => Rc::new(Service {
+    match &service.endpoint {
+        Endpoint::Target(Target::Host { host, port: None }) => Rc::new(Service {
             settings: service.settings.clone(),
-            place: Place::Target(Target::Host { host: host.clone(), port: Some(PORT) }),
+            endpoint: Endpoint::Target(Target::Host { host: host.clone(), port: Some(PORT) }),
             tls: service.tls.clone(),
             only_http2: service.only_http2,
         }),

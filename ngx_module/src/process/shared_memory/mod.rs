@@ -13,7 +13,7 @@ use ngx_wasm::shared::{
     DEFAULT_MAX_METRIC_NAME, Eviction, KeyValue, Memory, Metrics, QueueZone, Queues, SharedData, Stores,
 };
 
-use crate::nginx::place::Place;
+use crate::nginx::conf_position::ConfPosition;
 use crate::nginx::zone::Scratch;
 pub use crate::nginx::zone::Zone;
 use crate::process::engine;
@@ -25,21 +25,21 @@ pub struct KeyValueConf {
     pub name: Vec<u8>,
     pub size: usize,
     pub eviction: Eviction,
-    pub place: Place,
+    pub place: ConfPosition,
 }
 
 /// `shm_queue NAME SIZE;`
 pub struct QueueConf {
     pub name: Vec<u8>,
     pub size: usize,
-    pub place: Place,
+    pub place: ConfPosition,
 }
 
 /// What the directives say.
 #[derive(Default)]
 pub struct Settings {
     /// `metrics { }` has been read.
-    pub metrics: Option<Place>,
+    pub metrics: Option<ConfPosition>,
     pub slab_size: Option<usize>,
     pub max_metric_name_length: Option<usize>,
     pub key_values: Vec<KeyValueConf>,
@@ -87,7 +87,7 @@ impl Shared {
         &mut self,
         cycle: *mut ngx_cycle_t,
         settings: &Settings,
-    ) -> Result<(), (Option<Place>, String)> {
+    ) -> Result<(), (Option<ConfPosition>, String)> {
         // SAFETY: nginx makes shared memory after this, and the stores go with the cycle.
         self.zones = Some(settings.stores(&|name, size| Ok(unsafe { Zone::declare(cycle, name, size) }?))?);
         // As large as the zones, so that filters find out now what does not fit.
@@ -123,9 +123,10 @@ type MakeMemory<'a> = &'a dyn Fn(&[u8], usize) -> Result<Box<dyn Memory>, String
 
 impl Settings {
     /// The stores that they ask for, in memory that `make` makes for a name and a size.
-    fn stores(&self, make: MakeMemory<'_>) -> Result<Stores, (Option<Place>, String)> {
-        let make =
-            |name: &[u8], size: usize, place: Option<&Place>| make(name, size).map_err(|err| (place.cloned(), err));
+    fn stores(&self, make: MakeMemory<'_>) -> Result<Stores, (Option<ConfPosition>, String)> {
+        let make = |name: &[u8], size: usize, place: Option<&ConfPosition>| {
+            make(name, size).map_err(|err| (place.cloned(), err))
+        };
         let metrics = make(b"wasm_metrics", self.slab_size.unwrap_or(DEFAULT_SIZE), self.metrics.as_ref())?;
         let max_name = self.max_metric_name_length.unwrap_or(DEFAULT_MAX_METRIC_NAME);
 

@@ -18,9 +18,9 @@ pub use ngx_wasm::shared::filter_status::Event;
 use ngx_wasm::shared::filter_status::{Shape, Slot, Snapshot, StatusTable};
 use ngx_wasm::vm::{InstanceStats, Trap};
 
+use crate::nginx::conf_position::ConfPosition;
 use crate::nginx::cycle;
 use crate::nginx::log::{self, Log};
-use crate::nginx::place::Place;
 use crate::process::engine;
 use crate::process::shared_memory::Zone;
 
@@ -41,7 +41,7 @@ pub struct Identity<'a> {
     pub configuration: &'a [u8],
     pub root_id: &'a [u8],
     /// Where it is declared, for the log.
-    pub place: &'a Place,
+    pub place: &'a ConfPosition,
 }
 
 /// That of the configuration that this process went over to last, once nginx has made the memory. A process that is its own
