@@ -100,6 +100,15 @@ mod with {
         }
     }
 
+    impl Drop for Tls {
+        /// Connections may have it for longer than the configuration, to which its files belong.
+        fn drop(&mut self) {
+            if let Some(context) = self.context.get() {
+                context.end();
+            }
+        }
+    }
+
     impl Settings {
         fn bare_context(&self) -> Result<Context, String> {
             Context::new(self.protocols.unwrap_or((NGX_SSL_TLSv1_2 | NGX_SSL_TLSv1_3) as ngx_uint_t))

@@ -246,6 +246,8 @@ impl<T> OwnConnection<T> {
         // SAFETY: nobody else has the connection, or a handle of it. Its pool is closed behind it, and its log outlives both.
         unsafe { ngx_close_connection(c) };
         self.pool.take();
+        #[cfg(ngx_feature = "ssl")]
+        self.tls.take();
         true
     }
 }

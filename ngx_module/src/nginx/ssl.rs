@@ -2,7 +2,7 @@
 //! documentation gives them. They are looked up at run time, because an nginx without TLS has none, and would not load a module
 //! that needs them. Structures of the TLS library are opaque here. They are those of OpenSSL 1.1 and 3, of BoringSSL and LibreSSL.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_uint, c_void};
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
@@ -85,6 +85,8 @@ pub struct Context {
     functions: &'static Functions,
     /// Stays where it is: nginx has its address in connections, and writes to it.
     ssl: Box<UnsafeCell<ngx_ssl_t>>,
+    /// See [`Context::end`].
+    has_ended: Cell<bool>,
     /// What nginx says of it.
     words: Box<Words>,
 }
@@ -101,13 +103,13 @@ impl Context {
         if unsafe { (functions.ngx_ssl_create)(ssl.get(), protocols, ptr::null_mut()) } != rc::OK {
             return Err(said("no TLS context can be made", &words));
         }
-        Ok(Context { functions, ssl, words })
+        Ok(Context { functions, ssl, has_ended: Cell::new(false), words })
     }
 
     /// Allows these ciphers only, in the form of the TLS library.
     pub fn set_ciphers(&self, conf: &Conf, ciphers: &[u8]) -> Result<(), String> {
         let mut ciphers = conf.copy(ciphers)?;
-        let ssl = self.ssl.get();
+        let ssl = self.made()?;
         // SAFETY: the context has been made, and the text is in the pool of the configuration, with a NUL behind it.
         let code = unsafe { (self.functions.ngx_ssl_ciphers)(conf.raw(), ssl, &mut ciphers, 0) };
         self.done(code, "the ciphers are not known to the TLS library")
@@ -116,7 +118,7 @@ impl Context {
     /// Shows this certificate, whose key is in another file.
     pub fn set_certificate(&self, conf: &Conf, certificate: &[u8], key: &[u8]) -> Result<(), String> {
         let (mut name, mut key) = (conf.copy(certificate)?, conf.copy(key)?);
-        let (ssl, none) = (self.ssl.get(), ptr::null_mut());
+        let (ssl, none) = (self.made()?, ptr::null_mut());
         // SAFETY: the context has been made, and the names are in the pool of the configuration, with a NUL behind them.
         let code = unsafe { (self.functions.ngx_ssl_certificate)(conf.raw(), ssl, &mut name, &mut key, none) };
         self.done(code, "the client certificate cannot be used")
@@ -125,7 +127,7 @@ impl Context {
     /// Trusts the certificates in a file, and what they sign, over so many steps.
     pub fn trust(&self, conf: &Conf, certificates: &[u8], depth: isize) -> Result<(), String> {
         let mut name = conf.copy(certificates)?;
-        let ssl = self.ssl.get();
+        let ssl = self.made()?;
         // SAFETY: the context has been made, and the name is in the pool of the configuration, with a NUL behind it.
         let code = unsafe { (self.functions.ngx_ssl_trusted_certificate)(conf.raw(), ssl, &mut name, depth) };
         self.done(code, "the trusted certificates cannot be read")
@@ -134,7 +136,7 @@ impl Context {
     /// Trusts the certificates of the system, and what they sign, over so many steps.
     pub fn trust_system(&self, depth: isize) -> Result<(), String> {
         // SAFETY: `new` has had nginx make it.
-        let context = unsafe { (*self.ssl.get()).ctx }.cast();
+        let context = unsafe { (*self.made()?).ctx }.cast();
         // SAFETY: the context has been made.
         unsafe { (self.functions.SSL_CTX_set_verify_depth)(context, c_int::try_from(depth).unwrap_or(c_int::MAX)) };
         // SAFETY: the context has been made.
@@ -143,6 +145,20 @@ impl Context {
             _ => Err("the certificates that the system trusts cannot be read; name some by \
                       \"wasm_ssl_trusted_certificate\""
                 .into()),
+        }
+    }
+
+    /// nginx's structure, for functions that look at what it leads to.
+    fn made(&self) -> Result<*mut ngx_ssl_t, String> {
+        if self.has_ended.get() { Err("the configuration has gone".into()) } else { Ok(self.ssl.get()) }
+    }
+
+    /// No more connections go by it: the configuration whose files it has read goes, and with that a list of certificates that nginx
+    /// (since 1.27) keeps in the configuration's pool. Connections that go by it have a use of the library's context, and go on.
+    pub fn end(&self) {
+        if !self.has_ended.replace(true) && !executor::is_over() {
+            // SAFETY: the context was made by `ngx_ssl_create`, and what it leads to is looked at no more after this.
+            unsafe { (self.functions.ngx_ssl_cleanup_ctx)(self.ssl.get().cast()) };
         }
     }
 
@@ -158,10 +174,7 @@ fn said(what: &str, words: &Words) -> String {
 
 impl Drop for Context {
     fn drop(&mut self) {
-        if !executor::is_over() {
-            // SAFETY: the context was made by `ngx_ssl_create`, and no connection goes by it any more.
-            unsafe { (self.functions.ngx_ssl_cleanup_ctx)(self.ssl.get().cast()) };
-        }
+        self.end();
     }
 }
 
@@ -183,7 +196,7 @@ impl<T: Heard> OwnConnection<T> {
             return Err(Some("the connection has TLS already".into()));
         }
         let c = self.get().ok_or_else(|| Some("the connection has been closed".to_owned()))?.as_ptr();
-        let (ssl, flags) = (context.ssl.get(), (NGX_SSL_BUFFER | NGX_SSL_CLIENT) as ngx_uint_t);
+        let (ssl, flags) = (context.made().map_err(Some)?, (NGX_SSL_BUFFER | NGX_SSL_CLIENT) as ngx_uint_t);
         self.keep_tls(context);
         // SAFETY: the connection is open and has a pool, and keeps the context.
         if unsafe { (functions.ngx_ssl_create_connection)(ssl, c, flags) } != rc::OK {
