@@ -22,8 +22,8 @@ use super::connection::Connection;
 use super::pool::{self, Key, Kind, Single, Use};
 use super::resolve;
 use super::settings::{Settings, Version};
-use crate::nginx::executor;
 use crate::nginx::timer::{AtExit, timeout};
+use crate::nginx::{cycle, executor};
 
 /// Headers and trailers of an answer may have this many bytes.
 const HEADERS: usize = 64 << 10;
@@ -161,7 +161,7 @@ impl Service {
     pub fn key(&self, address: Address) -> Key {
         Key {
             address,
-            tls: self.tls.as_ref().map(|host| (Rc::as_ptr(&self.settings), host.clone())),
+            tls: self.tls.as_ref().map(|host| (cycle::number(), Rc::as_ptr(&self.settings), host.clone())),
             kind: if self.only_http2 { Kind::Http2 } else { Kind::Http },
         }
     }

@@ -20,8 +20,9 @@ use crate::nginx::{cycle, executor};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     pub address: Address,
-    /// Whose TLS, and for which host: a certificate that has been checked for one says nothing about another.
-    pub tls: Option<(*const Settings, String)>,
+    /// Whose TLS, and for which host: a certificate that has been checked for one says nothing about another. The number is that of
+    /// the cycle: settings of one that has gone may have had the address of these.
+    pub tls: Option<(u64, *const Settings, String)>,
     pub kind: Kind,
 }
 
