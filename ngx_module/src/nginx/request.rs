@@ -353,6 +353,7 @@ impl<'r> HttpRequest<'r> {
     /// the headers say: that would be a second end, in the middle of what the request does now (`post_action`, an error page).
     /// So it skips what comes, as it does when it refuses a body itself (src/http/v2/ngx_http_v2.c, ngx_http_v2_state_read_data).
     pub fn skip_frames(self) {
+        #[cfg(ngx_feature = "http_v2")]
         // SAFETY: a stream lives as long as its request; null means that it has none.
         if let Some(stream) = unsafe { (*self.as_ptr()).stream.as_mut() } {
             stream.set_skip_data(1);
