@@ -23,7 +23,6 @@ mod content;
 mod filters;
 #[deny(clippy::multiple_unsafe_ops_per_block)]
 mod http;
-#[allow(unsafe_code)]
 mod lua;
 #[allow(unsafe_code)]
 #[deny(clippy::multiple_unsafe_ops_per_block)]

@@ -8,6 +8,7 @@
 
 mod body;
 mod context;
+#[allow(unsafe_code)]
 mod ffi;
 mod module;
 mod pause;
