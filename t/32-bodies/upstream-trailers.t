@@ -160,6 +160,9 @@ location /t {
 --- error_log
 panicked
 a wasm filter stopped a response that is on its way
+--- expects_crit
+panicked
+failed to call function
 
 
 
