@@ -43,7 +43,7 @@ impl Ticks {
 
 async fn tick(instances: Weak<RefCell<Instances>>, generation: u64, root: ContextId, period: Duration) {
     loop {
-        let was_leaving = timer::is_shutting_down();
+        let was_leaving = cycle::is_exiting();
         timer::sleep(period, AtExit::Leave).await;
         let Some(instances) = instances.upgrade() else { return };
         if let Ok(mut instances) = instances.try_borrow_mut() {
