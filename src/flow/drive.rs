@@ -38,11 +38,14 @@ impl<P: Piece> Flow<P> {
     pub fn data<E: Exit<Piece = P>>(&self, exit: &E, first: usize, piece: P, marks: Marks) -> Result<(), E::Stop> {
         let (mut piece, mut n) = (piece, first);
         loop {
-            while self.is_to_go_on(n) {
+            let facts = self.at(n, |stage| {
+                (stage.is_to_go_on(), stage.hold.get(), stage.keeps_body_unseen(), stage.wants_body.get())
+            });
+            let Some((goes_on, hold, keeps, wants)) = facts else { return exit.pass(piece, marks) };
+            if goes_on {
                 self.go_on(exit, n)?;
+                continue;
             }
-            let facts = self.at(n, |stage| (stage.hold.get(), stage.keeps_body_unseen(), stage.wants_body.get()));
-            let Some((hold, keeps, wants)) = facts else { return exit.pass(piece, marks) };
             if keeps {
                 self.at(n, |stage| stage.end.set(stage.end.get() | marks.last));
                 return self.keep(exit, n, piece);
@@ -79,11 +82,13 @@ impl<P: Piece> Flow<P> {
     pub fn trailers<E: Exit<Piece = P>>(&self, exit: &E, first: usize) -> Result<(), E::Stop> {
         let mut n = first;
         loop {
-            while self.is_to_go_on(n) {
+            let facts =
+                self.at(n, |stage| (stage.is_to_go_on(), stage.run, stage.hold.get(), stage.wants_trailers.get()));
+            let Some((goes_on, run, hold, wants)) = facts else { break };
+            if goes_on {
                 self.go_on(exit, n)?;
+                continue;
             }
-            let facts = self.at(n, |stage| (stage.run, stage.hold.get(), stage.wants_trailers.get()));
-            let Some((run, hold, wants)) = facts else { break };
             if hold == Hold::Headers || (hold == Hold::HeadersOnly && !wants) {
                 self.at(n, |stage| stage.trailers.set(true));
                 return Ok(());
@@ -104,16 +109,11 @@ impl<P: Piece> Flow<P> {
     pub fn resume<E: Exit<Piece = P>>(&self, exit: &E) -> Result<(), E::Stop> {
         self.check_changes()?;
         for n in 0..self.len() {
-            if self.is_to_go_on(n) {
+            if self.at(n, Stage::is_to_go_on) == Some(true) {
                 self.go_on(exit, n)?;
             }
         }
         Ok(())
-    }
-
-    /// Whether the filter of stage number `n` has asked to go on, since it paused. What it holds goes before all that comes.
-    fn is_to_go_on(&self, n: usize) -> bool {
-        self.at(n, |stage| stage.is_held() && stage.resumed.get()).unwrap_or_default()
     }
 
     /// Lets go what stage number `n` holds, as its filter has asked.

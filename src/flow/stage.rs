@@ -58,6 +58,11 @@ impl Stage {
         self.hold.get() != Hold::Open
     }
 
+    /// Whether the filter has asked to go on, since it paused. What it holds goes before all that comes.
+    pub(super) fn is_to_go_on(&self) -> bool {
+        self.is_held() && self.resumed.get()
+    }
+
     /// Whether what comes of the body waits here without being shown to the filter.
     pub(super) fn keeps_body_unseen(&self) -> bool {
         match self.hold.get() {

@@ -72,6 +72,7 @@ pub fn measured<R>(request: &Request, run: impl FnOnce() -> R) -> R {
 }
 
 /// Looks at the report of the main request. Filters that Lua runs in a subrequest may be the first of all.
+#[inline]
 fn with_main(request: &Request, look: impl FnOnce(&mut Report)) {
     let r = request.r();
     if r.is_main() {

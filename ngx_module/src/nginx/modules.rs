@@ -1,8 +1,8 @@
 //! Other modules of nginx, found by name: what they say of a location or keep of a request, where filters must fit in with
 //! it. `phases/` and `properties/` are the callers.
 
-use std::cell::Cell;
 use std::ffi::{CStr, c_void};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nginx_sys::{
     ngx_conf_t, ngx_cycle_t, ngx_flag_t, ngx_http_max_module, ngx_http_upstream_conf_t, ngx_module_t, ngx_uint_t,
@@ -29,6 +29,7 @@ pub enum OtherModule {
     Memcached,
 }
 
+/// In the order of [`OtherModule`].
 const NAMES: [(OtherModule, &[u8]); 11] = [
     (OtherModule::Dav, b"ngx_http_dav_module"),
     (OtherModule::Realip, b"ngx_http_realip_module"),
@@ -43,6 +44,14 @@ const NAMES: [(OtherModule, &[u8]); 11] = [
     (OtherModule::Memcached, b"ngx_http_memcached_module"),
 ];
 
+const _: () = {
+    let mut n = 0;
+    while n < NAMES.len() {
+        assert!(NAMES[n].0 as usize == n);
+        n += 1;
+    }
+};
+
 /// Modules that pass requests on. Their configuration has the upstream when the location says it without variables.
 pub(super) const PASSING: [OtherModule; 6] = [
     OtherModule::Proxy,
@@ -56,10 +65,8 @@ pub(super) const PASSING: [OtherModule; 6] = [
 /// No such module.
 const NONE: ngx_uint_t = ngx_uint_t::MAX;
 
-thread_local! {
-    /// Their places in the arrays of configurations and contexts. Workers begin with what the master found.
-    static PLACES: Cell<[ngx_uint_t; NAMES.len()]> = const { Cell::new([NONE; NAMES.len()]) };
-}
+/// Their places in the arrays of configurations and contexts, in the order of [`NAMES`]. Workers begin with what the master found.
+static PLACES: [AtomicUsize; NAMES.len()] = [const { AtomicUsize::new(NONE) }; NAMES.len()];
 
 /// Looks the modules up. All of them are in the program itself, so they have the same places in each cycle.
 ///
@@ -73,7 +80,9 @@ pub unsafe fn install(cf: *mut ngx_conf_t) {
             places[n] = module.ctx_index;
         }
     }
-    PLACES.set(places);
+    for (known, place) in PLACES.iter().zip(places) {
+        known.store(place, Ordering::Relaxed);
+    }
 }
 
 /// The modules of a cycle.
@@ -94,8 +103,7 @@ fn name(module: &ngx_module_t) -> &[u8] {
 }
 
 fn place(module: OtherModule) -> Option<ngx_uint_t> {
-    let n = NAMES.iter().position(|(known, _)| *known == module)?;
-    let place = PLACES.get()[n];
+    let place = PLACES[module as usize].load(Ordering::Relaxed);
     (place != NONE).then_some(place)
 }
 
