@@ -66,15 +66,7 @@ fn told(headers: &HeaderMap) -> Option<Outcome> {
 }
 
 fn of_http(status: StatusCode) -> Outcome {
-    let code = match status.as_u16() {
-        400 => code::INTERNAL,
-        401 => code::UNAUTHENTICATED,
-        403 => code::PERMISSION_DENIED,
-        404 => code::UNIMPLEMENTED,
-        429 | 502 | 503 | 504 => code::UNAVAILABLE,
-        _ => code::UNKNOWN,
-    };
-    Outcome::new(code, format!("the answer has HTTP status {}", status.as_u16()))
+    Outcome::new(code::of_http_status(status.as_u16()), format!("the answer has HTTP status {}", status.as_u16()))
 }
 
 fn is_grpc(content_type: &[u8]) -> bool {

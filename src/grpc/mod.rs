@@ -4,10 +4,12 @@
 
 mod answer;
 mod frame;
+mod message;
 mod request;
 
 pub use answer::{Outcome, of_head, of_trailers};
 pub use frame::{Decoder, FrameError, frame};
+pub use message::encode_message;
 pub use request::request;
 
 /// The status codes that this host gives itself.
@@ -32,4 +34,16 @@ pub mod code {
     pub const UNAVAILABLE: u32 = 14;
     /// The other end does not know this client.
     pub const UNAUTHENTICATED: u32 = 16;
+
+    /// What an answer with this HTTP status means, which says nothing of gRPC itself.
+    pub fn of_http_status(status: u16) -> u32 {
+        match status {
+            400 => INTERNAL,
+            401 => UNAUTHENTICATED,
+            403 => PERMISSION_DENIED,
+            404 => UNIMPLEMENTED,
+            429 | 502 | 503 | 504 => UNAVAILABLE,
+            _ => UNKNOWN,
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! way ([`replace`]).
 
 use nginx_sys::ngx_int_t;
+use ngx_wasm::grpc::{code, encode_message};
 use ngx_wasm::proxy_wasm::LocalResponse;
 
 use crate::http::request::Request;
@@ -140,32 +141,13 @@ pub fn body_chain(r: HttpRequest<'_>, body: &[u8]) -> Option<Chain> {
 /// gRPC clients look for their status in headers, and take any HTTP status but 200 for a broken proxy. Without a body the
 /// headers are the whole answer ("Trailers-Only" in the gRPC protocol over HTTP/2).
 fn as_grpc(response: LocalResponse) -> LocalResponse {
-    let status = response.grpc_status.unwrap_or(match response.status {
-        400 => 13,
-        401 => 16,
-        403 => 7,
-        404 => 12,
-        429 | 502 | 503 | 504 => 14,
-        _ => 2,
-    });
+    let of_http = || code::of_http_status(u16::try_from(response.status).unwrap_or(0));
+    let status = response.grpc_status.unwrap_or_else(of_http);
     let mut headers = response.headers;
     headers.push(b"content-type", b"application/grpc");
     headers.push(b"grpc-status", status.to_string().as_bytes());
     if !response.body.is_empty() {
-        headers.push(b"grpc-message", percent_encoded(&response.body).as_bytes());
+        headers.push(b"grpc-message", encode_message(&response.body).as_bytes());
     }
     LocalResponse { status: 200, body: Vec::new(), headers, ..response }
-}
-
-/// The encoding of grpc-message: everything but printable ASCII, and the percent sign.
-fn percent_encoded(text: &[u8]) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text {
-        match byte {
-            b'%' => encoded.push_str("%25"),
-            b' '..=b'~' => encoded.push(char::from(*byte)),
-            other => encoded.push_str(&format!("%{other:02X}")),
-        }
-    }
-    encoded
 }

@@ -23,20 +23,27 @@ pub const CHANGED: ngx_int_t = 2;
 /// `ngx_http_wasm_on_body`: the filter holds the body until more of it comes.
 pub const HELD: ngx_int_t = 3;
 
-/// Runs on_request_body, or on_response_body when `is_response`: 0, [`ANSWER`], [`CHANGED`] with the bytes in `changed`, which Lua
+/// A piece of a body, as Lua has it.
+pub struct Piece<'a> {
+    /// Of the response, and not of the request.
+    pub is_response: bool,
+    pub bytes: &'a [u8],
+    /// Nothing comes behind it.
+    pub is_end: bool,
+}
+
+/// Runs on_request_body or on_response_body: 0, [`ANSWER`], [`CHANGED`] with the bytes in `changed`, which Lua
 /// copies at once, [`HELD`], [`PAUSED`]. `None`: it failed, and the log says why.
 pub fn on_body(
     plugin: &Rc<PluginContext>,
     r: HttpRequest<'_>,
-    is_response: bool,
-    piece: &[u8],
-    is_end: bool,
+    piece: &Piece<'_>,
     changed: &mut ngx_str_t,
 ) -> Option<ngx_int_t> {
-    let result = run(plugin, r, is_response, piece, is_end, changed);
+    let result = run(plugin, r, piece, changed);
     if result.is_none() {
         let request = Request::of(r);
-        if !is_response {
+        if !piece.is_response {
             if let Some(request) = request {
                 note_failure(request, plugin);
             }
@@ -51,11 +58,10 @@ pub fn on_body(
 fn run(
     plugin: &Rc<PluginContext>,
     r: HttpRequest<'_>,
-    is_response: bool,
-    piece: &[u8],
-    is_end: bool,
+    piece: &Piece<'_>,
     changed: &mut ngx_str_t,
 ) -> Option<ngx_int_t> {
+    let Piece { is_response, bytes, is_end } = *piece;
     let (direction, buffer, callback) = match is_response {
         true => (Direction::Response, BufferType::ResponseBody, Callback::OnResponseBody),
         false => (Direction::Request, BufferType::RequestBody, Callback::OnRequestBody),
@@ -65,7 +71,7 @@ fn run(
     let held = known.and_then(|request| run_of(request, plugin)).map(|run| run.held.take());
     let mut all = held.unwrap_or_default();
     let was_held = !all.is_empty();
-    all.extend_from_slice(piece);
+    all.extend_from_slice(bytes);
     if let Some(request) = known.filter(|_| was_held)
         && all.len() > limit_of(request, plugin, direction)
     {

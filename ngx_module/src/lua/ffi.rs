@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use nginx_sys::{ngx_http_request_t, ngx_int_t, ngx_str_t, u_char};
 
+use super::body::{self, Piece};
 use super::context::PluginContext;
 use super::pause::{self, Pause};
 use super::plugin::Plugin;
-use super::{body, run};
+use super::run;
 use crate::nginx::guard::guard;
 use crate::nginx::rc;
 use crate::nginx::request::HttpRequest;
@@ -143,8 +144,9 @@ pub unsafe extern "C" fn ngx_http_wasm_on_body(
 ) -> ngx_int_t {
     // SAFETY: Lua holds the plugin context, passes its current request, a string, and a string to fill.
     guard(rc::ERROR, || unsafe {
-        let (context, r, piece) = (held(context), HttpRequest::from_ptr(r), bytes(body, size));
-        body::on_body(&context, r, is_response != 0, piece, is_end != 0, &mut *changed).unwrap_or(rc::ERROR)
+        let (context, r) = (held(context), HttpRequest::from_ptr(r));
+        let piece = Piece { is_response: is_response != 0, bytes: bytes(body, size), is_end: is_end != 0 };
+        body::on_body(&context, r, &piece, &mut *changed).unwrap_or(rc::ERROR)
     })
 }
 

@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use ngx_wasm::grpc::code;
+
 use super::upstream::{self, Outcome};
 use super::{joined, milliseconds, number, pairs, size_of_map, text};
 use crate::http::request::Request;
@@ -64,14 +66,7 @@ fn grpc_status(r: HttpRequest<'_>) -> i64 {
         // Envoy's word for what is no number.
         return std::str::from_utf8(&shown).ok().and_then(|shown| shown.parse().ok()).unwrap_or(-1);
     }
-    match r.status() {
-        400 => 13,
-        401 => 16,
-        403 => 7,
-        404 => 12,
-        429 | 502..=504 => 14,
-        _ => 2,
-    }
+    i64::from(code::of_http_status(u16::try_from(r.status()).unwrap_or(0)))
 }
 
 /// Envoy's bits for what went wrong (envoy/stream_info/stream_info.h there), for what nginx knows.
