@@ -35,6 +35,7 @@ pub struct Stage {
     pub(super) resumed: Cell<bool>,
     /// The filter is not asked about headers.
     pub(super) is_skipped: Cell<bool>,
+    pub(super) ignores_headers: bool,
     pub(super) wants_body: Cell<bool>,
     pub(super) wants_trailers: Cell<bool>,
 }
@@ -52,6 +53,11 @@ impl Stage {
     /// trailers.
     pub fn new(run: usize, wants_body: bool, wants_trailers: bool) -> Stage {
         Stage { run, wants_body: wants_body.into(), wants_trailers: wants_trailers.into(), ..Stage::default() }
+    }
+
+    /// The same of a filter that has no callback about headers: they go by as if it had let them through.
+    pub fn ignoring_headers(self) -> Stage {
+        Stage { ignores_headers: true, ..self }
     }
 
     pub(super) fn is_held(&self) -> bool {

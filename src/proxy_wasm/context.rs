@@ -2,7 +2,6 @@
 //! Source: specification 0.2.1, "Contexts".
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
 use super::config::RootConfig;
 use super::ids::{ContextId, StreamToken};
@@ -10,7 +9,7 @@ use super::ids::{ContextId, StreamToken};
 /// What the host keeps of a context.
 pub(super) enum Context {
     /// A root context, with its configuration.
-    Root(RootConfig),
+    Root(Box<RootConfig>),
     /// A stream context.
     Stream {
         /// The root that it belongs to.
@@ -24,10 +23,18 @@ pub(super) enum Context {
     },
 }
 
-/// All contexts of a VM.
+/// How many places there are at most. Contexts that find theirs taken are kept aside.
+const MOST_PLACES: usize = 1 << 12;
+
+/// All contexts of a VM. Numbers are given out one after the other, so those that are there at one time mostly differ in their last
+/// bits: these are the place of a context, and nobody has to search for it.
 #[derive(Default)]
 pub(super) struct Contexts {
-    map: HashMap<u32, Context, BuildHasherDefault<IdHasher>>,
+    /// So many that the last bits of a number are a place: a power of two, once there has been a context.
+    places: Vec<Option<(u32, Context)>>,
+    /// Those whose place another one had.
+    aside: HashMap<u32, Context>,
+    len: usize,
     last: u32,
     /// Numbers to give out again, the last freed first; none are kept unless asked for.
     free: Option<Vec<u32>>,
@@ -44,26 +51,36 @@ impl Contexts {
         if let Some(free) = &mut self.free
             && let Some(place) = free.iter().rposition(|id| is_usable(ContextId(*id)))
         {
-            let id = free.remove(place);
-            self.map.insert(id, context);
-            return ContextId(id);
+            let id = ContextId(free.remove(place));
+            self.put(id, context);
+            return id;
         }
         loop {
             // After 4 billion contexts numbers come again; those still in use are passed over.
             self.last = self.last.checked_add(1).unwrap_or(1);
-            if !self.map.contains_key(&self.last) {
-                self.map.insert(self.last, context);
-                return ContextId(self.last);
+            let id = ContextId(self.last);
+            if self.get(id).is_none() {
+                self.put(id, context);
+                return id;
             }
         }
     }
 
     pub fn get(&self, id: ContextId) -> Option<&Context> {
-        self.map.get(&id.0)
+        match self.places.get(self.place(id)) {
+            Some(Some((there, context))) if *there == id.0 => Some(context),
+            _ if self.aside.is_empty() => None,
+            _ => self.aside.get(&id.0),
+        }
     }
 
     pub fn get_mut(&mut self, id: ContextId) -> Option<&mut Context> {
-        self.map.get_mut(&id.0)
+        let place = self.place(id);
+        match self.places.get_mut(place) {
+            Some(Some((there, context))) if *there == id.0 => Some(context),
+            _ if self.aside.is_empty() => None,
+            _ => self.aside.get_mut(&id.0),
+        }
     }
 
     /// Removes a context that the guest has deleted, too.
@@ -78,7 +95,49 @@ impl Contexts {
     /// Removes a context that the guest may still have: SDKs stop at a number that they know already, so this one is not
     /// given out again.
     pub fn abandon(&mut self, id: ContextId) -> Option<Context> {
-        self.map.remove(&id.0)
+        let place = self.place(id);
+        let removed = match self.places.get_mut(place) {
+            Some(slot) if slot.as_ref().is_some_and(|(there, _)| *there == id.0) => {
+                slot.take().map(|(_, context)| context)
+            }
+            _ if self.aside.is_empty() => None,
+            _ => self.aside.remove(&id.0),
+        };
+        self.len -= usize::from(removed.is_some());
+        removed
+    }
+
+    /// The place of a number; with no places, that of none.
+    fn place(&self, id: ContextId) -> usize {
+        id.0 as usize & self.places.len().wrapping_sub(1)
+    }
+
+    /// Keeps a context whose number nobody has.
+    fn put(&mut self, id: ContextId, context: Context) {
+        self.len += 1;
+        if self.len * 2 > self.places.len() && self.places.len() < MOST_PLACES {
+            self.make_room();
+        }
+        self.put_down(id.0, context);
+    }
+
+    fn put_down(&mut self, id: u32, context: Context) {
+        let place = self.place(ContextId(id));
+        match self.places.get_mut(place) {
+            Some(slot @ None) => *slot = Some((id, context)),
+            _ => drop(self.aside.insert(id, context)),
+        }
+    }
+
+    /// Doubles the places. Those that were aside may find one.
+    fn make_room(&mut self) {
+        let count = (self.places.len() * 2).max(16);
+        let places = std::mem::take(&mut self.places);
+        let aside = std::mem::take(&mut self.aside);
+        self.places.resize_with(count, || None);
+        for (id, context) in places.into_iter().flatten().chain(aside) {
+            self.put_down(id, context);
+        }
     }
 
     /// The root that `id` belongs to, or is.
@@ -103,7 +162,8 @@ impl Contexts {
 
     /// The streams of all contexts that have one.
     pub fn streams(&self) -> impl Iterator<Item = StreamToken> + '_ {
-        self.map.values().filter_map(|context| match context {
+        let placed = self.places.iter().flatten().map(|(_, context)| context);
+        placed.chain(self.aside.values()).filter_map(|context| match context {
             Context::Stream { token, .. } => *token,
             Context::Root(_) => None,
         })
@@ -111,26 +171,79 @@ impl Contexts {
 
     /// How many contexts there are.
     pub fn len(&self) -> usize {
-        self.map.len()
+        self.len
     }
 }
 
-/// Context numbers are given out by the host, so spreading them needs no cryptography.
-#[derive(Default)]
-pub(super) struct IdHasher(u64);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
+    fn stream(token: usize) -> Context {
+        Context::Stream { root: ContextId(1), token: Some(StreamToken(token)), pending_done: false, fuel: 0 }
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u32(u32::from(*byte));
+    fn add(contexts: &mut Contexts, token: usize) -> ContextId {
+        contexts.insert(stream(token), |_| true)
+    }
+
+    #[test]
+    fn contexts_are_found_however_many_there_are() {
+        let mut contexts = Contexts::new(false);
+        let count = 3 * MOST_PLACES;
+        let ids: Vec<_> = (0..count).map(|token| add(&mut contexts, token)).collect();
+        assert_eq!(contexts.len(), count);
+        assert_eq!(contexts.places.len(), MOST_PLACES);
+        for (token, id) in ids.iter().enumerate() {
+            assert_eq!(contexts.token_of(*id), Some(StreamToken(token)));
         }
+        let mut streams: Vec<_> = contexts.streams().map(|token| token.0).collect();
+        streams.sort_unstable();
+        assert!(streams.into_iter().eq(0..count));
+        for id in &ids {
+            assert!(contexts.remove(*id).is_some());
+            assert!(contexts.get(*id).is_none() && contexts.get_mut(*id).is_none());
+            assert!(contexts.remove(*id).is_none());
+        }
+        assert_eq!((contexts.len(), contexts.aside.len()), (0, 0));
     }
 
-    fn write_u32(&mut self, id: u32) {
-        self.0 = (self.0 ^ u64::from(id)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    #[test]
+    fn those_that_stay_long_keep_their_numbers_while_others_come_and_go() {
+        let mut contexts = Contexts::new(false);
+        let old: Vec<_> = (0..20).map(|token| add(&mut contexts, token)).collect();
+        for token in 100..10_000 {
+            let id = add(&mut contexts, token);
+            assert!(!old.contains(&id));
+            assert_eq!(contexts.token_of(id), Some(StreamToken(token)));
+            assert!(contexts.abandon(id).is_some());
+        }
+        for (token, id) in old.into_iter().enumerate() {
+            assert_eq!(contexts.token_of(id), Some(StreamToken(token)));
+        }
+        // Few places are enough for few contexts.
+        assert_eq!((contexts.len(), contexts.places.len()), (20, 64));
+    }
+
+    #[test]
+    fn numbers_that_are_in_use_are_passed_over_when_they_come_again() {
+        let mut contexts = Contexts::new(false);
+        let first = add(&mut contexts, 0);
+        assert_eq!(first, ContextId(1));
+        contexts.last = u32::MAX - 1;
+        assert_eq!(add(&mut contexts, 1), ContextId(u32::MAX));
+        assert_eq!(add(&mut contexts, 2), ContextId(2));
+        assert_eq!(contexts.token_of(first), Some(StreamToken(0)));
+    }
+
+    #[test]
+    fn numbers_are_given_out_again_only_if_asked_for_and_only_when_the_guest_has_deleted_them() {
+        let mut contexts = Contexts::new(true);
+        let (first, second) = (add(&mut contexts, 0), add(&mut contexts, 1));
+        contexts.remove(first);
+        contexts.abandon(second);
+        assert_eq!(contexts.insert(stream(2), |_| false), ContextId(3));
+        assert_eq!(add(&mut contexts, 3), first);
+        assert_eq!(add(&mut contexts, 4), ContextId(4));
     }
 }

@@ -9,12 +9,13 @@ use super::vm::Vm;
 impl Vm {
     /// What the callbacks about a stream have used up until now; also of the one that has ended last. `None` without a limit.
     pub fn fuel_used(&self, id: ContextId) -> Option<u64> {
+        let limit = self.state.config.fuel?;
         let left = match self.state.contexts.get(id) {
             Some(Context::Stream { fuel, .. }) => *fuel,
             Some(Context::Root(_)) => return None,
             None => self.state.ended.filter(|(ended, _)| *ended == id)?.1,
         };
-        Some(self.state.config.fuel?.saturating_sub(left))
+        Some(limit.saturating_sub(left))
     }
 }
 

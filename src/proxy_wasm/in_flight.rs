@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
 use super::calls::{CallCommand, CallFailure, CallId, HttpAnswer};
-use super::context::IdHasher;
 use super::ids::ContextId;
+use super::ids::IdHasher;
 use super::pairs::Pairs;
 use super::types::{BufferType, MapType};
 

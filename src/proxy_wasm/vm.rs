@@ -79,7 +79,7 @@ impl Vm {
     pub fn create_root(&mut self, config: RootConfig, host: &mut dyn Host) -> Result<ContextId, StartError> {
         let vm_size = self.state.vm_configuration().len() as u32;
         let size = config.configuration.len() as u32;
-        let id = self.state.new_context(Context::Root(config));
+        let id = self.state.new_context(Context::Root(Box::new(config)));
         let before = self.state.asked;
         self.instance.count_cpu_time(true);
         let result = self.start_root(id, vm_size, size, host).map(|()| id);
@@ -151,17 +151,31 @@ impl Vm {
         token: StreamToken,
         host: &mut dyn Host,
     ) -> Result<ContextId, CallError> {
-        let id = self.state.new_context(Context::Stream {
-            root,
-            token: Some(token),
-            pending_done: false,
-            fuel: self.state.config.fuel.unwrap_or_default(),
-        });
+        let id = self.add_stream(root, token);
         if let Err(err) = self.call(Callback::OnContextCreate, id, &[id.0, root.0], host) {
             self.state.contexts.abandon(id);
             return Err(err);
         }
         Ok(id)
+    }
+
+    /// As [`Vm::create_stream`] for a module that has no callback about that.
+    pub fn add_stream(&mut self, root: ContextId, token: StreamToken) -> ContextId {
+        self.state.new_context(Context::Stream {
+            root,
+            token: Some(token),
+            pending_done: false,
+            fuel: self.state.config.fuel.unwrap_or_default(),
+        })
+    }
+
+    /// As [`Vm::end_stream`], if the module has no callback about the end of a stream; answers whether that is so.
+    pub fn end_unheard_stream(&mut self, id: ContextId) -> bool {
+        let is_heard = [Callback::OnDone, Callback::OnLog, Callback::OnDelete].iter().any(|end| self.has(*end));
+        if !is_heard {
+            self.state.remove_stream(id);
+        }
+        !is_heard
     }
 
     /// Whether the module has this callback, and may.
@@ -320,6 +334,13 @@ impl Vm {
     /// How many contexts there are, roots included.
     pub fn contexts(&self) -> usize {
         self.state.contexts.len()
+    }
+
+    /// Whether there is something to count since [`Vm::stats`] was asked last, beside callbacks of which only a few have run:
+    /// `denied` is what [`Vm::denied`] answered then.
+    pub fn has_new_stats(&self, denied: u64) -> bool {
+        const FEW: u64 = 64;
+        self.callbacks_run >= FEW || self.state.denied != denied || self.instance.has_new_stats()
     }
 
     /// What is known of its instance.

@@ -225,6 +225,9 @@ pub trait Instance {
     /// Sizes and counts.
     fn stats(&mut self) -> InstanceStats;
 
+    /// Whether [`Instance::stats`] may answer something else than when it was asked last: there was something to grow.
+    fn has_new_stats(&self) -> bool;
+
     /// Sets what the next calls may use up together. Without effect if the engine does not count.
     fn set_fuel(&mut self, fuel: u64);
 

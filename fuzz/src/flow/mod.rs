@@ -87,10 +87,10 @@ struct Play<'a> {
 pub fn flow(data: &[u8]) {
     let input = Input(Cell::new(data));
     let (stages, kind) = (input.below(STAGES), input.next());
-    let wants: Vec<(bool, bool)> = (0..stages)
+    let wants: Vec<[bool; 3]> = (0..stages)
         .map(|_| {
             let wants = input.next();
-            (wants % 4 != 3, wants / 4 % 4 != 3)
+            [wants % 4 != 3, wants / 4 % 4 != 3, wants / 16 % 4 != 3]
         })
         .collect();
     let play = Play {
@@ -101,7 +101,10 @@ pub fn flow(data: &[u8]) {
         shows_body: kind & 0x20 != 0,
         input,
     };
-    play.flow.add_behind(wants.iter().enumerate().map(|(run, wants)| Stage::new(run, wants.0, wants.1)));
+    play.flow.add_behind(wants.iter().enumerate().map(|(run, [body, trailers, headers])| {
+        let stage = Stage::new(run, *body, *trailers);
+        if *headers { stage } else { stage.ignoring_headers() }
+    }));
     match play.run() {
         Ok(()) => play.model.borrow().check_whole(play.ends_with_headers),
         Err(_) => {

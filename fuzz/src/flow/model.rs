@@ -101,8 +101,14 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn new(wants: &[(bool, bool)]) -> Model {
-        let filter = |(wants_body, wants_trailers)| Filter { wants_body, wants_trailers, ..Filter::default() };
+    pub fn new(wants: &[[bool; 3]]) -> Model {
+        // One that ignores headers is never to be asked about them.
+        let filter = |[wants_body, wants_trailers, wants_headers]: [bool; 3]| Filter {
+            wants_body,
+            wants_trailers,
+            is_asked: !wants_headers,
+            ..Filter::default()
+        };
         Model {
             filters: wants.iter().copied().map(filter).collect(),
             bytes: Vec::new(),

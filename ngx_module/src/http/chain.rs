@@ -35,10 +35,8 @@ pub fn create_contexts(request: &Request, loc: &LocConf, filters: &[usize]) -> R
     let log = request.r().log();
     let mut wants = SmallVec::<[Wants; 4]>::new();
     for filter in filters {
-        let mut instances = cycle::instances(main, *filter)
-            .ok_or(Lost::Gone)?
-            .try_borrow_mut()
-            .map_err(|_| reentered(request, *filter))?;
+        let all = cycle::instances(main, *filter).ok_or(Lost::Gone)?;
+        let mut instances = all.try_borrow_mut().map_err(|_| reentered(request, *filter))?;
         let instance = match report::measured(request, || instances.enter(log)) {
             Ok(instance) => instance,
             Err(without) => {
@@ -52,20 +50,30 @@ pub fn create_contexts(request: &Request, loc: &LocConf, filters: &[usize]) -> R
         let generation = instance.generation;
         let of_higress = instance.vm.abi() == AbiVersion::V0_2_100;
         let wanted = Wants {
+            request_headers: instance.vm.has(Callback::OnRequestHeaders),
+            response_headers: instance.vm.has(Callback::OnResponseHeaders),
             request_body: instance.vm.has(Callback::OnRequestBody),
             request_trailers: instance.vm.has(Callback::OnRequestTrailers),
             response_body: instance.vm.has(Callback::OnResponseBody),
             response_trailers: instance.vm.has(Callback::OnResponseTrailers),
         };
+        let (root, token) = (instance.root, request.token());
+        let begun = |context| {
+            wants.push(wanted);
+            request.runs.borrow_mut().push(Run { filter: *filter, instances: all, context, generation, of_higress });
+        };
+        if !instance.vm.has(Callback::OnContextCreate) {
+            begun(instance.vm.add_stream(root, token));
+            instances.status().count(Event::Request);
+            continue;
+        }
         let mut host = RequestHost::new(request, *filter, request.filter_name(*filter), loc.timeout());
-        let (root, token) = (instance.root, host.token());
         match report::measured(request, || instance.vm.create_stream(root, token, &mut host)) {
             Ok(context) => {
-                wants.push(wanted);
-                request.runs.borrow_mut().push(Run { filter: *filter, context, generation, of_higress });
+                begun(context);
                 drop(host);
                 instances.status().count(Event::Request);
-                instances.after_callback(generation);
+                instances.after_callback_of_request(generation);
             }
             Err(err) => {
                 let consequences = instances.count_failure(generation, &err, About::Request);
@@ -106,9 +114,7 @@ pub fn call<R>(
     run: Run,
     callback: impl FnOnce(&mut Vm, &mut RequestHost) -> Result<R, CallError>,
 ) -> Result<R, Lost> {
-    let main = request.main;
-    let Some(instances) = cycle::instances(main, run.filter) else { return Err(Lost::Gone) };
-    let mut instances = instances.try_borrow_mut().map_err(|_| reentered(request, run.filter))?;
+    let mut instances = run.instances.try_borrow_mut().map_err(|_| reentered(request, run.filter))?;
     let lost = match instances.get(run.generation) {
         None => {
             if !request.logging.get() {
@@ -133,7 +139,7 @@ pub fn call<R>(
             match result {
                 Ok(result) => {
                     drop(host);
-                    instances.after_callback(run.generation);
+                    instances.after_callback_of_request(run.generation);
                     return Ok(result);
                 }
                 Err(err) => {
@@ -164,10 +170,11 @@ pub fn call<R>(
 /// Ends the context of one filter: on_done, on_log, on_delete. A failure is in the log, and there is no response left that it
 /// could change.
 pub fn end(request: &Request, loc: &LocConf, run: Run) {
-    let is_served = call(request, loc, run, |vm, host| vm.end_stream(run.context, host)).is_ok();
-    if let Some(Ok(mut instances)) =
-        cycle::instances(request.main, run.filter).map(|instances| instances.try_borrow_mut())
-    {
+    let is_unheard = run.instances.try_borrow_mut().is_ok_and(|mut instances| {
+        instances.get(run.generation).is_some_and(|instance| instance.vm.end_unheard_stream(run.context))
+    });
+    let is_served = is_unheard || call(request, loc, run, |vm, host| vm.end_stream(run.context, host)).is_ok();
+    if let Ok(mut instances) = run.instances.try_borrow_mut() {
         instances.leave(run.generation, is_served);
     }
 }

@@ -49,6 +49,8 @@ pub struct Request {
     r: KeptRequest,
     /// By which VMs and calls know it.
     token: Cell<StreamToken>,
+    /// This, once it is in its place, until it goes.
+    own: Cell<Option<Kept<Request>>>,
     pub main: &'static MainConf,
     /// The chain whose filters run, by its number in [`MainConf::chains`]; `None`: none do.
     pub chain: Cell<Option<usize>>,
@@ -192,6 +194,7 @@ impl Request {
         };
         let kept = r.pool().own_made(|| Request::new(r))?;
         kept.token.set(tokens::give(kept)?);
+        kept.own.set(Some(kept));
         if let Some(main) = of_main {
             main.subrequests.borrow_mut().push(kept);
         }
@@ -204,6 +207,7 @@ impl Request {
         Request {
             r: r.keep(),
             token: Cell::new(StreamToken(0)),
+            own: Cell::new(None),
             main: MainConf::of_request(r),
             chain: Cell::new(None),
             runs: RefCell::default(),
@@ -262,7 +266,7 @@ impl Request {
 
     /// To be kept by what lies in the request's pool.
     pub fn kept(&self) -> Option<Kept<Request>> {
-        tokens::find(self.token.get())
+        self.own.get()
     }
 
     /// The request of nginx.
@@ -375,9 +379,10 @@ impl Drop for Request {
     /// The log phase has ended all contexts. When a request goes without one, they end here: no map is touched, because `forget`
     /// looks at nothing but the VMs.
     fn drop(&mut self) {
+        self.own.set(None);
         tokens::take_back(self.token.get());
         for run in self.left.get_mut().iter().chain(self.runs.get_mut().iter()) {
-            runs::forget(self.main, run);
+            runs::forget(run);
         }
     }
 }

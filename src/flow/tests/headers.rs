@@ -20,6 +20,31 @@ fn stages_are_in_the_order_that_they_were_added_in() {
 }
 
 #[test]
+fn headers_go_by_a_stage_that_ignores_them_which_sees_the_body() {
+    let stream = Stream::of([
+        Stage::new(0, true, true).ignoring_headers(),
+        Stage::new(1, true, true),
+        Stage::new(2, false, false).ignoring_headers(),
+    ]);
+    stream.headers();
+    assert_eq!(stream.seen(), "1 headers");
+    assert!(stream.flow.headers_passed());
+    stream.end("ab");
+    assert_eq!(stream.seen(), "0 \"ab\" end, 1 \"ab\" end, out buffer \"ab\" end");
+}
+
+#[test]
+fn a_stage_behind_held_headers_does_not_let_them_by() {
+    let stream = Stream::of([Stage::new(0, true, true), Stage::new(1, true, true).ignoring_headers()]);
+    stream.answers(0, On::Headers, [Action::Pause]);
+    stream.headers();
+    assert_eq!((stream.seen().as_str(), stream.flow.headers_seen()), ("0 headers", 0));
+    stream.resume(0);
+    assert_eq!(stream.seen(), "passed");
+    assert!(stream.flow.headers_passed());
+}
+
+#[test]
 fn added_stages_see_the_headers_that_those_before_have_seen() {
     let stream = Stream::new(1);
     stream.headers();

@@ -71,7 +71,6 @@ fn log_failure(call: &mut Call<'_>, level: LogLevel, function: &str, reason: &st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy_wasm::config::RootConfig;
     use crate::proxy_wasm::context::Context;
     use crate::proxy_wasm::foreign::kept::{MAX_EXPRESSIONS, MAX_PATTERNS, MAX_TEXT};
     use crate::proxy_wasm::foreign::tests_support::Fixture;
@@ -152,7 +151,7 @@ mod tests {
     fn expressions_belong_to_a_root_context_and_end_with_it() {
         let mut fixture = Fixture::default();
         let token = fixture.call("expr_create", b"1").unwrap();
-        let other = fixture.state.contexts.insert(Context::Root(RootConfig::default()), |_| true);
+        let other = fixture.state.contexts.insert(Context::Root(Box::default()), |_| true);
         let (root, stream) = (fixture.root, fixture.stream);
         fixture.state.set_effective(other);
         assert_eq!(fixture.call("expr_evaluate", &token), Err(Status::NotFound));

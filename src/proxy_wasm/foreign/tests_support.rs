@@ -24,7 +24,7 @@ impl Default for Fixture {
         host.selected = Some(1);
         let root = state
             .contexts
-            .insert(Context::Root(RootConfig { name: b"name".to_vec(), ..RootConfig::default() }), |_| true);
+            .insert(Context::Root(Box::new(RootConfig { name: b"name".to_vec(), ..RootConfig::default() })), |_| true);
         let token = Some(StreamToken(1));
         let stream = state.contexts.insert(Context::Stream { root, token, pending_done: false, fuel: 0 }, |_| true);
         state.set_effective(stream);

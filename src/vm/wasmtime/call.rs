@@ -28,14 +28,22 @@ pub(super) fn guest_call<R>(
     host: &mut dyn HostFunctions,
     call: impl FnOnce(&mut wt::Store<StoreData>) -> wt::Result<R>,
 ) -> wt::Result<R> {
-    let ticks = ticks(timeout);
-    store.set_epoch_deadline(ticks);
-    if store.data().counts_cpu_time {
-        store.epoch_deadline_callback(at_deadline(timeout, ticks));
-    } else {
-        store.epoch_deadline_trap();
+    let data = store.data_mut();
+    // Most calls have the time-out of the one before.
+    if data.timeout.0 != timeout {
+        data.timeout = (timeout, ticks(timeout));
     }
-    store.data_mut().host = Some(erase(host));
+    let ticks = data.timeout.1;
+    data.host = Some(erase(host));
+    if data.counts_cpu_time || !data.traps_at_deadline {
+        data.traps_at_deadline = !data.counts_cpu_time;
+        if data.traps_at_deadline {
+            store.epoch_deadline_trap();
+        } else {
+            store.epoch_deadline_callback(at_deadline(timeout, ticks));
+        }
+    }
+    store.set_epoch_deadline(ticks);
     activity.enter();
     let result = call(store);
     activity.leave();

@@ -63,9 +63,11 @@ impl WasmtimeProgram {
             linked: linked.clone(),
             instance: None,
             exports: vec![None; linked.exports.len()].into(),
-            limiter: Limiter { memory: limits.memory, refused: 0 },
+            limiter: Limiter { memory: limits.memory, refused: 0, is_news: false },
             counts_fuel: linked.counts_fuel,
             counts_cpu_time: true,
+            timeout: (Duration::ZERO, 1),
+            traps_at_deadline: true,
             copied: Cell::new(0),
         };
         let mut store = wt::Store::new(linked.pre.module().engine(), data);
@@ -109,12 +111,17 @@ impl Instance for WasmtimeInstance {
     }
 
     fn stats(&mut self) -> InstanceStats {
+        self.store.data_mut().limiter.is_news = false;
         let data = self.store.data();
         InstanceStats {
             memory: data.memory.map_or(0, |memory| memory.data_size(&self.store)),
             refused_growth: data.limiter.refused,
             pooled: self.pooled,
         }
+    }
+
+    fn has_new_stats(&self) -> bool {
+        self.store.data().limiter.is_news
     }
 
     fn set_fuel(&mut self, fuel: u64) {

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime as wt;
 
@@ -33,6 +34,10 @@ pub(super) struct StoreData {
     pub counts_fuel: bool,
     /// Time-outs are CPU time.
     pub counts_cpu_time: bool,
+    /// The last time-out, and as how many ticks it counts.
+    pub timeout: (Duration, u64),
+    /// A guest that comes to its deadline traps. It is so at first.
+    pub traps_at_deadline: bool,
     /// Bytes that host calls have copied and not paid for yet.
     pub copied: Cell<u64>,
     pub limiter: Limiter,
@@ -42,10 +47,13 @@ pub(super) struct StoreData {
 pub(super) struct Limiter {
     pub memory: usize,
     pub refused: u64,
+    /// Something has grown, or was to, since somebody looked.
+    pub is_news: bool,
 }
 
 impl Limiter {
     fn allow(&mut self, desired: usize, limit: usize) -> bool {
+        self.is_news = true;
         let allowed = desired <= limit;
         self.refused += u64::from(!allowed);
         allowed

@@ -171,6 +171,11 @@ impl Instance {
         self.memory = status.vm(&mut self.vm, &mut self.counted).memory;
     }
 
+    /// Whether [`Instance::measure`] would find what is worth it.
+    pub fn has_news(&self) -> bool {
+        self.vm.has_new_stats(self.counted.denied)
+    }
+
     /// Whether it was to grow and did not.
     pub fn is_refused_growth(&self) -> bool {
         self.counted.refused_growth > 0

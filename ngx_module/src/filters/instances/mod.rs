@@ -179,10 +179,25 @@ impl Instances {
         self.after_callback(generation);
     }
 
-    /// Does what the guest asked for in the callback that has just ended.
+    /// Does what the guest asked for in the callback that has just ended, and counts it.
     pub fn after_callback(&mut self, generation: u64) {
         let Some(instance) = find(&mut self.places, generation) else { return };
         instance.apply_wishes(self.filter.as_ref());
+        self.measure(generation);
+    }
+
+    /// The same of one of many callbacks about a request: as a rule, it is counted when the request leaves.
+    pub fn after_callback_of_request(&mut self, generation: u64) {
+        let Some(instance) = find(&mut self.places, generation) else { return };
+        instance.apply_wishes(self.filter.as_ref());
+        if instance.has_news() || !self.is_shown {
+            self.measure(generation);
+        }
+    }
+
+    /// Counts what an instance has done, and sees how large it is now.
+    fn measure(&mut self, generation: u64) {
+        let Some(instance) = find(&mut self.places, generation) else { return };
         let before = instance.memory;
         instance.measure(self.filter.status());
         let now = instance.memory;
@@ -196,6 +211,9 @@ impl Instances {
     pub fn leave(&mut self, generation: u64, served: bool) {
         if served {
             self.restarts.served();
+        }
+        if let Some(instance) = find(&mut self.places, generation) {
+            self.filter.status().callbacks(&mut instance.vm);
         }
         self.end_if_idle(generation);
     }

@@ -3,7 +3,7 @@
 
 use nginx_sys::ngx_int_t;
 use ngx_wasm::flow::{Exit, Fault};
-use ngx_wasm::proxy_wasm::{Action, CallError, Callback, Vm};
+use ngx_wasm::proxy_wasm::{Action, CallError, Vm};
 
 use super::{Chunk, Direction, Marks};
 use crate::config::loc_conf::LocConf;
@@ -43,7 +43,9 @@ impl From<Fault> for Stop {
 /// Shows headers to the stages that have not let them through, until one holds them. `loc` is the configuration of the request's
 /// location, here and below.
 pub fn headers(request: &Request, loc: &LocConf, direction: Direction) -> Result<(), Stop> {
-    request.flow(direction).headers(&World { request, loc, direction })
+    request.flow(direction).headers(&World { request, loc, direction })?;
+    // The last filters may have no callback about headers, after which that would have been looked at.
+    request.decided().map_or(Ok(()), Err)
 }
 
 /// Sends a piece of the body through the stages from number `first` on.
@@ -112,13 +114,8 @@ impl Exit for World<'_> {
     fn on_headers(&self, run: usize, end: bool) -> Result<Action, Stop> {
         let r = self.request.r();
         self.call(run, |run, vm, host| match self.direction {
-            Direction::Request if vm.has(Callback::OnRequestHeaders) => {
-                vm.on_request_headers(run.context, headers::request::count(r), end, host)
-            }
-            Direction::Response if vm.has(Callback::OnResponseHeaders) => {
-                vm.on_response_headers(run.context, headers::response::count(r), end, host)
-            }
-            _ => Ok(Action::Continue),
+            Direction::Request => vm.on_request_headers(run.context, headers::request::count(r), end, host),
+            Direction::Response => vm.on_response_headers(run.context, headers::response::count(r), end, host),
         })
     }
 

@@ -5,27 +5,33 @@
 //! nginx lets one request of a tree send at a time, the active one, and keeps what others send for later
 //! (src/http/ngx_http_postpone_filter_module.c). A part goes through filters in the same order.
 
-use smallvec::SmallVec;
-
 use crate::http::request::{Request, Response};
 use crate::nginx::modules::{self, OtherModule};
 use crate::nginx::request::{HttpRequest, KeptRequest};
 
-/// Requests of a tree.
-type Requests = SmallVec<[KeptRequest; 4]>;
+/// Requests of a tree: the active one, and others. Most trees are of one.
+pub(super) struct Requests {
+    active: KeptRequest,
+    others: Vec<KeptRequest>,
+}
+
+impl Requests {
+    fn contains(&self, r: KeptRequest) -> bool {
+        self.active == r || self.others.contains(&r)
+    }
+}
 
 /// The subrequests that are there, as far as a filter that `r` passes can have nginx run them.
 pub(super) fn known(r: HttpRequest<'_>) -> Requests {
     // Each response comes here twice or more, and most have no subrequests: plain loops cost least.
-    let mut known = Requests::new();
-    known.push(r.active().keep());
+    let mut others = Vec::new();
     for sr in r.posted() {
-        known.push(sr.keep());
+        others.push(sr.keep());
     }
     for sr in r.postponed() {
-        known.push(sr.keep());
+        others.push(sr.keep());
     }
-    known
+    Requests { active: r.active().keep(), others }
 }
 
 /// Notes which subrequests filters behind this module's place have made for `r`: those that nginx is to run and that were not
@@ -33,7 +39,7 @@ pub(super) fn known(r: HttpRequest<'_>) -> Requests {
 /// (src/http/ngx_http_core_module.c, ngx_http_subrequest).
 pub(super) fn note_behind(r: HttpRequest<'_>, known: &Requests) {
     for sr in r.posted() {
-        if sr.parent() != Some(r) || known.contains(&sr.keep()) {
+        if sr.parent() != Some(r) || known.contains(sr.keep()) {
             continue;
         }
         let Some(main) = Request::of(r.main()) else { return };

@@ -1,17 +1,20 @@
 //! The filters of a request: which chain's they are, their stages in both directions, and those that the request does without.
 
+use std::cell::RefCell;
+
 use ngx_wasm::flow::Stage;
 use ngx_wasm::proxy_wasm::ContextId;
 
 use super::{Progress, Request, Response, Sight};
-use crate::config::conf::MainConf;
-use crate::filters::cycle;
+use crate::filters::instances::Instances;
 
 /// A filter in a request.
 #[derive(Clone, Copy)]
 pub struct Run {
     /// Place in [`MainConf::filters`].
     pub filter: usize,
+    /// The instances of that filter, of which one has the context.
+    pub instances: &'static RefCell<Instances>,
     /// The stream context in the filter's VM.
     pub context: ContextId,
     /// Which VM that was.
@@ -22,6 +25,8 @@ pub struct Run {
 
 /// Which callbacks a filter has.
 pub struct Wants {
+    pub request_headers: bool,
+    pub response_headers: bool,
     pub request_body: bool,
     pub request_trailers: bool,
     pub response_body: bool,
@@ -31,12 +36,14 @@ pub struct Wants {
 impl Wants {
     /// The stage of filter number `run` on the way in.
     fn of_request(&self, run: usize) -> Stage {
-        Stage::new(run, self.request_body, self.request_trailers)
+        let stage = Stage::new(run, self.request_body, self.request_trailers);
+        if self.request_headers { stage } else { stage.ignoring_headers() }
     }
 
     /// Its stage on the way out.
     fn of_response(&self, run: usize) -> Stage {
-        Stage::new(run, self.response_body, self.response_trailers)
+        let stage = Stage::new(run, self.response_body, self.response_trailers);
+        if self.response_headers { stage } else { stage.ignoring_headers() }
     }
 }
 
@@ -108,8 +115,8 @@ impl Request {
 }
 
 /// Tells the VM of a filter that a stream is no more, without running the guest.
-pub(super) fn forget(main: &MainConf, run: &Run) {
-    if let Some(Ok(mut instances)) = cycle::instances(main, run.filter).map(|instances| instances.try_borrow_mut())
+pub(super) fn forget(run: &Run) {
+    if let Ok(mut instances) = run.instances.try_borrow_mut()
         && let Some(instance) = instances.get(run.generation)
     {
         instance.vm.forget(run.context);

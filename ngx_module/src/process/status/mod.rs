@@ -183,7 +183,7 @@ pub fn plugin(name: &[u8], known: &Cell<FilterStatus>) -> FilterStatus {
 pub struct Counted {
     /// How often it was to grow and did not.
     pub refused_growth: u64,
-    denied: u64,
+    pub denied: u64,
 }
 
 /// What is counted about one filter in this worker. Whoever has one has it no longer than the configuration.
