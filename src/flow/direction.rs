@@ -22,22 +22,24 @@ pub struct Flow<P> {
 }
 
 impl<P> Default for Flow<P> {
+    #[inline(always)]
     fn default() -> Self {
-        Flow {
-            stages: RefCell::default(),
-            headers: Cell::default(),
-            body: Cell::default(),
-            shown: Cell::default(),
-            changed: Cell::default(),
-            spoiled: Cell::default(),
-        }
+        Flow::new()
     }
 }
 
 impl<P> Flow<P> {
-    /// A way without filters.
+    /// A way without filters. It is made in its place, not moved there.
+    #[inline(always)]
     pub fn new() -> Self {
-        Flow::default()
+        Flow {
+            stages: RefCell::new(SmallVec::new()),
+            headers: Cell::new(0),
+            body: Cell::new(0),
+            shown: Cell::new(None),
+            changed: Cell::new(false),
+            spoiled: Cell::new(None),
+        }
     }
 
     /// Begins again, without filters.
@@ -57,7 +59,8 @@ impl<P> Flow<P> {
 
     /// Adds stages before those that there are.
     pub fn add_before(&self, stages: impl IntoIterator<Item = Stage>) {
-        self.stages.borrow_mut().insert_many(0, stages);
+        let mut all = self.stages.borrow_mut();
+        stages.into_iter().enumerate().for_each(|(n, stage)| all.insert(n, stage));
     }
 
     /// How many stages there are.

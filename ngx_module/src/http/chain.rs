@@ -33,7 +33,8 @@ pub enum Lost {
 pub fn create_contexts(request: &Request, loc: &LocConf, filters: &[usize]) -> Result<(), Lost> {
     let main = request.main;
     let log = request.r().log();
-    let mut wants = SmallVec::<[Wants; 4]>::new();
+    let declared_order = loc.declared_order();
+    let mut started = SmallVec::<[Wants; 4]>::new();
     for filter in filters {
         let all = cycle::instances(main, *filter).ok_or(Lost::Gone)?;
         let mut instances = all.try_borrow_mut().map_err(|_| reentered(request, *filter))?;
@@ -59,7 +60,7 @@ pub fn create_contexts(request: &Request, loc: &LocConf, filters: &[usize]) -> R
         };
         let (root, token) = (instance.root, request.token());
         let begun = |context| {
-            wants.push(wanted);
+            started.push(wanted);
             request.runs.borrow_mut().push(Run { filter: *filter, instances: all, context, generation, of_higress });
         };
         if !instance.vm.has(Callback::OnContextCreate) {
@@ -87,7 +88,7 @@ pub fn create_contexts(request: &Request, loc: &LocConf, filters: &[usize]) -> R
             }
         }
     }
-    request.make_stages(&wants, loc.declared_order());
+    started.iter().for_each(|wants| request.add_stages(wants, declared_order));
     Ok(())
 }
 

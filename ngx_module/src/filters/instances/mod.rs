@@ -272,10 +272,14 @@ impl Instances {
     /// that it has.
     pub fn recycle(&mut self, log: Log<'_>) {
         let Some(current) = self.current.filter(|_| self.draining.is_none()) else { return };
-        let Some(most) = self.filter.policy().recycle.threshold(self.filter.memory_limit()) else { return };
-        let Some(instance) = self.get(current) else { return };
+        let Some(instance) = find(&mut self.places, current) else { return };
         let memory = instance.memory;
-        if (memory < most && !instance.is_refused_growth()) || memory == instance.memory_at_start {
+        // It is so for most, and quickly seen.
+        if memory == instance.memory_at_start {
+            return;
+        }
+        let Some(most) = self.filter.policy().recycle.threshold(self.filter.memory_limit()) else { return };
+        if memory < most && !instance.is_refused_growth() {
             return;
         }
         if self.kept_until.is_some_and(|time| Instant::now() < time) {

@@ -17,7 +17,6 @@ pub use crate::nginx::output::Output;
 pub use ngx_wasm::flow::{Hold, Marks, Piece};
 
 /// One direction of a request.
-#[derive(Default)]
 pub struct Way {
     /// The stages, and what they hold.
     flow: ngx_wasm::flow::Flow<Chunk>,
@@ -44,6 +43,24 @@ impl Deref for Way {
 
     fn deref(&self) -> &Self::Target {
         &self.flow
+    }
+}
+
+impl Default for Way {
+    /// It is made in its place, not moved there.
+    #[inline(always)]
+    fn default() -> Self {
+        Way {
+            flow: ngx_wasm::flow::Flow::new(),
+            known_length: Cell::new(None),
+            told_length: Cell::new(None),
+            passed: Cell::new(0),
+            ended: Cell::new(false),
+            asked: Cell::new(None),
+            exceeded: Cell::new(None),
+            event: OnceCell::new(),
+            output: RefCell::default(),
+        }
     }
 }
 

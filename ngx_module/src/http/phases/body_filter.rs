@@ -47,6 +47,9 @@ fn enter(r: HttpRequest<'_>, chain: Chain) -> ngx_int_t {
 
 /// Hands a chain to the filters behind this one.
 fn next(r: HttpRequest<'_>, chain: Chain) -> ngx_int_t {
+    if !parts::may_have_any(r) {
+        return next_body(r, chain);
+    }
     let known = parts::known(r);
     let c = r.connection();
     // The mark says that there is something here. Without anything else to send, filters that look at `buffered` would

@@ -25,6 +25,9 @@ callback! {
 
 /// Hands a response to the filters behind this one.
 pub fn next(r: HttpRequest<'_>) -> ngx_int_t {
+    if !parts::may_have_any(r) {
+        return next_header(r);
+    }
     let known = parts::known(r);
     let code = next_header(r);
     parts::note_behind(r, &known);

@@ -21,6 +21,11 @@ impl Requests {
     }
 }
 
+/// Whether a tree may have parts that have to do with filters: without data of the main request, no request of the tree has any.
+pub(super) fn may_have_any(r: HttpRequest<'_>) -> bool {
+    !r.is_main() || Request::of(r).is_some()
+}
+
 /// The subrequests that are there, as far as a filter that `r` passes can have nginx run them.
 pub(super) fn known(r: HttpRequest<'_>) -> Requests {
     // Each response comes here twice or more, and most have no subrequests: plain loops cost least.

@@ -100,16 +100,15 @@ impl Request {
         self.run_of(filter).is_some_and(|run| self.outbound.is_skipped(run))
     }
 
-    /// Adds the stages of both directions, of filters that have these callbacks.
-    pub fn make_stages(&self, wants: &[Wants], declared_order: bool) {
-        let before = self.inbound.len();
-        self.inbound.add_behind(wants.iter().enumerate().map(|(n, wants)| wants.of_request(before + n)));
-        // Those of a chain that is added come last on the way in, and first on the way out.
-        let of_response = wants.iter().enumerate().map(|(n, wants)| wants.of_response(before + n));
+    /// Adds the stages of both directions of a filter that has these callbacks.
+    pub fn add_stages(&self, wants: &Wants, declared_order: bool) {
+        let run = self.inbound.len();
+        self.inbound.add_behind([wants.of_request(run)]);
+        // On the way out, the filter that comes last on the way in is the first, as a rule.
         if declared_order {
-            self.outbound.add_behind(of_response);
+            self.outbound.add_behind([wants.of_response(run)]);
         } else {
-            self.outbound.add_before(of_response.rev());
+            self.outbound.add_before([wants.of_response(run)]);
         }
     }
 }
