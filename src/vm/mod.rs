@@ -12,6 +12,7 @@ use std::time::Duration;
 mod arguments;
 mod clock;
 mod error;
+mod image;
 mod memory;
 mod trusted;
 #[cfg(feature = "wasmtime")]
@@ -20,6 +21,7 @@ pub mod wasmtime;
 pub(crate) use arguments::args;
 pub use clock::{Activity, TICK, Ticker};
 pub use error::{CompileError, LinkError, Trap};
+pub use image::Image;
 pub use memory::{GuestMemory, OutOfBounds};
 pub use trusted::TrustedCode;
 
@@ -189,6 +191,11 @@ pub trait Module: Send + Sync {
     fn pool_refusal(&self) -> Option<&str> {
         None
     }
+
+    /// Why there are no images of its instances ([`Instance::snapshot`]), as far as that is the module's.
+    fn reset_refusal(&self) -> Option<&str> {
+        Some("the engine cannot put instances back")
+    }
 }
 
 /// A compiled and linked module.
@@ -203,6 +210,18 @@ pub trait Program: Send + Sync {
         timeout: Duration,
         host: &mut dyn HostFunctions,
     ) -> Result<Box<dyn Instance>, Trap>;
+
+    /// Makes an instance that is what `image` says, an image of another instance of this program. Of the guest nothing runs but a
+    /// start function that the module has, which must do without a host: what it does is overwritten.
+    fn instantiate_from(
+        &self,
+        image: &Image,
+        limits: InstanceLimits,
+        timeout: Duration,
+    ) -> Result<Box<dyn Instance>, Trap> {
+        let _ = (image, limits, timeout);
+        Err(Trap::Instantiate("the engine makes none from images".into()))
+    }
 }
 
 /// A running instance. After a [`Trap`] it must not be called again.
@@ -233,6 +252,20 @@ pub trait Instance {
 
     /// What is left of it; `None` if the engine does not count.
     fn fuel(&mut self) -> Option<u64>;
+
+    /// Keeps what the instance is now: its memory, and its globals. Not while the guest runs. The error says why there is no
+    /// image; a module whose code changes tables has none, for example.
+    fn snapshot(&mut self) -> Result<Image, String> {
+        Err("the engine cannot put instances back".into())
+    }
+
+    /// Makes the instance again what it was when the image was made, byte by byte, or what the one was that the image is of. After
+    /// an error nothing is certain of it, and it must not be called again: as when its memory has grown, which cannot be undone.
+    /// Fuel and time-outs are not part of an image.
+    fn restore(&mut self, image: &Image) -> Result<(), String> {
+        let _ = image;
+        Err("the engine cannot put instances back".into())
+    }
 }
 
 /// The guest as a host function sees it.

@@ -7,9 +7,10 @@ use std::time::Duration;
 use wasmtime as wt;
 
 use super::call::guest_call;
+use super::reset::{self, Reset};
 use super::store::{Exported, Limiter, Linked, StoreData};
 use super::trap::into_trap;
-use crate::vm::{Activity, HostFunctions, Instance, InstanceLimits, InstanceStats, Program, Trap};
+use crate::vm::{Activity, Caller, HostFunctions, Image, Instance, InstanceLimits, InstanceStats, Program, Trap};
 
 pub(super) struct WasmtimeProgram {
     pub on_demand: Arc<Linked>,
@@ -34,6 +35,22 @@ impl Program for WasmtimeProgram {
             }
         }
         finish(self.instantiate_in(&self.on_demand, limits, false, fuel, timeout, host), timeout)
+    }
+
+    fn instantiate_from(
+        &self,
+        image: &Image,
+        limits: InstanceLimits,
+        timeout: Duration,
+    ) -> Result<Box<dyn Instance>, Trap> {
+        let host = &mut NoHost;
+        let pooled = self.pooled.as_ref().filter(|_| limits.pooled);
+        let made = pooled.and_then(|pooled| self.instantiate_in(pooled, limits, true, u64::MAX, timeout, host).ok());
+        let made = match made {
+            Some(instance) => Ok(instance),
+            None => self.instantiate_in(&self.on_demand, limits, false, u64::MAX, timeout, host),
+        };
+        finish(made.and_then(|instance| instance.be(image)), timeout)
     }
 }
 
@@ -83,7 +100,7 @@ impl WasmtimeProgram {
         };
         store.data_mut().instance = Some(instance);
         store.data_mut().memory = memory;
-        Ok(WasmtimeInstance { store, activity: self.activity.clone(), pooled })
+        Ok(WasmtimeInstance { store, activity: self.activity.clone(), pooled, reset: Reset::default() })
     }
 }
 
@@ -91,6 +108,25 @@ struct WasmtimeInstance {
     store: wt::Store<StoreData>,
     activity: Arc<Activity>,
     pooled: bool,
+    reset: Reset,
+}
+
+impl WasmtimeInstance {
+    /// Makes a new instance what the image says.
+    fn be(mut self, image: &Image) -> wt::Result<WasmtimeInstance> {
+        reset::grow(&mut self.store, image)?;
+        self.reset.restore(&mut self.store, image, true).map_err(wt::Error::msg)?;
+        Ok(self)
+    }
+}
+
+/// For start functions whose effects nobody wants.
+struct NoHost;
+
+impl HostFunctions for NoHost {
+    fn call(&mut self, _: u32, _: &mut dyn Caller, _: &[u64]) -> Result<u64, Trap> {
+        Err(Trap::host("its start function calls the host"))
+    }
 }
 
 impl Instance for WasmtimeInstance {
@@ -133,5 +169,13 @@ impl Instance for WasmtimeInstance {
 
     fn fuel(&mut self) -> Option<u64> {
         self.store.data().counts_fuel.then(|| self.store.get_fuel().ok()).flatten()
+    }
+
+    fn snapshot(&mut self) -> Result<Image, String> {
+        self.reset.snapshot(&mut self.store)
+    }
+
+    fn restore(&mut self, image: &Image) -> Result<(), String> {
+        self.reset.restore(&mut self.store, image, false)
     }
 }

@@ -1,5 +1,6 @@
 //! The Wasmtime backend. [`WasmtimeEngine`] compiles, `module.rs` links, `instance.rs` makes instances, in a pool or on
-//! demand, and `call.rs` calls in both directions; `config.rs` says how Wasmtime is set up, `trap.rs` what went wrong.
+//! demand, and `call.rs` calls in both directions; `config.rs` says how Wasmtime is set up, `trap.rs` what went wrong. `reset.rs`
+//! puts instances back to what they were.
 //!
 //! Where instances come from is a property of an engine of Wasmtime. So one that has a pool holds two of them, which run the
 //! same machine code: one whose instances are in the pool, and one for those that find no room there.
@@ -7,7 +8,10 @@
 mod call;
 mod config;
 mod instance;
+mod instrument;
 mod module;
+mod page_map;
+mod reset;
 mod store;
 mod trap;
 mod types;
@@ -23,6 +27,7 @@ use wasmtime as wt;
 use crate::vm::TrustedCode;
 
 use super::{Activity, CompileError, Engine, EngineOptions, LinkError, Module};
+use instrument::{Instrumented, instrument};
 use module::WasmtimeModule;
 use trap::one_line;
 
@@ -52,8 +57,21 @@ impl WasmtimeEngine {
     }
 
     /// Completes a module that was made for instances on demand.
-    fn complete(&self, module: wt::Module) -> Arc<dyn Module> {
-        Arc::new(WasmtimeModule::new(module, self.pool.as_ref(), self.activity.clone()))
+    fn complete(&self, module: wt::Module, reset_refusal: Option<String>) -> Arc<dyn Module> {
+        Arc::new(WasmtimeModule::new(module, reset_refusal, self.pool.as_ref(), self.activity.clone()))
+    }
+
+    /// Compiles a binary module, with what is needed to put its instances back.
+    fn compile_instrumented(&self, bytes: &[u8]) -> wt::Result<Arc<dyn Module>> {
+        let Instrumented { bytes: instrumented, refusal } = instrument(bytes);
+        match wt::Module::new(&self.on_demand, &instrumented) {
+            Ok(module) => Ok(self.complete(module, refusal)),
+            // Without what was added it is refused too, and the reason names the right places; or there was no room.
+            Err(err) => {
+                let module = wt::Module::new(&self.on_demand, bytes)?;
+                Ok(self.complete(module, Some(one_line(&err))))
+            }
+        }
     }
 }
 
@@ -67,8 +85,10 @@ impl Engine for WasmtimeEngine {
         if bytes.is_empty() {
             return Err(CompileError::NotWasm("the file is empty".into()));
         }
-        match wt::Module::new(&self.on_demand, bytes) {
-            Ok(module) => Ok(self.complete(module)),
+        // Text that cannot be read is left to the engine, which says so.
+        let binary = wat::parse_bytes(bytes).unwrap_or(bytes.into());
+        match self.compile_instrumented(&binary) {
+            Ok(module) => Ok(module),
             Err(err) if bytes.starts_with(MAGIC) => Err(CompileError::Invalid(one_line(&err))),
             Err(err) => Err(CompileError::NotWasm(one_line(&err))),
         }
@@ -76,16 +96,19 @@ impl Engine for WasmtimeEngine {
 
     fn fingerprint(&self) -> Vec<u8> {
         let mut fingerprint = Fingerprint(self.name().into());
+        fingerprint.write(module::FORM);
         self.on_demand.precompile_compatibility_hash().hash(&mut fingerprint);
         fingerprint.0
     }
 
     #[allow(unsafe_code)]
     fn load(&self, code: &TrustedCode) -> Result<Arc<dyn Module>, CompileError> {
+        let (refusal, code) = module::take_refusal(code.bytes())
+            .ok_or_else(|| CompileError::Compiled("it does not say whether instances can be put back".into()))?;
         // SAFETY: this type is proof that an engine with this fingerprint made the bytes. Wasmtime looks at version and options
         // once more.
-        let module = unsafe { wt::Module::deserialize(&self.on_demand, code.bytes()) };
-        module.map(|module| self.complete(module)).map_err(|err| CompileError::Compiled(one_line(&err)))
+        let module = unsafe { wt::Module::deserialize(&self.on_demand, code) };
+        module.map(|module| self.complete(module, refusal)).map_err(|err| CompileError::Compiled(one_line(&err)))
     }
 
     fn pool_failure(&self) -> Option<&str> {

@@ -19,6 +19,12 @@ pub(super) struct Linked {
     pub exports: Vec<Option<Callable>>,
     pub memory: Option<wt::ModuleExport>,
     pub counts_fuel: bool,
+    /// The program, by a number that no other has.
+    pub program: u64,
+    /// The globals that can change.
+    pub globals: Vec<wt::ModuleExport>,
+    /// Why instances cannot be put back.
+    pub reset_refusal: Option<String>,
 }
 
 /// What every store carries.

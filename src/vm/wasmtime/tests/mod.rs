@@ -2,6 +2,7 @@
 
 mod fuel;
 mod pool;
+mod reset;
 mod reuse;
 mod start_clock;
 #[cfg(target_os = "linux")]
