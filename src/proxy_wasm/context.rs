@@ -40,6 +40,13 @@ pub(super) struct Contexts {
     free: Option<Vec<u32>>,
 }
 
+/// Which numbers the next contexts get.
+#[derive(PartialEq)]
+pub(super) struct Numbers {
+    last: u32,
+    free: Option<Vec<u32>>,
+}
+
 impl Contexts {
     /// No contexts yet.
     pub fn new(reuse_ids: bool) -> Self {
@@ -167,6 +174,29 @@ impl Contexts {
             Context::Stream { token, .. } => *token,
             Context::Root(_) => None,
         })
+    }
+
+    /// Adds a context under a number that was given out in another VM.
+    pub fn insert_at(&mut self, id: ContextId, context: Context) {
+        self.put(id, context);
+    }
+
+    /// The only context, if it is a root, and what numbers follow.
+    pub fn only_root(&self) -> Option<(ContextId, Numbers)> {
+        let mut contexts = self.places.iter().flatten().map(|(id, context)| (id, context)).chain(&self.aside);
+        match (contexts.next(), contexts.next()) {
+            (Some((id, Context::Root(_))), None) => {
+                Some((ContextId(*id), Numbers { last: self.last, free: self.free.clone() }))
+            }
+            _ => None,
+        }
+    }
+
+    /// Goes on with these numbers, when `root` is the only context. Answers whether it is.
+    pub fn put_back(&mut self, root: ContextId, numbers: &Numbers) -> bool {
+        self.last = numbers.last;
+        self.free.clone_from(&numbers.free);
+        self.len == 1 && matches!(self.get(root), Some(Context::Root(_)))
     }
 
     /// How many contexts there are.

@@ -218,6 +218,20 @@ impl Calls {
         self.bytes = 0;
     }
 
+    /// Whether there is none, and the embedder knows all. The number of the last one, then.
+    pub fn last_of_none(&self) -> Option<u32> {
+        (self.map.is_empty() && self.commands.is_empty()).then_some(self.last)
+    }
+
+    /// Goes on as after call number `last`. Answers whether there is none now, which must be so.
+    pub fn put_back(&mut self, number: u32) -> bool {
+        let Calls { map, last, bytes, max_calls: _, max_bytes: _, commands, shown, told_for_stream } = self;
+        *last = number;
+        *shown = None;
+        *told_for_stream = false;
+        map.is_empty() && commands.is_empty() && *bytes == 0
+    }
+
     /// Whether there is anything for the embedder to do.
     pub fn has_commands(&self) -> bool {
         !self.commands.is_empty()

@@ -117,6 +117,11 @@ impl Module {
         self.compiled.pool_refusal()
     }
 
+    /// Why no images are made of its VMs, as far as that is known of it.
+    pub fn reset_refusal(&self) -> Option<&str> {
+        self.compiled.reset_refusal()
+    }
+
     /// The ABI version that the module declares.
     pub fn abi(&self) -> AbiVersion {
         self.abi

@@ -33,7 +33,7 @@ impl RedisService {
 }
 
 /// The services that each root context has set up, by name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct RedisServices {
     map: HashMap<(ContextId, Vec<u8>), RedisService>,
     bytes: usize,

@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use super::callbacks::Callback;
 use super::capabilities::Capabilities;
 use super::config::{RootConfig, VmConfig};
-use super::context::{Context, Contexts};
+use super::context::{Context, Contexts, Numbers};
 use super::foreign;
 use super::host::Host;
 use super::ids::ContextId;
@@ -62,6 +62,18 @@ pub(crate) struct State {
     pub(super) complaints: HashMap<&'static str, u64>,
 }
 
+/// What the host keeps of a VM that has a root context and nothing else.
+#[derive(PartialEq)]
+pub(super) struct StateImage {
+    pub root: ContextId,
+    numbers: Numbers,
+    last_call: u32,
+    declared: foreign::Declared,
+    redis: RedisServices,
+    asked_root_id: bool,
+    read_configuration: bool,
+}
+
 impl State {
     pub(super) fn new(abi: AbiVersion, allocator: Callback, config: VmConfig) -> State {
         State {
@@ -88,6 +100,80 @@ impl State {
             asked: Asked::default(),
             complaints: HashMap::new(),
         }
+    }
+
+    /// Keeps what there is now, between callbacks: one root context, and nothing under way. The error says what else there is.
+    pub(super) fn image(&self) -> Result<StateImage, String> {
+        let (root, numbers) = self.contexts.only_root().ok_or("it has more than its root context")?;
+        let last_call = self.calls.last_of_none().ok_or("its start calls another service")?;
+        if self.tick_periods.iter().any(|(_, period)| *period > 0) {
+            return Err("its start sets a timer".into());
+        }
+        if !self.registered_queues.is_empty() {
+            return Err("its start registers a shared queue".into());
+        }
+        if !self.wasi.is_as_granted() {
+            return Err("its start leaves files open".into());
+        }
+        let declared = self.foreign.declared_alone().ok_or("its start makes expressions")?;
+        Ok(StateImage {
+            root,
+            numbers,
+            last_call,
+            declared: declared.clone(),
+            redis: self.redis.clone(),
+            asked_root_id: self.asked_root_id.get(),
+            read_configuration: self.read_configuration.get(),
+        })
+    }
+
+    /// Goes back to what there was. What is of the host alone goes on: what it counts, and when it has complained about what.
+    pub(super) fn put_back(&mut self, image: &StateImage) -> Result<(), String> {
+        // All fields are named: whoever adds one decides what becomes of it here.
+        let State {
+            contexts,
+            wasi,
+            foreign,
+            calls,
+            redis,
+            config: _,
+            abi: _,
+            allocator: _,
+            callback: _,
+            own,
+            effective,
+            finished,
+            pending,
+            ended,
+            tick_periods,
+            registered_queues,
+            // Emptied by whoever takes it.
+            scratch: _,
+            asked_root_id,
+            read_configuration,
+            denied: _,
+            asked: _,
+            complaints: _,
+        } = self;
+        foreign.put_back(&image.declared);
+        if *redis != image.redis {
+            redis.clone_from(&image.redis);
+        }
+        (*own, *effective, *ended) = (image.root, image.root, None);
+        tick_periods.clear();
+        registered_queues.clear();
+        asked_root_id.set(image.asked_root_id);
+        read_configuration.set(image.read_configuration);
+        if !contexts.put_back(image.root, &image.numbers) || !pending.is_empty() || !finished.is_empty() {
+            return Err("it has contexts of requests".into());
+        }
+        if !calls.put_back(image.last_call) {
+            return Err("calls to other services have not ended".into());
+        }
+        if !wasi.put_back() {
+            return Err("it has closed a directory that it was granted".into());
+        }
+        Ok(())
     }
 
     /// The state of a VM without a module.

@@ -22,31 +22,22 @@ use crate::wasi::Descriptors;
 
 /// A running instance.
 pub struct Vm {
-    instance: Box<dyn Instance>,
+    pub(super) instance: Box<dyn Instance>,
     callbacks: Callbacks,
     pub(super) state: State,
     dead: bool,
     /// How many callbacks have run since somebody asked.
     callbacks_run: u64,
     /// What the guest made of the root id of the context that was made last.
-    root_id_use: RootIdUse,
+    pub(super) root_id_use: RootIdUse,
 }
 
 impl Vm {
     /// Makes an instance and runs its start functions (`_initialize` and `main`, or `_start`). Here and in
     /// [`Vm::create_root`], time-outs are CPU time.
     pub fn start(module: &Arc<Module>, config: VmConfig, host: &mut dyn Host) -> Result<Vm, StartError> {
-        let callbacks = match &config.capabilities {
-            Some(capabilities) => module.callbacks.filtered(|callback| capabilities.may_have(callback)),
-            None => module.callbacks,
-        };
         let (limits, fuel) = (config.limits, config.fuel);
-        let directories = config.capabilities.as_deref().map_or(&[][..], Capabilities::directories);
-        let files = Descriptors::open(directories).map_err(StartError::Directory)?;
-        // `Module::new` refuses a module without one.
-        let allocator = module.callbacks.allocator().unwrap_or(Callback::Malloc);
-        let mut state = State::new(module.abi, allocator, config);
-        state.wasi.files = files;
+        let (callbacks, mut state) = Vm::prepare(module, config)?;
         let mut dispatch = Dispatch { rows: host_calls::rows(), state: &mut state, host };
         let timeout = dispatch.host.timeout();
         let instance = module.program.instantiate(limits, fuel, timeout, &mut dispatch);
@@ -56,8 +47,7 @@ impl Vm {
             let trap = Trap::Instantiate("it has fuel, but the module was compiled without counting it".into());
             return Err(StartError::Instantiate { trap });
         }
-        let root_id_use = RootIdUse::Ignored;
-        let mut vm = Vm { instance, callbacks, state, dead: false, callbacks_run: 0, root_id_use };
+        let mut vm = Vm::of(instance, callbacks, state, RootIdUse::Ignored);
         if callbacks.has(Callback::Initialize) {
             vm.run(Callback::Initialize, ContextId(0), &[], host)?;
             if callbacks.has(Callback::Main) {
@@ -73,6 +63,26 @@ impl Vm {
         }
         vm.instance.count_cpu_time(false);
         Ok(vm)
+    }
+
+    /// What the host keeps of a VM, before there is an instance.
+    pub(super) fn prepare(module: &Module, config: VmConfig) -> Result<(Callbacks, State), StartError> {
+        let callbacks = match &config.capabilities {
+            Some(capabilities) => module.callbacks.filtered(|callback| capabilities.may_have(callback)),
+            None => module.callbacks,
+        };
+        let directories = config.capabilities.as_deref().map_or(&[][..], Capabilities::directories);
+        let files = Descriptors::open(directories).map_err(StartError::Directory)?;
+        // `Module::new` refuses a module without one.
+        let allocator = module.callbacks.allocator().unwrap_or(Callback::Malloc);
+        let mut state = State::new(module.abi, allocator, config);
+        state.wasi.files = files;
+        Ok((callbacks, state))
+    }
+
+    /// The VM of an instance in which nothing has run.
+    pub(super) fn of(instance: Box<dyn Instance>, callbacks: Callbacks, state: State, root_id_use: RootIdUse) -> Vm {
+        Vm { instance, callbacks, state, dead: false, callbacks_run: 0, root_id_use }
     }
 
     /// Makes a root context: on_context_create, on_vm_start, on_configure.

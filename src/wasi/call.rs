@@ -47,6 +47,19 @@ pub(crate) struct State {
     pub output: Output,
 }
 
+impl State {
+    /// Whether the guest has what it was granted, and nothing else.
+    pub fn is_as_granted(&self) -> bool {
+        self.files.is_as_granted() && self.output.is_empty()
+    }
+
+    /// Closes what the guest has opened. Answers whether it has what it was granted, and nothing else.
+    pub fn put_back(&mut self) -> bool {
+        let State { files, output } = self;
+        files.put_back() && output.is_empty()
+    }
+}
+
 /// A call of the guest.
 pub(crate) struct Call<'a> {
     pub caller: &'a mut dyn Caller,

@@ -90,6 +90,26 @@ impl Descriptors {
         Ok(Descriptors { granted: open.len(), open })
     }
 
+    /// Whether there is what was granted, untouched, and nothing else.
+    pub(super) fn is_as_granted(&self) -> bool {
+        let is_untouched = |descriptor: &Option<Descriptor>| {
+            matches!(descriptor, Some(Descriptor::Folder(Folder { guest: Some(_), listing: None, .. })))
+        };
+        self.open.len() == self.granted && self.open.iter().all(is_untouched)
+    }
+
+    /// Closes what the guest has opened. Answers whether there is all that was granted, and nothing else.
+    pub(super) fn put_back(&mut self) -> bool {
+        let Descriptors { open, granted } = self;
+        open.truncate(*granted);
+        for descriptor in open.iter_mut().flatten() {
+            if let Descriptor::Folder(Folder { dir: _, guest: _, writable: _, listing }) = descriptor {
+                *listing = None;
+            }
+        }
+        self.is_as_granted()
+    }
+
     /// What is open under a number.
     pub(super) fn get(&mut self, fd: u32) -> Result<&mut Descriptor, Errno> {
         let place = fd.checked_sub(FIRST).ok_or(Errno::BadF)?;

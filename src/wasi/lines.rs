@@ -23,6 +23,11 @@ impl Output {
         }
     }
 
+    /// Whether all has been passed on.
+    pub fn is_empty(&self) -> bool {
+        self.out.is_empty() && self.err.is_empty()
+    }
+
     /// Takes what the guest prints, and passes on the lines that end.
     pub(super) fn write(&mut self, to: Stream, mut bytes: &[u8], host: &mut dyn Outside) {
         let line = match to {

@@ -24,6 +24,20 @@ pub(in crate::proxy_wasm) struct Kept {
 }
 
 impl Kept {
+    /// The properties that are declared, if nothing else is kept: expressions are not copied.
+    pub fn declared_alone(&self) -> Option<&Declared> {
+        self.expressions.0.is_empty().then_some(&self.declared)
+    }
+
+    /// Keeps these declarations, and nothing else.
+    pub fn put_back(&mut self, declarations: &Declared) {
+        let Kept { declared, expressions } = self;
+        expressions.0.clear();
+        if declared != declarations {
+            declared.clone_from(declarations);
+        }
+    }
+
     /// A root context has ended.
     pub fn forget(&mut self, root: ContextId) {
         self.declared.forget(root);
@@ -74,7 +88,7 @@ impl Table {
 }
 
 /// The properties that root contexts have declared.
-#[derive(Default)]
+#[derive(Clone, Default, PartialEq)]
 pub(in crate::proxy_wasm) struct Declared(pub HashMap<ContextId, HashMap<Vec<u8>, Prototype>>);
 
 impl Declared {

@@ -16,7 +16,7 @@ mod signatures;
 
 use super::types::Status;
 pub(super) use call::{Call, Function};
-pub(super) use kept::Kept;
+pub(super) use kept::{Declared, Kept};
 
 /// The names by which guests call them.
 const TABLE: &[(&str, Function)] = &[

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use super::guest::{
     self, CONTENT, CONTENT_SIZE, END, Function, GROW, PROGRAM_SIZE, SET_ALLOCATOR, SET_RESULT, SLOTS, Source, TRAP,
@@ -16,6 +17,7 @@ use crate::proxy_wasm::errors::{CallError, StartError};
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
 use crate::proxy_wasm::host::{HostHealth, UpstreamHost};
 use crate::proxy_wasm::ids::{ContextId, StreamToken};
+use crate::proxy_wasm::image::VmImage;
 use crate::proxy_wasm::pairs::Pairs;
 use crate::proxy_wasm::types::MapType;
 use crate::proxy_wasm::vm::Vm;
@@ -78,18 +80,24 @@ pub fn host_calls(data: &[u8]) {
     config.capabilities = capabilities(flags, content, files.as_ref());
     let root = RootConfig { name: b"name".to_vec(), root_id: b"root".to_vec(), configuration: content.to_vec() };
     let mut host = FakeHost::default();
-    let started = Vm::start(module, config, &mut host).and_then(|mut vm| {
+    let started = Vm::start(module, config.clone(), &mut host).and_then(|mut vm| {
         let root = vm.create_root(root.clone(), &mut host)?;
         Ok((vm, root))
     });
-    let (vm, root_id) = match started {
+    let (mut vm, root_id) = match started {
         Ok(started) => started,
         Err(StartError::Call(err)) => return judge(&err),
         Err(_) => return,
     };
+    let image = vm.image().ok();
     let mut world = World { vm, root: root_id, host, streams: Vec::new(), calls: Vec::new(), tokens: 0, content };
     for (event, choice, number) in steps {
         let result = world.step(event, usize::from(choice), number, &root);
+        if let (21, Some(image)) = (event % 22, &image) {
+            world.put_back(image, || {
+                Vm::from_image(module, config.clone(), root.clone(), image, Duration::from_secs(1))
+            });
+        }
         world.check();
         if let Some(files) = &files {
             files.check();
@@ -347,6 +355,21 @@ impl World<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Puts the VM back to its start if it can be, or takes another one that is made of the image.
+    fn put_back(&mut self, image: &VmImage, another: impl FnOnce() -> Result<Vm, String>) {
+        if self.vm.is_dead() || self.vm.put_back(image).is_err() {
+            // Its directories may have gone.
+            let Ok(vm) = another() else { return };
+            self.vm = vm;
+        }
+        self.root = image.root();
+        self.streams.clear();
+        self.calls.clear();
+        self.host.streams.clear();
+        self.host.selected = None;
+        assert!(self.vm.image().is_ok_and(|now| now == *image), "a VM that was put back is not what it was");
     }
 
     /// What must hold whatever the guest did.
