@@ -19,7 +19,7 @@ pub use exposition::{FilterLabels, exposition};
 pub use summary::{Slot, Snapshot, Summary};
 
 /// Says that the memory has been laid out by this version.
-const LAID_OUT: u64 = 0x6e67_785f_7761_0201;
+const LAID_OUT: u64 = 0x6e67_785f_7761_0202;
 
 // Words of the header.
 const LAYOUT: usize = 0;

@@ -30,7 +30,7 @@ my $size    = 'a size from 12k to 4096m, such as 5m';
 my $body    = 'a size from 1 to 4095m, such as 1m';
 my $switch  = '"off" or "on"';
 my $on_error = '"closed", "open", "reload", "reload closed" or "reload open"';
-my $isolation = '"worker" (or "none"), or "request" (or "stream", "filter")';
+my $isolation = '"worker" (or "none"), or "request" (or "stream", "filter"), which "fresh" may follow';
 my $recycle  = '"on", "off", or a size such as 64m';
 my $delay    = 'one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10';
 my $rate     = '"off", or a number of lines in a second, such as 1000';

@@ -56,10 +56,12 @@ location /2 { proxy_wasm_isolation request; proxy_wasm probe 'level; report'; re
 location /3 { proxy_wasm_isolation stream; proxy_wasm probe 'level; report'; return 200; }
 location /4 { proxy_wasm_isolation filter; proxy_wasm probe 'level; report'; return 200; }
 location /5 { proxy_wasm_isolation filter=probe filter; proxy_wasm probe 'level; report'; return 200; }
+location /6 { proxy_wasm_isolation request fresh; proxy_wasm probe 'level; report'; return 200; }
+location /7 { proxy_wasm_isolation filter=probe stream fresh; proxy_wasm probe 'level; report'; return 200; }
 --- pipelined_requests eval
-[map {"GET /$_"} 0 .. 5]
+[map {"GET /$_"} 0 .. 7]
 --- response_body eval
-[("level -> 0 2\n") x 6]
+[("level -> 0 2\n") x 8]
 
 
 
@@ -261,7 +263,7 @@ proxy_wasm_isolation process;
 proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid value "process" of "proxy_wasm_isolation": it takes "worker" \(or "none"\), or "request" \(or "stream", "filter"\) in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*invalid value "process" of "proxy_wasm_isolation": it takes "worker" \(or "none"\), or "request" \(or "stream", "filter"\), which "fresh" may follow in \S+nginx\.conf:\d+$/
 
 
 
@@ -271,7 +273,7 @@ proxy_wasm_isolation worker request;
 proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid value "worker\ request" of "proxy_wasm_isolation": it takes "worker" \(or "none"\), or "request" \(or "stream", "filter"\) in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*invalid value "worker\ request" of "proxy_wasm_isolation": it takes "worker" \(or "none"\), or "request" \(or "stream", "filter"\), which "fresh" may follow in \S+nginx\.conf:\d+$/
 
 
 
@@ -281,7 +283,7 @@ proxy_wasm_isolation filter=probe process;
 proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*invalid value "process" of "proxy_wasm_isolation": it takes "worker" \(or "none"\), or "request" \(or "stream", "filter"\) in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*invalid value "process" of "proxy_wasm_isolation": it takes "worker" \(or "none"\), or "request" \(or "stream", "filter"\), which "fresh" may follow in \S+nginx\.conf:\d+$/
 
 
 

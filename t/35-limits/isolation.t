@@ -31,16 +31,19 @@ sub configure {
         server => join '',
             place('default', ''),
             (map { place($_, "proxy_wasm_isolation $_;") } qw( worker none request stream filter )),
-            place('named', 'proxy_wasm_isolation worker; proxy_wasm_isolation filter=faulty request;'),
-            place('waits', 'proxy_wasm_isolation request;'),
+            (map { place("$_-fresh", "proxy_wasm_isolation $_ fresh;") } qw( request stream filter )),
+            place('named', 'proxy_wasm_isolation worker; proxy_wasm_isolation filter=faulty request fresh;'),
+            place('waits', 'proxy_wasm_isolation request fresh;'),
+            place('put-back', 'proxy_wasm_isolation request;'),
             place('shared-waits', 'proxy_wasm_isolation worker;'),
             place('trap', 'proxy_wasm_isolation request;'),
             place('ticks', 'proxy_wasm_isolation request;', '@tick nth:3 log info third tick; @tick nth:3 release;'),
             place('late', 'proxy_wasm_isolation request;', '@call-response log info came;'),
-            place('start', 'proxy_wasm_isolation request; proxy_wasm_restart_delay 1ms 1ms;', '@configure start-from:3 start-until:3 abort;'),
+            place('start', 'proxy_wasm_isolation request fresh; proxy_wasm_restart_delay 1ms 1ms;', '@configure start-from:3 start-until:3 abort;'),
             "location = /numbers { proxy_wasm_isolation request; proxy_wasm lifecycle; return 200 ok; }
+            location = /numbers-fresh { proxy_wasm_isolation request fresh; proxy_wasm lifecycle; return 200 ok; }
             location = /mixed {
-                proxy_wasm_isolation filter=faulty request;
+                proxy_wasm_isolation filter=faulty request fresh;
                 proxy_wasm faulty 'name own; \@response-headers tell';
                 proxy_wasm go 'response.add x-go yes';
                 return 200 ok;
@@ -65,7 +68,12 @@ my ($worker) = $nginx->workers;
 for my $name (qw( default worker none )) {
     is_deeply([map { ask($name) } 1 .. 3], ['200 1 1', '200 1 2', '200 1 3'], "$name: requests share an instance");
 }
-for my $name (qw( request stream filter named )) {
+for my $name (qw( request stream filter )) {
+    my @seen = map { ask($name) } 1 .. 3;
+    like($seen[0], qr/^200 \d+ 1$/, "$name: an instance that has had no request before");
+    is_deeply(\@seen, [($seen[0]) x 3], "$name: each finds it as it was when it had started");
+}
+for my $name (qw( request-fresh stream-fresh filter-fresh named )) {
     my @seen = map { ask($name) } 1 .. 3;
     like($_, qr/^200 \d+ 1$/, "$name: an instance that has had no request before") for @seen;
     my %starts = map { $_ => 1 } @seen;
@@ -78,14 +86,15 @@ for (1 .. 3) {
     $own{ $response->{headers}{'x-own'} }++;
 }
 is(keys %own, 3, 'the first has its own each time');
-{
+for my $place (qw( numbers numbers-fresh )) {
     my $from = length $nginx->log;
-    $nginx->get('/numbers') for 1 .. 2;
+    $nginx->get("/$place") for 1 .. 2;
     $nginx->wait_for('the end of both', sub { (() = substr($nginx->log, $from) =~ /on_delete 2/g) == 2 });
     my @seen = grep { !/_body/ } substr($nginx->log, $from) =~ /wasm "lifecycle": (on_\w+ \d+)/g;
-    my @each = ('on_context_create 1', 'on_vm_start 1', 'on_configure 1', 'on_context_create 2',
-        map {"$_ 2"} qw( on_request_headers on_response_headers on_done on_log on_delete ));
-    is_deeply(\@seen, [@each, @each], 'each instance starts, has one stream, whose number is the same each time, and ends');
+    my @start  = ('on_context_create 1', 'on_vm_start 1', 'on_configure 1');
+    my @stream = ('on_context_create 2', map {"$_ 2"} qw( on_request_headers on_response_headers on_done on_log on_delete ));
+    my @wanted = $place eq 'numbers' ? (@start, @stream, @stream) : (@start, @stream, @start, @stream);
+    is_deeply(\@seen, \@wanted, "$place: each request has one stream, whose number is the same each time, and the filter starts once or for each");
 }
 
 # Memory that is taken is given back with the request: far more than the limit of one instance, and than the worker may grow.

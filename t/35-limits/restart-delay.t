@@ -18,7 +18,7 @@ my %place = (
     often      => 'proxy_wasm_restart_delay 1h 1h;',
     served     => 'proxy_wasm_restart_delay 1h 1h after=1;',
     other      => 'proxy_wasm_restart_delay 1h 1h after=1;',
-    request    => 'proxy_wasm_isolation request; proxy_wasm_restart_delay 1h 1h after=0;',
+    request    => 'proxy_wasm_isolation request fresh; proxy_wasm_restart_delay 1h 1h after=0;',
     # Short ones.
     short      => 'proxy_wasm_restart_delay 1ms 1ms after=0;',
     doubled    => 'proxy_wasm_restart_delay 1ms 50ms after=0;',

@@ -151,7 +151,7 @@ my @old = $nginx->workers;
 $nginx->configure(
     main   => $main,
     http   => "wasm_timeout 100ms;\n# one line more\n",
-    server => "location /l { proxy_wasm lifecycle; proxy_wasm_on_error open; proxy_wasm_isolation request; return 200 l; }\n$pages$probe",
+    server => "location /l { proxy_wasm lifecycle; proxy_wasm_on_error open; proxy_wasm_isolation request fresh; return 200 l; }\n$pages$probe",
 );
 $nginx->signal('HUP');
 $nginx->wait_for('the workers before to go', sub { !grep { kill 0, $_ } @old });
@@ -162,7 +162,7 @@ $nginx->get('/l') for 1 .. 3;
 $filter = filter($nginx, 'lifecycle');
 is($filter->{requests},  3,         'and counts');
 is($filter->{policy},    'open',    'with its policy');
-is($filter->{isolation}, 'request', 'with its isolation');
+is($filter->{isolation}, 'request fresh', 'with its isolation');
 $nginx->wait_for('instances of requests to end', sub { filter($nginx, 'lifecycle')->{instances} == 0 });
 
 # A reload without the filter, and one with it again.

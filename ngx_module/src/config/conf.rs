@@ -220,6 +220,7 @@ impl MainConf {
             calls: None,
             max_calls: 0,
             policy: Policy::default(),
+            always_starts: false,
             lines: LogRate::new(Vec::new(), None),
             capabilities: None,
         });
@@ -247,7 +248,7 @@ impl MainConf {
             known.push((filter.declared, settings.clone()));
             filter.calls = Some(settings);
             filter.policy = self.rules.policy(&self.levels, Some(filter.declared), &filter.name);
-            let pooled = filter.policy.isolation == Isolation::Request;
+            let pooled = filter.policy.isolation != Isolation::Worker;
             filter.limits = InstanceLimits { memory: declared.memory_limit(), pooled };
             let level = Some(filter.declared);
             filter.capabilities =

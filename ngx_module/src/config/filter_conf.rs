@@ -65,6 +65,8 @@ pub struct FilterConf {
     pub(super) max_calls: usize,
     /// What is said about it; there once all levels are merged.
     pub policy: Policy,
+    /// Set by start-up: its instances cannot be put back to what they were when they had started.
+    pub always_starts: bool,
     /// What it has logged.
     pub lines: Rc<LogRate>,
     /// What it may do; `None` is everything but files.

@@ -36,8 +36,10 @@ pub enum OnError {
 pub enum Isolation {
     /// All of a worker.
     Worker,
-    /// None: each has its own.
+    /// None: each has its own, which is put back afterwards to what it was when it had started.
     Request,
+    /// None: each has its own, which starts for it.
+    FreshRequest,
 }
 
 /// When an instance that has grown is replaced by a new one, between requests.

@@ -135,5 +135,6 @@ fn isolation(isolation: Isolation) -> &'static str {
     match isolation {
         Isolation::Worker => "worker",
         Isolation::Request => "request",
+        Isolation::FreshRequest => "request fresh",
     }
 }

@@ -3,17 +3,18 @@
 use std::cell::Cell;
 use std::ptr::NonNull;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use nginx_sys::NGX_LOG_CRIT;
 use ngx::core::NgxStr;
-use ngx_wasm::proxy_wasm::{CallError, Callback, ContextId, StartError, StreamToken, Vm};
+use ngx_wasm::proxy_wasm::{CallError, Callback, ContextId, Module, StartError, StreamToken, Vm, VmImage};
 
 use super::instances::{Consequences, Filter, Wording};
 use super::requests::{self, RootWorld};
 use super::root_host::RootHost;
 use crate::config::conf::MainConf;
 use crate::config::filter_conf::{FilterConf, ModuleConf};
-use crate::config::rules::Policy;
+use crate::config::rules::{Isolation, Policy};
 use crate::net::settings::Settings;
 use crate::nginx::log::{self, Log};
 use crate::process::status::FilterStatus;
@@ -71,6 +72,20 @@ impl Filter for Configured {
         start(conf, &main.modules, &mut host).map(|(vm, root)| (vm, Some(root)))
     }
 
+    fn may_put_back(&self) -> bool {
+        self.conf().policy.isolation == Isolation::Request && !self.conf().always_starts
+    }
+
+    fn most_idle(&self) -> usize {
+        self.main().engine_conf.idle_instances()
+    }
+
+    fn start_from(&self, image: &VmImage) -> Result<Vm, String> {
+        let (module, compiled) = compiled(self.conf(), &self.main().modules).ok_or("its module is not compiled")?;
+        let (vm, root) = self.conf().configs(module);
+        Vm::from_image(compiled, vm, root, image, self.conf().timeout)
+    }
+
     fn has_own_root(&self) -> bool {
         true
     }
@@ -116,12 +131,15 @@ impl Filter for Configured {
     }
 }
 
+/// The module of a filter, in the form in which it wants it.
+fn compiled<'a>(filter: &FilterConf, modules: &'a [ModuleConf]) -> Option<(&'a ModuleConf, &'a Arc<Module>)> {
+    let module = filter.module(modules)?;
+    Some((module, module.compiled(filter.form())?))
+}
+
 /// Starts a VM for a filter, with its root context.
 pub fn start(filter: &FilterConf, modules: &[ModuleConf], host: &mut RootHost<'_>) -> Result<(Vm, ContextId), String> {
-    let module = filter.module(modules);
-    let Some((module, compiled)) = module.and_then(|module| Some((module, module.compiled(filter.form())?))) else {
-        return Err("its module is not compiled".into());
-    };
+    let (module, compiled) = compiled(filter, modules).ok_or("its module is not compiled")?;
     let (vm, root) = filter.configs(module);
     let mut vm = Vm::start(compiled, vm, host).map_err(|err| err.to_string())?;
     match vm.create_root(root, host) {

@@ -12,8 +12,10 @@ use ngx_wasm::vm::Engine;
 use crate::config::conf::MainConf;
 use crate::config::configuration_file;
 use crate::config::filter_conf::{FilterConf, ModuleConf};
+use crate::config::rules::Isolation;
 use crate::filters::configured;
 use crate::filters::cycle::make as make_running;
+use crate::filters::instances::told;
 use crate::filters::root_host::RootHost;
 use crate::nginx::conf_position::ConfPosition;
 use crate::nginx::log::{self, Log};
@@ -82,7 +84,7 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf, log: Log<'_>) ->
     main.notes.append(&mut notes);
     supplied.map_err(|(place, reason)| report(&place, reason))?;
     give_memory_back();
-    for filter in &main.filters {
+    for filter in &mut main.filters {
         let mut host =
             RootHost::new(log, filter.name.clone(), filter.timeout, filter.lines.clone(), FilterStatus::default());
         let Some(engine) = main.engines.iter().find(|(form, _)| *form == filter.form()).map(|(_, engine)| engine)
@@ -92,13 +94,23 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf, log: Log<'_>) ->
         // The instance ends here. Workers make their own: what a guest keeps, and its random numbers, must not be shared.
         let name = NgxStr::from_bytes(&filter.name);
         match with_cpu_clock(engine, || configured::start(filter, &main.modules, &mut host)) {
-            Ok((vm, root)) if vm.may_not_know_root(root) => main.notes.push(Note::warning(format!(
+            Ok((mut vm, root)) => {
+                if vm.may_not_know_root(root) {
+                    main.notes.push(Note::warning(format!(
                 "filter \"{name}\" has asked for its root id, which is \"{}\", and not looked at its configuration: if it \
                  does not know that root id, it does nothing; \"root_id=ID\" names another, in {}",
                 NgxStr::from_bytes(&filter.root_id),
                 filter.place
-            ))),
-            Ok(_) => {}
+            )));
+                }
+                if filter.policy.isolation == Isolation::Request
+                    && let Err(reason) = vm.image()
+                {
+                    filter.always_starts = true;
+                    let text = format!("{}, in {}", told(&filter.name, &reason), filter.place);
+                    main.notes.push(Note::notice(text));
+                }
+            }
             Err(reason) => {
                 return Err(report(&filter.place, format!("filter \"{name}\" does not start: {reason}")));
             }

@@ -37,7 +37,18 @@ pub struct EngineConf {
 /// process, 128 TiB, it takes a thirtieth.
 pub const DEFAULT_POOL: PoolOptions = PoolOptions { instances: 1024, memory: 4 << 30 };
 
+/// Instances of a filter that a worker keeps for the next requests, when those that they were for have ended.
+const MOST_IDLE: u32 = 128;
+
 impl EngineConf {
+    /// How many instances a worker keeps of a filter that no request has now: they have their places in the pool, in which there
+    /// is to be room for other filters.
+    pub fn idle_instances(&self) -> usize {
+        let pool = self.pool.unwrap_or(DEFAULT_POOL).instances;
+        let most = if pool == 0 { MOST_IDLE } else { (pool / 4).clamp(1, MOST_IDLE) };
+        most as usize
+    }
+
     fn options(&self, form: ModuleVariant) -> EngineOptions {
         EngineOptions {
             fuel: form.fuel,

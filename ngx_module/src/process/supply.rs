@@ -36,6 +36,10 @@ impl Note {
         Note { level: NGX_LOG_WARN, text }
     }
 
+    pub fn notice(text: String) -> Note {
+        Note { level: NGX_LOG_NOTICE, text }
+    }
+
     /// Whether this is the note.
     pub fn says(&self, text: &str) -> bool {
         self.text == text

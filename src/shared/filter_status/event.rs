@@ -30,6 +30,10 @@ pub enum Event {
     Pooled,
     /// The pool was empty, and an instance was made without it.
     PoolExhausted,
+    /// The instance of a request was put back for another one.
+    PutBack,
+    /// It could not be, and has ended.
+    NotPutBack,
     /// `proxy_wasm_allow` kept the filter from something.
     Denied,
     /// A line was not logged because of `proxy_wasm_log_rate`.
@@ -52,6 +56,8 @@ impl Event {
         (Event::Open, "bypassed_requests"),
         (Event::Pooled, "pooled"),
         (Event::PoolExhausted, "pool_exhausted"),
+        (Event::PutBack, "put_back"),
+        (Event::NotPutBack, "not_put_back"),
         (Event::Denied, "denied"),
         (Event::DroppedLine, "dropped_lines"),
     ];

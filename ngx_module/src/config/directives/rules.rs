@@ -23,13 +23,13 @@ pub fn on_error(directive: &Directive, main: &mut MainConf, level: Level) -> Res
 }
 
 pub fn isolation(directive: &Directive, main: &mut MainConf, level: Level) -> Result<(), String> {
-    let wanted = "\"worker\" (or \"none\"), or \"request\" (or \"stream\", \"filter\")";
+    let wanted = "\"worker\" (or \"none\"), or \"request\" (or \"stream\", \"filter\"), which \"fresh\" may follow";
     add(directive, main, level, wanted, |values| {
-        let [word] = values else { return None };
-        Some(Setting::Isolation(match *word {
+        Some(Setting::Isolation(match values {
             // The second names are those of the other host for nginx.
-            b"worker" | b"none" => Isolation::Worker,
-            b"request" | b"stream" | b"filter" => Isolation::Request,
+            [b"worker" | b"none"] => Isolation::Worker,
+            [b"request" | b"stream" | b"filter"] => Isolation::Request,
+            [b"request" | b"stream" | b"filter", b"fresh"] => Isolation::FreshRequest,
             _ => return None,
         }))
     })

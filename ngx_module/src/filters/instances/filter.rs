@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use ngx_wasm::proxy_wasm::{CallId, ContextId, StreamToken, Vm};
+use ngx_wasm::proxy_wasm::{CallId, ContextId, StreamToken, Vm, VmImage};
 
 use super::failure::Consequences;
 use crate::config::rules::Policy;
@@ -29,6 +29,21 @@ pub trait Filter {
     /// Starts a VM, with the root context that requests get. `None`: whoever has requests makes root contexts, when they are
     /// needed; so an instance that nobody has asked for would do nothing.
     fn start(&self, log: Log<'_>) -> Result<(Vm, Option<ContextId>), String>;
+
+    /// Whether instances may be put back to what they were when they had started, for the next request.
+    fn may_put_back(&self) -> bool {
+        false
+    }
+
+    /// How many of them are kept for that.
+    fn most_idle(&self) -> usize {
+        0
+    }
+
+    /// Makes a VM that is what the image says, one of a VM of this filter.
+    fn start_from(&self, _image: &VmImage) -> Result<Vm, String> {
+        Err("it starts in another way".into())
+    }
 
     /// Whether [`Filter::start`] makes the root context.
     fn has_own_root(&self) -> bool;

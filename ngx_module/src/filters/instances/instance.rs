@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
-use ngx_wasm::proxy_wasm::{CallCommand, Callback, ContextId, Vm};
+use ngx_wasm::proxy_wasm::{CallCommand, Callback, ContextId, Vm, VmImage};
 
 use super::{Filter, Instances};
 use crate::filters::calls::{Calls, Owner};
@@ -47,14 +47,15 @@ pub struct Instance {
 }
 
 impl Instance {
-    pub fn new(mut vm: Vm, root: Option<ContextId>, generation: u64, instances: Weak<RefCell<Instances>>) -> Self {
+    /// One that has no generation yet.
+    pub fn new(mut vm: Vm, root: Option<ContextId>, instances: Weak<RefCell<Instances>>) -> Self {
         let stats = vm.stats();
         Instance {
             vm,
             root: root.unwrap_or(ContextId(0)),
             roots: root.iter().count(),
             has_begun: root.is_some(),
-            generation,
+            generation: 0,
             instances,
             ticks: Ticks::default(),
             calls: Calls::default(),
@@ -67,6 +68,38 @@ impl Instance {
             is_resting: false,
             put_off: Vec::new(),
         }
+    }
+
+    /// Makes it what it was when it had started, when nothing goes on in it any more. After an error it must be dropped.
+    pub fn put_back(&mut self, image: &VmImage) -> Result<(), String> {
+        // All fields are named: whoever adds one decides what becomes of it here.
+        let Instance {
+            vm,
+            root: _,
+            roots: _,
+            has_begun: _,
+            generation,
+            instances: _,
+            ticks,
+            calls,
+            owner,
+            memory_at_start: _,
+            memory: _,
+            is_pooled: _,
+            counted: _,
+            lingers,
+            is_resting,
+            put_off,
+        } = self;
+        if !calls.is_empty() || *is_resting || !put_off.is_empty() {
+            return Err("something goes on in it".into());
+        }
+        // What still knows it, such as a queue, finds none.
+        *generation = 0;
+        *ticks = Ticks::default();
+        *owner = None;
+        *lingers = false;
+        vm.put_back(image)
     }
 
     /// A root context has been made in it, beside those that it has.

@@ -1,5 +1,5 @@
 //! What a worker has of each filter: the instance that all requests share, or one for each of them
-//! (`proxy_wasm_isolation`), and how failed ones (`failure.rs`) and those that have grown (`proxy_wasm_recycle`) are replaced.
+//! (`proxy_wasm_isolation`; `reset.rs`), and how failed ones (`failure.rs`) and those that have grown (`proxy_wasm_recycle`) are replaced.
 //!
 //! An instance is known by its generation, which no other instance of the filter in this worker ever has. A request keeps
 //! that with its context: when the instance has gone, the request finds none.
@@ -7,6 +7,7 @@
 mod failure;
 mod filter;
 mod instance;
+mod reset;
 mod revival;
 
 use std::cell::RefCell;
@@ -15,15 +16,18 @@ use std::rc::{Rc, Weak};
 use std::time::Instant;
 
 use nginx_sys::NGX_LOG_NOTICE;
+use ngx_wasm::proxy_wasm::{ContextId, Vm};
 use ngx_wasm::restarts::Restarts;
 
 pub use failure::{About, Consequences, OwnWork};
 pub use filter::{Filter, Wording};
 pub use instance::Instance;
+pub use reset::told;
 
 use crate::config::rules::{Isolation, Without};
 use crate::nginx::log::Log;
 use crate::process::status::{Event, FilterStatus};
+use reset::Reset;
 use revival::Revival;
 
 /// The low bits of a generation say where the instance is.
@@ -49,6 +53,8 @@ pub struct Instances {
     kept_until: Option<Instant>,
     /// Those without a request.
     lingering: VecDeque<u64>,
+    /// What those are made of that requests have to themselves.
+    reset: Reset,
     restarts: Restarts,
     /// The failures of callbacks about no request: what has to wait is such work, from the first failure on.
     own_work: Restarts,
@@ -75,6 +81,7 @@ impl Instances {
     /// `made`: how many have been made before.
     fn new(filter: Rc<dyn Filter>, own: Weak<RefCell<Instances>>, made: u64) -> Self {
         let delay = filter.policy().restart_delay;
+        let reset = Reset::new(filter.may_put_back(), filter.most_idle());
         Instances {
             filter,
             own,
@@ -85,6 +92,7 @@ impl Instances {
             draining: None,
             kept_until: None,
             lingering: VecDeque::new(),
+            reset,
             restarts: Restarts::new(delay.first, delay.longest, delay.at_once),
             own_work: Restarts::new(delay.first, delay.longest, 0),
             own_work_failure: None,
@@ -120,7 +128,7 @@ impl Instances {
                 self.recycle(log);
                 self.ensure(log)
             }
-            Isolation::Request => self.start(log),
+            Isolation::Request | Isolation::FreshRequest => self.start_own(log),
         };
         generation.and_then(|generation| self.get(generation)).ok_or(without)
     }
@@ -139,7 +147,7 @@ impl Instances {
         if self.is_stopped || !self.restarts.wait(Instant::now()).is_zero() {
             return None;
         }
-        let (vm, root) = match self.filter.start(log) {
+        let (mut vm, root) = match self.filter.start(log) {
             Ok(started) => started,
             Err(reason) => {
                 self.start_failed(&reason, log);
@@ -149,26 +157,40 @@ impl Instances {
         if std::mem::take(&mut self.has_failed) {
             self.status().count(Event::Restart);
         }
-        let place = self.free.pop().unwrap_or(self.places.len());
-        self.made += 1;
-        let generation = (self.made << PLACE_BITS) | place as u64;
-        let mut instance = Box::new(Instance::new(vm, root, generation, self.own.clone()));
+        self.keep_image(&mut vm, log);
+        let generation = self.take_in_new(vm, root);
+        self.root_started(generation);
+        Some(generation)
+    }
+
+    /// Counts a VM that is an instance from now on.
+    fn take_in_new(&mut self, vm: Vm, root: Option<ContextId>) -> u64 {
+        let mut instance = Box::new(Instance::new(vm, root, self.own.clone()));
         if self.own_work_waits() {
             instance.begin_rest();
             self.revive_when_due();
         }
         self.count += 1;
         self.memory += instance.memory;
-        if self.filter.policy().isolation == Isolation::Request {
+        if self.filter.policy().isolation != Isolation::Worker {
             self.status().count(if instance.is_pooled { Event::Pooled } else { Event::PoolExhausted });
         }
+        let generation = self.take_in(instance);
+        self.show();
+        generation
+    }
+
+    /// Gives an instance a place, and a generation that none has had.
+    fn take_in(&mut self, mut instance: Box<Instance>) -> u64 {
+        let place = self.free.pop().unwrap_or(self.places.len());
+        self.made += 1;
+        let generation = (self.made << PLACE_BITS) | place as u64;
+        instance.generation = generation;
         if place == self.places.len() {
             self.places.push(None);
         }
         self.places[place] = Some(instance);
-        self.show();
-        self.root_started(generation);
-        Some(generation)
+        generation
     }
 
     /// Does what the guest asked for when an instance, or a root context in it, has started.
@@ -225,7 +247,7 @@ impl Instances {
         }
         let Some(instance) = self.get(generation) else { return };
         if instance.is_idle() {
-            self.remove(generation);
+            self.end_or_put_back(generation);
         } else if !instance.has_requests() && !std::mem::replace(&mut instance.lingers, true) {
             self.lingering.push_back(generation);
             if self.lingering.len() > MOST_LINGERING
@@ -243,13 +265,25 @@ impl Instances {
 
     /// Takes an instance away.
     fn remove(&mut self, generation: u64) -> Option<Box<Instance>> {
-        self.get(generation)?;
-        let place = (generation & ((1 << PLACE_BITS) - 1)) as usize;
-        let mut instance = self.places[place].take()?;
+        let mut instance = self.take_out(generation)?;
         self.status().callbacks(&mut instance.vm);
-        self.free.push(place);
+        self.uncount(&instance);
+        self.show();
+        Some(instance)
+    }
+
+    /// There is one less.
+    fn uncount(&mut self, instance: &Instance) {
         self.count -= 1;
         self.memory -= instance.memory;
+    }
+
+    /// Takes an instance out of its place. It has no generation any more, and is counted nevertheless.
+    fn take_out(&mut self, generation: u64) -> Option<Box<Instance>> {
+        self.get(generation)?;
+        let place = (generation & ((1 << PLACE_BITS) - 1)) as usize;
+        let instance = self.places[place].take()?;
+        self.free.push(place);
         if instance.lingers {
             self.lingering.retain(|other| *other != generation);
         }
@@ -258,7 +292,6 @@ impl Instances {
                 *known = None;
             }
         }
-        self.show();
         Some(instance)
     }
 
