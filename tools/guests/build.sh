@@ -9,7 +9,7 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
-rust=(bodies calls conformance demanding faulty files headers large lifecycle probe probe-debug redis shared ticker)
+rust=(bodies calls conformance demanding fault faulty files headers json large lifecycle probe probe-debug redis shared ticker)
 go=(auth balancer bodies calls files headers ticker)
 # The examples of the SDKs, written anew: t/guests/LANGUAGE/examples.
 rust_examples=(envoy_filter_metadata grpc_auth_random hello_world http_auth_random http_body http_config http_headers)
