@@ -18,7 +18,7 @@ help:
 	@echo 'make conformance  the same filters and requests in Envoy and here, compared (docs/differences.md)'
 	@echo 'make guests     compile the example filters (t/guests) to build/guests'
 	@echo 'make check      formatting, linters, and who uses whom'
-	@echo 'make bench      what a filter costs; bench/run --help has more benchmarks'
+	@echo 'make bench      what filters cost beside Lua and Envoy, 20 minutes (BENCH=--short: 3); bench/run --help has more'
 	@echo 'make clean      remove build/ and target/'
 	@echo
 	@echo 'NGINX=installed (default) | vendored | asan | /path/to/configured/objs  for build, demo, test, check, bench'
@@ -77,9 +77,10 @@ conformance: build guests
 check:
 	@tools/check.sh '$(NGINX)'
 
+# Options of bench/run all: make bench BENCH=--short;  make bench BENCH=--write-docs puts the tables into the pages
 bench: build guests
 	@tools/install.sh bench
-	@bench/run filters '$(NGINX)'
+	@bench/run all '$(NGINX)' $(BENCH)
 
 clean: demo-stop
 	rm -rf build target

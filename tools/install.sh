@@ -11,7 +11,7 @@
 #   test    the Lua, echo and headers-more modules of that nginx, the Perl modules under Test::Nginx, and what the tests call
 #   calls   what the tests call: a Redis server, Python, certificates
 #   check   linters
-#   bench   load generator
+#   bench   load generator, valgrind, what makes .wasm of .wat, nginx's Lua module, and what gets Envoy
 #   cpp     what compiles C++ to WebAssembly, for guests
 #   conformance  what gets and runs Envoy and the other end of it
 #   curl    curl
@@ -61,6 +61,13 @@ want() {
 # An nginx of the distribution's own packages (nginx.org's package is called nginx too, but brings no such module).
 distribution_nginx() { installed nginx-common; }
 
+# The Lua module of that nginx.
+lua() {
+    if distribution_nginx || ! command -v nginx >/dev/null; then
+        want libnginx-mod-http-ndk libnginx-mod-http-lua lua-resty-core lua-resty-lrucache
+    fi
+}
+
 group() {
     case $1 in
     build)
@@ -77,9 +84,9 @@ group() {
     test)
         want perl procps psmisc curl libtest-base-perl libtest-longstring-perl liblist-moreutils-perl libwww-perl \
             liburi-perl libipc-run-perl libtext-diff-perl
+        lua
         if distribution_nginx || ! command -v nginx >/dev/null; then
-            want libnginx-mod-http-ndk libnginx-mod-http-lua lua-resty-core lua-resty-lrucache \
-                libnginx-mod-http-echo libnginx-mod-http-headers-more-filter
+            want libnginx-mod-http-echo libnginx-mod-http-headers-more-filter
         fi
         group calls
         ;;
@@ -88,7 +95,11 @@ group() {
         group conformance
         ;;
     check) want lua-check shellcheck ;;
-    bench) want wrk curl ;;
+    bench)
+        want wrk curl valgrind wabt lua-cjson
+        lua
+        group conformance
+        ;;
     cpp) want clang lld wasi-libc libclang-rt-dev-wasm32 libc++-dev-wasm32 ;;
     curl) want curl ;;
     conformance)

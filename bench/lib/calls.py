@@ -3,20 +3,39 @@ SDK, each asking for 5 bytes by HTTP/1.1 over connections that are kept, and let
 
   bench/run calls [installed | vendored | /path/to/configured/objs] [--rounds N] [--seconds N] [--cases NAME,NAME...]
 
-The options and the way of counting are those of bench/run filters.
+Each round gives every case a slice of so many seconds. What is counted is the time that the worker was on a processor.
 """
 
 import argparse
-import http.client
 import os
 import statistics
 import sys
+from dataclasses import dataclass, field
 
-from servers import LUA_MODULES, MODULE, ROOT, Case, Nginx, Wrk, cpu_ns, free_ports, memory_kib
+from load import Wrk
+from nginx import LUA_MODULES, MODULE, ROOT, Nginx, get
+from processes import cpu_ns, free_ports, memory_kib
 
 CONNECTIONS = 50
 # The first byte is an even number, as the Rust example wants it.
 ANSWER = "2 ok\\n"
+
+
+@dataclass
+class Case:
+    """One configuration to be measured."""
+
+    name: str
+    explanation: str
+    modules: list = field(default_factory=list)  # for load_module
+    guests: list = field(default_factory=list)  # (name, path)
+    filters: list = field(default_factory=list)  # arguments of proxy_wasm
+    http: str = ""
+
+    def missing(self):
+        files = self.modules + [path for _, path in self.guests]
+        return [path for path in files if not os.path.exists(path)]
+
 
 LUA_CALL = """
         local function call()
@@ -94,13 +113,9 @@ def configure(nginx, case, service_port):
 
 
 def check(nginx):
-    connection = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=60)
-    connection.request("GET", "/")
-    response = connection.getresponse()
-    body = response.read()
-    connection.close()
-    if response.status != 200 or not body.startswith(b"GIF"):
-        sys.exit(f"{nginx.name}: not the response expected: {response.status} {body!r}")
+    status, _, body = get(nginx.port, "/")
+    if status != 200 or not body.startswith("GIF"):
+        sys.exit(f"{nginx.name}: not the response expected: {status} {body!r}")
 
 
 def slice_cost(nginx, seconds):

@@ -18,7 +18,8 @@ import statistics
 import subprocess
 import sys
 
-from servers import MODULE, ROOT, Nginx, cpu_ns, free_ports, memory_kib
+from nginx import MODULE, ROOT, Nginx, quoted
+from processes import cpu_ns, free_ports, memory_kib
 
 # As docs/coraza.md has it.
 DIRECTIVES = ["Include @recommended-conf", "SecRuleEngine On", "Include @crs-setup-conf", "Include @owasp_crs/*.conf"]
@@ -44,10 +45,6 @@ def requests():
     for size in (1, 4, 16, 64):
         body = "text=" + text(size * 1024 - 5).replace(" ", "+")
         yield f"POST form, {size} KiB", "POST", "/form", FORM, body, 200
-
-
-def quoted(configuration):
-    return "'" + configuration.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 class Client:
@@ -129,7 +126,8 @@ def main():
         for nginx in (waf, plain, upstream):
             nginx.stop()
 
-    print(f"{os.environ['BENCH_NGINX_TITLE']}, {os.path.getsize(os.path.join(ROOT, 'build/guests/coraza.wasm')) >> 20} MiB of module")
+    size = os.path.getsize(os.path.join(ROOT, "build/guests/coraza.wasm")) >> 20
+    print(f"{os.environ['BENCH_NGINX_TITLE']}, {size} MiB of module")
     print(f"  nginx -t                       {started:10.1f} s of CPU")
     print(f"  a worker's start, 1st request  {begun / 1e9:10.1f} s of CPU")
     print(f"  private memory of the worker   {fresh[1] / 1024:10.0f} MiB at first, {used[1] / 1024:.0f} MiB at the end "

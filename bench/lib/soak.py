@@ -5,14 +5,18 @@ fails, or when the worker has grown by more than 2 MiB since it was warm.
 
   --seconds   how long (default 30), with 50 connections
   --warm-up   how long before that (default 5)
-  --case      another configuration than rust+go: bench/lib/servers.py
+  --case      another configuration than rust+go: bench/lib/cases.py
 """
 
 import argparse
 import os
 import sys
 
-from servers import Nginx, Wrk, find_case, free_ports, memory_kib
+from cases import find_case
+from fleet import check
+from load import Wrk
+from nginx import Nginx
+from processes import free_ports, memory_kib
 
 CONNECTIONS = 50
 GROWTH_KIB = 2048
@@ -37,7 +41,7 @@ def main():
     try:
         upstream.start()
         nginx.start()
-        nginx.check(case)
+        check(nginx, case)
         worker = nginx.pid
         warm = Wrk(nginx.url("proxied"), CONNECTIONS, arguments.warm_up)
         before = memory_kib(worker)
@@ -45,7 +49,7 @@ def main():
         run = Wrk(nginx.url("proxied"), CONNECTIONS, arguments.seconds)
         after = memory_kib(worker)
         after_descriptors = descriptors(worker)
-        nginx.check(case)
+        check(nginx, case)
         same_worker = nginx.current_worker() == worker
         complaints = nginx.errors()
     finally:

@@ -21,7 +21,8 @@ import sys
 import time
 import urllib.request
 
-from servers import MODULE, ROOT, Nginx, free_ports, memory_kib
+from nginx import MODULE, ROOT, Nginx
+from processes import free_ports, memory_kib
 
 # How much a worker's memory may have grown from the first third to the last: as a rule, and at the most. Instances that leak
 # come and go, with up to 16 MiB each, and a sample may find one more of them.

@@ -13,77 +13,39 @@
   --seconds   how long perf looks on (default 5)
   --top       how many functions (default 30)
 
-The cases: bench/lib/servers.py. Counts of valgrind are the same on an idle and on a busy machine, but know nothing of
-the kernel and of caches. Guest code has no symbols: it shows without names.
+The cases: bench/lib/cases.py. Counts of valgrind are the same on an idle and on a busy machine, but know nothing of
+the kernel and of caches. --instructions leaves out what is chance (`total_of` in bench/lib/callgrind.py), --callgrind does
+not. Guest code has no symbols: it shows without names.
 """
 
 import argparse
-import glob
 import os
 import re
-import shutil
-import socket
 import subprocess
 import sys
 
-from servers import BODY, FORMS, PREFIX, Nginx, Wrk, cases, find_case, free_ports, usable
+from callgrind import Counted, count_each, need
+from cases import bases, find_case, more_cases, usable, works, cases_of
+from fleet import check, start_upstream
+from load import Wrk
+from nginx import FORMS, Nginx
+from processes import free_ports
 
 WARM_UP = 200
 
 
-def need(*tools):
-    for tool, package in tools:
-        if not shutil.which(tool):
-            sys.exit(f"there is no {tool}; as root: apt-get install --no-install-recommends {package}")
-
-
-def requests(nginx, form, count):
-    """Sends requests one after the other over one connection: the same work in every run."""
-    with socket.create_connection(("127.0.0.1", nginx.port), 120) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        message = f"GET /{form} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
-        end = BODY.encode()
-        for _ in range(count):
-            connection.sendall(message)
-            answer = b""
-            while not answer.endswith(end):
-                piece = connection.recv(65536)
-                if not piece:
-                    sys.exit(f"{nginx.name}: the connection was closed after {answer!r}")
-                answer += piece
-
-
-def control(pid, *arguments):
-    result = subprocess.run(["callgrind_control", *arguments, str(pid)], capture_output=True, text=True)
-    if result.returncode != 0 or "Error" in result.stdout + result.stderr:
-        sys.exit(f"callgrind_control {' '.join(arguments)} failed:\n{result.stdout}{result.stderr}")
-
-
 def callgrind(case, form, count, upstream):
     """Runs `count` requests in the worker under callgrind. Returns the file with the profile."""
-    nginx = Nginx(f"callgrind-{case.name}", free_ports(1)[0])
-    nginx.configure_case(case, upstream.port)
-    profile = os.path.join(nginx.prefix, "profile")
-    # Without instrumentation at the start: compiling the guests would take minutes and is not asked for.
-    wrapper = [
-        "valgrind", "--tool=callgrind", "--instr-atstart=no", "--dump-instr=no", "--collect-jumps=no",
-        "--smc-check=all-non-file", "--log-file=" + os.path.join(nginx.prefix, "valgrind.log"),
-        "--callgrind-out-file=" + profile,
-    ]
-    try:
-        nginx.start(wrapper, single_process=True, patience=300)
-        nginx.check(case)
-        control(nginx.pid, "--instr=on")
-        requests(nginx, form, WARM_UP)
-        control(nginx.pid, "--zero")
-        requests(nginx, form, count)
-        control(nginx.pid, "--dump")
-    finally:
-        nginx.stop()
-    dumps = [path for path in glob.glob(profile + ".*") if re.search(r"\.1$", path)]
-    if not dumps:
-        sys.exit(f"callgrind left no profile in {nginx.prefix}")
-    return dumps[0]
+    with Counted(case, upstream.port, form) as counted:
+        counted.begin(form, WARM_UP)
+        counted.send(form, count)
+        return counted.dump()
+
+
+def usual_cases():
+    """Plain nginx, and each work as our filter does it, in both forms; without those that are long in compiling."""
+    own = [case for row in works() for case in cases_of(*row) if case.way in ("wasm", "lua") and case.forms == FORMS]
+    return usable([case for case in (*bases(), *own, *more_cases()) if case.way != "envoy" and case.forms == FORMS])
 
 
 def annotate(profile, *options):
@@ -130,29 +92,25 @@ def print_functions(title, functions, count, top):
 
 
 def instructions(names, count):
-    need(("valgrind", "valgrind"))
-    chosen = [find_case(name) for name in names] if names else usable(cases())
+    chosen = [find_case(name) for name in names] if names else usual_cases()
     upstream = start_upstream()
-    totals = {}
     try:
-        for case in chosen:
-            for form in FORMS:
-                print(f"{case.name}, {form}", file=sys.stderr)
-                totals[case.name, form] = annotate(callgrind(case, form, count, upstream))[0] / count
+        pairs = [(case, form) for case in chosen for form in FORMS if form in case.forms]
+        totals = {(case.name, form): total for (case, form), total in count_each(pairs, upstream.port, count, WARM_UP)}
     finally:
         upstream.stop()
     print(f"{os.environ['BENCH_NGINX_TITLE']}; instructions of the worker per request in user space, {count} requests")
-    print(f"  {'case':<16}" + "".join(f"{form:>10}{'less ' + chosen[0].name:>13}" for form in FORMS))
+    print(f"  {'case':<20}" + "".join(f"{form:>10}{'less ' + chosen[0].name:>13}" for form in FORMS))
     for case in chosen:
         cells = ""
         for form in FORMS:
-            total, base = totals[case.name, form], totals[chosen[0].name, form]
-            cells += f"{total:>10.0f}" + (f"{total - base:>+13.0f}" if case is not chosen[0] else f"{'':>13}")
-        print(f"  {case.name:<16}{cells}")
+            total, base = totals.get((case.name, form)), totals.get((chosen[0].name, form))
+            cells += f"{'-' if total is None else round(total):>10}"
+            cells += f"{'':>13}" if case is chosen[0] or not total or not base else f"{total - base:>+13.0f}"
+        print(f"  {case.name:<20}{cells}")
 
 
 def functions(case, form, count, top):
-    need(("valgrind", "valgrind"))
     upstream = start_upstream()
     try:
         profile = callgrind(case, form, count, upstream)
@@ -178,7 +136,7 @@ def sampled(case, form, seconds, top):
     data = os.path.join(nginx.prefix, "perf.data")
     try:
         nginx.start()
-        nginx.check(case)
+        check(nginx, case)
         Wrk(nginx.url(form), 50, 1)
         record = subprocess.Popen(
             ["perf", "record", "-q", "-e", "cpu-clock", "-F", "4000", "-p", str(nginx.pid), "-o", data,
@@ -204,13 +162,6 @@ def sampled(case, form, seconds, top):
         print("\n".join(lines[:top]))
 
 
-def start_upstream():
-    upstream = Nginx("profile-upstream", free_ports(1)[0])
-    upstream.configure_upstream()
-    upstream.start()
-    return upstream
-
-
 def main():
     parser = argparse.ArgumentParser(prog="bench/run profile", add_help=False)
     parser.add_argument("--instructions", action="store_true")
@@ -226,7 +177,7 @@ def main():
         instructions(arguments.cases, arguments.requests)
         return
     if not arguments.cases:
-        sys.exit("which case? " + ", ".join(case.name for case in cases()))
+        sys.exit("which case? " + ", ".join(case.name for case in usual_cases()))
     for name in arguments.cases:
         if arguments.callgrind:
             functions(find_case(name), form, arguments.requests, arguments.top)
