@@ -83,7 +83,7 @@ group() {
         ;;
     test)
         want perl procps psmisc curl libtest-base-perl libtest-longstring-perl liblist-moreutils-perl libwww-perl \
-            liburi-perl libipc-run-perl libtext-diff-perl
+            liburi-perl libipc-run-perl libtext-diff-perl valgrind libc6-dbg
         lua
         if distribution_nginx || ! command -v nginx >/dev/null; then
             want libnginx-mod-http-echo libnginx-mod-http-headers-more-filter
@@ -96,7 +96,7 @@ group() {
         ;;
     check) want lua-check shellcheck ;;
     bench)
-        want wrk curl valgrind wabt lua-cjson
+        want wrk curl valgrind libc6-dbg wabt lua-cjson
         lua
         group conformance
         ;;
