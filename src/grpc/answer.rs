@@ -8,23 +8,23 @@ use super::code;
 
 /// The end of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct GrpcOutcome {
     /// A code of gRPC; 0 is success.
     pub status: u32,
     /// What the other end says about it, or what this one does.
     pub message: Vec<u8>,
 }
 
-impl Outcome {
+impl GrpcOutcome {
     /// An end that this host declares.
     pub fn new(status: u32, message: impl Into<Vec<u8>>) -> Self {
-        Outcome { status, message: message.into() }
+        GrpcOutcome { status, message: message.into() }
     }
 }
 
 /// What the head of an answer means when it ends the call: nothing follows it (`is_end`), or what follows is no gRPC. None
 /// is an answer with messages to come, and trailers behind them.
-pub fn of_head(status: StatusCode, headers: &HeaderMap, is_end: bool) -> Option<Outcome> {
+pub fn of_head(status: StatusCode, headers: &HeaderMap, is_end: bool) -> Option<GrpcOutcome> {
     let told = told(headers);
     if status != StatusCode::OK {
         // Somebody between the two ends has answered, unless the other end has told more.
@@ -38,35 +38,35 @@ pub fn of_head(status: StatusCode, headers: &HeaderMap, is_end: bool) -> Option<
         return None;
     }
     let content_type = String::from_utf8_lossy(&content_type[..content_type.len().min(100)]);
-    Some(Outcome::new(code::UNKNOWN, format!("the answer is no gRPC: its content-type is \"{content_type}\"")))
+    Some(GrpcOutcome::new(code::UNKNOWN, format!("the answer is no gRPC: its content-type is \"{content_type}\"")))
 }
 
 /// What the end of the messages means; an answer that just stops has no trailers.
-pub fn of_trailers(trailers: Option<&HeaderMap>) -> Outcome {
+pub fn of_trailers(trailers: Option<&HeaderMap>) -> GrpcOutcome {
     trailers.and_then(told).unwrap_or_else(no_status)
 }
 
-fn no_status() -> Outcome {
-    Outcome::new(code::UNKNOWN, "the answer has no grpc-status")
+fn no_status() -> GrpcOutcome {
+    GrpcOutcome::new(code::UNKNOWN, "the answer has no grpc-status")
 }
 
-fn told(headers: &HeaderMap) -> Option<Outcome> {
+fn told(headers: &HeaderMap) -> Option<GrpcOutcome> {
     let status = headers.get("grpc-status")?;
     let message = headers.get("grpc-message").map_or(&b""[..], |message| message.as_bytes());
     let message: Vec<u8> = percent_decode(message).collect();
     let known = status.to_str().ok().and_then(|text| text.parse::<u32>().ok()).filter(|code| *code <= 16);
     Some(match known {
-        Some(status) => Outcome { status, message },
+        Some(status) => GrpcOutcome { status, message },
         None if message.is_empty() => {
             let status = String::from_utf8_lossy(status.as_bytes()).chars().take(100).collect::<String>();
-            Outcome::new(code::UNKNOWN, format!("\"{status}\" is no known grpc-status"))
+            GrpcOutcome::new(code::UNKNOWN, format!("\"{status}\" is no known grpc-status"))
         }
-        None => Outcome { status: code::UNKNOWN, message },
+        None => GrpcOutcome { status: code::UNKNOWN, message },
     })
 }
 
-fn of_http(status: StatusCode) -> Outcome {
-    Outcome::new(code::of_http_status(status.as_u16()), format!("the answer has HTTP status {}", status.as_u16()))
+fn of_http(status: StatusCode) -> GrpcOutcome {
+    GrpcOutcome::new(code::of_http_status(status.as_u16()), format!("the answer has HTTP status {}", status.as_u16()))
 }
 
 fn is_grpc(content_type: &[u8]) -> bool {
@@ -108,9 +108,9 @@ mod tests {
     fn an_answer_may_be_its_trailers_alone() {
         let told = headers(&[("grpc-status", b"5"), ("grpc-message", b"no%20such%20th%C3%ADng%")]);
         let outcome = of_head(StatusCode::OK, &told, true).unwrap();
-        assert_eq!(outcome, Outcome::new(5, "no such thíng%"));
+        assert_eq!(outcome, GrpcOutcome::new(5, "no such thíng%"));
         let none = of_head(StatusCode::OK, &headers(&[("content-type", b"application/grpc")]), true).unwrap();
-        assert_eq!(none, Outcome::new(code::UNKNOWN, "the answer has no grpc-status"));
+        assert_eq!(none, GrpcOutcome::new(code::UNKNOWN, "the answer has no grpc-status"));
     }
 
     #[test]
@@ -131,20 +131,20 @@ mod tests {
             let http = StatusCode::from_u16(status).unwrap();
             for is_end in [false, true] {
                 let outcome = of_head(http, &HeaderMap::new(), is_end).unwrap();
-                assert_eq!(outcome, Outcome::new(wanted, format!("the answer has HTTP status {status}")));
+                assert_eq!(outcome, GrpcOutcome::new(wanted, format!("the answer has HTTP status {status}")));
                 let told = of_head(http, &headers(&[("grpc-status", b"9")]), is_end).unwrap();
-                assert_eq!(told, Outcome::new(9, ""));
+                assert_eq!(told, GrpcOutcome::new(9, ""));
             }
         }
     }
 
     #[test]
     fn trailers_say_how_it_went() {
-        assert_eq!(of_trailers(Some(&headers(&[("grpc-status", b"0")]))), Outcome::new(code::OK, ""));
+        assert_eq!(of_trailers(Some(&headers(&[("grpc-status", b"0")]))), GrpcOutcome::new(code::OK, ""));
         let told = headers(&[("grpc-status", b"13"), ("grpc-message", b"a\xff")]);
-        assert_eq!(of_trailers(Some(&told)), Outcome::new(13, b"a\xff".to_vec()));
+        assert_eq!(of_trailers(Some(&told)), GrpcOutcome::new(13, b"a\xff".to_vec()));
         for missing in [None, Some(&HeaderMap::new())] {
-            assert_eq!(of_trailers(missing), Outcome::new(code::UNKNOWN, "the answer has no grpc-status"));
+            assert_eq!(of_trailers(missing), GrpcOutcome::new(code::UNKNOWN, "the answer has no grpc-status"));
         }
     }
 
@@ -155,7 +155,7 @@ mod tests {
             assert_eq!(outcome.status, code::UNKNOWN);
             assert!(outcome.message.ends_with(b"is no known grpc-status"));
             let told = headers(&[("grpc-status", status), ("grpc-message", b"why")]);
-            assert_eq!(of_trailers(Some(&told)), Outcome::new(code::UNKNOWN, "why"));
+            assert_eq!(of_trailers(Some(&told)), GrpcOutcome::new(code::UNKNOWN, "why"));
         }
     }
 }

@@ -7,7 +7,7 @@ mod frame;
 mod message;
 mod request;
 
-pub use answer::{Outcome, of_head, of_trailers};
+pub use answer::{GrpcOutcome, of_head, of_trailers};
 pub use frame::{Decoder, FrameError, frame};
 pub use message::encode_message;
 pub use request::request;

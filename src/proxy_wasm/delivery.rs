@@ -6,7 +6,7 @@ use super::calls::{CallCommand, CallFailure, CallId, HttpAnswer};
 use super::errors::CallError;
 use super::host::Host;
 use super::ids::{ContextId, StreamToken};
-use super::in_flight::{InFlight, Kind, Shown};
+use super::in_flight::{CallKind, InFlight, Shown};
 use super::pairs::Pairs;
 use super::vm::Vm;
 use crate::grpc::code;
@@ -51,11 +51,11 @@ impl Vm {
     /// Ends a call that cannot be sent, as one that has failed.
     pub fn on_unsendable(&mut self, id: CallId, reason: String, host: &mut dyn Host) -> Result<(), CallError> {
         match self.state.calls.get(id).map(|call| call.kind) {
-            Some(Kind::Http) => self.on_http_call_response(id, Err(CallFailure { reason }), host),
-            Some(Kind::GrpcCall | Kind::GrpcStream { .. }) => {
+            Some(CallKind::Http) => self.on_http_call_response(id, Err(CallFailure { reason }), host),
+            Some(CallKind::GrpcCall | CallKind::GrpcStream { .. }) => {
                 self.on_grpc_close(id, code::INTERNAL, reason.into_bytes(), host)
             }
-            Some(Kind::Redis) | None => Ok(()),
+            Some(CallKind::Redis) | None => Ok(()),
         }
     }
 
@@ -67,7 +67,7 @@ impl Vm {
         result: Result<HttpAnswer, CallFailure>,
         host: &mut dyn Host,
     ) -> Result<(), CallError> {
-        let Some(call) = self.state.calls.remove_kind(id, Kind::Http) else { return Ok(()) };
+        let Some(call) = self.state.calls.remove_kind(id, CallKind::Http) else { return Ok(()) };
         let (headers, body, trailers) = match &result {
             Ok(answer) => (number(answer.headers.len()), number(answer.body.len()), number(answer.trailers.len())),
             Err(_) => (0, 0, 0),
@@ -90,11 +90,11 @@ impl Vm {
     pub fn on_grpc_message(&mut self, id: CallId, message: Vec<u8>, host: &mut dyn Host) -> Result<(), CallError> {
         let calls = &mut self.state.calls;
         let call = match calls.get(id) {
-            Some(call @ InFlight { kind: Kind::GrpcCall, .. }) => {
+            Some(call @ InFlight { kind: CallKind::GrpcCall, .. }) => {
                 calls.remove(id);
                 call
             }
-            Some(call @ InFlight { kind: Kind::GrpcStream { .. }, .. }) => call,
+            Some(call @ InFlight { kind: CallKind::GrpcStream { .. }, .. }) => call,
             _ => return Ok(()),
         };
         let args = [call.root.0, id.0, number(message.len())];
@@ -121,7 +121,7 @@ impl Vm {
     ) -> Result<(), CallError> {
         let calls = &mut self.state.calls;
         let call = match calls.get(id) {
-            Some(call @ InFlight { kind: Kind::GrpcCall | Kind::GrpcStream { .. }, .. }) => call,
+            Some(call @ InFlight { kind: CallKind::GrpcCall | CallKind::GrpcStream { .. }, .. }) => call,
             _ => return Ok(()),
         };
         calls.remove(id);
@@ -144,7 +144,7 @@ impl Vm {
     ) -> Result<(), CallError> {
         /// Higress' `RedisStatus`.
         const NETWORK_ERROR: u32 = 1;
-        let Some(call) = self.state.calls.remove_kind(id, Kind::Redis) else { return Ok(()) };
+        let Some(call) = self.state.calls.remove_kind(id, CallKind::Redis) else { return Ok(()) };
         let (status, size) = match &result {
             Ok(reply) => (0, number(reply.len())),
             Err(_) => (NETWORK_ERROR, 0),
@@ -162,7 +162,7 @@ impl Vm {
         host: &mut dyn Host,
     ) -> Result<(), CallError> {
         let call = match self.state.calls.get(id) {
-            Some(call @ InFlight { kind: Kind::GrpcStream { .. }, .. }) => call,
+            Some(call @ InFlight { kind: CallKind::GrpcStream { .. }, .. }) => call,
             _ => return Ok(()),
         };
         let args = [call.root.0, id.0, number(metadata.len())];

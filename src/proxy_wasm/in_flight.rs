@@ -13,7 +13,7 @@ use super::types::{BufferType, MapType};
 
 /// What kind of call it is, as far as host calls and callbacks differ by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CallKind {
     /// `proxy_http_call`.
     Http,
     /// `proxy_grpc_call`.
@@ -36,7 +36,7 @@ pub(super) struct InFlight {
     /// The root context that gets its callbacks.
     pub root: ContextId,
     /// What it is.
-    pub kind: Kind,
+    pub kind: CallKind,
     /// The contexts that it was made for: that of the callback, and the effective one. Guests know calls by them.
     pub made_for: [ContextId; 2],
     /// A stream wants it: it was made for one, or in a callback about such a call.
@@ -111,7 +111,7 @@ impl Calls {
         id: CallId,
         root: ContextId,
         made_for: [ContextId; 2],
-        kind: Kind,
+        kind: CallKind,
         bytes: usize,
         command: CallCommand,
     ) {
@@ -131,7 +131,7 @@ impl Calls {
 
     /// Whether a call that was made for this context, and that will end by itself, has not ended.
     pub fn has_ending(&self, context: ContextId) -> bool {
-        let is_ending = |call: &InFlight| !matches!(call.kind, Kind::GrpcStream { .. });
+        let is_ending = |call: &InFlight| !matches!(call.kind, CallKind::GrpcStream { .. });
         self.map.values().any(|call| is_ending(call) && call.made_for.contains(&context))
     }
 
@@ -148,7 +148,7 @@ impl Calls {
     }
 
     /// Ends a call of this kind.
-    pub fn remove_kind(&mut self, id: CallId, kind: Kind) -> Option<InFlight> {
+    pub fn remove_kind(&mut self, id: CallId, kind: CallKind) -> Option<InFlight> {
         self.get(id).filter(|call| call.kind == kind)?;
         self.remove(id)
     }
@@ -168,7 +168,7 @@ impl Calls {
             self.bytes += bytes;
         }
         if is_end {
-            call.kind = Kind::GrpcStream { half_closed: true };
+            call.kind = CallKind::GrpcStream { half_closed: true };
         }
         self.commands.push(CallCommand::GrpcSend { call: id, message, is_end });
     }
@@ -360,7 +360,7 @@ mod tests {
     fn add(calls: &mut Calls, root: u32, bytes: usize) -> Result<CallId, Refused> {
         calls.fits(bytes)?;
         let id = calls.next_id();
-        calls.insert(id, ContextId(root), [ContextId(root); 2], Kind::Http, bytes, command(id));
+        calls.insert(id, ContextId(root), [ContextId(root); 2], CallKind::Http, bytes, command(id));
         Ok(id)
     }
 

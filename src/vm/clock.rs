@@ -61,11 +61,11 @@ impl Activity {
 
 /// A thread that calls [`Engine::tick`] every [`TICK`] while guest code runs. Dropping it ends the thread.
 pub struct Ticker {
-    shared: Arc<Shared>,
+    shared: Arc<TickerState>,
     thread: Option<JoinHandle<()>>,
 }
 
-struct Shared {
+struct TickerState {
     stop: AtomicBool,
     activity: Arc<Activity>,
     /// Those that have been dropped since are left out.
@@ -75,8 +75,11 @@ struct Shared {
 impl Ticker {
     /// Starts the thread; signals that the calling thread blocks stay blocked in it. One per process.
     pub fn start(activity: &Arc<Activity>) -> io::Result<Ticker> {
-        let shared =
-            Arc::new(Shared { stop: AtomicBool::new(false), activity: activity.clone(), engines: Mutex::default() });
+        let shared = Arc::new(TickerState {
+            stop: AtomicBool::new(false),
+            activity: activity.clone(),
+            engines: Mutex::default(),
+        });
         let own = shared.clone();
         let thread = thread::Builder::new().name("wasm ticker".into()).spawn(move || own.run())?;
         *locked(&activity.ticker) = Some(thread.thread().clone());
@@ -104,7 +107,7 @@ impl Drop for Ticker {
     }
 }
 
-impl Shared {
+impl TickerState {
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::SeqCst)
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nginx_sys::{ngx_str_t, ngx_uint_t};
 
 use crate::config::inherit::inherit;
-use crate::net::settings::{Settings, Version};
+use crate::net::settings::{CallSettings, Version};
 use crate::net::tls::{self, Tls};
 use crate::nginx::conf::Conf;
 use crate::nginx::resolver::Resolver;
@@ -58,7 +58,7 @@ impl CallConf {
     }
 
     /// What calls go by. Certificates are read now.
-    pub fn settings(&self, conf: &Conf) -> Result<Rc<Settings>, String> {
+    pub fn settings(&self, conf: &Conf) -> Result<Rc<CallSettings>, String> {
         // One that is empty is none, so that a level can do without what the level around it says.
         let said = |text: Option<ngx_str_t>| text.filter(|text| !text.is_empty()).map(|text| text.as_bytes().to_vec());
         let (certificate, key) = (said(self.ssl_certificate), said(self.ssl_key));
@@ -71,7 +71,7 @@ impl CallConf {
             }
             _ => {}
         }
-        let ssl = tls::Settings {
+        let ssl = tls::TlsSettings {
             verify: self.ssl_verify.unwrap_or(true),
             depth: self.ssl_verify_depth,
             protocols: self.ssl_protocols,
@@ -79,7 +79,7 @@ impl CallConf {
             trusted: said(self.ssl_trusted),
             certificate: certificate.zip(key),
         };
-        Ok(Rc::new(Settings {
+        Ok(Rc::new(CallSettings {
             core: self.core,
             tls: Tls::new(ssl, conf)?,
             ssl: self.ssl.flatten(),

@@ -22,16 +22,16 @@ use crate::config::level::{Level, Levels};
 use crate::config::loc_conf::{DEFAULT_TIMEOUT, LocConf};
 use crate::config::rules::{Isolation, Policy, Rules};
 use crate::net;
-use crate::net::settings::Settings as CallSettings;
+use crate::net::settings::CallSettings;
 use crate::net::upstreams::Balancers;
 use crate::nginx::conf::Conf;
 use crate::nginx::conf_position::ConfPosition;
 use crate::nginx::cycle;
 use crate::nginx::module::ngx_wasm_module;
 use crate::nginx::pool::Kept;
-use crate::process::engine::{self, EngineConf, Kind, ModuleVariant};
+use crate::process::engine::{self, EngineConf, EngineName, ModuleVariant};
 use crate::process::log_rate::LogRate;
-use crate::process::shared_memory::{Settings, Shared};
+use crate::process::shared_memory::{SharedMemory, ZoneSettings};
 use crate::process::status::Status;
 use crate::process::supply::{CacheDir, Note};
 
@@ -41,7 +41,7 @@ pub struct MainConf {
     pub running: OnceCell<Box<dyn Any>>,
     pub wasm_block: Option<ConfPosition>,
     /// What `wasm_vm` says.
-    pub engine: Option<Kind>,
+    pub engine: Option<EngineName>,
     /// What `wasm { }` says about engines.
     pub engine_conf: EngineConf,
     /// Set by start-up: those that its filters use.
@@ -63,9 +63,9 @@ pub struct MainConf {
     /// How filters that Lua runs call other services: what the level http { } says.
     pub lua_calls: Option<Rc<CallSettings>>,
     /// What is said about shared memory.
-    pub settings: Settings,
+    pub settings: ZoneSettings,
     /// What filters of all workers share.
-    pub shared: Box<Shared>,
+    pub shared: Box<SharedMemory>,
     /// What has become of filters.
     pub status: Status,
     /// Something names `$wasm_time`.
@@ -91,8 +91,8 @@ impl Default for MainConf {
             folder: PathBuf::new(),
             lua_calls: None,
             running: OnceCell::new(),
-            settings: Settings::default(),
-            shared: Shared::create(),
+            settings: ZoneSettings::default(),
+            shared: SharedMemory::create(),
             status: Status::default(),
             measures_time: false,
             balancers: Balancers::default(),

@@ -2,7 +2,7 @@
 
 use crate::config::level::Level;
 use crate::config::rules::Policy;
-use crate::net::settings::Settings as CallSettings;
+use crate::net::settings::CallSettings;
 use crate::nginx::conf_position::ConfPosition;
 use crate::process::engine::ModuleVariant;
 use crate::process::log_rate::LogRate;

@@ -15,7 +15,7 @@ use super::root_host::RootHost;
 use crate::config::conf::MainConf;
 use crate::config::filter_conf::{FilterConf, ModuleConf};
 use crate::config::rules::{Isolation, Policy};
-use crate::net::settings::Settings;
+use crate::net::settings::CallSettings;
 use crate::nginx::log::{self, Log};
 use crate::process::status::FilterStatus;
 
@@ -111,7 +111,7 @@ impl Filter for Configured {
         }
     }
 
-    fn calls(&self) -> Option<Rc<Settings>> {
+    fn calls(&self) -> Option<Rc<CallSettings>> {
         self.conf().calls.clone()
     }
 

@@ -8,7 +8,7 @@ use ngx_wasm::proxy_wasm::{Action, BufferType, Callback};
 
 use super::context::PluginContext;
 use super::pause::PAUSED;
-use super::run::{ANSWER, Outcome, call, waits_for_calls};
+use super::run::{ANSWER, CallbackEnd, call, waits_for_calls};
 use super::runs::{note_failure, run_of};
 use crate::config::loc_conf::LocConf;
 use crate::http::body_limit;
@@ -89,7 +89,7 @@ fn run(
             false => vm.on_request_body(context, len, is_end, host),
         }
     })?;
-    if let Outcome::Skipped = outcome {
+    if let CallbackEnd::Skipped = outcome {
         return Some(rc::OK);
     }
     let run = run_of(request, plugin)?;
@@ -98,28 +98,28 @@ fn run(
         return too_large(request, plugin);
     }
     match outcome {
-        Outcome::Answered if is_response => {
+        CallbackEnd::Answered if is_response => {
             request.local_response.take();
             plugin.log_failed_callback(request, "answered after the headers of the response had gone");
             None
         }
-        Outcome::Answered => Some(ANSWER),
-        Outcome::Done(Action::Continue) if !is_response && waits_for_calls(request, plugin) => {
+        CallbackEnd::Answered => Some(ANSWER),
+        CallbackEnd::Done(Action::Continue) if !is_response && waits_for_calls(request, plugin) => {
             run.body.replace(Some(body));
             Some(PAUSED)
         }
-        Outcome::Skipped | Outcome::Done(Action::Continue) => show(request, plugin, body, changed),
-        Outcome::Done(_) if is_end && is_response => {
+        CallbackEnd::Skipped | CallbackEnd::Done(Action::Continue) => show(request, plugin, body, changed),
+        CallbackEnd::Done(_) if is_end && is_response => {
             plugin.log_failed_callback(request, "paused at the end of a response body, for which Lua cannot wait");
             None
         }
-        Outcome::Done(action) if is_end => {
+        CallbackEnd::Done(action) if is_end => {
             let dropped = action == Action::PauseAndDrop;
             let kept = if dropped { SeatBody { bytes: Vec::new(), is_changed: true, ..body } } else { body };
             run.body.replace(Some(kept));
             Some(PAUSED)
         }
-        Outcome::Done(action) => {
+        CallbackEnd::Done(action) => {
             let held = if action == Action::PauseAndDrop { Vec::new() } else { body.bytes };
             if held.len() > limit_of(request, plugin, direction) {
                 plugin.log_failed_callback(request, "holds more of a body than its buffer may have");

@@ -22,7 +22,7 @@ use crate::http::host::RequestHost;
 use crate::http::request::Request;
 use crate::http::seat::{Seat, SeatBody};
 use crate::http::tokens;
-use crate::net::settings::Settings;
+use crate::net::settings::CallSettings;
 use crate::nginx::cycle;
 use crate::nginx::log::Log;
 use crate::process::cpu_clock::with_cpu_clock;
@@ -175,7 +175,7 @@ impl Filter for LoadedModule {
         }
     }
 
-    fn calls(&self) -> Option<Rc<Settings>> {
+    fn calls(&self) -> Option<Rc<CallSettings>> {
         if !engine::serves() {
             let what = "calls other services in init_by_lua*, where calls are not made; the workers make theirs";
             self.log(NGX_LOG_NOTICE, what);

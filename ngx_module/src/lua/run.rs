@@ -28,7 +28,7 @@ const RESPONSE_HEADERS: c_int = 4;
 pub const ANSWER: ngx_int_t = 1;
 
 /// What becomes of a callback: a filter that answered, or a result.
-pub enum Outcome {
+pub enum CallbackEnd {
     Answered,
     /// The filter has failed before, and never saw this request; the request does without it.
     Skipped,
@@ -43,7 +43,7 @@ pub fn call<'r>(
     is_response: bool,
     body: Option<SeatBody>,
     callback: impl FnOnce(ContextId, &mut Vm, &mut RequestHost<'_>) -> Result<Action, CallError>,
-) -> Option<(&'r Request, Outcome)> {
+) -> Option<(&'r Request, CallbackEnd)> {
     // Those of timers and the like.
     if r.is_made_up() {
         return None;
@@ -56,9 +56,9 @@ pub fn call<'r>(
         if without(plugin) == Without::Closed {
             return None;
         }
-        let Some(run) = run_of(request, plugin) else { return Some((request, Outcome::Skipped)) };
+        let Some(run) = run_of(request, plugin) else { return Some((request, CallbackEnd::Skipped)) };
         run.body.replace(body);
-        return Some((request, Outcome::Done(Action::Continue)));
+        return Some((request, CallbackEnd::Done(Action::Continue)));
     };
     if is_response {
         request.reach(Response::Started);
@@ -82,9 +82,9 @@ pub fn call<'r>(
         return None;
     }
     if request.local_response.borrow().is_some() {
-        return Some((request, Outcome::Answered));
+        return Some((request, CallbackEnd::Answered));
     }
-    Some((request, Outcome::Done(if run.resumed.take() { Action::Continue } else { action })))
+    Some((request, CallbackEnd::Done(if run.resumed.take() { Action::Continue } else { action })))
 }
 
 /// Runs on_request_headers or on_response_headers: 0, [`ANSWER`], [`PAUSED`]. `None`: it failed, and the log says why.
@@ -109,15 +109,15 @@ pub fn on_headers(plugin: &Rc<PluginContext>, r: HttpRequest<'_>, kind: c_int) -
         return None;
     };
     match outcome {
-        Outcome::Answered if !is_response => Some(ANSWER),
-        Outcome::Answered => {
+        CallbackEnd::Answered if !is_response => Some(ANSWER),
+        CallbackEnd::Answered => {
             let response = request.local_response.take()?;
             local_response::replace_later(request, *response).ok().map(|()| rc::OK)
         }
-        Outcome::Done(Action::Continue) if !is_response && waits_for_calls(request, plugin) => Some(PAUSED),
-        Outcome::Skipped | Outcome::Done(Action::Continue) => Some(rc::OK),
-        Outcome::Done(_) if !is_response => Some(PAUSED),
-        Outcome::Done(_) => {
+        CallbackEnd::Done(Action::Continue) if !is_response && waits_for_calls(request, plugin) => Some(PAUSED),
+        CallbackEnd::Skipped | CallbackEnd::Done(Action::Continue) => Some(rc::OK),
+        CallbackEnd::Done(_) if !is_response => Some(PAUSED),
+        CallbackEnd::Done(_) => {
             // The response goes on: usually such a filter wants to see the body first, and is asked about that.
             plugin.log_failed_callback(request, "paused a response, for which Lua cannot wait");
             None

@@ -21,10 +21,10 @@ use crate::nginx::timer;
 const UNASKED: usize = 1 << 20;
 
 /// An open connection; closed when it is dropped.
-pub struct Connection(pub(super) Rc<Shared>);
+pub struct Connection(pub(super) Rc<OpenConnection>);
 
 /// nginx's connection, with what its handlers and its owner both know.
-pub(super) type Shared = OwnConnection<State>;
+pub(super) type OpenConnection = OwnConnection<State>;
 
 /// What the handlers of nginx and the owner of a connection both know.
 #[derive(Default)]
@@ -43,11 +43,11 @@ pub(super) struct State {
 
 /// A look at a connection that somebody else owns.
 #[derive(Clone)]
-pub struct Handle(Weak<Shared>);
+pub struct Handle(Weak<OpenConnection>);
 
 thread_local! {
     /// All open connections, for the end of the process.
-    static OPEN: RefCell<Vec<Weak<Shared>>> = const { RefCell::new(Vec::new()) };
+    static OPEN: RefCell<Vec<Weak<OpenConnection>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Closes all connections: the worker ends.
@@ -58,13 +58,13 @@ pub fn close_all() {
     }
 }
 
-fn close(shared: &Shared) {
+fn close(shared: &OpenConnection) {
     if shared.close() {
         shared.wake();
     }
 }
 
-fn register(shared: &Rc<Shared>) {
+fn register(shared: &Rc<OpenConnection>) {
     OPEN.with_borrow_mut(|open| {
         // Those that have been closed are dropped each time the list would grow.
         if open.len() == open.capacity() {
@@ -125,7 +125,7 @@ impl Connection {
     }
 }
 
-fn is_unwanted(shared: &Shared) -> bool {
+fn is_unwanted(shared: &OpenConnection) -> bool {
     !shared.is_open() || shared.is_unwanted.get()
 }
 
@@ -244,7 +244,7 @@ impl Read for Connection {
 }
 
 /// Hands bytes to nginx, which takes as many as the system does.
-fn poll_send(shared: &Shared, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+fn poll_send(shared: &OpenConnection, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
     if is_unwanted(shared) {
         return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
     }
@@ -259,7 +259,7 @@ fn poll_send(shared: &Shared, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Resu
 }
 
 /// Sends what has been rewritten.
-fn poll_rewritten(shared: &Shared, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+fn poll_rewritten(shared: &OpenConnection, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
     let (bytes, sent) = &mut *shared.rewritten.borrow_mut();
     while *sent < bytes.len() {
         *sent += ready!(poll_send(shared, cx, &bytes[*sent..]))?;

@@ -19,9 +19,9 @@ use super::balancer::{BalancerInput, Peers, Upstream};
 use super::body::Outgoing;
 use super::connect::connect;
 use super::connection::Connection;
-use super::pool::{self, Key, Kind, Single, Use};
+use super::pool::{self, Key, Protocol, Single, Use};
 use super::resolve;
-use super::settings::{Settings, Version};
+use super::settings::{CallSettings, Version};
 use crate::nginx::timer::{AtExit, timeout};
 use crate::nginx::{cycle, executor};
 
@@ -30,7 +30,7 @@ const HEADERS: usize = 64 << 10;
 
 /// Who is to be called, and how.
 pub struct Service {
-    pub settings: Rc<Settings>,
+    pub settings: Rc<CallSettings>,
     pub endpoint: Endpoint,
     /// Whether TLS is wanted, and for which host.
     pub tls: Option<String>,
@@ -162,7 +162,7 @@ impl Service {
         Key {
             address,
             tls: self.tls.as_ref().map(|host| (cycle::number(), Rc::as_ptr(&self.settings), host.clone())),
-            kind: if self.only_http2 { Kind::Http2 } else { Kind::Http },
+            kind: if self.only_http2 { Protocol::Http2 } else { Protocol::Http },
         }
     }
 

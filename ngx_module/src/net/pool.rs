@@ -12,7 +12,7 @@ use hyper::client::conn::{http1, http2};
 use super::address::Address;
 use super::body::Outgoing;
 use super::connection::Handle;
-use super::settings::Settings;
+use super::settings::CallSettings;
 use crate::nginx::timer::{AtExit, sleep};
 use crate::nginx::{cycle, executor};
 
@@ -22,13 +22,13 @@ pub struct Key {
     pub address: Address,
     /// Whose TLS, and for which host: a certificate that has been checked for one says nothing about another. The number is that of
     /// the cycle: settings of one that has gone may have had the address of these.
-    pub tls: Option<(u64, *const Settings, String)>,
-    pub kind: Kind,
+    pub tls: Option<(u64, *const CallSettings, String)>,
+    pub kind: Protocol,
 }
 
 /// What a connection speaks.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum Protocol {
     /// HTTP, whichever version was agreed upon.
     Http,
     /// HTTP/2, and nothing else.
@@ -47,7 +47,7 @@ struct Idle<T> {
 
 /// A connection of HTTP/2.
 #[derive(Clone)]
-pub struct Shared {
+pub struct SharedConnection {
     pub sender: http2::SendRequest<Outgoing>,
     handle: Handle,
     _ending: Rc<Ending>,
@@ -89,7 +89,7 @@ pub struct Single {
 
 /// A use of a shared connection, until it is dropped.
 pub struct Use {
-    pub shared: Shared,
+    pub shared: SharedConnection,
     /// Somebody has used it before.
     pub is_reused: bool,
 }
@@ -97,7 +97,7 @@ pub struct Use {
 #[derive(Default)]
 struct Slot {
     singles: Vec<Idle<http1::SendRequest<Outgoing>>>,
-    shared: Vec<Shared>,
+    shared: Vec<SharedConnection>,
     raw: Vec<Idle<super::connection::Connection>>,
 }
 
@@ -140,7 +140,7 @@ pub fn take_single(key: &Key) -> Option<Single> {
 }
 
 /// Keeps a connection of HTTP/1.1 that is ready for its next use, if that is wanted.
-pub fn put_single(key: Key, single: Single, settings: &Settings) {
+pub fn put_single(key: Key, single: Single, settings: &CallSettings) {
     if !keeps(settings, single.uses) || single.sender.is_closed() {
         return;
     }
@@ -171,7 +171,7 @@ pub fn take_raw(key: &Key) -> Option<(super::connection::Connection, usize)> {
 }
 
 /// Keeps a connection of another protocol.
-pub fn put_raw(key: Key, connection: super::connection::Connection, uses: usize, settings: &Settings) {
+pub fn put_raw(key: Key, connection: super::connection::Connection, uses: usize, settings: &CallSettings) {
     if !keeps(settings, uses) {
         return;
     }
@@ -181,11 +181,11 @@ pub fn put_raw(key: Key, connection: super::connection::Connection, uses: usize,
     put(key, settings, |slot| &mut slot.raw, Idle { what: connection, handle, uses, expires });
 }
 
-fn keeps(settings: &Settings, uses: usize) -> bool {
+fn keeps(settings: &CallSettings, uses: usize) -> bool {
     settings.keepalive > 0 && uses < settings.keepalive_requests && !is_exiting()
 }
 
-fn put<T>(key: Key, settings: &Settings, list: impl FnOnce(&mut Slot) -> &mut Vec<Idle<T>>, idle: Idle<T>) {
+fn put<T>(key: Key, settings: &CallSettings, list: impl FnOnce(&mut Slot) -> &mut Vec<Idle<T>>, idle: Idle<T>) {
     POOL.with(|pool| {
         let mut slots = pool.slots.borrow_mut();
         let list = list(slots.entry(key).or_default());
@@ -200,7 +200,7 @@ fn put<T>(key: Key, settings: &Settings, list: impl FnOnce(&mut Slot) -> &mut Ve
 }
 
 /// A connection of HTTP/2 that has room for one more call.
-pub fn share(key: &Key, settings: &Settings) -> Option<Use> {
+pub fn share(key: &Key, settings: &CallSettings) -> Option<Use> {
     POOL.with(|pool| {
         let mut slots = pool.slots.borrow_mut();
         let slot = slots.get_mut(key)?;
@@ -214,8 +214,8 @@ pub fn share(key: &Key, settings: &Settings) -> Option<Use> {
 }
 
 /// Offers a connection of HTTP/2 to all calls with this key, and uses it.
-pub fn put_shared(key: Key, sender: http2::SendRequest<Outgoing>, handle: Handle, settings: &Settings) -> Use {
-    let shared = Shared {
+pub fn put_shared(key: Key, sender: http2::SendRequest<Outgoing>, handle: Handle, settings: &CallSettings) -> Use {
+    let shared = SharedConnection {
         sender,
         _ending: Rc::new(Ending(handle.clone())),
         handle,
@@ -239,7 +239,7 @@ pub fn put_shared(key: Key, sender: http2::SendRequest<Outgoing>, handle: Handle
     Use::of(shared, false)
 }
 
-/// Closes what nobody uses now. Settings are known by their address, and a reload in one process may put others there.
+/// Closes what nobody uses now. CallSettings are known by their address, and a reload in one process may put others there.
 pub fn clear() {
     if !executor::is_over() {
         POOL.with(|pool| drop(pool.slots.take()));
@@ -260,7 +260,7 @@ pub fn forget_closed(key: &Key) {
 }
 
 impl Use {
-    fn of(shared: Shared, is_reused: bool) -> Use {
+    fn of(shared: SharedConnection, is_reused: bool) -> Use {
         shared.active.set(shared.active.get() + 1);
         shared.uses.set(shared.uses.get() + 1);
         shared.handle.set_idle(false);

@@ -15,7 +15,7 @@ pub enum Version {
 }
 
 /// The settings of a level.
-pub struct Settings {
+pub struct CallSettings {
     /// That of the level.
     pub core: Option<Resolver>,
     pub tls: Tls,

@@ -4,7 +4,7 @@ use nginx_sys::ngx_uint_t;
 
 /// What the configuration says about TLS.
 #[cfg_attr(not(ngx_feature = "ssl"), allow(dead_code))]
-pub struct Settings {
+pub struct TlsSettings {
     pub verify: bool,
     pub depth: Option<i64>,
     /// Bits, as nginx counts protocols; where nothing is said, TLS 1.2 and 1.3.
@@ -26,7 +26,7 @@ mod with {
     use nginx_sys::{NGX_SSL_TLSv1_2, NGX_SSL_TLSv1_3, ngx_uint_t};
 
     use super::super::connection::Connection;
-    use super::Settings;
+    use super::TlsSettings;
     use crate::nginx::conf::Conf;
     use crate::nginx::ssl::{Context, Handshake};
 
@@ -35,7 +35,7 @@ mod with {
 
     /// The context of all connections with the same settings.
     pub struct Tls {
-        settings: Settings,
+        settings: TlsSettings,
         /// Made when it is needed first, unless a file is to be checked with the configuration: the certificates that the
         /// system trusts take a while to read.
         context: OnceCell<Rc<Context>>,
@@ -43,9 +43,9 @@ mod with {
 
     impl Tls {
         /// Reads the files that the settings name.
-        pub fn new(settings: Settings, conf: &Conf) -> Result<Tls, String> {
+        pub fn new(settings: TlsSettings, conf: &Conf) -> Result<Tls, String> {
             let tls = Tls { settings, context: OnceCell::new() };
-            let Settings { ciphers, trusted, certificate, .. } = &tls.settings;
+            let TlsSettings { ciphers, trusted, certificate, .. } = &tls.settings;
             if ciphers.is_none() && trusted.is_none() && certificate.is_none() {
                 return Ok(tls);
             }
@@ -109,7 +109,7 @@ mod with {
         }
     }
 
-    impl Settings {
+    impl TlsSettings {
         fn bare_context(&self) -> Result<Context, String> {
             Context::new(self.protocols.unwrap_or((NGX_SSL_TLSv1_2 | NGX_SSL_TLSv1_3) as ngx_uint_t))
         }
@@ -127,7 +127,7 @@ mod with {
 #[cfg(not(ngx_feature = "ssl"))]
 mod without {
     use super::super::connection::Connection;
-    use super::Settings;
+    use super::TlsSettings;
     use crate::nginx::conf::Conf;
 
     /// This nginx was built without TLS.
@@ -135,7 +135,7 @@ mod without {
 
     impl Tls {
         /// Nothing is to be read.
-        pub fn new(_: Settings, _: &Conf) -> Result<Tls, String> {
+        pub fn new(_: TlsSettings, _: &Conf) -> Result<Tls, String> {
             Ok(Tls)
         }
 

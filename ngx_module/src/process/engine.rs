@@ -69,29 +69,30 @@ fn is_address_space_limited() -> bool {
 
 /// An engine, by the name that `wasm_vm` gives it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kind {
+pub enum EngineName {
     #[default]
     Wasmtime,
     WasmEdge,
 }
 
-impl Kind {
+impl EngineName {
     /// All names that the directive knows.
-    pub const NAMES: [(&'static str, Kind); 2] = [("wasmtime", Kind::Wasmtime), ("wasmedge", Kind::WasmEdge)];
+    pub const NAMES: [(&'static str, EngineName); 2] =
+        [("wasmtime", EngineName::Wasmtime), ("wasmedge", EngineName::WasmEdge)];
 
     /// The name that the directive gives it.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Wasmtime => "wasmtime",
-            Kind::WasmEdge => "wasmedge",
+            EngineName::Wasmtime => "wasmtime",
+            EngineName::WasmEdge => "wasmedge",
         }
     }
 
     /// Whether this build has the engine.
     pub fn is_built_in(self) -> bool {
         match self {
-            Kind::Wasmtime => cfg!(feature = "wasmtime"),
-            Kind::WasmEdge => false,
+            EngineName::Wasmtime => cfg!(feature = "wasmtime"),
+            EngineName::WasmEdge => false,
         }
     }
 
@@ -114,7 +115,7 @@ impl Kind {
     fn make(self, options: EngineOptions) -> Result<Arc<dyn Engine>, String> {
         match self {
             #[cfg(feature = "wasmtime")]
-            Kind::Wasmtime => match ngx_wasm::vm::wasmtime::WasmtimeEngine::new(options) {
+            EngineName::Wasmtime => match ngx_wasm::vm::wasmtime::WasmtimeEngine::new(options) {
                 Ok(engine) => Ok(Arc::new(engine)),
                 Err(err) => Err(err.to_string()),
             },
@@ -125,7 +126,7 @@ impl Kind {
 
 /// An engine that somebody has.
 struct KnownEngine {
-    kind: Kind,
+    kind: EngineName,
     options: EngineOptions,
     engine: Weak<dyn Engine>,
 }

@@ -11,7 +11,7 @@ use crate::grpc;
 use crate::net::head::Fields;
 use crate::net::target;
 use crate::proxy_wasm::calls::{CallCommand, CallId, GrpcCall, Scheme, UnsendableCall};
-use crate::proxy_wasm::in_flight::Kind;
+use crate::proxy_wasm::in_flight::CallKind;
 use crate::proxy_wasm::types::Status;
 
 pub(super) const TABLE: &[Row] = &[
@@ -131,7 +131,7 @@ fn begin(call: &mut HostCall<'_>, what: What) -> Result<(), Failure> {
     });
     let root = root.map_err(|refusal| call.refuse(&service.target, parse_failure(refusal)))?;
     let message = what.message.map(|(ptr, len)| call.bytes(ptr, len)).transpose()?;
-    let kind = if message.is_some() { Kind::GrpcCall } else { Kind::GrpcStream { half_closed: false } };
+    let kind = if message.is_some() { CallKind::GrpcCall } else { CallKind::GrpcStream { half_closed: false } };
     let id = call.state.calls.next_id();
     call.put_u32(what.id_at, id.0)?;
     let stream = call.state.contexts.token_of(call.context());
@@ -193,7 +193,7 @@ fn send(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let id = CallId(id);
     call.memory().check(message, u64::from(message_len))?;
     match call.state.calls.get(id).ok_or(Status::NotFound)?.kind {
-        Kind::GrpcStream { half_closed: false } => {}
+        CallKind::GrpcStream { half_closed: false } => {}
         _ => return Err(Status::BadArgument.into()),
     }
     let len = message_len as usize;
@@ -214,8 +214,8 @@ fn send(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
 fn cancel(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let [id] = args(raw);
     match kind(call, CallId(id))? {
-        Kind::GrpcCall | Kind::GrpcStream { .. } => call.state.calls.cancel(CallId(id)),
-        Kind::Http | Kind::Redis => return Err(Status::BadArgument.into()),
+        CallKind::GrpcCall | CallKind::GrpcStream { .. } => call.state.calls.cancel(CallId(id)),
+        CallKind::Http | CallKind::Redis => return Err(Status::BadArgument.into()),
     }
     Ok(())
 }
@@ -224,14 +224,14 @@ fn cancel(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
 fn close(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let [id] = args(raw);
     match kind(call, CallId(id))? {
-        Kind::GrpcCall => call.state.calls.cancel(CallId(id)),
-        Kind::GrpcStream { half_closed: false } => call.state.calls.send(CallId(id), None, true),
-        Kind::GrpcStream { half_closed: true } => {}
-        Kind::Http | Kind::Redis => return Err(Status::BadArgument.into()),
+        CallKind::GrpcCall => call.state.calls.cancel(CallId(id)),
+        CallKind::GrpcStream { half_closed: false } => call.state.calls.send(CallId(id), None, true),
+        CallKind::GrpcStream { half_closed: true } => {}
+        CallKind::Http | CallKind::Redis => return Err(Status::BadArgument.into()),
     }
     Ok(())
 }
 
-fn kind(call: &HostCall<'_>, id: CallId) -> Result<Kind, Status> {
+fn kind(call: &HostCall<'_>, id: CallId) -> Result<CallKind, Status> {
     Ok(call.state.calls.get(id).ok_or(Status::NotFound)?.kind)
 }

@@ -15,7 +15,7 @@ use super::{Denied, Failure, HostCall, Row, Run, args, shown};
 use crate::net::head::{Fields, Head, Unsendable};
 use crate::net::target;
 use crate::proxy_wasm::calls::{CallCommand, HttpCall, Scheme, UnsendableCall};
-use crate::proxy_wasm::in_flight::Kind;
+use crate::proxy_wasm::in_flight::CallKind;
 use crate::proxy_wasm::pairs::Encoded;
 use crate::proxy_wasm::types::Status;
 
@@ -80,7 +80,7 @@ fn http_call(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
         }
     };
     let made_for = call.state.contexts_of_call();
-    call.state.calls.insert(id, root, made_for, Kind::Http, bytes, command);
+    call.state.calls.insert(id, root, made_for, CallKind::Http, bytes, command);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use super::calls::Refusal;
 use super::http_call::duration;
 use super::{Denied, Failure, HostCall, Row, Run, args, shown};
 use crate::proxy_wasm::calls::{CallCommand, RedisCall};
-use crate::proxy_wasm::in_flight::Kind;
+use crate::proxy_wasm::in_flight::CallKind;
 use crate::proxy_wasm::redis_services::{RedisService, RedisServices};
 use crate::proxy_wasm::types::Status;
 use crate::redis::{self, Usage};
@@ -79,7 +79,7 @@ fn redis_call(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
         timeout: service.timeout,
     };
     let made_for = call.state.contexts_of_call();
-    call.state.calls.insert(id, root, made_for, Kind::Redis, bytes, CallCommand::Redis(command));
+    call.state.calls.insert(id, root, made_for, CallKind::Redis, bytes, CallCommand::Redis(command));
     Ok(())
 }
 

@@ -37,11 +37,11 @@ enum Pages {
 /// A global that can change.
 struct Global {
     global: wt::Global,
-    kind: Kind,
+    kind: GlobalKind,
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum GlobalKind {
     I32,
     I64,
     F32,
@@ -143,11 +143,11 @@ impl Global {
     fn find(store: &mut wt::Store<StoreData>, instance: wt::Instance, export: &wt::ModuleExport) -> Option<Global> {
         let global = instance.get_module_export(&mut *store, export)?.into_global()?;
         let kind = match global.ty(&*store).content() {
-            wt::ValType::I32 => Kind::I32,
-            wt::ValType::I64 => Kind::I64,
-            wt::ValType::F32 => Kind::F32,
-            wt::ValType::F64 => Kind::F64,
-            wt::ValType::V128 => Kind::V128,
+            wt::ValType::I32 => GlobalKind::I32,
+            wt::ValType::I64 => GlobalKind::I64,
+            wt::ValType::F32 => GlobalKind::F32,
+            wt::ValType::F64 => GlobalKind::F64,
+            wt::ValType::V128 => GlobalKind::V128,
             wt::ValType::Ref(_) => return None,
         };
         Some(Global { global, kind })
@@ -166,11 +166,11 @@ impl Global {
 
     fn set(&self, store: &mut wt::Store<StoreData>, bits: u128) -> Result<(), String> {
         let value = match self.kind {
-            Kind::I32 => wt::Val::I32((bits as u32).cast_signed()),
-            Kind::I64 => wt::Val::I64((bits as u64).cast_signed()),
-            Kind::F32 => wt::Val::F32(bits as u32),
-            Kind::F64 => wt::Val::F64(bits as u64),
-            Kind::V128 => wt::Val::V128(bits.into()),
+            GlobalKind::I32 => wt::Val::I32((bits as u32).cast_signed()),
+            GlobalKind::I64 => wt::Val::I64((bits as u64).cast_signed()),
+            GlobalKind::F32 => wt::Val::F32(bits as u32),
+            GlobalKind::F64 => wt::Val::F64(bits as u64),
+            GlobalKind::V128 => wt::Val::V128(bits.into()),
         };
         self.global.set(store, value).map_err(|err| err.to_string())
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use hyper::HeaderMap;
 use hyper::body::{Body, Bytes, Incoming};
-use ngx_wasm::grpc::{Decoder, FrameError, Outcome, code, frame, of_head, of_trailers};
+use ngx_wasm::grpc::{Decoder, FrameError, GrpcOutcome, code, frame, of_head, of_trailers};
 use ngx_wasm::proxy_wasm::{CallFailure, CallId, GrpcCall, Pairs, Scheme};
 
 use super::{Call, Owner, at_exit, subject};
@@ -82,11 +82,11 @@ pub fn run(owner: Rc<Owner>, call: GrpcCall, feed: Option<Feed>) -> Call {
         };
         let outcome = outcome.unwrap_or_else(|failure| {
             owner.log_failed_call(id, &target, &CallFailure { reason: failure.reason.clone() });
-            End::Closed(Outcome::new(failure.status, failure.reason))
+            End::Closed(GrpcOutcome::new(failure.status, failure.reason))
         });
         owner.deliver(id, |vm, host| match outcome {
             End::Message(message) => vm.on_grpc_message(id, message, host),
-            End::Closed(Outcome { status, message }) => vm.on_grpc_close(id, status, message, host),
+            End::Closed(GrpcOutcome { status, message }) => vm.on_grpc_close(id, status, message, host),
         });
         owner.forget(id);
     })
@@ -97,7 +97,7 @@ enum End {
     /// The answer of a call that went well.
     Message(Vec<u8>),
     /// The end of a stream, or of a call that did not.
-    Closed(Outcome),
+    Closed(GrpcOutcome),
 }
 
 /// This end gave up.

@@ -22,7 +22,7 @@ use crate::filters::requests;
 use crate::filters::root_callback::RootCallback;
 use crate::net::balancer::{BalancerInput, Upstream};
 use crate::net::http::{Endpoint, Feed, Service};
-use crate::net::settings::Settings;
+use crate::net::settings::CallSettings;
 use crate::nginx::cycle;
 use crate::nginx::log::{self, Log};
 use crate::nginx::timer::AtExit;
@@ -48,7 +48,7 @@ pub struct Owner {
     pub generation: u64,
     /// The name of the filter.
     pub name: Vec<u8>,
-    pub settings: Rc<Settings>,
+    pub settings: Rc<CallSettings>,
 }
 
 impl Calls {
@@ -234,7 +234,7 @@ fn endpoint_of(name: &[u8]) -> Result<Endpoint, String> {
 }
 
 /// Whether calls can go to `target`: an `upstream { }`, an address, or a name that a resolver may know.
-pub fn can_call(settings: Option<&Settings>, target: &[u8]) -> bool {
+pub fn can_call(settings: Option<&CallSettings>, target: &[u8]) -> bool {
     match endpoint_of(split_scheme(target).1) {
         // While nginx reads a configuration, nobody knows its upstreams yet, and no call is made.
         _ if !engine::in_worker() => true,

@@ -11,7 +11,7 @@ use super::{Call, Owner, at_exit, subject};
 use crate::net::balancer::BalancerInput;
 use crate::net::connection::Connection;
 use crate::net::http::{Endpoint, Reasons, Servers, Service, Trouble};
-use crate::net::pool::{self, Key, Kind};
+use crate::net::pool::{self, Key, Protocol};
 use crate::nginx::timer;
 
 const PORT: u16 = 6379;
@@ -55,7 +55,7 @@ async fn reply(service: &Rc<Service>, call: &RedisCall, subject: &BalancerInput)
     let mut reasons = Reasons::default();
     while let Some(address) = servers.next()? {
         let key = Key {
-            kind: Kind::Redis {
+            kind: Protocol::Redis {
                 username: call.username.clone(),
                 password: call.password.clone(),
                 database: call.database,

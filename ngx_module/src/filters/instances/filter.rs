@@ -8,7 +8,7 @@ use ngx_wasm::proxy_wasm::{CallId, ContextId, StreamToken, Vm, VmImage};
 use super::failure::Consequences;
 use crate::config::rules::Policy;
 use crate::filters::requests::RootWorld;
-use crate::net::settings::Settings;
+use crate::net::settings::CallSettings;
 use crate::nginx::log::Log;
 use crate::process::status::FilterStatus;
 
@@ -55,7 +55,7 @@ pub trait Filter {
     fn wording(&self) -> &'static Wording;
 
     /// How it calls other services. `None`: it may not in this process, and the log says so.
-    fn calls(&self) -> Option<Rc<Settings>>;
+    fn calls(&self) -> Option<Rc<CallSettings>>;
 
     /// Whether it can be told of messages in a queue that it has registered. If not, the log says so.
     fn is_told_of_messages(&self) -> bool;

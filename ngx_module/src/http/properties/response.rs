@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use ngx_wasm::grpc::code;
 
-use super::upstream::{self, Outcome};
+use super::upstream::{self, UpstreamOutcome};
 use super::{joined, milliseconds, number, pairs, size_of_map, text};
 use crate::http::request::Request;
 use crate::nginx::headers;
@@ -86,14 +86,14 @@ fn flags(r: HttpRequest<'_>) -> i64 {
         return 0;
     }
     match upstream::outcome(r) {
-        Outcome::NotAsked | Outcome::Answered => 0,
-        Outcome::Cached => RESPONSE_FROM_CACHE,
-        Outcome::Unresolved => DNS_RESOLUTION_FAILED,
-        Outcome::NoPeer => NO_HEALTHY_UPSTREAM,
-        Outcome::NoConnection => UPSTREAM_CONNECTION_FAILURE,
-        Outcome::TimedOut => UPSTREAM_REQUEST_TIMEOUT,
-        Outcome::Reset => UPSTREAM_CONNECTION_TERMINATION,
-        Outcome::Malformed => UPSTREAM_PROTOCOL_ERROR,
+        UpstreamOutcome::NotAsked | UpstreamOutcome::Answered => 0,
+        UpstreamOutcome::Cached => RESPONSE_FROM_CACHE,
+        UpstreamOutcome::Unresolved => DNS_RESOLUTION_FAILED,
+        UpstreamOutcome::NoPeer => NO_HEALTHY_UPSTREAM,
+        UpstreamOutcome::NoConnection => UPSTREAM_CONNECTION_FAILURE,
+        UpstreamOutcome::TimedOut => UPSTREAM_REQUEST_TIMEOUT,
+        UpstreamOutcome::Reset => UPSTREAM_CONNECTION_TERMINATION,
+        UpstreamOutcome::Malformed => UPSTREAM_PROTOCOL_ERROR,
     }
 }
 
@@ -109,15 +109,15 @@ fn details(r: HttpRequest<'_>) -> Vec<u8> {
         return FAILED_STREAM.to_vec();
     }
     let details: &[u8] = match upstream::outcome(r) {
-        Outcome::NotAsked => b"direct_response",
-        Outcome::Answered => b"via_upstream",
-        Outcome::Cached => b"cache.response_from_cache_filter",
-        Outcome::Unresolved => b"dns_resolution_failure",
-        Outcome::NoPeer => b"no_healthy_upstream",
-        Outcome::NoConnection => b"upstream_reset_before_response_started{remote_connection_failure}",
-        Outcome::TimedOut => b"response_timeout",
-        Outcome::Reset => b"upstream_reset_before_response_started{connection_termination}",
-        Outcome::Malformed => b"upstream_reset_before_response_started{protocol_error}",
+        UpstreamOutcome::NotAsked => b"direct_response",
+        UpstreamOutcome::Answered => b"via_upstream",
+        UpstreamOutcome::Cached => b"cache.response_from_cache_filter",
+        UpstreamOutcome::Unresolved => b"dns_resolution_failure",
+        UpstreamOutcome::NoPeer => b"no_healthy_upstream",
+        UpstreamOutcome::NoConnection => b"upstream_reset_before_response_started{remote_connection_failure}",
+        UpstreamOutcome::TimedOut => b"response_timeout",
+        UpstreamOutcome::Reset => b"upstream_reset_before_response_started{connection_termination}",
+        UpstreamOutcome::Malformed => b"upstream_reset_before_response_started{protocol_error}",
     };
     details.to_vec()
 }

@@ -49,7 +49,7 @@ pub fn latency(r: HttpRequest<'_>) -> Option<i64> {
 
 /// Where the response comes from, as far as upstreams have a part in it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum UpstreamOutcome {
     /// None was asked.
     NotAsked,
     /// From the upstream.
@@ -72,28 +72,28 @@ pub enum Outcome {
 
 /// What became of the upstream. One is at work until nginx has done with it; it sends the response before, and its own pages after
 /// that (src/http/ngx_http_upstream.c, ngx_http_upstream_finalize_request).
-pub fn outcome(r: HttpRequest<'_>) -> Outcome {
-    let Some(u) = r.upstream() else { return Outcome::NotAsked };
+pub fn outcome(r: HttpRequest<'_>) -> UpstreamOutcome {
+    let Some(u) = r.upstream() else { return UpstreamOutcome::NotAsked };
     if u.is_header_sent() || (u.is_at_work() && u.has_status()) {
-        return Outcome::Answered;
+        return UpstreamOutcome::Answered;
     }
     if r.is_cached() {
-        return Outcome::Cached;
+        return UpstreamOutcome::Cached;
     }
     let is_bad = |status: usize| (502..=504).contains(&status);
     if !is_bad(r.status()) {
-        return Outcome::NotAsked;
+        return UpstreamOutcome::NotAsked;
     }
     let Some(attempt) = attempts::last(r).filter(|attempt| attempt.peer().is_some()) else {
-        return if u.resolved_host().is_none() { Outcome::NotAsked } else { Outcome::Unresolved };
+        return if u.resolved_host().is_none() { UpstreamOutcome::NotAsked } else { UpstreamOutcome::Unresolved };
     };
     match peer(r, attempt) {
-        None => Outcome::NoPeer,
-        Some(_) if attempt.connect_time().is_none() => Outcome::NoConnection,
+        None => UpstreamOutcome::NoPeer,
+        Some(_) if attempt.connect_time().is_none() => UpstreamOutcome::NoConnection,
         // An answer that `proxy_intercept_errors` or `proxy_next_upstream` did not let pass.
-        Some(_) if attempt.header_time().is_some() => Outcome::NotAsked,
-        Some(_) if is_timeout(attempt) => Outcome::TimedOut,
-        Some(_) if attempt.bytes_received() > 0 => Outcome::Malformed,
-        Some(_) => Outcome::Reset,
+        Some(_) if attempt.header_time().is_some() => UpstreamOutcome::NotAsked,
+        Some(_) if is_timeout(attempt) => UpstreamOutcome::TimedOut,
+        Some(_) if attempt.bytes_received() > 0 => UpstreamOutcome::Malformed,
+        Some(_) => UpstreamOutcome::Reset,
     }
 }

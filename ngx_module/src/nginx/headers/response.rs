@@ -11,7 +11,7 @@ use crate::nginx::request::HttpRequest;
 
 /// Appends the first value of `name` to `value`.
 pub fn get(r: HttpRequest<'_>, name: &[u8], value: &mut Vec<u8>) -> bool {
-    if name.starts_with(b":") || matches!(Kind::of(name), Kind::Own(_)) {
+    if name.starts_with(b":") || matches!(HeaderKind::of(name), HeaderKind::Own(_)) {
         let mut found = false;
         visit(r, &mut |key: &[u8], text: &[u8]| {
             if !found && key.eq_ignore_ascii_case(name) {
@@ -97,8 +97,8 @@ pub fn end_stream(r: HttpRequest<'_>) -> bool {
 
 /// Adds one more value; of those that nginx keeps itself there is one only, so it becomes that.
 pub fn add(r: HttpRequest<'_>, name: &[u8], value: &[u8]) -> Result<(), Refused> {
-    let kind = Kind::of(name);
-    if name.starts_with(b":") || !matches!(kind, Kind::Other | Kind::Several(_)) {
+    let kind = HeaderKind::of(name);
+    if name.starts_with(b":") || !matches!(kind, HeaderKind::Other | HeaderKind::Several(_)) {
         return replace(r, name, value);
     }
     check_name(name)?;
@@ -118,9 +118,9 @@ pub fn replace(r: HttpRequest<'_>, name: &[u8], value: &[u8]) -> Result<(), Refu
         return Err(unknown_pseudo_header(name));
     }
     check_name(name)?;
-    match Kind::of(name) {
-        Kind::Framing => framing(r, name, value),
-        Kind::Own(own) => own.set(r, value),
+    match HeaderKind::of(name) {
+        HeaderKind::Framing => framing(r, name, value),
+        HeaderKind::Own(own) => own.set(r, value),
         kind => {
             check_hop(r, name)?;
             list::of_response(r).hide(name);
@@ -132,14 +132,14 @@ pub fn replace(r: HttpRequest<'_>, name: &[u8], value: &[u8]) -> Result<(), Refu
 
 /// Drops all values. Server and Date are dropped by a line that nginx does not write but takes for its own.
 pub fn remove(r: HttpRequest<'_>, name: &[u8]) -> Result<(), Refused> {
-    match Kind::of(name) {
+    match HeaderKind::of(name) {
         _ if name.starts_with(b":") => {}
-        Kind::Framing => {}
-        Kind::Own(own) => own.clear(r),
+        HeaderKind::Framing => {}
+        HeaderKind::Own(own) => own.clear(r),
         kind => {
             list::of_response(r).hide(name);
             sync(r, name, kind)?;
-            if let Kind::Single(single @ (Single::Server | Single::Date)) = kind {
+            if let HeaderKind::Single(single @ (Single::Server | Single::Date)) = kind {
                 let line = list::of_response(r).push(name, b"")?;
                 line.hide();
                 single.field(r).set(Some(line));
@@ -160,7 +160,9 @@ pub fn set(r: HttpRequest<'_>, pairs: &Pairs) -> Result<(), Refused> {
     });
     for name in &old {
         // A length that stays must not be lost on the way, and with it the framing.
-        if !pairs.iter().any(|(new, _)| new.eq_ignore_ascii_case(name)) || !matches!(Kind::of(name), Kind::Own(_)) {
+        if !pairs.iter().any(|(new, _)| new.eq_ignore_ascii_case(name))
+            || !matches!(HeaderKind::of(name), HeaderKind::Own(_))
+        {
             remove(r, name)?;
         }
     }
@@ -173,7 +175,7 @@ pub fn set(r: HttpRequest<'_>, pairs: &Pairs) -> Result<(), Refused> {
 
 /// How nginx keeps a header.
 #[derive(Clone, Copy)]
-enum Kind {
+enum HeaderKind {
     /// In fields instead of lines.
     Own(Own),
     /// Not at all: it writes these itself.
@@ -213,32 +215,32 @@ enum Several {
     WwwAuthenticate,
 }
 
-impl Kind {
+impl HeaderKind {
     /// Looks a name up, whatever its case.
-    fn of(name: &[u8]) -> Kind {
+    fn of(name: &[u8]) -> HeaderKind {
         const LONGEST: usize = 17;
         let mut lower = [0; LONGEST];
-        let Some(lower) = lower.get_mut(..name.len()) else { return Kind::Other };
+        let Some(lower) = lower.get_mut(..name.len()) else { return HeaderKind::Other };
         lower.copy_from_slice(name);
         lower.make_ascii_lowercase();
         match &*lower {
-            b"content-type" => Kind::Own(Own::ContentType),
-            b"content-length" => Kind::Own(Own::ContentLength),
-            b"last-modified" => Kind::Own(Own::LastModified),
-            b"connection" | b"keep-alive" | b"transfer-encoding" => Kind::Framing,
-            b"server" => Kind::Single(Single::Server),
-            b"date" => Kind::Single(Single::Date),
-            b"location" => Kind::Single(Single::Location),
-            b"content-range" => Kind::Single(Single::ContentRange),
-            b"accept-ranges" => Kind::Single(Single::AcceptRanges),
-            b"expires" => Kind::Single(Single::Expires),
-            b"etag" => Kind::Single(Single::ETag),
-            b"content-encoding" => Kind::Single(Single::ContentEncoding),
-            b"refresh" => Kind::Single(Single::Refresh),
-            b"cache-control" => Kind::Several(Several::CacheControl),
-            b"link" => Kind::Several(Several::Link),
-            b"www-authenticate" => Kind::Several(Several::WwwAuthenticate),
-            _ => Kind::Other,
+            b"content-type" => HeaderKind::Own(Own::ContentType),
+            b"content-length" => HeaderKind::Own(Own::ContentLength),
+            b"last-modified" => HeaderKind::Own(Own::LastModified),
+            b"connection" | b"keep-alive" | b"transfer-encoding" => HeaderKind::Framing,
+            b"server" => HeaderKind::Single(Single::Server),
+            b"date" => HeaderKind::Single(Single::Date),
+            b"location" => HeaderKind::Single(Single::Location),
+            b"content-range" => HeaderKind::Single(Single::ContentRange),
+            b"accept-ranges" => HeaderKind::Single(Single::AcceptRanges),
+            b"expires" => HeaderKind::Single(Single::Expires),
+            b"etag" => HeaderKind::Single(Single::ETag),
+            b"content-encoding" => HeaderKind::Single(Single::ContentEncoding),
+            b"refresh" => HeaderKind::Single(Single::Refresh),
+            b"cache-control" => HeaderKind::Several(Several::CacheControl),
+            b"link" => HeaderKind::Several(Several::Link),
+            b"www-authenticate" => HeaderKind::Several(Several::WwwAuthenticate),
+            _ => HeaderKind::Other,
         }
     }
 }
@@ -363,14 +365,14 @@ impl Several {
 }
 
 /// Brings the field that nginx has for a header in line with the list.
-fn sync(r: HttpRequest<'_>, name: &[u8], kind: Kind) -> Result<(), Refused> {
+fn sync(r: HttpRequest<'_>, name: &[u8], kind: HeaderKind) -> Result<(), Refused> {
     let mut lines = list::of_response(r).named(name);
     match kind {
         // Nginx would put its own host before a location that it finds there; a filter's goes out as it is.
-        Kind::Single(Single::Location) => fields::location(r).set(None),
-        Kind::Single(single) => single.field(r).set(lines.next()),
-        Kind::Several(several) => several.field(r).set(lines)?,
-        Kind::Own(_) | Kind::Framing | Kind::Other => {}
+        HeaderKind::Single(Single::Location) => fields::location(r).set(None),
+        HeaderKind::Single(single) => single.field(r).set(lines.next()),
+        HeaderKind::Several(several) => several.field(r).set(lines)?,
+        HeaderKind::Own(_) | HeaderKind::Framing | HeaderKind::Other => {}
     }
     Ok(())
 }

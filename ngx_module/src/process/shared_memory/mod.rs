@@ -1,5 +1,5 @@
 //! What filters of all workers share: metrics, shared data, shared queues, each in zones of nginx's shared memory.
-//! `directives/shared_memory.rs` fills [`Settings`], `startup.rs` declares the zones, `module.rs` says when they are there,
+//! `directives/shared_memory.rs` fills [`ZoneSettings`], `startup.rs` declares the zones, `module.rs` says when they are there,
 //! `host/` hands them to guests.
 //!
 //! A zone survives a reload as long as it keeps its name and size.
@@ -37,7 +37,7 @@ pub struct QueueConf {
 
 /// What the directives say.
 #[derive(Default)]
-pub struct Settings {
+pub struct ZoneSettings {
     /// `metrics { }` has been read.
     pub metrics: Option<ConfPosition>,
     pub slab_size: Option<usize>,
@@ -48,7 +48,7 @@ pub struct Settings {
 
 /// The shared state of a configuration.
 #[derive(Default)]
-pub struct Shared {
+pub struct SharedMemory {
     zones: Option<Stores>,
     /// Nginx has made the memory of the zones.
     is_there: bool,
@@ -57,12 +57,12 @@ pub struct Shared {
 }
 
 /// That of the configuration that was made last, while no request is served by it yet.
-static LATEST: AtomicPtr<Shared> = AtomicPtr::new(ptr::null_mut());
+static LATEST: AtomicPtr<SharedMemory> = AtomicPtr::new(ptr::null_mut());
 
 /// That of the configuration that this process went over to last, once nginx has made the memory.
-static CURRENT: AtomicPtr<Shared> = AtomicPtr::new(ptr::null_mut());
+static CURRENT: AtomicPtr<SharedMemory> = AtomicPtr::new(ptr::null_mut());
 
-impl Drop for Shared {
+impl Drop for SharedMemory {
     fn drop(&mut self) {
         let own = ptr::from_mut(self);
         for known in [&LATEST, &CURRENT] {
@@ -71,10 +71,10 @@ impl Drop for Shared {
     }
 }
 
-impl Shared {
+impl SharedMemory {
     /// An empty one, to which the filters of the master have access. The box keeps its place.
-    pub fn create() -> Box<Shared> {
-        let shared = Box::<Shared>::default();
+    pub fn create() -> Box<SharedMemory> {
+        let shared = Box::<SharedMemory>::default();
         LATEST.store(ptr::from_ref(shared.as_ref()).cast_mut(), Ordering::SeqCst);
         shared
     }
@@ -86,7 +86,7 @@ impl Shared {
     pub unsafe fn declare(
         &mut self,
         cycle: *mut ngx_cycle_t,
-        settings: &Settings,
+        settings: &ZoneSettings,
     ) -> Result<(), (Option<ConfPosition>, String)> {
         // SAFETY: nginx makes shared memory after this, and the stores go with the cycle.
         self.zones = Some(settings.stores(&|name, size| Ok(unsafe { Zone::declare(cycle, name, size) }?))?);
@@ -111,7 +111,7 @@ impl Shared {
             _ => {
                 if self.scratch.get().is_none() {
                     // What init_by_lua runs comes before the end of the configuration.
-                    let _ = self.scratch.set(Settings::default().stores(&|_, size| Scratch::boxed(size)).ok()?);
+                    let _ = self.scratch.set(ZoneSettings::default().stores(&|_, size| Scratch::boxed(size)).ok()?);
                 }
                 self.scratch.get()
             }
@@ -121,7 +121,7 @@ impl Shared {
 
 type MakeMemory<'a> = &'a dyn Fn(&[u8], usize) -> Result<Box<dyn Memory>, String>;
 
-impl Settings {
+impl ZoneSettings {
     /// The stores that they ask for, in memory that `make` makes for a name and a size.
     fn stores(&self, make: MakeMemory<'_>) -> Result<Stores, (Option<ConfPosition>, String)> {
         let make = |name: &[u8], size: usize, place: Option<&ConfPosition>| {
@@ -160,5 +160,5 @@ pub fn stores() -> Option<&'static Stores> {
     let known = if engine::in_worker() { &CURRENT } else { &LATEST };
     // SAFETY: both are cleared before what they point to goes, and its owner touches it only between guests: in a worker it is
     // that of its cycle, which is complete.
-    unsafe { known.load(Ordering::SeqCst).as_ref() }.and_then(Shared::stores)
+    unsafe { known.load(Ordering::SeqCst).as_ref() }.and_then(SharedMemory::stores)
 }

@@ -15,7 +15,7 @@ pub(super) type Load<'a> = dyn FnMut(&[u8], &mut Vec<u8>) -> Result<Option<Value
 
 /// What the bytes of a property mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum AttributeType {
     /// Text; bytes that are no UTF-8 stay bytes.
     Text,
     Int,
@@ -34,15 +34,15 @@ pub(super) type Loaded = (Box<dyn Val>, usize);
 #[derive(Debug)]
 pub(super) struct Attribute {
     pub path: Vec<u8>,
-    pub kind: Kind,
+    pub kind: AttributeType,
 }
 
 /// The segments of the longest paths.
 pub(super) const LONGEST: usize = 3;
 
 /// The kind of the property with these segments; `None` when they are no whole path.
-pub(super) fn kind(segments: &[&str]) -> Option<Kind> {
-    use Kind::{Bool, Duration, Int, Map, Text, Timestamp, UInt};
+pub(super) fn kind(segments: &[&str]) -> Option<AttributeType> {
+    use AttributeType::{Bool, Duration, Int, Map, Text, Timestamp, UInt};
     Some(match segments {
         ["request" | "response", "headers" | "trailers", _] => Text,
         ["request" | "response", "headers" | "trailers"] => Map,
@@ -77,15 +77,15 @@ impl Attribute {
         let size = bytes.len();
         let value: Box<dyn Val> = match (declared, self.kind) {
             (Some(ValueType::Bytes), _) => Box::new(CelBytes::from(bytes)),
-            (Some(ValueType::String), _) | (None, Kind::Text) => text(bytes),
-            (None, Kind::Int) => Box::new(CelInt::from(number(&bytes)?)),
-            (None, Kind::UInt) => Box::new(CelUInt::from(number(&bytes)? as u64)),
-            (None, Kind::Bool) => Box::new(CelBool::from(bytes != [0])),
-            (None, Kind::Duration) => Box::new(CelDuration::from(Duration::nanoseconds(number(&bytes)?))),
-            (None, Kind::Timestamp) => {
+            (Some(ValueType::String), _) | (None, AttributeType::Text) => text(bytes),
+            (None, AttributeType::Int) => Box::new(CelInt::from(number(&bytes)?)),
+            (None, AttributeType::UInt) => Box::new(CelUInt::from(number(&bytes)? as u64)),
+            (None, AttributeType::Bool) => Box::new(CelBool::from(bytes != [0])),
+            (None, AttributeType::Duration) => Box::new(CelDuration::from(Duration::nanoseconds(number(&bytes)?))),
+            (None, AttributeType::Timestamp) => {
                 Box::new(CelTimestamp::from(DateTime::from_timestamp_nanos(number(&bytes)?).fixed_offset()))
             }
-            (None, Kind::Map) => map(&bytes)?,
+            (None, AttributeType::Map) => map(&bytes)?,
         };
         Some((value, size))
     }
