@@ -53,7 +53,7 @@ impl Image {
 
     /// What a new instance may have otherwise.
     pub(super) fn changed(&self) -> Vec<Range<usize>> {
-        self.changed.clone().unwrap_or_else(|| vec![0..self.size])
+        self.changed.clone().unwrap_or_else(|| std::iter::once(0..self.size).collect())
     }
 
     /// How many bytes a new instance may have otherwise: as many at least each instance has for itself.

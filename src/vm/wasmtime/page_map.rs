@@ -148,7 +148,11 @@ impl PageMap {
         written.fill(1);
         let mut found = Vec::new();
         self.own(std::hint::black_box(written), &mut found)?;
-        if found == [0..self.page] { Ok(()) } else { Err(io::Error::other("it does not know what was written to")) }
+        if matches!(&found[..], [one] if *one == (0..self.page)) {
+            Ok(())
+        } else {
+            Err(io::Error::other("it does not know what was written to"))
+        }
     }
 }
 

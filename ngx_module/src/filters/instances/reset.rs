@@ -23,6 +23,8 @@ const FEW_IDLE: usize = 4;
 pub(super) struct Reset {
     template: Template,
     /// Those that were put back. None is known by a generation.
+    // They come from places that have them in boxes, and go there again: no instance is copied.
+    #[allow(clippy::vec_box)]
     idle: Vec<Box<Instance>>,
     /// How many are kept.
     most_idle: usize,
