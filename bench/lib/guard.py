@@ -45,7 +45,8 @@ def surroundings():
         "nginx": f"{nginx[1] if nginx else '?'} ({os.environ.get('BENCH_NGINX_KIND', '?')})",
         "rustc": rustc_of(MODULE),
         "libc": " ".join(platform.libc_ver()),
-        "processor": f"{platform.machine()}{' avx2' if 'avx2' in flags else ''}",
+        # By these the C library chooses its functions, in valgrind too.
+        "processor": " ".join([platform.machine(), *(flag for flag in ("avx2", "bmi2", "erms", "fsrm", "rtm") if flag in flags)]),
         "valgrind": output_of("valgrind", "--version"),
         "go": go_of(os.path.join(ROOT, "build/guests/go-headers.wasm")),
         "kernel": ".".join(platform.release().split(".")[:2]),
