@@ -16,13 +16,15 @@ impl<P: Piece> Flow<P> {
                 if !is_held && !is_skipped {
                     stage.resumed.set(false);
                 }
-                (stage.run, is_held, is_skipped || stage.ignores_headers)
+                (stage.run, is_held, is_skipped, stage.ignores_headers)
             });
-            let Some((run, is_held, goes_by)) = facts else { return Ok(()) };
+            let Some((run, is_held, is_skipped, ignores)) = facts else { return Ok(()) };
             if is_held {
                 return Ok(());
             }
-            if !goes_by {
+            if ignores && !is_skipped {
+                exit.headers_go_by(run)?;
+            } else if !is_skipped {
                 let end = exit.ends_with_headers();
                 let action = exit.on_headers(run, end)?;
                 let shows_body = action != Action::Continue && !end && exit.shows_body(action);

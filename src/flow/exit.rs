@@ -20,6 +20,11 @@ pub trait Exit {
     /// Runs the callback about headers; `end` is what [`Exit::ends_with_headers`] said right before.
     fn on_headers(&self, run: usize, end: bool) -> Result<Action, Self::Stop>;
 
+    /// Headers are about to go by a filter that has no callback about them.
+    fn headers_go_by(&self, _run: usize) -> Result<(), Self::Stop> {
+        Ok(())
+    }
+
     /// Runs the callback about the body, of which the filter is shown `size` bytes. They are in the flow meanwhile
     /// ([`Flow::read`](super::Flow::read)).
     fn on_body(&self, run: usize, size: usize, end: bool) -> Result<Action, Self::Stop>;

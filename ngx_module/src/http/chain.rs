@@ -108,6 +108,11 @@ pub fn lose(request: &Request, status: &FilterStatus, without: Without) -> Lost 
     }
 }
 
+/// Whether the instance that has the context of a filter is still there.
+pub fn is_served(run: &Run) -> bool {
+    run.instances.try_borrow_mut().is_ok_and(|mut instances| instances.get(run.generation).is_some())
+}
+
 /// Runs a callback of one filter. A filter that the request is to do without is not asked any more after that.
 pub fn call<R>(
     request: &Request,

@@ -34,6 +34,18 @@ fn headers_go_by_a_stage_that_ignores_them_which_sees_the_body() {
 }
 
 #[test]
+fn headers_do_not_go_by_a_filter_that_is_lost() {
+    let stream = Stream::of([Stage::new(0, true, true).ignoring_headers(), Stage::new(1, true, true)]);
+    stream.does(0, On::Headers, |_| Err(Stop::Answered));
+    assert_eq!(stream.flow.headers(&stream), Err(Stop::Answered));
+    assert_eq!((stream.seen().as_str(), stream.flow.headers_seen()), ("", 0));
+    // Without it the stream goes on.
+    stream.flow.skip(0);
+    stream.headers();
+    assert_eq!((stream.seen().as_str(), stream.flow.headers_seen()), ("1 headers", 2));
+}
+
+#[test]
 fn a_stage_behind_held_headers_does_not_let_them_by() {
     let stream = Stream::of([Stage::new(0, true, true), Stage::new(1, true, true).ignoring_headers()]);
     stream.answers(0, On::Headers, [Action::Pause]);

@@ -184,6 +184,10 @@ impl Exit for Stream {
         self.run(run, On::Headers)
     }
 
+    fn headers_go_by(&self, run: usize) -> Result<(), Stop> {
+        self.run(run, On::Headers).map(|_| ())
+    }
+
     fn on_body(&self, run: usize, size: usize, end: bool) -> Result<Action, Stop> {
         assert_eq!(self.flow.body_len(run), Some(size));
         let body = self.flow.read(run, 0, 0, &mut Vec::new()).and_then(Result::ok).and_then(|()| self.body(run));

@@ -43,9 +43,7 @@ impl From<Fault> for Stop {
 /// Shows headers to the stages that have not let them through, until one holds them. `loc` is the configuration of the request's
 /// location, here and below.
 pub fn headers(request: &Request, loc: &LocConf, direction: Direction) -> Result<(), Stop> {
-    request.flow(direction).headers(&World { request, loc, direction })?;
-    // The last filters may have no callback about headers, after which that would have been looked at.
-    request.decided().map_or(Ok(()), Err)
+    request.flow(direction).headers(&World { request, loc, direction })
 }
 
 /// Sends a piece of the body through the stages from number `first` on.
@@ -117,6 +115,15 @@ impl Exit for World<'_> {
             Direction::Request => vm.on_request_headers(run.context, headers::request::count(r), end, host),
             Direction::Response => vm.on_response_headers(run.context, headers::response::count(r), end, host),
         })
+    }
+
+    /// Such a filter is asked nothing, and yet is one of those whose failure the request is not to survive, and that may have answered
+    /// when they were made.
+    fn headers_go_by(&self, run: usize) -> Result<(), Stop> {
+        if self.request.run(run).is_some_and(|run| chain::is_served(&run)) && !self.request.is_decided() {
+            return Ok(());
+        }
+        self.call(run, |_, _, _| Ok(Action::Continue)).map(|_| ())
     }
 
     fn on_body(&self, run: usize, size: usize, end: bool) -> Result<Action, Stop> {
