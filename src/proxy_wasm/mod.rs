@@ -31,6 +31,7 @@ mod properties;
 mod redis_services;
 mod root_id;
 mod state;
+mod streams;
 #[cfg(test)]
 pub(crate) mod tests;
 mod trap_report;
