@@ -73,6 +73,12 @@ fn look_at(bytes: &[u8]) -> Result<Found, BinaryReaderError> {
         let payload = payload?;
         match &payload {
             Payload::Version { encoding: Encoding::Component, .. } => found.obstacle("it is a component"),
+            Payload::TypeSection(section) => {
+                // What such types are of is neither in memory nor in globals, and changes.
+                if section.clone().into_iter_err_on_gc_types().any(|ty| ty.is_err()) {
+                    found.obstacle("it has types that are collected as garbage");
+                }
+            }
             Payload::ImportSection(section) => {
                 for import in section.clone().into_imports() {
                     found.import(import?.ty);
@@ -226,4 +232,23 @@ fn write_number(bytes: &mut Vec<u8>, mut number: u64) {
         number >>= 7;
     }
     bytes.push(number as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The engine refuses such modules today; it must not be what keeps them from being put back.
+    #[test]
+    fn what_is_collected_as_garbage_is_not_put_back() {
+        for types in
+            ["(type (struct (field (mut i32))))", "(type (array (mut i32)))", "(rec (type (func)) (type (struct)))"]
+        {
+            let module = wat::parse_str(format!("(module {types} (memory (export \"memory\") 1))")).unwrap();
+            let refusal = instrument(&module).refusal;
+            assert_eq!(refusal.as_deref(), Some("it has types that are collected as garbage"), "{types}");
+        }
+        let module = wat::parse_str("(module (type (func (param i32))) (memory (export \"memory\") 1))").unwrap();
+        assert_eq!(instrument(&module).refusal, None);
+    }
 }
