@@ -132,6 +132,11 @@ impl Vm {
         has_configuration && self.asked_root_id() && !self.state.read_configuration.get()
     }
 
+    /// Whether the guest has been given random numbers.
+    pub fn has_read_random(&self) -> bool {
+        self.state.wasi.has_read_random
+    }
+
     /// Runs on_tick of a root context.
     pub fn on_tick(&mut self, root: ContextId, host: &mut dyn Host) -> Result<(), CallError> {
         self.call(Callback::OnTick, root, &[root.0], host).map(|_| ())

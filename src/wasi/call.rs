@@ -45,6 +45,8 @@ pub(crate) struct State {
     pub files: Descriptors,
     /// What it printed and has not ended a line behind.
     pub output: Output,
+    /// It has been given random numbers.
+    pub has_read_random: bool,
 }
 
 impl State {
@@ -55,7 +57,7 @@ impl State {
 
     /// Closes what the guest has opened. Answers whether it has what it was granted, and nothing else.
     pub fn put_back(&mut self) -> bool {
-        let State { files, output } = self;
+        let State { files, output, has_read_random: _ } = self;
         files.put_back() && output.is_empty()
     }
 }

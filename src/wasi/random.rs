@@ -14,6 +14,7 @@ fn random_get(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     if len > LARGEST {
         return Err(Errno::Inval);
     }
+    call.state.has_read_random |= len > 0;
     call.memory().fill_with(ptr, len, getrandom::fill)?.map_err(|_| Errno::Io)?;
     Ok(())
 }

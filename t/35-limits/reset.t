@@ -27,6 +27,7 @@ my $wat = <<'WAT';
   (import "env" "proxy_increment_metric" (func $increment (param i32 i64) (result i32)))
   (import "env" "proxy_get_metric" (func $metric (param i32 i32) (result i32)))
   (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
   (memory (export "memory") 3)
   (data (i32.const 1024) "x-do" "x-found" "x-start" "starts" "looked")
   (data (i32.const 70000) "first content")
@@ -119,7 +120,8 @@ sub guest {
     return "module $file $file.wat;";
 }
 
-my $modules = join ' ', guest('secrets', ''), guest('table', '(table.set (i32.const 3) (ref.null func))'), guest('timer', '(drop (call $tick (i32.const 60000)))');
+my $modules = join ' ', guest('secrets', ''), guest('table', '(table.set (i32.const 3) (ref.null func))'), guest('timer', '(drop (call $tick (i32.const 60000)))'),
+    guest('random', '(drop (call $random (i32.const 1300) (i32.const 8)))');
 $nginx->configure(
     main   => "wasm { $modules }",
     http   => 'wasm_timeout 100ms; wasm_pause_timeout 10m;',
@@ -128,6 +130,8 @@ $nginx->configure(
         location /fresh { proxy_wasm_isolation request fresh; proxy_wasm secrets; return 200 ok; }
         location /table { proxy_wasm table; return 200 ok; }
         location /timer { proxy_wasm timer; return 200 ok; }
+        location /random { proxy_wasm random; return 200 ok; }
+        location /random-fresh { proxy_wasm_isolation request fresh; proxy_wasm random; return 200 ok; }
         location = /status { proxy_wasm off; wasm_status; }",
 );
 $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
@@ -220,6 +224,11 @@ for my $name (sort keys %reason) {
     my $text = qq{filter "$name" starts for each request, as with "proxy_wasm_isolation request fresh": its instances cannot be put back to what they were, because $reason{$name}, in };
     is(() = $nginx->log =~ /\[notice\] [^\n]*\Q$text\E\S+nginx\.conf:\d+/g, 1, "$name: the log says why, once");
 }
+# A generator that a start has seeded begins anew with each request: that is said, where it is so.
+is(ask('random', 'n'), ask('random', 'n'), 'one that reads random numbers at its start is put back, too');
+my $seeded = qr/\[notice\] [^\n]*filter "random" reads random numbers at its start, [^\n]+ in \S+nginx\.conf:(\d+)/;
+is(() = $nginx->log =~ /$seeded/g, 1, 'the log tells, of the filter that does not start for each request');
+unlike($nginx->log, qr/filter "(?:secrets|table|timer)" reads random/, 'and of no other');
 unlike($nginx->log, qr/filter "secrets" starts for each request/, 'nothing is said of those that are put back, or are not meant to be');
 
 is(($nginx->workers)[0], $worker, 'the worker is the one that it was');

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_uint_t};
 use ngx::core::NgxStr;
-use ngx_wasm::proxy_wasm::Module;
+use ngx_wasm::proxy_wasm::{ContextId, Module, Vm};
 use ngx_wasm::vm::Engine;
 
 use crate::config::conf::MainConf;
@@ -94,23 +94,7 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf, log: Log<'_>) ->
         // The instance ends here. Workers make their own: what a guest keeps, and its random numbers, must not be shared.
         let name = NgxStr::from_bytes(&filter.name);
         match with_cpu_clock(engine, || configured::start(filter, &main.modules, &mut host)) {
-            Ok((mut vm, root)) => {
-                if vm.may_not_know_root(root) {
-                    main.notes.push(Note::warning(format!(
-                "filter \"{name}\" has asked for its root id, which is \"{}\", and not looked at its configuration: if it \
-                 does not know that root id, it does nothing; \"root_id=ID\" names another, in {}",
-                NgxStr::from_bytes(&filter.root_id),
-                filter.place
-            )));
-                }
-                if filter.policy.isolation == Isolation::Request
-                    && let Err(reason) = vm.image()
-                {
-                    filter.always_starts = true;
-                    let text = format!("{}, in {}", told(&filter.name, &reason), filter.place);
-                    main.notes.push(Note::notice(text));
-                }
-            }
+            Ok((vm, root)) => note_start(filter, vm, root, &mut main.notes),
             Err(reason) => {
                 return Err(report(&filter.place, format!("filter \"{name}\" does not start: {reason}")));
             }
@@ -119,6 +103,33 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf, log: Log<'_>) ->
     // SAFETY: nothing writes what is said about filters any more, and the configuration has its place in the pool of its cycle.
     unsafe { make_running(main) };
     Ok(())
+}
+
+/// Notes what the start of a filter tells about it.
+fn note_start(filter: &mut FilterConf, mut vm: Vm, root: ContextId, notes: &mut Vec<Note>) {
+    let (name, place) = (NgxStr::from_bytes(&filter.name), &filter.place);
+    if vm.may_not_know_root(root) {
+        notes.push(Note::warning(format!(
+            "filter \"{name}\" has asked for its root id, which is \"{}\", and not looked at its configuration: if it does not \
+             know that root id, it does nothing; \"root_id=ID\" names another, in {place}",
+            NgxStr::from_bytes(&filter.root_id),
+        )));
+    }
+    if filter.policy.isolation != Isolation::Request {
+        return;
+    }
+    match vm.image() {
+        Err(reason) => {
+            filter.always_starts = true;
+            notes.push(Note::notice(format!("{}, in {place}", told(&filter.name, &reason))));
+        }
+        Ok(_) if vm.has_read_random() => notes.push(Note::notice(format!(
+            "filter \"{name}\" reads random numbers at its start, which all requests of a worker find as they were then: a \
+             generator that is seeded there gives each request the same numbers; \"proxy_wasm_isolation request fresh\" has it \
+             start for each, in {place}"
+        ))),
+        Ok(_) => {}
+    }
 }
 
 /// Reads the configurations that are in files.
