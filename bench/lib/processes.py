@@ -4,19 +4,12 @@ benchmarks."""
 import ctypes
 import os
 import platform
-import socket
 import subprocess
+import sys
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../t/lib"))
 
-def free_ports(count):
-    """Ports on the loopback address that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+from free_ports import free_ports  # noqa: E402, F401
 
 
 def cpu_ns(pid):

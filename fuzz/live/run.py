@@ -19,6 +19,10 @@ import subprocess
 import sys
 import time
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../t/lib"))
+
+from free_ports import free_ports  # noqa: E402
+
 CONFIGURATION = """
 {load}
 daemon off;
@@ -124,16 +128,6 @@ WRONG = re.compile(
     r"bug in the module|context_id|exited on signal|exited with code [^0]|unknown_status|failed_but_wrote|\[emerg\]|"
     r"\[alert\](?!.*(?:open socket #\d+ left|aborting$))|AddressSanitizer"
 )
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 class Server:

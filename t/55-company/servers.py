@@ -17,6 +17,9 @@ import lua
 import media
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, "../lib"))
+
+from free_ports import free_ports  # noqa: E402
 
 
 class Failure(Exception):
@@ -25,16 +28,6 @@ class Failure(Exception):
 
 def patience():
     return int(os.environ.get("TEST_NGINX_TIMEOUT", "20"))
-
-
-def unused_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 class Upstreams:
@@ -70,7 +63,7 @@ class Nginx:
     def __init__(self, folder, binary, modules, upstreams, guest, cases, log_level):
         self.folder, self.binary, self.modules = folder, binary, modules
         self.guest, self.log_level = guest, log_level
-        self.ports = dict(zip(("plain", "tls", "h2c"), unused_ports(3)))
+        self.ports = dict(zip(("plain", "tls", "h2c"), free_ports(3)))
         # Nobody listens there, and nobody else gets the port.
         self.dead = socket.socket()
         self.dead.bind(("127.0.0.1", 0))

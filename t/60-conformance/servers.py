@@ -9,10 +9,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 
-from for_envoy import for_envoy
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+
+from for_envoy import for_envoy  # noqa: E402
+from free_ports import free_ports  # noqa: E402
 
 
 def patience():
@@ -34,16 +38,6 @@ class Listener:
     tls: bool = False
     # A client that sends nothing for two seconds has had its time.
     short: bool = False
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def listens(port):
