@@ -3,7 +3,7 @@
 //!
 //! [`Host`]: super::Host
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::types::Status;
 
@@ -55,7 +55,8 @@ struct Entry {
 /// The values of a request or connection.
 #[derive(Default)]
 pub struct FilterState {
-    entries: HashMap<Vec<u8>, Entry>,
+    // Few, and most often none: an empty one of these is nothing to make.
+    entries: BTreeMap<Vec<u8>, Entry>,
     bytes: usize,
 }
 
