@@ -99,7 +99,14 @@ impl Reset {
                 } else if own > image.changed_bytes().saturating_add(MOST_OWN) {
                     return Err("too much of its memory has been written to".into());
                 }
-                self.ranges.iter().for_each(|range| image.put_back(memory, range.clone()));
+                for range in &self.ranges {
+                    // Of what is written to once, most is not written to in each request: of 123 pages that a filter of the Go
+                    // SDK has for itself, a request that adds a header changes 13.
+                    match is_new {
+                        true => image.put_back(memory, range.clone()),
+                        false => image.put_back_what_differs(memory, range.clone()),
+                    }
+                }
             }
             _ => image.put_back_what_differs(memory, 0..image.memory()),
         }
