@@ -46,7 +46,7 @@ def surroundings():
         "rustc": rustc_of(MODULE),
         "libc": " ".join(platform.libc_ver()),
         # By these the C library chooses its functions, in valgrind too.
-        "processor": " ".join([platform.machine(), *(flag for flag in ("avx2", "bmi2", "erms", "fsrm", "rtm") if flag in flags)]),
+        "processor": " ".join([platform.machine(), *(flag for flag in ("avx2", "bmi2", "erms", "fsrm") if flag in flags)]),
         "valgrind": output_of("valgrind", "--version"),
         "go": go_of(os.path.join(ROOT, "build/guests/go-headers.wasm")),
         "kernel": ".".join(platform.release().split(".")[:2]),
