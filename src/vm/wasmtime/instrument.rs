@@ -73,11 +73,9 @@ fn look_at(bytes: &[u8]) -> Result<Found, BinaryReaderError> {
         let payload = payload?;
         match &payload {
             Payload::Version { encoding: Encoding::Component, .. } => found.obstacle("it is a component"),
-            Payload::TypeSection(section) => {
-                // What such types are of is neither in memory nor in globals, and changes.
-                if section.clone().into_iter_err_on_gc_types().any(|ty| ty.is_err()) {
-                    found.obstacle("it has types that are collected as garbage");
-                }
+            // What such types are of is neither in memory nor in globals, and changes.
+            Payload::TypeSection(section) if section.clone().into_iter_err_on_gc_types().any(|ty| ty.is_err()) => {
+                found.obstacle("it has types that are collected as garbage");
             }
             Payload::ImportSection(section) => {
                 for import in section.clone().into_imports() {
