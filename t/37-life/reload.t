@@ -41,6 +41,10 @@ sub reload {
 sub old_workers_have_ended {
     my %now = map { $_ => 1 } $nginx->workers;
     $nginx->wait_for('the end of the old workers', sub { !grep { !$now{$_} && kill 0, $_ } keys %workers });
+    # The master closes what it had for them after it has buried them, and before it does what the next signal says.
+    my $reopened = () = $nginx->log =~ /reopening logs/g;
+    $nginx->signal('USR1');
+    $nginx->wait_for('the master', sub { (() = $nginx->log =~ /reopening logs/g) > $reopened });
 }
 sub master {
     my $field = shift;

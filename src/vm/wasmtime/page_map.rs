@@ -3,17 +3,25 @@
 //!
 //! Where nothing was written, the engine has mapped zeros, or a file with the first content of a memory. A page that was written to
 //! once stays the process' own, in memory or in swap.
+//!
+//! To ask takes some microseconds, and is spared while the process has had no page fault: a page that is not its own is mapped read-only
+//! or not at all, so that whoever writes to it, the kernel in a system call too, faults first, and each fault is counted when it has
+//! been served (mm/memory.c, mm_account_fault). One thing makes pages a process' own without a fault: the kernel puts a huge page in
+//! the place of small ones. So that is forbidden for memory whose pages are remembered.
 
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl, opcode};
+use rustix::mm::{Advice, madvise};
 
 /// What the kernel knows of the memory of one process.
 pub(super) struct PageMap {
@@ -153,6 +161,33 @@ impl PageMap {
         } else {
             Err(io::Error::other("it does not know what was written to"))
         }
+    }
+}
+
+/// How many page faults this process has had, with all its threads. The same number as before: no page has become its own since.
+pub(super) fn faults() -> Option<u64> {
+    let mut usage = MaybeUninit::<libc::rusage>::uninit();
+    // SAFETY: the kernel fills the structure that it gets.
+    if unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: it has succeeded.
+    let usage = unsafe { usage.assume_init() };
+    u64::try_from(usage.ru_minflt.checked_add(usage.ru_majflt)?).ok()
+}
+
+/// From now on `memory`, which begins with a page, has no huge pages that were not there before. Whether that is certain.
+pub(super) fn forbid_huge_pages(memory: &mut [u8]) -> bool {
+    let page = rustix::param::page_size();
+    if memory.is_empty() || !memory.as_ptr().addr().is_multiple_of(page) || !memory.len().is_multiple_of(page) {
+        return false;
+    }
+    // SAFETY: the advice changes nothing of what is in the memory, and the range is that of the slice.
+    match unsafe { madvise(memory.as_mut_ptr().cast(), memory.len(), Advice::LinuxNoHugepage) } {
+        Ok(()) => true,
+        // The kernel was built without them.
+        Err(Errno::INVAL) => !Path::new("/sys/kernel/mm/transparent_hugepage").exists(),
+        Err(_) => false,
     }
 }
 

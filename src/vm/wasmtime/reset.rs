@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime as wt;
 
-use super::page_map::{PageMap, Way};
+use super::page_map::{self, PageMap, Way};
 use super::store::StoreData;
 use crate::vm::Image;
 
@@ -28,6 +28,11 @@ pub(super) struct Reset {
     globals: Option<Box<[Global]>>,
     /// What is to be put back, of the last time.
     ranges: Vec<Range<usize>>,
+    /// How many faults there had been when the kernel told `ranges`: without another one they are what they were. `None`: they may
+    /// be something else.
+    asked_at: Option<u64>,
+    /// That can be told of its memory.
+    remembers: bool,
     /// An image was taken of it in a way that makes all of its pages look as if they had been written to.
     is_spoilt: bool,
 }
@@ -62,9 +67,7 @@ impl Reset {
         }
         let globals = self.globals(store)?.iter().map(|global| global.get(store)).collect::<Result<_, _>>()?;
         let memory = memory_of(store);
-        if self.pages.is_none() {
-            self.pages = Some(Pages::of(memory.len())?);
-        }
+        self.find_out(memory)?;
         let changed = match &self.pages {
             Some(Pages::Own(map)) => {
                 let mut own = Vec::new();
@@ -90,13 +93,19 @@ impl Reset {
         if memory.len() != image.memory() {
             return Err("its memory has grown".into());
         }
-        if self.pages.is_none() {
-            self.pages = Some(Pages::of(memory.len())?);
-        }
-        self.ranges.clear();
+        self.find_out(memory)?;
         match &self.pages {
             Some(Pages::Own(map)) => {
-                map.own(memory, &mut self.ranges).map_err(|err| err.to_string())?;
+                // Before the kernel is asked: what is written to while it answers has it asked again.
+                let faults = page_map::faults().filter(|_| self.remembers && !is_new);
+                if faults.is_none() || self.asked_at != faults {
+                    self.asked_at = None;
+                    self.ranges.clear();
+                    #[cfg(test)]
+                    tests::count_question();
+                    map.own(memory, &mut self.ranges).map_err(|err| err.to_string())?;
+                    self.asked_at = faults;
+                }
                 let own: usize = self.ranges.iter().map(ExactSizeIterator::len).sum();
                 if is_new {
                     self.ranges.extend(image.changed());
@@ -117,6 +126,15 @@ impl Reset {
         }
         for (global, bits) in globals.iter().zip(&image.globals) {
             global.set(store, *bits)?;
+        }
+        Ok(())
+    }
+
+    /// How to tell what was written to of its memory, if that has not been found out.
+    fn find_out(&mut self, memory: &mut [u8]) -> Result<(), String> {
+        if self.pages.is_none() {
+            self.pages = Some(Pages::of(memory.len())?);
+            self.remembers = page_map::forbid_huge_pages(memory);
         }
         Ok(())
     }
@@ -225,12 +243,22 @@ fn page_map() -> Result<Arc<PageMap>, String> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
 
     use super::Way;
 
     thread_local! {
         static WAY: RefCell<Option<Result<Way, String>>> = const { RefCell::new(None) };
+        static ASKED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// How often this thread has asked the kernel for pages to put back.
+    pub fn asked() -> usize {
+        ASKED.get()
+    }
+
+    pub fn count_question() {
+        ASKED.set(ASKED.get() + 1);
     }
 
     /// How this thread asks for pages, when a test says so.

@@ -179,3 +179,18 @@ fn a_guest_without_memory_shows_none_and_one_with_it_shows_it_from_the_start_sec
         assert_eq!(instance.stats().memory as u64, size);
     }
 }
+
+/// For tests about the whole process: whether it runs this test alone. If not, it has made such a process, which has passed it.
+fn is_alone() -> bool {
+    const ALONE: &str = "NGX_WASM_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let name = std::thread::current().name().unwrap().to_owned();
+    let output =
+        std::process::Command::new(std::env::current_exe().unwrap()).args(["--exact", &name]).env(ALONE, "1").output();
+    let output = output.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    false
+}

