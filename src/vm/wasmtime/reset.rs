@@ -96,8 +96,9 @@ impl Reset {
         self.find_out(memory)?;
         match &self.pages {
             Some(Pages::Own(map)) => {
-                // Before the kernel is asked: what is written to while it answers has it asked again.
-                let faults = page_map::faults().filter(|_| self.remembers && !is_new);
+                // Before the kernel is asked: what is written to while it answers has it asked again. (A child counts from 0 on.)
+                let may_remember = self.remembers && !is_new && map.is_of_this_process();
+                let faults = if may_remember { page_map::faults() } else { None };
                 if faults.is_none() || self.asked_at != faults {
                     self.asked_at = None;
                     self.ranges.clear();
