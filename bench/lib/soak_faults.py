@@ -3,11 +3,13 @@ for ever at each 5000th, one leaks 64 KiB with each request. Half of the request
 filter in the same workers. Every answer is checked: fails when a request fails that no trap and no time-out explains, when
 a healthy one is late or wrong, when a worker grows, dies, or keeps descriptors.
 
-  bench/run soak-faults [installed | vendored | /path/to/configured/objs] [--seconds N] [--warm-up N] [--connections N]
+  bench/run soak-faults [installed | vendored | /path/to/configured/objs] [--seconds N] [--warm-up N] [--connections N] [--isolation request]
 
   --seconds      how long (default 60)
   --warm-up      how long before that (default 10)
   --connections  to each of the two chains (default 16)
+  --isolation    worker (default), or request: each request has an instance of each filter for itself. What misbehaves then does
+                 so in each 1000th, or 5000th, request of a connection
 """
 
 import argparse
@@ -41,7 +43,35 @@ def guest(name, file):
     return f"    module {name} {os.path.join(ROOT, 'build/guests', file)};\n"
 
 
-def configure(nginx, upstream_port):
+def chain(*between):
+    """Directives of a location: healthy filters around these."""
+    filters = ("healthy 'response.add x-before yes'", *between, "healthy 'response.add x-behind yes'")
+    return "".join(f"            proxy_wasm {one};\n" for one in filters) + "            proxy_pass http://other/;\n"
+
+
+def location(path, *between):
+    return f"        location {path} {{\n{chain(*between)}        }}\n"
+
+
+LEAKS = "leaks 'name leaks; leak 65536'"
+
+
+def locations(isolation):
+    if isolation == "worker":
+        traps, loops = "traps 'name traps; @any every:1000 abort'", "loops 'name loops; @any every:5000 loop'"
+        return location("/faulty", traps, loops, LEAKS) + location("/healthy")
+    # An instance that is there for one request cannot count those before it.
+    return (
+        "        proxy_wasm_isolation request;\n"
+        "        if ($fault) { rewrite ^/faulty(/.*)$ /$fault$1 last; }\n"
+        + location("/traps", "traps 'name traps; @any nth:4 abort'", LEAKS)
+        + location("/loops", "loops 'name loops; @any nth:3 loop'", LEAKS)
+        + location("/faulty", LEAKS)
+        + location("/healthy")
+    )
+
+
+def configure(nginx, upstream_port, isolation):
     nginx.write(
         f"load_module {MODULE};\nwasm {{\n"
         + guest("traps", "rust-faulty.wasm")
@@ -53,21 +83,10 @@ def configure(nginx, upstream_port):
         '    proxy_http_version 1.1;\n    proxy_set_header Connection "";\n    client_max_body_size 10m;\n'
         "    wasm_memory_limit 16m;\n    wasm_timeout 100ms;\n"
         # No lines about files in the error log.
-        "    proxy_max_temp_file_size 0;\n    client_body_buffer_size 1m;\n",
-        "        location /faulty {\n"
-        "            proxy_wasm healthy 'response.add x-before yes';\n"
-        "            proxy_wasm traps 'name traps; @any every:1000 abort';\n"
-        "            proxy_wasm loops 'name loops; @any every:5000 loop';\n"
-        "            proxy_wasm leaks 'name leaks; leak 65536';\n"
-        "            proxy_wasm healthy 'response.add x-behind yes';\n"
-        "            proxy_pass http://other/;\n"
-        "        }\n"
-        "        location /healthy {\n"
-        "            proxy_wasm healthy 'response.add x-before yes';\n"
-        "            proxy_wasm healthy 'response.add x-behind yes';\n"
-        "            proxy_pass http://other/;\n"
-        "        }\n"
-        "        location = /status { proxy_wasm off; wasm_status; }\n",
+        "    proxy_max_temp_file_size 0;\n    client_body_buffer_size 1m;\n"
+        "    map $connection_requests $fault { ~[05]000$ loops; ~000$ traps; default ''; }\n",
+        locations(isolation)
+        + "        location = /status { proxy_wasm off; wasm_status; }\n",
     )
 
 
@@ -210,12 +229,13 @@ def main():
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--warm-up", type=int, default=10)
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--isolation", choices=("worker", "request"), default="worker")
     arguments = parser.parse_args()
 
     ports = free_ports(2)
     upstream, nginx = Nginx("soak-faults-upstream", ports[0]), Nginx("soak-faults", ports[1], workers=2)
     configure_upstream(upstream)
-    configure(nginx, upstream.port)
+    configure(nginx, upstream.port, arguments.isolation)
     places = ("/faulty", "/healthy")
     try:
         upstream.start()
@@ -270,13 +290,15 @@ def report(arguments, seconds, warm, tallies, samples, descriptors, counted, is_
     late = logged["timeouts"] - by_filter["loops", "timeouts"]
     failed = sum(tally.counts[kind] for tally in (*warm, *tallies) for kind in ("unavailable", "cut"))
 
-    print(f"{os.environ['BENCH_NGINX_TITLE']}, two workers, {arguments.connections} connections to each of two chains")
+    print(f"{os.environ['BENCH_NGINX_TITLE']}, two workers, isolation {arguments.isolation}, "
+          f"{arguments.connections} connections to each of two chains")
     print(f"  {seconds:.0f} s after {arguments.warm_up} s to warm up: "
           f"{faulty.total() + healthy.total()} requests (and {sum(tally.total() for tally in warm)})")
     for tally in tallies:
         print(f"  {tally.place:<22} {counts(tally)}; the slowest took {tally.slowest:.2f} s")
     for name, filter in filters.items():
-        keys = ("calls", "traps", "timeouts", "restarts", "recycled", "failed_requests", "refused_growth", "instances", "memory")
+        keys = ("calls", "traps", "timeouts", "restarts", "recycled", "failed_requests", "refused_growth", "instances",
+                "memory", "put_back", "not_put_back")
         print(f"  filter {name:<15} " + ", ".join(f"{filter.get(key)} {key}" for key in keys))
     print(f"  in the error log       {logged['traps']} traps, {logged['timeouts']} time-outs, {len(others)} other lines; "
           f"{late} time-outs of others than the filter that loops")
@@ -305,7 +327,10 @@ def report(arguments, seconds, warm, tallies, samples, descriptors, counted, is_
         check(total[key] == logged[key], f"wasm_status has {total[key]} {key}, and the error log {logged[key]}")
         check(logged[key], f"there were no {key}")
     check(by_filter["traps", "traps"] == logged["traps"], f"others than the one that traps trapped: {by_filter}")
-    check(filters["leaks"]["recycled"], "the filter that leaks was never replaced")
+    if arguments.isolation == "worker":
+        check(filters["leaks"]["recycled"], "the filter that leaks was never replaced")
+    else:
+        check(total["put_back"] > healthy.total(), f"only {total['put_back']} instances were put back")
     check(failed == total["failed_requests"], f"{failed} requests failed, and wasm_status explains {total['failed_requests']}")
     for failure in failures:
         print(f"FAILED: {failure}")
