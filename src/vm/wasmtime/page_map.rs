@@ -21,7 +21,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl, opcode};
-use rustix::mm::{Advice, madvise};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
 /// What the kernel knows of the memory of one process.
 pub(super) struct PageMap {
@@ -30,6 +30,7 @@ pub(super) struct PageMap {
     process: u32,
     page: usize,
     way: Way,
+    counts_faults: bool,
 }
 
 /// How it is asked.
@@ -47,7 +48,8 @@ impl PageMap {
         let failed = |err: io::Error| format!("/proc/self/pagemap: {err}");
         let file = File::open("/proc/self/pagemap").map_err(failed)?;
         let page = rustix::param::page_size();
-        let mut map = PageMap { file, process: std::process::id(), page, way: Way::Scan };
+        let mut map =
+            PageMap { file, process: std::process::id(), page, way: Way::Scan, counts_faults: counts_faults() };
         if map.is_right().is_err() {
             map.way = Way::Words;
             map.is_right().map_err(failed)?;
@@ -70,6 +72,11 @@ impl PageMap {
 
     pub fn way(&self) -> Way {
         self.way
+    }
+
+    /// Whether [`faults`] tells that no page has become this process' own.
+    pub fn counts_faults(&self) -> bool {
+        self.counts_faults
     }
 
     /// Appends the ranges of `memory` that are this process' own, as offsets in it. They begin and end with a page, or with
@@ -176,19 +183,49 @@ pub(super) fn faults() -> Option<u64> {
     u64::try_from(usage.ru_minflt.checked_add(usage.ru_majflt)?).ok()
 }
 
-/// From now on `memory`, which begins with a page, has no huge pages that were not there before. Whether that is certain.
-pub(super) fn forbid_huge_pages(memory: &mut [u8]) -> bool {
+/// Whether faults are counted here: a page that is read first, and then written to, has two.
+fn counts_faults() -> bool {
+    let page = rustix::param::page_size();
+    // SAFETY: new memory, at no place that anybody has.
+    let mapped =
+        unsafe { mmap_anonymous(std::ptr::null_mut(), page, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE) };
+    let Ok(place) = mapped else { return false };
+    let byte = place.cast::<u8>();
+    let before = faults();
+    // SAFETY: the memory is there until it is unmapped below.
+    std::hint::black_box(unsafe { byte.read_volatile() });
+    let between = faults();
+    // SAFETY: as before.
+    unsafe { byte.write_volatile(1) };
+    let after = faults();
+    // SAFETY: nobody has a reference to it.
+    let unmapped = unsafe { munmap(place, page) };
+    unmapped.is_ok() && matches!((before, between, after), (Some(a), Some(b), Some(c)) if a < b && b < c)
+}
+
+/// From now on the kernel does not put other pages in the place of those of `memory`, which begins with a page, but for a fault: no
+/// huge pages, and no shared one of zeros (KSM), which would not count as this process' own any more. `Ok`: whether there are certainly
+/// no new huge pages.
+pub(super) fn keep_pages(memory: &mut [u8]) -> io::Result<bool> {
     let page = rustix::param::page_size();
     if memory.is_empty() || !memory.as_ptr().addr().is_multiple_of(page) || !memory.len().is_multiple_of(page) {
-        return false;
+        return Ok(false);
     }
-    // SAFETY: the advice changes nothing of what is in the memory, and the range is that of the slice.
-    match unsafe { madvise(memory.as_mut_ptr().cast(), memory.len(), Advice::LinuxNoHugepage) } {
+    let mut advise = |advice| {
+        // SAFETY: the advice changes nothing of what is in the memory, and the range is that of the slice.
+        unsafe { madvise(memory.as_mut_ptr().cast(), memory.len(), advice) }
+    };
+    match advise(Advice::LinuxUnmergeable) {
+        // A kernel that was built without it does not know the advice.
+        Ok(()) | Err(Errno::INVAL) => {}
+        Err(err) => return Err(err.into()),
+    }
+    Ok(match advise(Advice::LinuxNoHugepage) {
         Ok(()) => true,
         // The kernel was built without them.
         Err(Errno::INVAL) => !Path::new("/sys/kernel/mm/transparent_hugepage").exists(),
         Err(_) => false,
-    }
+    })
 }
 
 // From linux/fs.h.

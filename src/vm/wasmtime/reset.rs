@@ -97,7 +97,7 @@ impl Reset {
         match &self.pages {
             Some(Pages::Own(map)) => {
                 // Before the kernel is asked: what is written to while it answers has it asked again. (A child counts from 0 on.)
-                let may_remember = self.remembers && !is_new && map.is_of_this_process();
+                let may_remember = self.remembers && !is_new && map.counts_faults() && map.is_of_this_process();
                 let faults = if may_remember { page_map::faults() } else { None };
                 if faults.is_none() || self.asked_at != faults {
                     self.asked_at = None;
@@ -134,8 +134,11 @@ impl Reset {
     /// How to tell what was written to of its memory, if that has not been found out.
     fn find_out(&mut self, memory: &mut [u8]) -> Result<(), String> {
         if self.pages.is_none() {
-            self.pages = Some(Pages::of(memory.len())?);
-            self.remembers = page_map::forbid_huge_pages(memory);
+            let pages = Pages::of(memory.len())?;
+            if let Pages::Own(_) = &pages {
+                self.remembers = page_map::keep_pages(memory).map_err(|err| format!("its pages are shared: {err}"))?;
+            }
+            self.pages = Some(pages);
         }
         Ok(())
     }

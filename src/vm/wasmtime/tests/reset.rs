@@ -168,7 +168,17 @@ fn the_kernel_is_asked_for_pages_again_after_a_page_fault_and_only_then() {
 }
 
 #[test]
-fn memory_that_is_put_back_has_no_huge_pages_which_would_come_without_a_fault() {
+fn memory_that_is_put_back_has_no_huge_or_merged_pages_which_would_come_without_a_fault() {
+    if !is_alone() {
+        return;
+    }
+    // As with MemoryKSM= of systemd: all memory of the process may be merged. (Kernels before 6.4 do not know it.)
+    const PR_SET_MEMORY_MERGE: libc::c_int = 67;
+    // SAFETY: it is about how the kernel keeps memory, and not about what is in it.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0);
+    }
     set_way(Ok(Way::Scan));
     let program = program_of(GUEST);
     let image = start(&program, true).snapshot().unwrap();
@@ -192,6 +202,7 @@ fn memory_that_is_put_back_has_no_huge_pages_which_would_come_without_a_fault() 
             } else if is_inside && word == "VmFlags:" {
                 seen += 1;
                 assert!(line.split(' ').any(|flag| flag == "nh"), "{line}");
+                assert!(!line.split(' ').any(|flag| flag == "mg"), "{line}");
             }
         }
         assert!(seen > 0);
