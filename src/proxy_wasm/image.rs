@@ -72,7 +72,7 @@ impl Vm {
         let (callbacks, mut state) = Vm::prepare(module, config).map_err(|err| err.to_string())?;
         state.contexts.insert_at(image.root(), Context::Root(Box::new(root)));
         state.put_back(&image.state)?;
-        let made = module.program.instantiate_from(&image.instance, limits, timeout);
+        let made = module.program.instantiate_from(&image.instance, limits, timeout.into());
         let mut instance = made.map_err(|err| err.to_string())?;
         instance.count_cpu_time(false);
         Ok(Vm::of(instance, callbacks, state, image.root_id_use))

@@ -40,7 +40,7 @@ impl Vm {
         let (callbacks, mut state) = Vm::prepare(module, config)?;
         let mut dispatch = Dispatch { rows: host_calls::rows(), state: &mut state, host };
         let timeout = dispatch.host.timeout();
-        let instance = module.program.instantiate(limits, fuel, timeout, &mut dispatch);
+        let instance = module.program.instantiate(limits, fuel, timeout.into(), &mut dispatch);
         state.flush_output(host);
         let mut instance = instance.map_err(|trap| StartError::Instantiate { trap })?;
         if fuel.is_some() && instance.fuel().is_none() {

@@ -2,7 +2,7 @@
 //! when none has run for a while. A worker process starts it; a process that will still fork must not.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub const TICK: Duration = Duration::from_millis(10);
 pub(super) const MOST_WAITING: u64 = 100;
 
 /// The CPU time that this thread has used.
-pub(super) fn cpu_time() -> Duration {
+pub(crate) fn cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.try_into().unwrap_or_default(), time.tv_nsec.try_into().unwrap_or_default())
 }
@@ -27,14 +27,16 @@ const IDLE_TICKS: u32 = 100;
 /// Counts entries to and exits from guest code, and wakes a sleeping [`Ticker`].
 #[derive(Debug, Default)]
 pub struct Activity {
-    /// Odd while guest code runs. Only the thread that runs guests writes it.
+    /// Odd while guest code with time-outs runs. Only the thread that runs it writes this.
     calls: AtomicU64,
+    /// How many other threads run guest code.
+    threads: AtomicUsize,
     parked: AtomicBool,
     ticker: Mutex<Option<thread::Thread>>,
 }
 
 impl Activity {
-    /// The one of this process, which all its engines share: one thread runs all guests.
+    /// The one of this process, which all its engines share: one thread runs all guests that have time-outs.
     pub fn global() -> &'static Arc<Activity> {
         static GLOBAL: LazyLock<Arc<Activity>> = LazyLock::new(Arc::default);
         &GLOBAL
@@ -44,12 +46,27 @@ impl Activity {
     pub fn enter(&self) {
         self.calls.store(self.calls.load(Ordering::Relaxed) + 1, Ordering::SeqCst);
         // The ticker stores `parked` and then looks at `calls`; the order here is the reverse, so one sees the other.
+        self.wake();
+    }
+
+    fn wake(&self) {
         if self.parked.load(Ordering::SeqCst) {
             self.parked.store(false, Ordering::SeqCst);
             if let Some(ticker) = &*locked(&self.ticker) {
                 ticker.unpark();
             }
         }
+    }
+
+    /// The same on a thread that has a guest to itself. It may leave, and enter again, while that waits in a host call.
+    pub fn enter_thread(&self) {
+        self.threads.fetch_add(1, Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// To be called on such a thread when guest code has returned.
+    pub fn leave_thread(&self) {
+        self.threads.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// To be called when guest code has returned.
@@ -126,7 +143,7 @@ impl TickerState {
             thread::park_timeout(TICK);
             self.tick();
             let calls = activity.calls.load(Ordering::SeqCst);
-            if calls != seen || calls % 2 == 1 {
+            if calls != seen || calls % 2 == 1 || activity.threads.load(Ordering::SeqCst) > 0 {
                 seen = calls;
                 idle = 0;
                 continue;
@@ -136,7 +153,7 @@ impl TickerState {
                 continue;
             }
             activity.parked.store(true, Ordering::SeqCst);
-            if activity.calls.load(Ordering::SeqCst) != seen {
+            if activity.calls.load(Ordering::SeqCst) != seen || activity.threads.load(Ordering::SeqCst) > 0 {
                 activity.parked.store(false, Ordering::SeqCst);
             }
             while activity.parked.load(Ordering::SeqCst) && !self.stopped() {

@@ -37,6 +37,9 @@ pub enum Trap {
     /// The deadline of the call passed.
     #[error("still running after {} ms (wasm_timeout)", .0.as_millis())]
     Timeout(Duration),
+    /// Whoever watches the guest has ended it.
+    #[error("was stopped")]
+    Stopped,
     /// The guest has used up its budget.
     #[error("has used up its fuel (wasm_fuel)")]
     OutOfFuel,
@@ -72,6 +75,7 @@ mod tests {
         for (trap, text) in [
             (Trap::host("a reason"), "a reason"),
             (Trap::Timeout(Duration::from_millis(1500)), "still running after 1500 ms (wasm_timeout)"),
+            (Trap::Stopped, "was stopped"),
             (Trap::OutOfFuel, "has used up its fuel (wasm_fuel)"),
             (Trap::Exit(7), "called proc_exit(7)"),
             (Trap::Instantiate("too large".into()), "cannot instantiate: too large"),

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 mod arguments;
 mod clock;
+mod deadline;
 mod error;
 mod image;
 mod memory;
@@ -20,6 +21,7 @@ pub mod wasmtime;
 
 pub(crate) use arguments::args;
 pub use clock::{Activity, TICK, Ticker};
+pub use deadline::{Deadline, Watch};
 pub use error::{CompileError, LinkError, Trap};
 pub use image::Image;
 pub use memory::{GuestMemory, OutOfBounds};
@@ -182,7 +184,7 @@ pub trait Module: Send + Sync {
 
     /// Prepares everything that does not depend on an instance. `exports` are the names of the functions that will be
     /// called; their places in the slice are the numbers that [`Instance::call`] takes.
-    fn link(&self, imports: &[LinkedImport], exports: &[&'static str]) -> Result<Arc<dyn Program>, LinkError>;
+    fn link(&self, imports: &[LinkedImport], exports: &[&str]) -> Result<Arc<dyn Program>, LinkError>;
 
     /// The compiled module, for [`Engine::load`].
     fn serialize(&self) -> Result<Vec<u8>, CompileError>;
@@ -201,13 +203,13 @@ pub trait Module: Send + Sync {
 /// A compiled and linked module.
 pub trait Program: Send + Sync {
     /// Starts an instance; `host` serves what a start function of the module may call, and that function has `fuel` if the
-    /// engine counts it; `None` is any amount. `timeout` is CPU time, and goes on being that in the instance until
-    /// [`Instance::count_cpu_time`] says otherwise.
+    /// engine counts it; `None` is any amount. A time-out is CPU time, and goes on being that in the instance until
+    /// [`Instance::count_cpu_time`] says otherwise; a watch looks after all that ever runs in the instance.
     fn instantiate(
         &self,
         limits: InstanceLimits,
         fuel: Option<u64>,
-        timeout: Duration,
+        deadline: Deadline,
         host: &mut dyn HostFunctions,
     ) -> Result<Box<dyn Instance>, Trap>;
 
@@ -217,9 +219,9 @@ pub trait Program: Send + Sync {
         &self,
         image: &Image,
         limits: InstanceLimits,
-        timeout: Duration,
+        deadline: Deadline,
     ) -> Result<Box<dyn Instance>, Trap> {
-        let _ = (image, limits, timeout);
+        let _ = (image, limits, deadline);
         Err(Trap::Instantiate("the engine makes none from images".into()))
     }
 }
@@ -228,7 +230,8 @@ pub trait Program: Send + Sync {
 pub trait Instance {
     /// Calls export number `export` with 32-bit arguments.
     ///
-    /// The result is that of the function, or 0 when it has none. An export that the module does not have traps.
+    /// The result is that of the function, or 0 when it has none. An export that the module does not have traps. `timeout` is
+    /// nothing to an instance that has a [`Watch`].
     fn call(
         &mut self,
         export: usize,

@@ -25,7 +25,7 @@ pub(crate) use call::{Call, Row, Run, State};
 pub(crate) use descriptors::Descriptors;
 pub(crate) use errno::Errno;
 pub(crate) use grants::Grant;
-pub(crate) use outside::{Outside, Stream};
+pub(crate) use outside::{Outside, Process, Ready, Stream};
 
 /// All functions, a table for each file.
 pub(crate) const TABLES: &[&[Row]] =

@@ -5,6 +5,7 @@
 
 use std::mem::{self, MaybeUninit};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime as wt;
@@ -14,7 +15,7 @@ use super::trap::into_trap;
 use crate::vm::clock::{MOST_WAITING, cpu_time};
 use crate::vm::{
     Activity, BYTES_PER_FUEL, Caller, FuncType, GuestMemory, HOST_CALL_FUEL, HostFunctions, LinkedImport, TICK, Trap,
-    ValType,
+    ValType, Watch,
 };
 
 /// No host function has more parameters (`proxy_grpc_call` has 12).
@@ -29,6 +30,9 @@ pub(super) fn guest_call<R>(
     call: impl FnOnce(&mut wt::Store<StoreData>) -> wt::Result<R>,
 ) -> wt::Result<R> {
     let data = store.data_mut();
+    if data.is_watched {
+        return watched_call(store, activity, host, call);
+    }
     // Most calls have the time-out of the one before.
     if data.timeout.0 != timeout {
         data.timeout = (timeout, ticks(timeout));
@@ -49,6 +53,29 @@ pub(super) fn guest_call<R>(
     activity.leave();
     store.data_mut().host = None;
     result
+}
+
+/// The same for a guest that somebody watches, on its own thread.
+fn watched_call<R>(
+    store: &mut wt::Store<StoreData>,
+    activity: &Activity,
+    host: &mut dyn HostFunctions,
+    call: impl FnOnce(&mut wt::Store<StoreData>) -> wt::Result<R>,
+) -> wt::Result<R> {
+    store.data_mut().host = Some(erase(host));
+    store.set_epoch_deadline(1);
+    activity.enter_thread();
+    let result = call(store);
+    activity.leave_thread();
+    store.data_mut().host = None;
+    result
+}
+
+/// Has whoever watches asked in each tick in which the guest runs.
+pub(super) fn ask_each_tick(store: &mut wt::Store<StoreData>, watch: Arc<dyn Watch>) {
+    store.epoch_deadline_callback(move |_| {
+        Ok(if watch.may_go_on() { wt::UpdateDeadline::Continue(1) } else { wt::UpdateDeadline::Interrupt })
+    });
 }
 
 /// As ticks, and one more, because the first may come at once.
@@ -170,7 +197,7 @@ fn host_call(
 
 /// Takes from the budget of the guest, or ends it.
 fn charge(caller: &mut wt::Caller<'_, StoreData>, units: u64) -> Result<(), Trap> {
-    let failed = |err: wt::Error| into_trap(err, Duration::ZERO);
+    let failed = |err: wt::Error| into_trap(err, None);
     let left = caller.get_fuel().map_err(failed)?;
     caller.set_fuel(left.saturating_sub(units)).map_err(failed)?;
     if left < units { Err(Trap::OutOfFuel) } else { Ok(()) }
@@ -199,6 +226,7 @@ impl Caller for WasmtimeCaller<'_, '_> {
         let outer = self.0.data_mut().host.replace(erase(host));
         let result = exported.call(&mut *self.0, args);
         self.0.data_mut().host = outer;
-        result.map_err(|err| into_trap(err, Duration::ZERO))
+        let timeout = (!self.0.data().is_watched).then_some(Duration::ZERO);
+        result.map_err(|err| into_trap(err, timeout))
     }
 }

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use wasmtime as wt;
 
-use super::call::guest_call;
+use super::call::{ask_each_tick, guest_call};
 use super::reset::{self, Reset};
 use super::store::{Exported, Limiter, Linked, StoreData};
 use super::trap::into_trap;
-use crate::vm::{Activity, Caller, HostFunctions, Image, Instance, InstanceLimits, InstanceStats, Program, Trap};
+use crate::vm::{
+    Activity, Caller, Deadline, HostFunctions, Image, Instance, InstanceLimits, InstanceStats, Program, Trap,
+};
 
 pub(super) struct WasmtimeProgram {
     pub on_demand: Arc<Linked>,
@@ -23,38 +25,42 @@ impl Program for WasmtimeProgram {
         &self,
         limits: InstanceLimits,
         fuel: Option<u64>,
-        timeout: Duration,
+        deadline: Deadline,
         host: &mut dyn HostFunctions,
     ) -> Result<Box<dyn Instance>, Trap> {
         let fuel = fuel.unwrap_or(u64::MAX);
         if let (true, Some(pooled)) = (limits.pooled, &self.pooled) {
-            match self.instantiate_in(pooled, limits, true, fuel, timeout, host) {
+            match self.instantiate_in(pooled, limits, true, fuel, &deadline, host) {
                 // Nothing of the guest has run: there is no room. What else is wrong shows again below.
                 Err(err) if !err.is::<wt::Trap>() && !err.is::<Trap>() => {}
-                made => return finish(made, timeout),
+                made => return finish(made, &deadline),
             }
         }
-        finish(self.instantiate_in(&self.on_demand, limits, false, fuel, timeout, host), timeout)
+        finish(self.instantiate_in(&self.on_demand, limits, false, fuel, &deadline, host), &deadline)
     }
 
     fn instantiate_from(
         &self,
         image: &Image,
         limits: InstanceLimits,
-        timeout: Duration,
+        deadline: Deadline,
     ) -> Result<Box<dyn Instance>, Trap> {
         let host = &mut NoHost;
         let pooled = self.pooled.as_ref().filter(|_| limits.pooled);
-        let made = pooled.and_then(|pooled| self.instantiate_in(pooled, limits, true, u64::MAX, timeout, host).ok());
+        let made = pooled.and_then(|pooled| self.instantiate_in(pooled, limits, true, u64::MAX, &deadline, host).ok());
         let made = match made {
             Some(instance) => Ok(instance),
-            None => self.instantiate_in(&self.on_demand, limits, false, u64::MAX, timeout, host),
+            None => self.instantiate_in(&self.on_demand, limits, false, u64::MAX, &deadline, host),
         };
-        finish(made.and_then(|instance| instance.be(image)), timeout)
+        finish(made.and_then(|instance| instance.be(image)), &deadline)
     }
 }
 
-fn finish(made: wt::Result<WasmtimeInstance>, timeout: Duration) -> Result<Box<dyn Instance>, Trap> {
+fn finish(made: wt::Result<WasmtimeInstance>, deadline: &Deadline) -> Result<Box<dyn Instance>, Trap> {
+    let timeout = match deadline {
+        Deadline::Timeout(timeout) => Some(*timeout),
+        Deadline::Watch(_) => None,
+    };
     match made {
         Ok(instance) => Ok(Box::new(instance)),
         Err(err) => Err(match into_trap(err, timeout) {
@@ -71,9 +77,13 @@ impl WasmtimeProgram {
         limits: InstanceLimits,
         pooled: bool,
         fuel: u64,
-        timeout: Duration,
+        deadline: &Deadline,
         host: &mut dyn HostFunctions,
     ) -> wt::Result<WasmtimeInstance> {
+        let (timeout, watch) = match deadline {
+            Deadline::Timeout(timeout) => (*timeout, None),
+            Deadline::Watch(watch) => (Duration::ZERO, Some(watch.clone())),
+        };
         let data = StoreData {
             host: None,
             memory: None,
@@ -82,6 +92,7 @@ impl WasmtimeProgram {
             exports: vec![None; linked.exports.len()].into(),
             limiter: Limiter { memory: limits.memory, refused: 0, is_news: false },
             counts_fuel: linked.counts_fuel,
+            is_watched: watch.is_some(),
             counts_cpu_time: true,
             timeout: (Duration::ZERO, 1),
             traps_at_deadline: true,
@@ -89,6 +100,9 @@ impl WasmtimeProgram {
         };
         let mut store = wt::Store::new(linked.pre.module().engine(), data);
         store.limiter(|data| &mut data.limiter);
+        if let Some(watch) = watch {
+            ask_each_tick(&mut store, watch);
+        }
         if linked.counts_fuel {
             store.set_fuel(fuel)?;
         }
@@ -138,8 +152,9 @@ impl Instance for WasmtimeInstance {
         host: &mut dyn HostFunctions,
     ) -> Result<u32, Trap> {
         let exported = Exported::find(&mut self.store, export)?;
+        let timeout_of_call = (!self.store.data().is_watched).then_some(timeout);
         guest_call(&mut self.store, &self.activity, timeout, host, |store| exported.call(store, args))
-            .map_err(|err| into_trap(err, timeout))
+            .map_err(|err| into_trap(err, timeout_of_call))
     }
 
     fn count_cpu_time(&mut self, is_on: bool) {

@@ -79,7 +79,7 @@ impl Module for WasmtimeModule {
             .collect()
     }
 
-    fn link(&self, imports: &[LinkedImport], exports: &[&'static str]) -> Result<Arc<dyn Program>, LinkError> {
+    fn link(&self, imports: &[LinkedImport], exports: &[&str]) -> Result<Arc<dyn Program>, LinkError> {
         let program = PROGRAMS.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(WasmtimeProgram {
             on_demand: Arc::new(self.link_in(&self.module, program, imports, exports)?),
@@ -112,7 +112,7 @@ impl WasmtimeModule {
         module: &wt::Module,
         program: u64,
         imports: &[LinkedImport],
-        exports: &[&'static str],
+        exports: &[&str],
     ) -> Result<Linked, LinkError> {
         let engine = module.engine();
         let mut linker = wt::Linker::<StoreData>::new(engine);

@@ -38,6 +38,8 @@ pub(super) struct StoreData {
     /// The functions that have been called. Looking for one takes a while, and most instances of single requests need few.
     pub exports: Box<[Option<Exported>]>,
     pub counts_fuel: bool,
+    /// Somebody watches, in the place of time-outs.
+    pub is_watched: bool,
     /// Time-outs are CPU time.
     pub counts_cpu_time: bool,
     /// The last time-out, and as how many ticks it counts.

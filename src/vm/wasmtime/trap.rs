@@ -16,19 +16,20 @@ const MAX_NAME: usize = 120;
 /// The longest name of a file, without its folders.
 const MAX_FILE: usize = 40;
 
-/// Finds the reason behind Wasmtime's error.
-pub(super) fn into_trap(err: wt::Error, timeout: Duration) -> Trap {
+/// Finds the reason behind Wasmtime's error. `timeout`: that of the call; without one, somebody watches.
+pub(super) fn into_trap(err: wt::Error, timeout: Option<Duration>) -> Trap {
+    let interrupted = timeout.map_or(Trap::Stopped, Trap::Timeout);
     let backtrace = err.downcast_ref::<wt::WasmBacktrace>().map(frames).unwrap_or_default();
     let err = match err.downcast::<Trap>() {
         Ok(Trap::Guest { reason, backtrace: inner }) => {
             return Trap::Guest { reason, backtrace: if inner.is_empty() { backtrace } else { inner } };
         }
-        Ok(Trap::Timeout(_)) => return Trap::Timeout(timeout),
+        Ok(Trap::Timeout(_) | Trap::Stopped) => return interrupted,
         Ok(trap) => return trap,
         Err(err) => err,
     };
     match err.downcast_ref::<wt::Trap>() {
-        Some(wt::Trap::Interrupt) => Trap::Timeout(timeout),
+        Some(wt::Trap::Interrupt) => interrupted,
         Some(wt::Trap::OutOfFuel) => Trap::OutOfFuel,
         Some(trap) => Trap::Guest { reason: trap.to_string(), backtrace },
         None => Trap::Guest { reason: one_line(&err), backtrace },

@@ -20,7 +20,7 @@ fn counting(wat: &str, exports: &[&'static str]) -> Arc<dyn Program> {
 fn working(fuel: u64) -> Box<dyn Instance> {
     let program = counting(WORK, &["work", "call", "loop"]);
     let host = &mut recorder(|_, _| Ok(0));
-    let mut instance = program.instantiate(InstanceLimits::default(), None, SECOND, host).unwrap();
+    let mut instance = program.instantiate(InstanceLimits::default(), None, SECOND.into(), host).unwrap();
     instance.set_fuel(fuel);
     instance
 }
@@ -89,7 +89,9 @@ fn a_host_call_that_copies_more_than_is_left_is_the_last() {
 fn a_start_function_has_a_budget() {
     let program = counting("(module (func $go (loop $again (br $again))) (start $go))", &[]);
     let host = &mut recorder(|_, _| Ok(0));
-    let Err(trap) = program.instantiate(InstanceLimits::default(), Some(10_000), SECOND, host) else { panic!("ended") };
+    let Err(trap) = program.instantiate(InstanceLimits::default(), Some(10_000), SECOND.into(), host) else {
+        panic!("ended")
+    };
     assert!(matches!(trap, Trap::OutOfFuel), "{trap}");
 }
 

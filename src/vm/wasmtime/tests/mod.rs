@@ -52,7 +52,7 @@ fn program(wat: &str, exports: &[&'static str]) -> Result<Arc<dyn Program>, Link
 
 fn instance(wat: &str, exports: &[&'static str]) -> Box<dyn Instance> {
     let host = &mut recorder(|_, _| Ok(0));
-    program(wat, exports).unwrap().instantiate(InstanceLimits::default(), None, SECOND, host).unwrap()
+    program(wat, exports).unwrap().instantiate(InstanceLimits::default(), None, SECOND.into(), host).unwrap()
 }
 
 fn compile_error(bytes: &[u8]) -> CompileError {
@@ -175,7 +175,7 @@ fn a_guest_without_memory_shows_none_and_one_with_it_shows_it_from_the_start_sec
             assert!(caller.memory().check(0, size + 1).is_err());
             Ok(0)
         });
-        let mut instance = program.instantiate(InstanceLimits::default(), None, SECOND, host).unwrap();
+        let mut instance = program.instantiate(InstanceLimits::default(), None, SECOND.into(), host).unwrap();
         assert_eq!(instance.stats().memory as u64, size);
     }
 }

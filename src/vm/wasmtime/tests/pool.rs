@@ -18,7 +18,7 @@ fn pooled(memory: usize) -> InstanceLimits {
 }
 
 fn start(program: &Arc<dyn Program>, limits: InstanceLimits) -> Box<dyn Instance> {
-    program.instantiate(limits, None, SECOND, &mut recorder(|_, _| Ok(0))).unwrap()
+    program.instantiate(limits, None, SECOND.into(), &mut recorder(|_, _| Ok(0))).unwrap()
 }
 
 const COUNTING: &str = "(module (memory (export \"memory\") 1) (data (i32.const 8) \"\\05\")
@@ -213,11 +213,11 @@ fn a_start_function_that_traps_has_run_once() {
     let compiled = module(&engine, wat);
     let program = compiled.link(&linked(compiled.imports()), &[]).unwrap();
     let mut host = recorder(|_, _| Ok(0));
-    let Err(trap) = program.instantiate(pooled(1 << 20), None, SECOND, &mut host) else { panic!("it started") };
+    let Err(trap) = program.instantiate(pooled(1 << 20), None, SECOND.into(), &mut host) else { panic!("it started") };
     assert!(matches!(trap, Trap::Instantiate(_)), "{trap}");
     assert_eq!(host.calls.len(), 1);
     let mut host = recorder(|_, _| Err(Trap::host("no")));
-    assert!(program.instantiate(pooled(1 << 20), None, SECOND, &mut host).is_err());
+    assert!(program.instantiate(pooled(1 << 20), None, SECOND.into(), &mut host).is_err());
     assert_eq!(host.calls.len(), 1);
 }
 

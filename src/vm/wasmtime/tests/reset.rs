@@ -57,11 +57,11 @@ fn limits(pooled: bool) -> InstanceLimits {
 }
 
 fn start(program: &Arc<dyn Program>, pooled: bool) -> Box<dyn Instance> {
-    program.instantiate(limits(pooled), None, SECOND, &mut recorder(|_, _| Ok(0))).unwrap()
+    program.instantiate(limits(pooled), None, SECOND.into(), &mut recorder(|_, _| Ok(0))).unwrap()
 }
 
 fn again(program: &Arc<dyn Program>, image: &Image, pooled: bool) -> Box<dyn Instance> {
-    program.instantiate_from(image, limits(pooled), SECOND).unwrap()
+    program.instantiate_from(image, limits(pooled), SECOND.into()).unwrap()
 }
 
 fn call(instance: &mut dyn Instance, export: usize, args: &[u32]) -> u32 {
@@ -262,7 +262,7 @@ fn an_image_is_for_instances_of_its_program_only() {
     let image = start(&program_of(GUEST), false).snapshot().unwrap();
     let other = program_of(GUEST);
     assert_eq!(start(&other, false).restore(&image).unwrap_err(), "the image is of another program");
-    assert!(other.instantiate_from(&image, limits(false), SECOND).is_err());
+    assert!(other.instantiate_from(&image, limits(false), SECOND.into()).is_err());
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn a_start_function_runs_again_and_leaves_nothing_but_must_not_call_the_host() {
 
     let program = program_of(&wat("(call $f)"));
     let image = start(&program, true).snapshot().unwrap();
-    let Err(trap) = program.instantiate_from(&image, limits(true), SECOND) else { panic!("it started") };
+    let Err(trap) = program.instantiate_from(&image, limits(true), SECOND.into()) else { panic!("it started") };
     assert_eq!(trap.to_string(), "cannot instantiate: its start function calls the host");
 }
 

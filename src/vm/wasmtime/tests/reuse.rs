@@ -35,7 +35,7 @@ fn a_module_goes_from_one_engine_to_another_with_the_same_options() {
         let program = load(&other, &bytes).unwrap().link(&[], &["answer"]).unwrap();
         let limits = InstanceLimits { pooled: true, ..InstanceLimits::default() };
         let host = &mut recorder(|_, _| Ok(0));
-        let mut instance = program.instantiate(limits, None, SECOND, host).unwrap();
+        let mut instance = program.instantiate(limits, None, SECOND.into(), host).unwrap();
         assert_eq!(instance.stats().pooled, options.pool.is_some());
         assert_eq!(instance.call(0, &[], SECOND, host).unwrap(), 42);
     }

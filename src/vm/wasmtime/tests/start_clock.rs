@@ -39,7 +39,7 @@ fn waits(engine: &Arc<WasmtimeEngine>, times: u64, each: Duration) -> impl HostF
 fn a_start_may_take_longer_than_its_time_out_when_others_have_the_processor() {
     let Started { engine, program } = compiled(LOOPING);
     let host = &mut waits(&engine, 10, 2 * SECOND);
-    let mut instance = program.instantiate(InstanceLimits::default(), None, SECOND, host).unwrap();
+    let mut instance = program.instantiate(InstanceLimits::default(), None, SECOND.into(), host).unwrap();
     // The same in a call of a start function.
     let host = &mut waits(&engine, 10, 2 * SECOND);
     assert_eq!(instance.call(0, &[], SECOND, host).unwrap(), 0);
@@ -49,7 +49,7 @@ fn a_start_may_take_longer_than_its_time_out_when_others_have_the_processor() {
 fn a_call_after_the_start_may_not() {
     let Started { engine, program } = compiled(LOOPING);
     let host = &mut waits(&engine, 1, Duration::ZERO);
-    let mut instance = program.instantiate(InstanceLimits::default(), None, SECOND, host).unwrap();
+    let mut instance = program.instantiate(InstanceLimits::default(), None, SECOND.into(), host).unwrap();
     instance.count_cpu_time(false);
     let trap = instance.call(0, &[], SECOND, &mut waits(&engine, 10, 2 * SECOND)).unwrap_err();
     assert!(matches!(trap, Trap::Timeout(SECOND)), "{trap}");
@@ -59,7 +59,9 @@ fn a_call_after_the_start_may_not() {
 fn a_start_that_waits_for_ever_ends() {
     let Started { engine, program } = compiled(LOOPING);
     let host = &mut waits(&engine, 4 * MOST_WAITING, SECOND);
-    let Err(trap) = program.instantiate(InstanceLimits::default(), None, SECOND, host) else { panic!("it started") };
+    let Err(trap) = program.instantiate(InstanceLimits::default(), None, SECOND.into(), host) else {
+        panic!("it started")
+    };
     assert!(matches!(trap, Trap::Timeout(SECOND)), "{trap}");
 }
 
@@ -77,7 +79,7 @@ fn a_start_that_uses_up_its_time_ends() {
             }
         });
         let host = &mut recorder(|_, _| Ok(0));
-        let started = program.instantiate(InstanceLimits::default(), None, timeout, host);
+        let started = program.instantiate(InstanceLimits::default(), None, timeout.into(), host);
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         started
     });

@@ -53,7 +53,7 @@ fn what_went_to_swap_is_put_back() {
             let secrets = Secrets::new(data);
             let image = secrets.instance().snapshot().unwrap();
             let limits = InstanceLimits { memory: 16 << 20, pooled: true };
-            let mut instance = secrets.program.instantiate_from(&image, limits, SECOND).unwrap();
+            let mut instance = secrets.program.instantiate_from(&image, limits, SECOND.into()).unwrap();
             for _ in 0..3 {
                 let swapped = secrets.write_and_page_out(instance.as_mut());
                 instance.restore(&image).unwrap();
@@ -98,7 +98,7 @@ impl Secrets {
 
     fn instance(&self) -> Box<dyn Instance> {
         let limits = InstanceLimits { memory: 16 << 20, pooled: true };
-        let mut instance = self.program.instantiate(limits, None, SECOND, &mut recorder(|_, _| Ok(0))).unwrap();
+        let mut instance = self.program.instantiate(limits, None, SECOND.into(), &mut recorder(|_, _| Ok(0))).unwrap();
         assert!(instance.stats().pooled);
         instance
     }
