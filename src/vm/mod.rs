@@ -20,6 +20,7 @@ mod trusted;
 pub mod wasmtime;
 
 pub(crate) use arguments::args;
+pub(crate) use clock::cpu_time;
 pub use clock::{Activity, TICK, Ticker};
 pub use deadline::{Deadline, Watch};
 pub use error::{CompileError, LinkError, Trap};

@@ -47,6 +47,9 @@ pub(crate) struct State {
     pub output: Output,
     /// It has been given random numbers.
     pub has_read_random: bool,
+    /// Which of its standard streams a program does not want to wait for. Go chooses so for all, before anything else: whoever
+    /// makes an image of such a guest keeps this with it.
+    pub nonblocking: [bool; 3],
 }
 
 impl State {
@@ -55,9 +58,11 @@ impl State {
         self.files.is_as_granted() && self.output.is_empty()
     }
 
-    /// Closes what the guest has opened. Answers whether it has what it was granted, and nothing else.
+    /// Closes what the guest has opened, and has its standard streams wait again. Answers whether it has what it was granted,
+    /// and nothing else.
     pub fn put_back(&mut self) -> bool {
-        let State { files, output, has_read_random: _ } = self;
+        let State { files, output, has_read_random: _, nonblocking } = self;
+        *nonblocking = [false; 3];
         files.put_back() && output.is_empty()
     }
 }
@@ -70,6 +75,11 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// Whether the guest is a program, which has a thread of its own and may wait.
+    pub fn is_program(&mut self) -> bool {
+        self.host.process().is_some()
+    }
+
     /// Guest memory, until the guest runs again.
     pub fn memory(&mut self) -> GuestMemory<'_> {
         self.caller.memory()
@@ -92,15 +102,15 @@ impl Call<'_> {
         Ok(with(bytes, self.state, self.host))
     }
 
-    /// Runs `with` with guest memory to write to, and what the guest has.
+    /// Runs `with` with guest memory to write to, what the guest has, and the host, all at once.
     pub fn fill<R>(
         &mut self,
         ptr: u32,
         len: u32,
-        with: impl FnOnce(&mut [u8], &mut State) -> R,
+        with: impl FnOnce(&mut [u8], &mut State, &mut dyn Outside) -> R,
     ) -> Result<R, OutOfBounds> {
         let mut memory = self.caller.memory();
-        Ok(with(memory.bytes(ptr, len)?, self.state))
+        Ok(with(memory.bytes(ptr, len)?, self.state, self.host))
     }
 
     /// Writes a 32-bit result.

@@ -1,11 +1,12 @@
 //! Clocks: `clock_time_get`, `clock_res_get`, `poll_oneoff`, `sched_yield`.
 
 use std::sync::LazyLock;
+use std::thread;
 use std::time::Instant;
 
-use super::Errno;
 use super::call::{Call, Row, Run};
-use crate::vm::args;
+use super::{Errno, poll};
+use crate::vm::{args, cpu_time};
 
 pub(super) const TABLE: &[Row] = &[
     Row { name: "clock_time_get", types: &[("iIi", "i")], run: Run::Errno(clock_time_get) },
@@ -14,17 +15,27 @@ pub(super) const TABLE: &[Row] = &[
     Row { name: "sched_yield", types: &[("", "i")], run: Run::Errno(sched_yield) },
 ];
 
-const REALTIME: u32 = 0;
-const LAST_CLOCK: u32 = 3;
+pub(super) const REALTIME: u32 = 0;
+pub(super) const MONOTONIC: u32 = 1;
+pub(super) const PROCESS_CPU: u32 = 2;
+pub(super) const THREAD_CPU: u32 = 3;
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// The time of the monotonic clock, in nanoseconds.
+pub(super) fn monotonic() -> u64 {
+    START.elapsed().as_nanos() as u64
+}
 
 fn clock_time_get(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [clock, _precision, time_at] = args(raw);
     let time = match clock {
         REALTIME => call.host.now(),
-        // Monotonic; the CPU clocks of process and thread run no faster than it.
-        1..=LAST_CLOCK => START.elapsed().as_nanos() as u64,
+        MONOTONIC => monotonic(),
+        // A program is alone on its thread.
+        PROCESS_CPU | THREAD_CPU if call.is_program() => cpu_time().as_nanos() as u64,
+        // A filter is not, and has a clock that runs no slower.
+        PROCESS_CPU | THREAD_CPU => monotonic(),
         _ => return Err(Errno::Inval),
     };
     Ok(call.put_u64(time_at, time)?)
@@ -32,24 +43,32 @@ fn clock_time_get(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
 
 fn clock_res_get(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [clock, resolution_at] = args(raw);
-    if clock > LAST_CLOCK {
+    if clock > THREAD_CPU {
         return Err(Errno::Inval);
     }
     Ok(call.put_u64(resolution_at, 1)?)
 }
 
-/// Answers at once that every subscription has come true: a worker must not wait inside a guest.
+/// Answers a filter at once that every subscription has come true: a worker must not wait inside a guest. A program may wait.
 fn poll_oneoff(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
-    const SUBSCRIPTION: u32 = 48;
-    const EVENT: u32 = 32;
+    use poll::{EVENT, SUBSCRIPTION};
     let [subscriptions, events, count, stored_at] = args(raw);
     if count == 0 {
         return Err(Errno::Inval);
     }
-    let mut memory = call.memory();
+    let memory = call.memory();
     memory.check(subscriptions, u64::from(count) * u64::from(SUBSCRIPTION))?;
     memory.check(events, u64::from(count) * u64::from(EVENT))?;
     memory.check(stored_at, 4)?;
+    if call.is_program() {
+        let happened = poll::wait(call, subscriptions, count)?;
+        let mut memory = call.memory();
+        for (n, event) in (0..count).zip(&happened) {
+            memory.write(events + n * EVENT, event)?;
+        }
+        return Ok(memory.write_u32(stored_at, happened.len() as u32)?);
+    }
+    let mut memory = call.memory();
     for n in 0..count {
         // Both are inside memory, so the sums stay below 2^32.
         let subscription = memory.read(subscriptions + n * SUBSCRIPTION, SUBSCRIPTION)?;
@@ -61,7 +80,11 @@ fn poll_oneoff(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     Ok(memory.write_u32(stored_at, count)?)
 }
 
-fn sched_yield(_: &mut Call<'_>, _: &[u64]) -> Result<(), Errno> {
+/// A worker has others to serve, and goes on with its filter at once.
+fn sched_yield(call: &mut Call<'_>, _: &[u64]) -> Result<(), Errno> {
+    if call.is_program() {
+        thread::yield_now();
+    }
     Ok(())
 }
 

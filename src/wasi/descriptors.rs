@@ -13,12 +13,15 @@ use rustix::fs::OFlags;
 
 use super::errno::Errno;
 use super::grants::Grant;
+use super::stat::{FLAG_APPEND, FLAG_DSYNC, FLAG_RSYNC, FLAG_SYNC};
 
 /// The first descriptor behind the standard streams.
 const FIRST: u32 = 3;
 
-/// How many a guest may have open beside the directories that it was granted.
-const MOST: usize = 64;
+/// How many a filter may have open beside the directories that it was granted.
+pub(super) const MOST: usize = 64;
+/// How many a program may.
+pub(super) const MOST_OF_A_PROGRAM: usize = 256;
 
 /// All of a VM; places in the list are numbers, counted from [`FIRST`].
 #[derive(Default)]
@@ -57,7 +60,10 @@ pub(super) struct OpenFile {
     pub file: File,
     pub readable: bool,
     pub writable: bool,
-    pub append: bool,
+    /// It is below a directory that is granted for writing, whatever it was opened for.
+    pub changeable: bool,
+    /// What it was opened with that WASI tells: [`FLAG_APPEND`], [`FLAGS_SYNCHRONOUS`](super::stat::FLAGS_SYNCHRONOUS).
+    pub flags: u16,
 }
 
 /// How the guest wants to open something.
@@ -66,6 +72,8 @@ pub(super) struct How {
     pub read: bool,
     pub write: bool,
     pub append: bool,
+    /// Which of [`FLAGS_SYNCHRONOUS`](super::stat::FLAGS_SYNCHRONOUS) it wants.
+    pub synchronous: u16,
     pub create: bool,
     pub exclusive: bool,
     pub truncate: bool,
@@ -138,10 +146,10 @@ impl Descriptors {
         }
     }
 
-    /// Whether one more can be opened.
-    pub(super) fn room(&self) -> Result<(), Errno> {
+    /// Whether one more can be opened, when so many may be beside those that were granted.
+    pub(super) fn room(&self, most: usize) -> Result<(), Errno> {
         let count = self.open.iter().flatten().count();
-        if count < self.granted + MOST { Ok(()) } else { Err(Errno::MFile) }
+        if count < self.granted + most { Ok(()) } else { Err(Errno::MFile) }
     }
 
     /// Gives a descriptor the lowest number that is free.
@@ -155,6 +163,22 @@ impl Descriptors {
         };
         self.open[place] = Some(descriptor);
         FIRST + place as u32
+    }
+
+    /// Gives a descriptor the number of another, which is closed. Those that were granted keep theirs: the next guest that has
+    /// them knows them by their numbers, and nobody could tell any more which is which.
+    pub(super) fn renumber(&mut self, from: u32, to: u32) -> Result<(), Errno> {
+        let mut is_granted = |fd| {
+            let descriptor = self.get(fd)?;
+            Ok::<_, Errno>(matches!(descriptor, Descriptor::Folder(Folder { guest: Some(_), .. })))
+        };
+        if is_granted(from)? | is_granted(to)? {
+            return Err(Errno::NotSup);
+        }
+        if from != to {
+            self.open[(to - FIRST) as usize] = self.open[(from - FIRST) as usize].take();
+        }
+        Ok(())
     }
 
     /// Closes a descriptor.
@@ -198,7 +222,8 @@ impl Folder {
             return Ok(self.below(Dir::from_std_file(file)));
         }
         let OpenOptionsOf { readable, writable } = OpenOptionsOf::guest(how);
-        Ok(Descriptor::File(OpenFile { file, readable, writable, append: how.append }))
+        let flags = how.synchronous | if how.append { FLAG_APPEND } else { 0 };
+        Ok(Descriptor::File(OpenFile { file, readable, writable, changeable: self.writable, flags }))
     }
 
     fn below(&self, dir: Dir) -> Descriptor {
@@ -222,6 +247,13 @@ fn options(how: How, changes: bool) -> OpenOptions {
     let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     if !how.follow {
         flags |= OFlags::NOFOLLOW;
+    }
+    if how.synchronous & FLAG_DSYNC != 0 {
+        flags |= OFlags::DSYNC;
+    }
+    // Linux has no other for reads.
+    if how.synchronous & (FLAG_RSYNC | FLAG_SYNC) != 0 {
+        flags |= OFlags::SYNC;
     }
     let mut options = OpenOptions::new();
     options

@@ -10,6 +10,8 @@ use crate::vm::OutOfBounds;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub(crate) enum Errno {
+    /// Too many arguments, or too long ones.
+    TooBig = 1,
     /// Not for this user, or not for guests.
     Acces = 2,
     /// Not now.
@@ -56,6 +58,8 @@ pub(crate) enum Errno {
     NotSup = 58,
     /// Out of what is granted.
     Perm = 63,
+    /// Nobody reads any more.
+    Pipe = 64,
     /// Granted for reading only.
     RoFs = 69,
     /// Not something to seek in.
@@ -69,6 +73,12 @@ pub(crate) enum Errno {
 impl From<OutOfBounds> for Errno {
     fn from(_: OutOfBounds) -> Self {
         Errno::Fault
+    }
+}
+
+impl From<System> for Errno {
+    fn from(err: System) -> Self {
+        Error::from(err).into()
     }
 }
 
@@ -99,6 +109,7 @@ impl From<Error> for Errno {
             ErrorKind::WouldBlock => Errno::Again,
             ErrorKind::Interrupted => Errno::Intr,
             ErrorKind::NotSeekable => Errno::SPipe,
+            ErrorKind::BrokenPipe => Errno::Pipe,
             ErrorKind::Unsupported => Errno::NotSup,
             ErrorKind::OutOfMemory => Errno::NoMem,
             _ => Errno::Io,
@@ -125,9 +136,12 @@ mod tests {
             (System::NAMETOOLONG, Errno::NameTooLong),
             (System::ROFS, Errno::RoFs),
             (System::INVAL, Errno::Inval),
+            (System::PIPE, Errno::Pipe),
+            (System::SPIPE, Errno::SPipe),
+            (System::OPNOTSUPP, Errno::NotSup),
             (System::BADMSG, Errno::Io),
         ] {
-            assert_eq!(Errno::from(Error::from(system)), wasi, "{system}");
+            assert_eq!(Errno::from(system), wasi, "{system}");
         }
         assert_eq!(Errno::from(Error::new(ErrorKind::PermissionDenied, "outside")), Errno::Perm);
     }

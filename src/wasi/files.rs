@@ -1,5 +1,5 @@
-//! Descriptors: the three standard streams, which are character devices, and what is open of the directories that the
-//! configuration grants (`descriptors.rs`). `paths.rs` opens files.
+//! Descriptors: the three standard streams (`streams.rs`), and what is open of the directories that the configuration grants
+//! (`descriptors.rs`). `paths.rs` opens files, `disks.rs` has what waits for them.
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -9,33 +9,35 @@ use cap_std::fs::Metadata;
 use super::call::{Call, Row, Run};
 use super::descriptors::Descriptor;
 use super::stat::{
-    ALL_RIGHTS, CHARACTER_DEVICE, DIRECTORY, FDSTAT, FILESTAT, FLAG_APPEND, REGULAR_FILE, RIGHT_FD_FILESTAT_GET,
-    RIGHT_FD_FILESTAT_SET_SIZE, RIGHT_FD_READ, RIGHT_FD_SEEK, RIGHT_FD_TELL, RIGHT_FD_WRITE,
+    ALL_RIGHTS, DIRECTORY, FDSTAT, FLAG_NONBLOCK, REGULAR_FILE, RIGHT_FD_ADVISE, RIGHT_FD_ALLOCATE, RIGHT_FD_DATASYNC,
+    RIGHT_FD_FDSTAT_SET_FLAGS, RIGHT_FD_FILESTAT_GET, RIGHT_FD_FILESTAT_SET_SIZE, RIGHT_FD_FILESTAT_SET_TIMES,
+    RIGHT_FD_READ, RIGHT_FD_SEEK, RIGHT_FD_SYNC, RIGHT_FD_TELL, RIGHT_FD_WRITE, RIGHT_POLL_FD_READWRITE,
 };
+use super::streams::{STDERR, STDIN};
 use super::vectors::Vectors;
-use super::{Errno, listing, stat};
+use super::{Errno, disks, listing, stat, streams};
 use crate::vm::args;
 
 pub(super) const TABLE: &[Row] = &[
     Row { name: "fd_advise", types: &[("iIIi", "i")], run: Run::Errno(advise) },
-    Row { name: "fd_allocate", types: &[("iII", "i")], run: Run::Errno(not_for_guests) },
+    Row { name: "fd_allocate", types: &[("iII", "i")], run: Run::Errno(disks::allocate) },
     Row { name: "fd_close", types: &[("i", "i")], run: Run::Errno(close) },
-    Row { name: "fd_datasync", types: &[("i", "i")], run: Run::Errno(not_for_guests) },
+    Row { name: "fd_datasync", types: &[("i", "i")], run: Run::Errno(disks::datasync) },
     Row { name: "fd_fdstat_get", types: &[("ii", "i")], run: Run::Errno(fdstat_get) },
     Row { name: "fd_fdstat_set_flags", types: &[("ii", "i")], run: Run::Errno(fdstat_set_flags) },
     Row { name: "fd_fdstat_set_rights", types: &[("iII", "i")], run: Run::Errno(not_for_guests) },
     Row { name: "fd_filestat_get", types: &[("ii", "i")], run: Run::Errno(filestat_get) },
     Row { name: "fd_filestat_set_size", types: &[("iI", "i")], run: Run::Errno(filestat_set_size) },
-    Row { name: "fd_filestat_set_times", types: &[("iIIi", "i")], run: Run::Errno(not_for_guests) },
+    Row { name: "fd_filestat_set_times", types: &[("iIIi", "i")], run: Run::Errno(disks::set_times) },
     Row { name: "fd_pread", types: &[("iiiIi", "i")], run: Run::Errno(pread) },
     Row { name: "fd_prestat_get", types: &[("ii", "i")], run: Run::Errno(prestat_get) },
     Row { name: "fd_prestat_dir_name", types: &[("iii", "i")], run: Run::Errno(prestat_dir_name) },
     Row { name: "fd_pwrite", types: &[("iiiIi", "i")], run: Run::Errno(pwrite) },
     Row { name: "fd_read", types: &[("iiii", "i")], run: Run::Errno(read) },
     Row { name: "fd_readdir", types: &[("iiiIi", "i")], run: Run::Errno(listing::readdir) },
-    Row { name: "fd_renumber", types: &[("ii", "i")], run: Run::Errno(not_for_guests) },
+    Row { name: "fd_renumber", types: &[("ii", "i")], run: Run::Errno(renumber) },
     Row { name: "fd_seek", types: &[("iIii", "i")], run: Run::Errno(seek) },
-    Row { name: "fd_sync", types: &[("i", "i")], run: Run::Errno(not_for_guests) },
+    Row { name: "fd_sync", types: &[("i", "i")], run: Run::Errno(disks::sync) },
     Row { name: "fd_tell", types: &[("ii", "i")], run: Run::Errno(tell) },
     Row { name: "sock_accept", types: &[("iii", "i")], run: Run::Errno(not_supported) },
     Row { name: "sock_recv", types: &[("iiiiii", "i")], run: Run::Errno(not_supported) },
@@ -43,11 +45,8 @@ pub(super) const TABLE: &[Row] = &[
     Row { name: "sock_shutdown", types: &[("ii", "i")], run: Run::Errno(not_supported) },
 ];
 
-const STDIN: u32 = 0;
-const STDERR: u32 = 2;
-
-/// What no guest may do: to wait for a disk, and what nobody needs.
-fn not_for_guests(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
+/// What nobody needs; and what a filter must not do, for it would wait for a disk.
+pub(super) fn not_for_guests(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd] = args(raw);
     call.state.files.get(fd)?;
     Err(Errno::NotSup)
@@ -72,20 +71,17 @@ fn close(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
 fn fdstat_get(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, fdstat_at] = args(raw);
     let told = if fd <= STDERR {
-        let mut out = [0; FDSTAT];
-        out[0] = CHARACTER_DEVICE;
-        let rights = if fd == STDIN { RIGHT_FD_READ } else { RIGHT_FD_WRITE };
-        out[8..16].copy_from_slice(&rights.to_le_bytes());
-        out
+        streams::fdstat(call, fd)
     } else {
-        fdstat(call.state.files.get(fd)?)
+        let is_program = call.is_program();
+        fdstat(call.state.files.get(fd)?, is_program)
     };
     Ok(call.memory().write(fdstat_at, &told)?)
 }
 
 /// What is known of a descriptor. Directories claim all rights, those to write too: C libraries leave out what they do not
 /// find here, and a guest is to learn from the error of its call that a directory is granted for reading only.
-fn fdstat(descriptor: &Descriptor) -> [u8; FDSTAT] {
+fn fdstat(descriptor: &Descriptor, is_program: bool) -> [u8; FDSTAT] {
     let mut out = [0; FDSTAT];
     let (file_type, flags, rights, inheriting) = match descriptor {
         Descriptor::Folder(_) => (DIRECTORY, 0, ALL_RIGHTS & !RIGHT_FD_SEEK, ALL_RIGHTS),
@@ -97,7 +93,16 @@ fn fdstat(descriptor: &Descriptor) -> [u8; FDSTAT] {
             if file.writable {
                 rights |= RIGHT_FD_WRITE | RIGHT_FD_FILESTAT_SET_SIZE;
             }
-            (REGULAR_FILE, if file.append { FLAG_APPEND } else { 0 }, rights, 0)
+            if is_program {
+                rights |= RIGHT_FD_ADVISE | RIGHT_FD_FDSTAT_SET_FLAGS | RIGHT_POLL_FD_READWRITE;
+            }
+            if is_program && file.writable {
+                rights |= RIGHT_FD_ALLOCATE;
+            }
+            if is_program && file.changeable {
+                rights |= RIGHT_FD_DATASYNC | RIGHT_FD_SYNC | RIGHT_FD_FILESTAT_SET_TIMES;
+            }
+            (REGULAR_FILE, file.flags, rights, 0)
         }
     };
     out[0] = file_type;
@@ -107,26 +112,24 @@ fn fdstat(descriptor: &Descriptor) -> [u8; FDSTAT] {
     out
 }
 
-/// A file waits for nothing as it is; whether it is written at its end is decided when it is opened.
+/// A file waits for nothing as it is; whether it is written at its end, or through to the disk, is decided when it is opened.
 fn fdstat_set_flags(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
-    const NONBLOCK: u16 = 4;
     let [fd, flags] = args(raw);
     if fd <= STDERR {
+        streams::set_flags(call, fd, flags);
         return Ok(());
     }
-    let append = match call.state.files.get(fd)? {
-        Descriptor::File(file) if file.append => FLAG_APPEND,
-        _ => 0,
+    let opened_with = match call.state.files.get(fd)? {
+        Descriptor::File(file) => file.flags,
+        Descriptor::Folder(_) => 0,
     };
-    if flags & !u32::from(NONBLOCK) == u32::from(append) { Ok(()) } else { Err(Errno::NotSup) }
+    if flags & !u32::from(FLAG_NONBLOCK) == u32::from(opened_with) { Ok(()) } else { Err(Errno::NotSup) }
 }
 
 fn filestat_get(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, filestat_at] = args(raw);
     let filestat = if fd <= STDERR {
-        let mut filestat = [0; FILESTAT];
-        filestat[16] = CHARACTER_DEVICE;
-        filestat
+        streams::filestat(call)
     } else {
         stat::filestat(&match call.state.files.get(fd)? {
             Descriptor::Folder(folder) => folder.dir.dir_metadata()?,
@@ -169,31 +172,34 @@ fn prestat_dir_name(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     Ok(call.memory().write(name_at, &name)?)
 }
 
-/// Standard input is at its end.
+/// The standard input of a filter is at its end.
 fn read(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, at, count, moved_at] = args(raw);
+    let vectors = Vectors { at, count, moved_at };
     if fd == STDIN {
-        return Ok(call.put_u32(moved_at, 0)?);
+        return if call.is_program() { streams::read(call, vectors) } else { Ok(call.put_u32(moved_at, 0)?) };
     }
     check_readable(call, fd)?;
-    Vectors { at, count, moved_at }.transfer(call, |call, (ptr, len), _| {
-        call.fill(ptr, len, |bytes, state| Ok(state.files.file(fd)?.file.read(bytes)? as u32))?
+    vectors.transfer(call, |call, (ptr, len), _| {
+        call.fill(ptr, len, |bytes, state, _| Ok(state.files.file(fd)?.file.read(bytes)? as u32))?
     })
 }
 
 fn pread(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, at, count, _, moved_at] = args(raw);
     let offset = offset(raw)?;
+    check_seekable(call, fd)?;
     check_readable(call, fd)?;
     Vectors { at, count, moved_at }.transfer(call, |call, (ptr, len), moved| {
         let offset = offset + u64::from(moved);
-        call.fill(ptr, len, |bytes, state| Ok(state.files.file(fd)?.file.read_at(bytes, offset)? as u32))?
+        call.fill(ptr, len, |bytes, state, _| Ok(state.files.file(fd)?.file.read_at(bytes, offset)? as u32))?
     })
 }
 
 fn pwrite(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, at, count, _, moved_at] = args(raw);
     let offset = offset(raw)?;
+    check_seekable(call, fd)?;
     check_writable(call, fd)?;
     Vectors { at, count, moved_at }.transfer(call, |call, (ptr, len), moved| {
         let offset = offset + u64::from(moved);
@@ -216,12 +222,26 @@ fn offset(raw: &[u64]) -> Result<u64, Errno> {
     raw.get(3).copied().filter(|offset| *offset <= LARGEST).ok_or(Errno::Inval)
 }
 
+/// To a filter its standard streams are no files, here; a program learns what is wrong with them.
+fn check_seekable(call: &mut Call<'_>, fd: u32) -> Result<(), Errno> {
+    if fd <= STDERR && call.is_program() { Err(Errno::SPipe) } else { Ok(()) }
+}
+
 fn check_readable(call: &mut Call<'_>, fd: u32) -> Result<(), Errno> {
     if call.state.files.file(fd)?.readable { Ok(()) } else { Err(Errno::BadF) }
 }
 
 fn check_writable(call: &mut Call<'_>, fd: u32) -> Result<(), Errno> {
     if call.state.files.file(fd)?.writable { Ok(()) } else { Err(Errno::BadF) }
+}
+
+/// No number of a standard stream is given away, for nothing else could be put in its place.
+fn renumber(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
+    if !call.is_program() {
+        return not_for_guests(call, raw);
+    }
+    let [from, to] = args(raw);
+    if from <= STDERR || to <= STDERR { Err(Errno::NotSup) } else { call.state.files.renumber(from, to) }
 }
 
 fn seek(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {

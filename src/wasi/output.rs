@@ -1,21 +1,21 @@
 //! What a guest prints: `fd_write` to standard output becomes log entries of level info, to standard error of level
-//! error, a line each. Runtimes print a line in many pieces, so pieces are kept until their line ends or the callback.
+//! error, a line each. Runtimes print a line in many pieces, so pieces are kept until their line ends or the callback. The
+//! standard output of a program is no log: `streams.rs` has it.
 
 use super::call::{Call, Row, Run};
 use super::outside::Stream;
+use super::streams::{STDERR, STDOUT};
 use super::vectors::Vectors;
-use super::{Errno, files};
+use super::{Errno, files, streams};
 use crate::vm::args;
 
 pub(super) const TABLE: &[Row] = &[Row { name: "fd_write", types: &[("iiii", "i")], run: Run::Errno(fd_write) }];
-
-const STDOUT: u32 = 1;
-const STDERR: u32 = 2;
 
 fn fd_write(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd, at, count, moved_at] = args(raw);
     let vectors = Vectors { at, count, moved_at };
     let to = match fd {
+        STDOUT if call.is_program() => return streams::write(call, vectors),
         STDOUT => Stream::Out,
         STDERR => Stream::Err,
         _ => return files::write(call, fd, vectors),

@@ -6,16 +6,16 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use super::call::{Call, Row, Run};
-use super::descriptors::How;
-use super::stat::{FLAG_APPEND, RIGHT_FD_READ, RIGHT_FD_READDIR, RIGHT_FD_WRITE};
-use super::{Errno, stat};
+use super::descriptors::{self, How};
+use super::stat::{FLAG_APPEND, FLAG_NONBLOCK, FLAGS_SYNCHRONOUS, RIGHT_FD_READ, RIGHT_FD_READDIR, RIGHT_FD_WRITE};
+use super::{Errno, disks, stat};
 use crate::vm::args;
 
 pub(super) const TABLE: &[Row] = &[
     Row { name: "path_create_directory", types: &[("iii", "i")], run: Run::Errno(create_directory) },
     Row { name: "path_filestat_get", types: &[("iiiii", "i")], run: Run::Errno(filestat_get) },
-    Row { name: "path_filestat_set_times", types: &[("iiiiIIi", "i")], run: Run::Errno(never) },
-    Row { name: "path_link", types: &[("iiiiiii", "i")], run: Run::Errno(never) },
+    Row { name: "path_filestat_set_times", types: &[("iiiiIIi", "i")], run: Run::Errno(set_times) },
+    Row { name: "path_link", types: &[("iiiiiii", "i")], run: Run::Errno(link) },
     Row { name: "path_open", types: &[("iiiiiIIii", "i")], run: Run::Errno(open) },
     Row { name: "path_readlink", types: &[("iiiiii", "i")], run: Run::Errno(readlink) },
     Row { name: "path_remove_directory", types: &[("iii", "i")], run: Run::Errno(remove_directory) },
@@ -24,10 +24,10 @@ pub(super) const TABLE: &[Row] = &[
     Row { name: "path_unlink_file", types: &[("iii", "i")], run: Run::Errno(unlink_file) },
 ];
 
-const FOLLOW: u32 = 1;
+pub(super) const FOLLOW: u32 = 1;
 
 /// A path that a guest passes.
-fn path(call: &mut Call<'_>, (ptr, len): (u32, u32)) -> Result<PathBuf, Errno> {
+pub(super) fn path(call: &mut Call<'_>, (ptr, len): (u32, u32)) -> Result<PathBuf, Errno> {
     /// The system's own limit.
     const LONGEST: u32 = 4096;
     call.memory().check(ptr, u64::from(len))?;
@@ -46,22 +46,24 @@ fn open(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     const DIRECTORY: u32 = 2;
     const EXCLUSIVE: u32 = 4;
     const TRUNCATE: u32 = 8;
-    const NONBLOCK: u32 = 4;
     let [fd, lookup, ptr, len, flags, _, _, fd_flags, fd_at] = args(raw);
     let rights = raw.get(5).copied().unwrap_or_default();
     call.memory().check(fd_at, 4)?;
     let path = path(call, (ptr, len))?;
-    let append = u32::from(FLAG_APPEND);
-    // The others wait for the disk.
-    if fd_flags & !(append | NONBLOCK) != 0 {
+    let is_program = call.is_program();
+    // Nobody waits for a regular file. What is synchronous waits for the disk, which a filter must not.
+    let known = FLAG_APPEND | FLAG_NONBLOCK | if is_program { FLAGS_SYNCHRONOUS } else { 0 };
+    if fd_flags & !u32::from(known) != 0 {
         return Err(Errno::NotSup);
     }
+    let fd_flags = fd_flags as u16;
     let folder = flags & DIRECTORY != 0;
     let write = rights & RIGHT_FD_WRITE != 0 && !folder;
     let how = How {
         read: rights & (RIGHT_FD_READ | RIGHT_FD_READDIR) != 0,
         write,
-        append: write && fd_flags & append != 0,
+        append: write && fd_flags & FLAG_APPEND != 0,
+        synchronous: fd_flags & FLAGS_SYNCHRONOUS,
         create: flags & CREATE != 0,
         exclusive: flags & EXCLUSIVE != 0,
         truncate: flags & TRUNCATE != 0,
@@ -69,7 +71,7 @@ fn open(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
         follow: lookup & FOLLOW != 0,
     };
     let files = &mut call.state.files;
-    files.room()?;
+    files.room(if is_program { descriptors::MOST_OF_A_PROGRAM } else { descriptors::MOST })?;
     let opened = files.folder(fd)?.open(&path, how)?;
     let opened = files.insert(opened);
     Ok(call.put_u32(fd_at, opened)?)
@@ -121,13 +123,21 @@ fn rename(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     Ok(call.state.files.writable_folder(fd)?.dir.rename(from, &to_dir, to)?)
 }
 
-/// Links are made by whoever fills a directory, not by guests; times are the system's.
-fn never(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
+/// The times of what a filter changes are the system's. A program may set them: what unpacks an archive does.
+fn set_times(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
+    if call.is_program() { disks::path_set_times(call, raw) } else { link(call, raw) }
+}
+
+/// Links are made by whoever fills a directory, not by guests, programs neither. A second name in a directory that is granted
+/// for writing would have a file changed that is granted for reading only.
+fn link(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd] = args(raw);
     call.state.files.writable_folder(fd)?;
     Err(Errno::NotCapable)
 }
 
+/// A symbolic link can lead anywhere. This host follows none out of a directory, but others who use the directory do: a server
+/// that serves its files, say.
 fn symlink(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [_target, _len, fd] = args(raw);
     call.state.files.writable_folder(fd)?;

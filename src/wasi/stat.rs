@@ -2,27 +2,40 @@
 
 use cap_std::fs::{FileType, FileTypeExt, Metadata, MetadataExt};
 
+pub(super) const UNKNOWN: u8 = 0;
 pub(super) const CHARACTER_DEVICE: u8 = 2;
 pub(super) const DIRECTORY: u8 = 3;
 pub(super) const REGULAR_FILE: u8 = 4;
 
+pub(super) const RIGHT_FD_DATASYNC: u64 = 1 << 0;
 pub(super) const RIGHT_FD_READ: u64 = 1 << 1;
 pub(super) const RIGHT_FD_SEEK: u64 = 1 << 2;
+pub(super) const RIGHT_FD_FDSTAT_SET_FLAGS: u64 = 1 << 3;
+pub(super) const RIGHT_FD_SYNC: u64 = 1 << 4;
 pub(super) const RIGHT_FD_TELL: u64 = 1 << 5;
 pub(super) const RIGHT_FD_WRITE: u64 = 1 << 6;
+pub(super) const RIGHT_FD_ADVISE: u64 = 1 << 7;
+pub(super) const RIGHT_FD_ALLOCATE: u64 = 1 << 8;
 pub(super) const RIGHT_FD_READDIR: u64 = 1 << 14;
 pub(super) const RIGHT_FD_FILESTAT_GET: u64 = 1 << 21;
 pub(super) const RIGHT_FD_FILESTAT_SET_SIZE: u64 = 1 << 22;
+pub(super) const RIGHT_FD_FILESTAT_SET_TIMES: u64 = 1 << 23;
+pub(super) const RIGHT_POLL_FD_READWRITE: u64 = 1 << 27;
 pub(super) const ALL_RIGHTS: u64 = (1 << 30) - 1;
 
 pub(super) const FLAG_APPEND: u16 = 1;
+pub(super) const FLAG_DSYNC: u16 = 2;
+pub(super) const FLAG_NONBLOCK: u16 = 4;
+pub(super) const FLAG_RSYNC: u16 = 8;
+pub(super) const FLAG_SYNC: u16 = 16;
+/// Those with which a write waits for the disk.
+pub(super) const FLAGS_SYNCHRONOUS: u16 = FLAG_DSYNC | FLAG_RSYNC | FLAG_SYNC;
 
 pub(super) const FILESTAT: usize = 64;
 pub(super) const FDSTAT: usize = 24;
 
 /// A type of files, as WASI numbers it.
 pub(super) fn file_type(of: FileType) -> u8 {
-    const UNKNOWN: u8 = 0;
     const BLOCK_DEVICE: u8 = 1;
     const SOCKET: u8 = 6;
     const SYMBOLIC_LINK: u8 = 7;

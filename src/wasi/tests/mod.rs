@@ -1,6 +1,8 @@
 //! Files as guests meet them: what each function answers, with the real file system below. What runtimes of languages make of
 //! it is tested in t/35-limits/directories.t.
 
+mod programs;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
