@@ -16,6 +16,7 @@ pub mod content_coding;
 pub mod flow;
 pub mod grpc;
 pub mod net;
+pub mod programs;
 pub mod proxy_wasm;
 pub mod redis;
 pub mod restarts;
