@@ -2,6 +2,7 @@
 //! libFuzzer, `bin/short.rs` runs them on what is in `corpus/` and on variations of that. What needs the inside of ngx-wasm
 //! is in its module `fuzzing`.
 
+mod cgi;
 mod flow;
 mod formats;
 mod heads;
@@ -9,6 +10,7 @@ mod module;
 pub mod seeds;
 mod shared;
 
+pub use cgi::cgi;
 pub use flow::flow;
 pub use formats::{capabilities, grpc, pairs, redis, target, x509};
 pub use heads::heads;
@@ -22,6 +24,7 @@ pub type Target = fn(&[u8]);
 /// All targets by name; a folder of `corpus/` has the same.
 pub const TARGETS: &[(&str, Target)] = &[
     ("capabilities", capabilities),
+    ("cgi", cgi),
     ("flow", flow),
     ("foreign", foreign),
     ("grpc", grpc),
