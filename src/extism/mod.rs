@@ -2,10 +2,12 @@
 //!
 //! [`Plugin`] checks and links a compiled module, an [`Instance`] runs functions of it, and the world outside (log, HTTP, time) is
 //! whatever implements [`World`]. A function may wait, for an answer of another server or for a time, so an instance has a thread to
-//! itself while it runs. [`Manifest`] says what a plugin may do. `kernel.rs` is the memory that plugin and host share, `host_calls/` has a file for each family of
+//! itself while it runs. [`Manifest`] says what a plugin may do, [`envelope`] makes requests and responses of HTTP into what
+//! functions take and give. `kernel.rs` is the memory that plugin and host share, `host_calls/` has a file for each family of
 //! functions that the plugin calls in the host.
 
 mod blocks;
+pub mod envelope;
 mod failure;
 mod fields;
 mod host_calls;
