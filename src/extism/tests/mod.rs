@@ -10,5 +10,6 @@ mod log;
 mod memory;
 mod plugin_checks;
 mod put_back;
+mod ready_plugins;
 mod start;
 mod wasi;
