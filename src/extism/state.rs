@@ -35,6 +35,8 @@ pub(super) struct Answer {
 /// What is put back.
 pub(super) struct StateImage {
     vars: Vars,
+    /// Go chooses so once, before anything else.
+    nonblocking: [bool; 3],
     pub has_read_random: bool,
 }
 
@@ -76,7 +78,8 @@ impl State {
         if self.answer.status != 0 {
             return Err("its start makes calls of HTTP".into());
         }
-        Ok(StateImage { vars: self.vars.clone(), has_read_random: self.wasi.has_read_random })
+        let wasi::State { nonblocking, has_read_random, .. } = self.wasi;
+        Ok(StateImage { vars: self.vars.clone(), nonblocking, has_read_random })
     }
 
     /// Goes back to what there was.
@@ -88,6 +91,8 @@ impl State {
         *answer = Answer::default();
         *printed = Printed::default();
         watch.begin(None);
-        if wasi.put_back() { Ok(()) } else { Err("it has closed a directory that it was granted".into()) }
+        let is_as_granted = wasi.put_back();
+        wasi.nonblocking = image.nonblocking;
+        if is_as_granted { Ok(()) } else { Err("it has closed a directory that it was granted".into()) }
     }
 }

@@ -1,17 +1,16 @@
-//! Clocks: `clock_time_get`, `clock_res_get`, `poll_oneoff`, `sched_yield`.
+//! Clocks: `clock_time_get`, `clock_res_get`, `sched_yield`. `poll.rs` has what waits.
 
 use std::sync::LazyLock;
 use std::thread;
 use std::time::Instant;
 
+use super::Errno;
 use super::call::{Call, Row, Run};
-use super::{Errno, poll};
 use crate::vm::{args, cpu_time};
 
 pub(super) const TABLE: &[Row] = &[
     Row { name: "clock_time_get", types: &[("iIi", "i")], run: Run::Errno(clock_time_get) },
     Row { name: "clock_res_get", types: &[("ii", "i")], run: Run::Errno(clock_res_get) },
-    Row { name: "poll_oneoff", types: &[("iiii", "i")], run: Run::Errno(poll_oneoff) },
     Row { name: "sched_yield", types: &[("", "i")], run: Run::Errno(sched_yield) },
 ];
 
@@ -47,37 +46,6 @@ fn clock_res_get(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
         return Err(Errno::Inval);
     }
     Ok(call.put_u64(resolution_at, 1)?)
-}
-
-/// Answers a filter at once that every subscription has come true: a worker must not wait inside a guest. A program may wait.
-fn poll_oneoff(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
-    use poll::{EVENT, SUBSCRIPTION};
-    let [subscriptions, events, count, stored_at] = args(raw);
-    if count == 0 {
-        return Err(Errno::Inval);
-    }
-    let memory = call.memory();
-    memory.check(subscriptions, u64::from(count) * u64::from(SUBSCRIPTION))?;
-    memory.check(events, u64::from(count) * u64::from(EVENT))?;
-    memory.check(stored_at, 4)?;
-    if call.is_program() {
-        let happened = poll::wait(call, subscriptions, count)?;
-        let mut memory = call.memory();
-        for (n, event) in (0..count).zip(&happened) {
-            memory.write(events + n * EVENT, event)?;
-        }
-        return Ok(memory.write_u32(stored_at, happened.len() as u32)?);
-    }
-    let mut memory = call.memory();
-    for n in 0..count {
-        // Both are inside memory, so the sums stay below 2^32.
-        let subscription = memory.read(subscriptions + n * SUBSCRIPTION, SUBSCRIPTION)?;
-        let mut event = [0; EVENT as usize];
-        event[..8].copy_from_slice(&subscription[..8]);
-        event[10] = subscription[8];
-        memory.write(events + n * EVENT, &event)?;
-    }
-    Ok(memory.write_u32(stored_at, count)?)
 }
 
 /// A worker has others to serve, and goes on with its filter at once.

@@ -1,5 +1,5 @@
 //! What waits for disks, and so is for programs only: `fd_sync`, `fd_datasync`, `fd_allocate`, and the functions that set times.
-//! `files.rs` and `paths.rs` have their rows. All need a directory that is granted for writing.
+//! All need a directory that is granted for writing.
 
 use std::fs::File;
 use std::io;
@@ -11,18 +11,26 @@ use rustix::fs::{
 };
 use rustix::io::retry_on_intr;
 
-use super::call::Call;
+use super::call::{Call, Row, Run};
 use super::descriptors::{Descriptor, Folder};
 use super::errno::Errno;
 use super::streams::STDERR;
 use super::{files, paths};
 use crate::vm::args;
 
-pub(super) fn sync(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
+pub(super) const TABLE: &[Row] = &[
+    Row { name: "fd_allocate", types: &[("iII", "i")], run: Run::Errno(allocate) },
+    Row { name: "fd_datasync", types: &[("i", "i")], run: Run::Errno(datasync) },
+    Row { name: "fd_filestat_set_times", types: &[("iIIi", "i")], run: Run::Errno(set_times) },
+    Row { name: "fd_sync", types: &[("i", "i")], run: Run::Errno(sync) },
+    Row { name: "path_filestat_set_times", types: &[("iiiiIIi", "i")], run: Run::Errno(path_set_times) },
+];
+
+fn sync(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     write_back(call, raw, File::sync_all)
 }
 
-pub(super) fn datasync(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn datasync(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     write_back(call, raw, File::sync_data)
 }
 
@@ -44,7 +52,7 @@ fn write_back(call: &mut Call<'_>, raw: &[u64], how: fn(&File) -> io::Result<()>
 }
 
 /// Has the disk keep room for a part of a file, which becomes as long as that if it is shorter.
-pub(super) fn allocate(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn allocate(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     if !call.is_program() {
         return files::not_for_guests(call, raw);
     }
@@ -68,7 +76,7 @@ pub(super) fn allocate(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
 }
 
 /// `fd_filestat_set_times`.
-pub(super) fn set_times(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn set_times(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     if !call.is_program() {
         return files::not_for_guests(call, raw);
     }
@@ -85,7 +93,11 @@ pub(super) fn set_times(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
 }
 
 /// `path_filestat_set_times` of a program.
-pub(super) fn path_set_times(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
+fn path_set_times(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
+    // The times of what a filter changes are the system's. A program may set them: what unpacks an archive does.
+    if !call.is_program() {
+        return paths::not_for_guests(call, raw);
+    }
     let [fd, lookup, ptr, len, _, _, flags] = args(raw);
     let path = paths::path(call, (ptr, len))?;
     let folder = call.state.files.writable_folder(fd)?;

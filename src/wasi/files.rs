@@ -15,20 +15,17 @@ use super::stat::{
 };
 use super::streams::{STDERR, STDIN};
 use super::vectors::Vectors;
-use super::{Errno, disks, listing, stat, streams};
+use super::{Errno, listing, stat, streams};
 use crate::vm::args;
 
 pub(super) const TABLE: &[Row] = &[
     Row { name: "fd_advise", types: &[("iIIi", "i")], run: Run::Errno(advise) },
-    Row { name: "fd_allocate", types: &[("iII", "i")], run: Run::Errno(disks::allocate) },
     Row { name: "fd_close", types: &[("i", "i")], run: Run::Errno(close) },
-    Row { name: "fd_datasync", types: &[("i", "i")], run: Run::Errno(disks::datasync) },
     Row { name: "fd_fdstat_get", types: &[("ii", "i")], run: Run::Errno(fdstat_get) },
     Row { name: "fd_fdstat_set_flags", types: &[("ii", "i")], run: Run::Errno(fdstat_set_flags) },
     Row { name: "fd_fdstat_set_rights", types: &[("iII", "i")], run: Run::Errno(not_for_guests) },
     Row { name: "fd_filestat_get", types: &[("ii", "i")], run: Run::Errno(filestat_get) },
     Row { name: "fd_filestat_set_size", types: &[("iI", "i")], run: Run::Errno(filestat_set_size) },
-    Row { name: "fd_filestat_set_times", types: &[("iIIi", "i")], run: Run::Errno(disks::set_times) },
     Row { name: "fd_pread", types: &[("iiiIi", "i")], run: Run::Errno(pread) },
     Row { name: "fd_prestat_get", types: &[("ii", "i")], run: Run::Errno(prestat_get) },
     Row { name: "fd_prestat_dir_name", types: &[("iii", "i")], run: Run::Errno(prestat_dir_name) },
@@ -37,7 +34,6 @@ pub(super) const TABLE: &[Row] = &[
     Row { name: "fd_readdir", types: &[("iiiIi", "i")], run: Run::Errno(listing::readdir) },
     Row { name: "fd_renumber", types: &[("ii", "i")], run: Run::Errno(renumber) },
     Row { name: "fd_seek", types: &[("iIii", "i")], run: Run::Errno(seek) },
-    Row { name: "fd_sync", types: &[("i", "i")], run: Run::Errno(disks::sync) },
     Row { name: "fd_tell", types: &[("ii", "i")], run: Run::Errno(tell) },
     Row { name: "sock_accept", types: &[("iii", "i")], run: Run::Errno(not_supported) },
     Row { name: "sock_recv", types: &[("iiiiii", "i")], run: Run::Errno(not_supported) },

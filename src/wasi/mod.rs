@@ -32,5 +32,14 @@ pub(crate) use grants::Grant;
 pub(crate) use outside::{Outside, Process, Ready, Stream};
 
 /// All functions, a table for each file.
-pub(crate) const TABLES: &[&[Row]] =
-    &[clock::TABLE, environ::TABLE, files::TABLE, output::TABLE, paths::TABLE, process::TABLE, random::TABLE];
+pub(crate) const TABLES: &[&[Row]] = &[
+    clock::TABLE,
+    disks::TABLE,
+    environ::TABLE,
+    files::TABLE,
+    output::TABLE,
+    paths::TABLE,
+    poll::TABLE,
+    process::TABLE,
+    random::TABLE,
+];

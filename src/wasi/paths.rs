@@ -8,14 +8,13 @@ use std::path::PathBuf;
 use super::call::{Call, Row, Run};
 use super::descriptors::{self, How};
 use super::stat::{FLAG_APPEND, FLAG_NONBLOCK, FLAGS_SYNCHRONOUS, RIGHT_FD_READ, RIGHT_FD_READDIR, RIGHT_FD_WRITE};
-use super::{Errno, disks, stat};
+use super::{Errno, stat};
 use crate::vm::args;
 
 pub(super) const TABLE: &[Row] = &[
     Row { name: "path_create_directory", types: &[("iii", "i")], run: Run::Errno(create_directory) },
     Row { name: "path_filestat_get", types: &[("iiiii", "i")], run: Run::Errno(filestat_get) },
-    Row { name: "path_filestat_set_times", types: &[("iiiiIIi", "i")], run: Run::Errno(set_times) },
-    Row { name: "path_link", types: &[("iiiiiii", "i")], run: Run::Errno(link) },
+    Row { name: "path_link", types: &[("iiiiiii", "i")], run: Run::Errno(not_for_guests) },
     Row { name: "path_open", types: &[("iiiiiIIii", "i")], run: Run::Errno(open) },
     Row { name: "path_readlink", types: &[("iiiiii", "i")], run: Run::Errno(readlink) },
     Row { name: "path_remove_directory", types: &[("iii", "i")], run: Run::Errno(remove_directory) },
@@ -123,14 +122,9 @@ fn rename(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     Ok(call.state.files.writable_folder(fd)?.dir.rename(from, &to_dir, to)?)
 }
 
-/// The times of what a filter changes are the system's. A program may set them: what unpacks an archive does.
-fn set_times(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
-    if call.is_program() { disks::path_set_times(call, raw) } else { link(call, raw) }
-}
-
 /// Links are made by whoever fills a directory, not by guests, programs neither. A second name in a directory that is granted
 /// for writing would have a file changed that is granted for reading only.
-fn link(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
+pub(super) fn not_for_guests(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
     let [fd] = args(raw);
     call.state.files.writable_folder(fd)?;
     Err(Errno::NotCapable)

@@ -1,20 +1,23 @@
-//! What a program waits for: its clocks, its input, room for its output. `poll_oneoff` calls, in `clock.rs`.
+//! What a program waits for: its clocks, its input, room for its output. `poll_oneoff`.
 //!
 //! All that can be said at once is said at once: of files, which never keep anybody waiting, and of what cannot be waited for,
 //! which is an event with an error number. What is left is waited for together.
 
 use std::time::{Duration, Instant};
 
-use super::call::Call;
+use super::call::{Call, Row, Run};
 use super::clock::{MONOTONIC, PROCESS_CPU, REALTIME, THREAD_CPU, monotonic};
 use super::descriptors::{Descriptor, OpenFile};
 use super::streams::{STDERR, STDIN, STDOUT, process};
 use super::{Errno, Outside, Ready};
+use crate::vm::args;
+
+pub(super) const TABLE: &[Row] = &[Row { name: "poll_oneoff", types: &[("iiii", "i")], run: Run::Errno(poll_oneoff) }];
 
 /// The size of what a guest subscribes to.
-pub(super) const SUBSCRIPTION: u32 = 48;
+const SUBSCRIPTION: u32 = 48;
 /// The size of what it is told.
-pub(super) const EVENT: u32 = 32;
+const EVENT: u32 = 32;
 
 /// More than these could not be told apart, and would keep the host busy.
 const MOST_SUBSCRIPTIONS: u32 = 4096;
@@ -26,6 +29,36 @@ const FD_WRITE: u8 = 2;
 /// How many bytes there are is told of files alone. It is more than none otherwise: C libraries take that for an empty input
 /// (FIONREAD).
 const SOME: u64 = 1;
+
+/// Answers a filter at once that every subscription has come true: a worker must not wait inside a guest. A program may wait.
+fn poll_oneoff(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
+    let [subscriptions, events, count, stored_at] = args(raw);
+    if count == 0 {
+        return Err(Errno::Inval);
+    }
+    let memory = call.memory();
+    memory.check(subscriptions, u64::from(count) * u64::from(SUBSCRIPTION))?;
+    memory.check(events, u64::from(count) * u64::from(EVENT))?;
+    memory.check(stored_at, 4)?;
+    if call.is_program() {
+        let happened = wait(call, subscriptions, count)?;
+        let mut memory = call.memory();
+        for (n, event) in (0..count).zip(&happened) {
+            memory.write(events + n * EVENT, event)?;
+        }
+        return Ok(memory.write_u32(stored_at, happened.len() as u32)?);
+    }
+    let mut memory = call.memory();
+    for n in 0..count {
+        // Both are inside memory, so the sums stay below 2^32.
+        let subscription = memory.read(subscriptions + n * SUBSCRIPTION, SUBSCRIPTION)?;
+        let mut event = [0; EVENT as usize];
+        event[..8].copy_from_slice(&subscription[..8]);
+        event[10] = subscription[8];
+        memory.write(events + n * EVENT, &event)?;
+    }
+    Ok(memory.write_u32(stored_at, count)?)
+}
 
 /// What a program subscribes to.
 struct Subscription {
@@ -49,7 +82,7 @@ enum Condition {
 }
 
 /// Waits for what is subscribed to at this place, which is in memory. Answers the events: one at least.
-pub(super) fn wait(call: &mut Call<'_>, at: u32, count: u32) -> Result<Vec<[u8; EVENT as usize]>, Errno> {
+fn wait(call: &mut Call<'_>, at: u32, count: u32) -> Result<Vec<[u8; EVENT as usize]>, Errno> {
     if count > MOST_SUBSCRIPTIONS {
         return Err(Errno::Inval);
     }

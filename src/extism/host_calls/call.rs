@@ -1,11 +1,8 @@
-//! A host call: what a host function is, what it gets, and how it is found and run.
+//! A host call: what a host function is, and what it gets.
 
-use super::table::{self, Function};
 use crate::extism::state::State;
-use crate::extism::surroundings::Surroundings;
 use crate::extism::world::World;
-use crate::vm::{Caller, HostFunctions, Trap, Watch};
-use crate::wasi;
+use crate::vm::{Trap, Watch};
 
 /// One host function.
 pub(super) struct Row {
@@ -17,32 +14,10 @@ pub(super) struct Row {
     pub run: fn(&mut HostCall<'_>, &[u64]) -> Result<u64, Trap>,
 }
 
-/// Serves the host calls of one call of a function: what `Instance` passes to the engine.
-pub(in crate::extism) struct Dispatch<'a> {
-    pub state: &'a mut State,
-    pub world: &'a mut dyn World,
-}
-
-impl HostFunctions for Dispatch<'_> {
-    fn call(&mut self, function: u32, caller: &mut dyn Caller, args: &[u64]) -> Result<u64, Trap> {
-        match table::function(function) {
-            Some(Function::Env(row)) => {
-                (row.run)(&mut HostCall { name: row.name, state: self.state, world: self.world }, args)
-            }
-            Some(Function::Wasi(row)) => {
-                let State { wasi, printed, watch, .. } = &mut *self.state;
-                let mut around = Surroundings { world: self.world, printed, watch };
-                row.run.run(&mut wasi::Call { caller, state: wasi, host: &mut around }, args)
-            }
-            None => Err(Trap::host(format!("no host function number {function}"))),
-        }
-    }
-}
-
 /// A call of the plugin into the host.
 pub(super) struct HostCall<'a> {
     /// The function that it calls.
-    name: &'static str,
+    pub name: &'static str,
     pub state: &'a mut State,
     pub world: &'a mut dyn World,
 }

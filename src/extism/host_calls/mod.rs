@@ -7,6 +7,7 @@
 
 mod call;
 mod config;
+mod dispatch;
 mod http;
 mod input;
 mod log;
@@ -14,8 +15,8 @@ mod memory;
 mod table;
 mod vars;
 
-pub(super) use call::Dispatch;
 use call::Row;
+pub(super) use dispatch::Dispatch;
 #[cfg(test)]
 pub(super) use table::env;
 pub(super) use table::{ENV, accepts, find, offered};

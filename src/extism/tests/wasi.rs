@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use super::support::{Running, function, plugin, settings};
-use crate::extism::Level;
+use super::support::{Running, Switch, Ticking, function, own_engine, plugin, plugin_on, settings};
+use crate::extism::{Instance, Level, Reason, Settings};
+use crate::vm::EngineOptions;
 
 /// A folder with a file in it, that goes with the test.
 struct Scratch(PathBuf);
@@ -109,4 +111,62 @@ fn what_is_printed_is_logged_line_by_line() {
 fn the_wall_clock_is_that_of_the_world() {
     let calls = "(drop (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 0))) (call $number (i64.load (i32.const 0)))";
     assert_eq!(Running::of(calls).number("f"), 1_700_000_000_123_456_789);
+}
+
+#[test]
+fn how_a_start_wants_its_streams_is_kept_with_the_image() {
+    let choose = |flags: u32| format!("(drop (call $fd_fdstat_set_flags (i32.const 1) (i32.const {flags})))");
+    let body = format!("(func (export \"_initialize\") {})", choose(4))
+        + &function("wait", &choose(0))
+        + &function(
+            "f",
+            "(drop (call $fd_fdstat_get (i32.const 1) (i32.const 16))) (call $number (i64.load16_u (i32.const 18)))",
+        );
+    let plugin = plugin(&body);
+    let mut running = Running::start(&plugin, &Settings::default());
+    assert_eq!(running.number("f"), 4);
+    running.call("wait", b"");
+    assert_eq!(running.number("f"), 0);
+    running.instance.put_back().unwrap();
+    assert_eq!(running.number("f"), 4);
+    let image = running.instance.image().unwrap().clone();
+    running.instance = Instance::from_image(&plugin, &Settings::default(), Switch::on(), &image).unwrap();
+    assert_eq!(running.number("f"), 4);
+}
+
+/// Waits so many nanoseconds, by a subscription to the monotonic clock.
+fn sleeping(nanoseconds: u64) -> String {
+    format!(
+        "(i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const {nanoseconds}))
+         (drop (call $poll_oneoff (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))"
+    )
+}
+
+#[test]
+fn a_plugin_that_waits_lets_time_pass() {
+    let mut running = Running::of(&sleeping(30_000_000));
+    let begun = Instant::now();
+    running.call("f", b"");
+    assert!(begun.elapsed() >= Duration::from_millis(30));
+}
+
+#[test]
+fn the_time_of_the_manifest_ends_a_plugin_that_waits() {
+    let engine = own_engine(EngineOptions::default());
+    let _ticking = Ticking::new(&engine);
+    let body = function("f", &format!("(loop {} (br 0))", sleeping(3_600_000_000_000)));
+    let mut running = Running::start(&plugin_on(engine.as_ref(), &body), &settings(r#"{"timeout_ms": 20}"#));
+    let err = running.try_call("f", b"").unwrap_err();
+    assert!(matches!(err.reason, Reason::Timeout(_)), "{err}");
+}
+
+#[test]
+fn a_plugin_has_no_arguments_and_no_environment_and_an_input_at_its_end() {
+    let calls = "(i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 100))
+        (i64.store (i32.const 16) (i64.const -1)) (i64.store (i32.const 24) (i64.const -1)) (i64.store (i32.const 32) (i64.const -1))
+        (if (call $args_sizes_get (i32.const 16) (i32.const 20)) (then unreachable))
+        (if (call $environ_sizes_get (i32.const 24) (i32.const 28)) (then unreachable))
+        (if (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 32)) (then unreachable))
+        (call $number (i64.or (i64.or (i64.load (i32.const 16)) (i64.load (i32.const 24))) (i64.load32_u (i32.const 32))))";
+    assert_eq!(Running::of(calls).number("f"), 0);
 }
