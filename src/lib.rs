@@ -1,9 +1,9 @@
-//! WebAssembly VMs, the Proxy-Wasm host and the Extism host, free of nginx types.
+//! WebAssembly VMs and the Proxy-Wasm host, free of nginx types.
 //!
 //! The nginx adapter (`ngx_module/`) owns one [`proxy_wasm::Module`] for every module that the configuration names,
 //! starts one [`proxy_wasm::Vm`] for each filter in each worker, and answers the guest's host calls through its
 //! implementation of [`proxy_wasm::Host`]. Engines live behind the traits in [`vm`]. The way of a stream through its filters
-//! is in [`flow`]. Functions of plugins that answer requests by themselves run as [`extism::Instance`]s.
+//! is in [`flow`]. [`programs`] run on threads of their own, and answer requests by themselves.
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]

@@ -1,5 +1,33 @@
-//! Programs that answer requests, as CGI has it: what a program is told about a request ([`environment`]), and what it says
-//! before its body ([`head`]). The content handler of the adapter is the caller.
+//! Programs that answer requests by themselves, as those of CGI do: what they run on ([`Threads`]), what they see of a request and
+//! what becomes of their output ([`Run`]), how they start ([`Start`]) and end ([`Ending`]). `ngx_module` hands in a [`Job`] for each
+//! request, and moves bytes between nginx and the run.
 
-pub mod environment;
-pub mod head;
+mod bell;
+mod ending;
+mod environment;
+mod function;
+mod head;
+mod instances;
+mod module;
+mod path;
+mod perform;
+mod place;
+mod run;
+mod start;
+mod threads;
+mod world;
+
+pub use bell::Bell;
+pub use ending::Ending;
+pub use environment::Facts;
+pub use function::{FunctionJob, FunctionRequest, Mode};
+pub use head::{Head, HeadError, HeadParser, Location, Parsed};
+pub use instances::Instances;
+pub use module::{INITIALIZE, Module, ModuleError, START};
+pub use path::SplitPathInfo;
+pub use perform::{Grants, Job};
+pub use place::Place;
+pub use run::{Line, News, ROOM, Run};
+pub use start::Start;
+pub use threads::{Limits, Refused, Spawn, Task, Threads};
+pub use world::{Input, Piece};

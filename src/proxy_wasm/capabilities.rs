@@ -36,7 +36,7 @@ impl Capabilities {
     }
 
     /// Whether calls may go to a service of this name, as the guest writes it.
-    pub(super) fn may_call(&self, target: &[u8]) -> bool {
+    pub fn may_call(&self, target: &[u8]) -> bool {
         self.targets.as_ref().is_none_or(|allowed| allowed.iter().any(|pattern| pattern.matches(target)))
     }
 

@@ -38,6 +38,8 @@ pub enum Event {
     Denied,
     /// A line was not logged because of `proxy_wasm_log_rate`.
     DroppedLine,
+    /// A program did not begin, because all threads were busy and the queue was full.
+    NoThread,
 }
 
 impl Event {
@@ -60,8 +62,9 @@ impl Event {
         (Event::NotPutBack, "not_put_back"),
         (Event::Denied, "denied"),
         (Event::DroppedLine, "dropped_lines"),
+        (Event::NoThread, "no_thread"),
     ];
 }
 
 /// How many kinds of events there are.
-pub const EVENTS: usize = Event::DroppedLine as usize + 1;
+pub const EVENTS: usize = Event::NoThread as usize + 1;

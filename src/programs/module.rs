@@ -1,0 +1,186 @@
+//! From a compiled module to a program: checks of what it imports and exports. `ngx_module` makes one for each module that a location
+//! runs; `perform.rs` runs it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use thiserror::Error;
+
+use crate::supply::Linked;
+use crate::vm::{self, CompileError, ExternType, FuncType, Import, LinkError, LinkedImport, Program, ValType};
+use crate::wasi::{self, Row};
+
+/// The name under which programs import WASI.
+const WASI: &str = "wasi_snapshot_preview1";
+
+/// That of the version before, whose structures look different. Filters that import it use nothing of those.
+const OLD_WASI: &str = "wasi_unstable";
+
+/// What a program begins with, unless the configuration names another function.
+pub const START: &str = "_start";
+
+/// What a program initialises itself with, for an image that all runs begin with.
+pub const INITIALIZE: &str = "wizer-initialize";
+
+/// What begins the names of what filters export to say which ABI they have.
+const MARKER: &str = "proxy_abi_version_";
+
+/// All functions of WASI, by their numbers.
+static ROWS: LazyLock<Vec<&'static Row>> = LazyLock::new(|| wasi::TABLES.iter().copied().flatten().collect());
+
+static NUMBERS: LazyLock<HashMap<&'static str, u32>> =
+    LazyLock::new(|| ROWS.iter().enumerate().map(|(number, row)| (row.name, number as u32)).collect());
+
+pub(super) fn row(function: u32) -> &'static Row {
+    ROWS[function as usize]
+}
+
+/// A compiled, checked and linked program.
+pub struct Module {
+    pub(super) program: Arc<dyn Program>,
+    /// The functions that it can begin with, by their numbers.
+    functions: Vec<String>,
+    compiled: Arc<dyn vm::Module>,
+}
+
+/// Why a file is no program that this host can run.
+#[derive(Debug, Error)]
+pub enum ModuleError {
+    /// The engine refused it.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// The engine could not link it.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// It is a filter.
+    #[error("not a program, but a Proxy-Wasm filter: it exports \"{0}\"; the directive for it is \"proxy_wasm\"")]
+    Filter(String),
+    /// It is a plugin of Extism.
+    #[error("not a program, but a plugin of Extism: it imports \"{0}\"; the directive for it is \"wasm_function\"")]
+    Extism(String),
+    /// It was built for the WASI before preview 1.
+    #[error("its import \"{0}\" is of an old version of WASI; build it with a compiler of today, for preview 1")]
+    OldWasi(String),
+    /// Nothing to read arguments from.
+    #[error("it exports no memory named \"memory\"")]
+    NoMemory,
+    /// Imports that are not of WASI, each with its type.
+    #[error("unknown import {}; a program can have the functions of WASI (wasi_snapshot_preview1)", .0.join(", "))]
+    UnknownImports(Vec<String>),
+    /// An import that is known with another type.
+    #[error("its import \"{name}\" is {found}, but the host offers {offered}")]
+    ImportType {
+        /// Both names, joined by a dot.
+        name: String,
+        /// What the module declares.
+        found: ExternType,
+        /// What the host has.
+        offered: String,
+    },
+}
+
+impl Module {
+    /// Checks and links a compiled module.
+    pub fn of(compiled: Arc<dyn vm::Module>) -> Result<Module, ModuleError> {
+        let exports = compiled.exports();
+        if let Some(marker) = exports.iter().find(|export| export.name.starts_with(MARKER)) {
+            return Err(ModuleError::Filter(marker.name.clone()));
+        }
+        let imports = resolve(&compiled.imports())?;
+        if !exports.iter().any(|export| export.name == "memory" && export.ty == ExternType::Memory) {
+            return Err(ModuleError::NoMemory);
+        }
+        let plain = ExternType::Func(FuncType { params: Vec::new(), results: Vec::new() });
+        let functions: Vec<_> =
+            exports.into_iter().filter(|export| export.ty == plain).map(|export| export.name).collect();
+        let names: Vec<_> = functions.iter().map(String::as_str).collect();
+        let program = compiled.link(&imports, &names)?;
+        Ok(Module { program, functions, compiled })
+    }
+
+    /// The number of a function without parameters and results that it exports.
+    pub fn function(&self, name: &str) -> Option<usize> {
+        self.functions.iter().position(|function| function == name)
+    }
+
+    /// The name of such a function.
+    pub(super) fn name_of(&self, function: usize) -> Option<&str> {
+        self.functions.get(function).map(String::as_str)
+    }
+
+    /// All of these.
+    pub fn functions(&self) -> impl Iterator<Item = &str> {
+        self.functions.iter().map(String::as_str)
+    }
+
+    /// Why its instances are not made in the pool of the engine, if there is one and it has no room for such.
+    pub fn pool_refusal(&self) -> Option<&str> {
+        self.compiled.pool_refusal()
+    }
+
+    /// Why its instances cannot be put back, as far as that is known of it.
+    pub fn reset_refusal(&self) -> Option<&str> {
+        self.compiled.reset_refusal()
+    }
+}
+
+impl Linked for Module {
+    type Error = ModuleError;
+
+    fn link(compiled: Arc<dyn vm::Module>) -> Result<Module, ModuleError> {
+        Module::of(compiled)
+    }
+
+    fn compiled(&self) -> &dyn vm::Module {
+        self.compiled.as_ref()
+    }
+}
+
+fn resolve(imports: &[Import]) -> Result<Vec<LinkedImport>, ModuleError> {
+    let mut linked = Vec::with_capacity(imports.len());
+    let mut unknown = Vec::new();
+    for import in imports {
+        let name = format!("{}.{}", import.module, import.name);
+        if import.module == OLD_WASI {
+            return Err(ModuleError::OldWasi(name));
+        }
+        if import.module.starts_with("extism:") {
+            return Err(ModuleError::Extism(name));
+        }
+        let function = NUMBERS.get(import.name.as_str()).filter(|_| import.module == WASI);
+        let Some(function) = function else {
+            unknown.push(format!("\"{name}\" of type {}", import.ty));
+            continue;
+        };
+        match &import.ty {
+            ExternType::Func(ty) if accepts(row(*function), ty) => linked.push(LinkedImport {
+                module: import.module.clone(),
+                name: import.name.clone(),
+                ty: ty.clone(),
+                function: *function,
+            }),
+            found => {
+                let offered = offered(row(*function));
+                return Err(ModuleError::ImportType { name, found: found.clone(), offered });
+            }
+        }
+    }
+    if unknown.is_empty() { Ok(linked) } else { Err(ModuleError::UnknownImports(unknown)) }
+}
+
+fn types(letters: &str) -> Vec<ValType> {
+    letters.chars().map(|letter| if letter == 'I' { ValType::I64 } else { ValType::I32 }).collect()
+}
+
+fn spelled((params, results): (&str, &str)) -> FuncType {
+    FuncType { params: types(params), results: types(results) }
+}
+
+fn accepts(row: &Row, ty: &FuncType) -> bool {
+    row.types.iter().any(|types| spelled(*types) == *ty)
+}
+
+fn offered(row: &Row) -> String {
+    let all: Vec<_> = row.types.iter().map(|types| format!("func {}", spelled(*types))).collect();
+    all.join(" or ")
+}

@@ -1,0 +1,99 @@
+//! Runs a program on its thread: makes an instance, or takes one that was put back to its start, lets the program run in it, and says
+//! how that has ended. The adapter makes a [`Job`] for each request, and hands it to `threads.rs`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ending::Ending;
+use super::instances::{Dispatch, Instances};
+use super::place::Place;
+use super::run::Run;
+use super::start::Start;
+use super::world::{Input, World};
+use crate::vm::{Deadline, Instance, Trap};
+use crate::wasi::{self, Descriptors, Grant};
+
+/// What is the same for all runs in a location.
+pub struct Job {
+    /// The program, and caps on its instances.
+    pub instances: Instances,
+    /// The number of the function that it begins with.
+    pub entry: usize,
+    /// The time of the processor that it may use.
+    pub cpu_time: Duration,
+    /// The directories that it may use.
+    pub grants: Grants,
+    /// What its instances start as.
+    pub start: Option<Arc<Start>>,
+}
+
+/// The directories that a program may use.
+#[derive(Clone, Default)]
+pub struct Grants(Vec<Grant>);
+
+impl Grants {
+    /// Reads what says a directory: `HOST[:GUEST][:rw]`; a host path that is not absolute is below `base`.
+    pub fn add(&mut self, word: &[u8], base: &std::path::Path) -> Result<(), String> {
+        let grant = Grant::parse(word, base)?;
+        if self.0.iter().any(|known| known.guest == grant.guest) {
+            return Err(format!("the program has \"{}\" already", String::from_utf8_lossy(&grant.guest)));
+        }
+        self.0.push(grant);
+        Ok(())
+    }
+
+    /// Whether all can be opened. The error names the one that cannot.
+    pub fn check(&self) -> Result<(), String> {
+        Descriptors::open(&self.0).map(drop)
+    }
+}
+
+impl Job {
+    /// Runs the program. `arguments`: the first is what it is called; `environment`: `NAME=VALUE`, each. The run has been told of the
+    /// ending that this answers when what comes behind it has been done: nobody waits for that.
+    pub fn perform(
+        &self,
+        place: &mut Place,
+        run: &Arc<Run>,
+        arguments: &[Vec<u8>],
+        environment: &[Vec<u8>],
+        input: Input,
+    ) -> Ending {
+        let files = match Descriptors::open(&self.grants.0) {
+            Ok(files) => files,
+            Err(reason) => return Ending::NotStarted(reason),
+        };
+        let mut state = wasi::State { files, ..wasi::State::default() };
+        let mut world = World::new(run, arguments, environment, input);
+        place.guard.begin(run, self.cpu_time);
+        let mut instance = match self.instance(place) {
+            Ok(instance) => instance,
+            Err(trap) => return Ending::of(trap, place.guard.end()),
+        };
+        self.instances.fill_up(instance.as_mut());
+        let dispatch = &mut Dispatch { state: &mut state, world: &mut world };
+        let result = instance.call(self.entry, &[], Duration::ZERO, dispatch);
+        let late = place.guard.end();
+        state.output.flush(&mut world);
+        let is_whole = matches!(result, Ok(_) | Err(Trap::Exit(_)));
+        let ending = result.map_or_else(|trap| Ending::of(trap, late), |_| Ending::Done);
+        run.end(ending.clone());
+        if let Some(start) = self.start.as_ref().filter(|_| is_whole)
+            && start.put_back(instance.as_mut())
+        {
+            place.keep(start.number(), instance);
+        }
+        ending
+    }
+
+    fn instance(&self, place: &mut Place) -> Result<Box<dyn Instance>, Trap> {
+        let deadline = Deadline::Watch(place.guard.clone());
+        match &self.start {
+            Some(start) => match place.take(start.number()) {
+                Some(instance) => Ok(instance),
+                None => start.instance(deadline),
+            },
+            None => self.instances.make(deadline),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `wasm_snapshot`: what the instances of a program start as, once for all runs of a worker. A function of the program initialises it,
+//! what the instance is then becomes an image, and each run gets an instance that is byte for byte that.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::bell::Bell;
+use super::instances::{Dispatch, Instances};
+use super::place::new_number;
+use super::run::Run;
+use super::world::{Input, World};
+use crate::vm::{Deadline, Image, Instance, Trap};
+use crate::wasi;
+
+/// So long may an initialisation wait, whatever time of the processor it uses.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// How the instances of a program start.
+pub struct Start {
+    /// No other has it.
+    number: u64,
+    instances: Instances,
+    /// The number of the function that initialises the program. Without one an instance starts as the engine makes it.
+    function: Option<usize>,
+    /// What that is called.
+    name: String,
+    /// What it is then, once somebody has needed it.
+    image: Mutex<Option<Arc<Image>>>,
+}
+
+impl Start {
+    /// Starts with this function, or none.
+    pub fn new(instances: Instances, function: Option<usize>) -> Start {
+        let name = function.and_then(|function| instances.module.name_of(function)).unwrap_or_default().to_owned();
+        Start { number: new_number(), instances, function, name, image: Mutex::default() }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether the program can start so: why instances cannot be put back, or what its initialisation does that must not be the same
+    /// for all runs. `timeout` is CPU time.
+    pub fn check(&self, timeout: Duration) -> Result<(), String> {
+        if let Some(refusal) = self.instances.module.reset_refusal() {
+            return Err(refusal.to_owned());
+        }
+        self.initialized(Deadline::Timeout(timeout)).map_err(|trap| trap.to_string())?;
+        Ok(())
+    }
+
+    /// Makes an instance that is what all start as. Others wait while the first is made.
+    pub(super) fn instance(&self, deadline: Deadline) -> Result<Box<dyn Instance>, Trap> {
+        let image = {
+            let mut made = self.image.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*made {
+                Some(image) => image.clone(),
+                None => {
+                    let mut instance = self.initialized(deadline.clone())?;
+                    let image = Arc::new(instance.snapshot().map_err(Trap::Instantiate)?);
+                    made.insert(image).clone()
+                }
+            }
+        };
+        self.instances.module.program.instantiate_from(&image, self.instances.limits, deadline)
+    }
+
+    /// Puts an instance back. Whether it is what it was.
+    pub(super) fn put_back(&self, instance: &mut dyn Instance) -> bool {
+        let image = self.image.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        image.is_some_and(|image| instance.restore(&image).is_ok())
+    }
+
+    /// A new instance, initialised. The function sees no arguments, no environment, no directory and no input.
+    fn initialized(&self, deadline: Deadline) -> Result<Box<dyn Instance>, Trap> {
+        let timeout = match &deadline {
+            Deadline::Timeout(timeout) => *timeout,
+            Deadline::Watch(_) => Duration::ZERO,
+        };
+        let mut instance = self.instances.make(deadline)?;
+        let Some(function) = self.function else { return Ok(instance) };
+        self.instances.fill_up(instance.as_mut());
+        let bell = Bell::new().map_err(|err| Trap::Instantiate(err.to_string()))?;
+        let run = Run::new(Arc::new(bell), 0);
+        // Nobody looks at what it writes, and it is not to wait for anything for ever.
+        run.leave(Instant::now() + LONGEST_WAIT);
+        let mut state = wasi::State::default();
+        let mut world = World::new(&run, &[], &[], Input::Whole(Vec::new()));
+        let failed = |reason: String| Trap::host(format!("its initialisation, \"{}\", {reason}", self.name));
+        match instance.call(function, &[], timeout, &mut Dispatch { state: &mut state, world: &mut world }) {
+            Ok(_) => {}
+            Err(trap @ Trap::Stopped) => return Err(trap),
+            Err(trap) => {
+                state.output.flush(&mut world);
+                return Err(failed(format!("fails: {trap}{}", printed(&run))));
+            }
+        }
+        state.output.flush(&mut world);
+        if state.has_read_random {
+            return Err(failed("reads random numbers, which would be the same in all requests".into()));
+        }
+        if !state.is_as_granted() {
+            return Err(failed("leaves something open".into()));
+        }
+        Ok(instance)
+    }
+}
+
+/// What the program has said last.
+fn printed(run: &Run) -> String {
+    let lines = run.look(false).lines;
+    lines.last().map(|line| format!("; it says: {}", line.text.escape_ascii())).unwrap_or_default()
+}
