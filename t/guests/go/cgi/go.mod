@@ -1,0 +1,3 @@
+module ngx-wasm/t/guests/go/cgi
+
+go 1.24
