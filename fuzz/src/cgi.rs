@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use ngx_wasm::programs::environment::Facts;
-use ngx_wasm::programs::head::{Head, HeadError, HeadParser, Parsed};
+use ngx_wasm::programs::Facts;
+use ngx_wasm::programs::{Head, HeadError, HeadParser, Parsed};
 
 /// A byte for the size of pieces, one for the limit, and the output of a program; then the same bytes as a request, a line each
 /// (see [`environment`]).

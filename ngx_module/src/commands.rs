@@ -6,16 +6,16 @@ use std::ptr;
 
 use nginx_sys::{
     NGX_CONF_1MORE, NGX_CONF_BLOCK, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE2, NGX_CONF_TAKE4, NGX_CONF_TAKE12,
-    NGX_CONF_TAKE23, NGX_DIRECT_CONF, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF,
-    NGX_HTTP_SRV_CONF, NGX_MAIN_CONF, ngx_command_t, ngx_uint_t,
+    NGX_CONF_TAKE23, NGX_DIRECT_CONF, NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET,
+    NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_MAIN_CONF, ngx_command_t, ngx_uint_t,
 };
 
-use crate::config::directives::Handler::{Block, Content, Filters, Level, Main};
+use crate::config::directives::Handler::{Answer, Block, Content, Filters, Level, Main};
 use crate::config::directives::{
-    Handler, METRICS_CONF, WASM_CONF, bodies, calls, engine, handle, limits, proxy_wasm, responses, rules,
+    Handler, METRICS_CONF, WASM_CONF, bodies, calls, engine, handle, limits, programs, proxy_wasm, responses, rules,
     shared_memory, streams, wasm, wasm_vm,
 };
-use crate::content::{metrics_page, status_page};
+use crate::content::{metrics_page, program, status_page};
 use crate::nginx::module::name;
 
 const ANY_HTTP: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
@@ -36,7 +36,7 @@ pub static mut CORE: [ngx_command_t; 11] = [
 ];
 
 /// Directives of the HTTP module.
-pub static mut HTTP: [ngx_command_t; 40] = [
+pub static mut HTTP: [ngx_command_t; 57] = [
     http(c"wasm_vm", NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, &Main(wasm_vm::set)),
     http(c"proxy_wasm", ANY_HTTP | NGX_CONF_1MORE, &Filters(proxy_wasm::set)),
     http(c"wasm_memory_limit", ANY_HTTP | NGX_CONF_TAKE1, &Level(limits::memory)),
@@ -80,6 +80,27 @@ pub static mut HTTP: [ngx_command_t; 40] = [
     http(c"wasm_ssl_certificate_key", ANY_HTTP | NGX_CONF_TAKE1, &Level(calls::ssl_certificate_key)),
     http(c"proxy_wasm_decode", ANY_HTTP | NGX_CONF_TAKE1, &Level(responses::decode)),
     http(c"proxy_wasm_intercept_errors", ANY_HTTP | NGX_CONF_TAKE1, &Level(responses::intercept_errors)),
+    http(c"wasm_threads", NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE12, &Main(programs::threads)),
+    http(c"wasm_cgi", NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE1, &Answer(programs::cgi, program::handler)),
+    http(
+        c"wasm_function",
+        NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE23,
+        &Answer(programs::function, program::handler),
+    ),
+    http(c"wasm_function_mode", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::function_mode)),
+    http(c"wasm_function_error", ANY_HTTP | NGX_CONF_TAKE12, &Level(programs::function_error)),
+    http(c"wasm_arg", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::argument)),
+    http(c"wasm_env", ANY_HTTP | NGX_CONF_TAKE2, &Level(programs::environment)),
+    http(c"wasm_dir", ANY_HTTP | NGX_CONF_TAKE1, &Filters(programs::dir)),
+    http(c"wasm_output", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::output)),
+    http(c"wasm_entry", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::entry)),
+    http(c"wasm_snapshot", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::snapshot)),
+    http(c"wasm_split_path_info", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::split_path_info)),
+    http(c"wasm_pass_authorization", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::pass_authorization)),
+    http(c"wasm_request_buffering", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::request_buffering)),
+    http(c"wasm_program_timeout", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::timeout)),
+    http(c"wasm_header_limit", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::header_limit)),
+    http(c"wasm_output_limit", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::output_limit)),
     ngx_command_t::empty(),
 ];
 

@@ -33,3 +33,5 @@ mod net;
 mod nginx;
 #[deny(clippy::multiple_unsafe_ops_per_block)]
 mod process;
+#[deny(clippy::multiple_unsafe_ops_per_block)]
+mod programs;

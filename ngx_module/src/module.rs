@@ -22,6 +22,7 @@ use crate::nginx::module::name;
 use crate::nginx::{cycle, log, modules, rc, variables};
 use crate::process::status;
 use crate::process::{engine, supply};
+use crate::programs;
 
 /// The core module, with the `wasm` block.
 #[unsafe(no_mangle)]
@@ -89,9 +90,14 @@ unsafe extern "C" fn init_main_conf(cycle: *mut ngx_cycle_t, conf: *mut c_void) 
         // SAFETY: nginx passes what `create_main_conf` returned, and nothing else has hold of it.
         let main = unsafe { &mut *conf.cast::<MainConf>() };
         // SAFETY: nginx has read the whole configuration of the cycle that it is making.
-        match unsafe { startup::check(cycle, main) } {
+        if let Err(startup::Reported) = unsafe { startup::check(cycle, main) } {
+            return NGX_CONF_ERROR;
+        }
+        // SAFETY: nginx is making the cycle.
+        let log = unsafe { cycle::log_of(cycle) };
+        match programs::startup::check(main, log) {
             Ok(()) => NGX_CONF_OK,
-            Err(startup::Reported) => NGX_CONF_ERROR,
+            Err(programs::startup::Reported) => NGX_CONF_ERROR,
         }
     })
 }
@@ -152,7 +158,8 @@ unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
             main.balancers.enter();
             // SAFETY: nginx goes over to this cycle.
             let log = unsafe { cycle::log_of(cycle) };
-            main.status.enter(main.filters.iter().map(|filter| filter.identity(&main.modules)), log);
+            let filters = main.filters.iter().map(|filter| filter.identity(&main.modules));
+            main.status.enter(filters.chain(main.programs.iter().map(|program| program.identity())), log);
             if !supply::is_test() {
                 supply::log_notes(&mut main.notes, log);
             }
@@ -181,6 +188,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 unsafe extern "C" fn exit_process(_: *mut ngx_cycle_t) {
     guard((), || {
         queue_ready::leave();
+        programs::worker::leave();
         worker::tell_lines();
         status::leave();
         net::leave();

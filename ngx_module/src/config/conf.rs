@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::cell::OnceCell;
 use std::ffi::c_void;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use nginx_sys::ngx_cycle_t;
 use ngx::core::NgxStr;
+use ngx_wasm::programs::Limits;
 use ngx_wasm::proxy_wasm::Capabilities;
 use ngx_wasm::vm::{Engine, InstanceLimits};
 
@@ -20,6 +21,8 @@ use crate::config::calls::CallConf;
 use crate::config::filter_conf::{FilterConf, ModuleConf, NewFilter};
 use crate::config::level::{Level, Levels};
 use crate::config::loc_conf::{DEFAULT_TIMEOUT, LocConf};
+use crate::config::program_conf::ProgramLocation;
+use crate::config::programs;
 use crate::config::rules::{Isolation, Policy, Rules};
 use crate::net;
 use crate::net::settings::CallSettings;
@@ -52,6 +55,10 @@ pub struct MainConf {
     /// How modules were come by, until that is in the log.
     pub notes: Vec<Note>,
     pub filters: Vec<FilterConf>,
+    /// Locations that run programs; there once all levels are merged.
+    pub programs: Vec<ProgramLocation>,
+    /// `wasm_threads`
+    pub program_threads: Option<Limits>,
     /// Filters of each level that declares any, in order, once levels are merged; before that, those that it declares.
     pub chains: Vec<Vec<usize>>,
     /// What is said about filters one by one.
@@ -85,6 +92,8 @@ impl Default for MainConf {
             cache_dir: None,
             notes: Vec::new(),
             filters: Vec::new(),
+            programs: Vec::new(),
+            program_threads: None,
             chains: Vec::new(),
             rules: Rules::default(),
             levels: Levels::default(),
@@ -199,6 +208,19 @@ impl MainConf {
         Some((chain, self.chains.get(chain)?))
     }
 
+    /// How many threads a worker has for programs, where nothing is said.
+    pub const DEFAULT_THREADS: Limits = Limits { threads: 32, queue: 1024 };
+
+    /// How many threads a worker has for programs.
+    pub fn program_threads(&self) -> Limits {
+        self.program_threads.unwrap_or(Self::DEFAULT_THREADS)
+    }
+
+    /// The folder of nginx.conf.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Adds a filter at the end of the chain of a level.
     pub fn add_filter(&mut self, level: Level, filter: NewFilter) {
         let NewFilter { name, configuration, file, root_id, place } = filter;
@@ -255,9 +277,13 @@ impl MainConf {
                 self.rules.capabilities(&self.levels, level, &filter.name, &self.folder)?.map(Arc::new);
             filter.lines = LogRate::new(filter.name.clone(), filter.policy.log_rate);
         }
+        programs::complete(self, conf)?;
         // What Lua loads gets its name later, and goes by the level http { }.
         let of_lua = self.levels.http().filter(|_| conf.has_lua());
-        let is_known = |name: &[u8]| self.filters.iter().any(|filter| filter.name == name);
+        let is_known = |name: &[u8]| {
+            let is_program = self.programs.iter().any(|program| program.name == name);
+            is_program || self.filters.iter().any(|filter| filter.name == name)
+        };
         if let Some((name, place)) = self.rules.unknown_filter(of_lua, is_known) {
             let name = NgxStr::from_bytes(name);
             return Err(format!("no \"proxy_wasm {name}\" for what is said of \"filter={name}\" in {place}"));

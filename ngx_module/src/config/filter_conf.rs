@@ -7,6 +7,8 @@ use crate::nginx::conf_position::ConfPosition;
 use crate::process::engine::ModuleVariant;
 use crate::process::log_rate::LogRate;
 use crate::process::status::Identity;
+use ngx_wasm::extism::Plugin;
+use ngx_wasm::programs;
 use ngx_wasm::proxy_wasm::{Capabilities, Module, RootConfig, VmConfig};
 use ngx_wasm::vm::InstanceLimits;
 use std::path::PathBuf;
@@ -26,12 +28,28 @@ pub struct ModuleConf {
     pub place: ConfPosition,
     /// Set by start-up, for each form in which a filter wants it.
     pub compiled: Vec<(ModuleVariant, Arc<Module>)>,
+    /// The same for programs.
+    pub programs: Vec<(ModuleVariant, Arc<programs::Module>)>,
+    /// The same for plugins, whose functions answer locations.
+    pub plugins: Vec<(ModuleVariant, Arc<Plugin>)>,
 }
 
 impl ModuleConf {
     /// The module in the form that a filter wants; `None` before start-up has made it.
     pub fn compiled(&self, form: ModuleVariant) -> Option<&Arc<Module>> {
         self.compiled.iter().find(|(known, _)| *known == form).map(|(_, module)| module)
+    }
+}
+
+impl ModuleConf {
+    /// The program in the form that a location wants; `None` before start-up has made it.
+    pub fn program(&self, form: ModuleVariant) -> Option<&Arc<programs::Module>> {
+        self.programs.iter().find(|(known, _)| *known == form).map(|(_, module)| module)
+    }
+
+    /// The plugin in the form that a location wants; `None` before start-up has made it.
+    pub fn plugin(&self, form: ModuleVariant) -> Option<&Arc<Plugin>> {
+        self.plugins.iter().find(|(known, _)| *known == form).map(|(_, plugin)| plugin)
     }
 }
 

@@ -40,6 +40,11 @@ impl Levels {
         self.entry(level).outer = Some(outer);
     }
 
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = Level> + use<> {
+        (0..self.0.len() as u32).map(Level)
+    }
+
     /// A level, and those that it is in, from the inside.
     pub fn outwards(&self, from: Option<Level>) -> impl Iterator<Item = Level> {
         iter::successors(from, |level| self.0[level.0 as usize].outer)

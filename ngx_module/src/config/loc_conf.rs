@@ -8,6 +8,7 @@ use ngx_wasm::proxy_wasm::Action;
 use crate::config::calls::CallConf;
 use crate::config::direction::Direction;
 use crate::config::inherit::inherit;
+use crate::config::program_conf::ProgramConf;
 use crate::nginx::location;
 use crate::nginx::request::HttpRequest;
 
@@ -59,6 +60,7 @@ pub struct LocConf {
     pub phase: Option<Phase>,
     pub reroute: Option<bool>,
     pub calls: CallConf,
+    pub programs: ProgramConf,
     pub decode: Option<bool>,
     pub intercept_errors: Option<bool>,
 }
@@ -69,6 +71,7 @@ impl LocConf {
         inherit!(self, outer => memory_limit, timeout, pause_timeout, request_body_buffer, response_body_buffer);
         inherit!(self, outer => body_buffer_max, stop_iteration, declared_order, phase, reroute, decode, intercept_errors);
         self.calls.inherit(&outer.calls);
+        self.programs.inherit(&outer.programs);
     }
 
     /// How long a callback may run.

@@ -10,7 +10,7 @@ use crate::config::chains;
 use crate::config::conf::MainConf;
 use crate::config::level::Level;
 use crate::config::loc_conf::LocConf;
-use crate::config::phase_notes;
+use crate::config::{phase_notes, programs};
 use crate::nginx::conf::Conf;
 use crate::nginx::request::{HttpRequest, LocationConf};
 
@@ -52,6 +52,7 @@ impl Location {
         chains::merge(main, inner.level, outer.level);
         main.levels.inherit(inner.level, outer.level);
         main.levels[inner.level].calls.core = conf.resolver();
+        programs::merge(&mut main.levels[inner.level].programs, &conf);
         phase_notes::look(main, inner.level, &conf);
     }
 

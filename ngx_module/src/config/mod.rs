@@ -14,4 +14,6 @@ pub mod loc_conf;
 #[allow(unsafe_code)]
 pub mod location;
 pub mod phase_notes;
+pub mod program_conf;
+pub mod programs;
 pub mod rules;

@@ -1,5 +1,6 @@
-//! What a location answers by itself: status, metrics.
+//! What a location answers by itself: status, metrics, programs.
 
 pub mod metrics_page;
+pub mod program;
 pub mod status_page;
 pub mod text_page;

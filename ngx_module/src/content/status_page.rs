@@ -1,5 +1,5 @@
-//! `wasm_status;`: the location answers with what is known about filters, as JSON. `wasm_metrics;` shows the same numbers
-//! to Prometheus.
+//! `wasm_status;`: the location answers with what is known about filters and programs, as JSON. `wasm_metrics;` shows the same
+//! numbers to Prometheus.
 
 use std::path::Path;
 
@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::conf::MainConf;
 use crate::config::filter_conf::FilterConf;
+use crate::config::program_conf::ProgramLocation;
 use crate::config::rules::{Isolation, OnError, Without};
 use crate::content::text_page;
 use crate::nginx::callback::callback;
@@ -32,7 +33,11 @@ pub fn exposition(main: &MainConf) -> String {
         module: filter.name.clone(),
         place: filter.conf.map_or_else(|| "lua".to_owned(), |conf| conf.place.to_string()).into_bytes(),
     };
-    let filters: Vec<_> = filters.into_iter().map(|filter| (label(&filter), filter.summary)).collect();
+    let mut filters: Vec<_> = filters.into_iter().map(|filter| (label(&filter), filter.summary)).collect();
+    for (program, summary) in programs(main) {
+        let place = program.place.to_string().into_bytes();
+        filters.push((FilterLabels { module: program.name.clone(), place }, summary));
+    }
     if filters.is_empty() { String::new() } else { samples(&snapshot, filters) }
 }
 
@@ -58,6 +63,14 @@ fn all(main: &MainConf) -> (Snapshot, Vec<Filter<'_>>) {
     (snapshot, filters)
 }
 
+/// The locations that run programs.
+fn programs(main: &MainConf) -> Vec<(&ProgramLocation, Summary)> {
+    let (snapshot, slots) = main.status.snapshot();
+    let slots = slots.get(main.filters.len()..).unwrap_or_default();
+    let summary = |n: usize| slots.get(n).copied().flatten().map(|slot| snapshot.get(slot)).unwrap_or_default();
+    main.programs.iter().enumerate().map(|(n, program)| (program, summary(n))).collect()
+}
+
 fn status(main: &MainConf) -> Value {
     let (snapshot, filters) = all(main);
     let modules: Vec<_> = (main.modules.iter())
@@ -79,8 +92,34 @@ fn status(main: &MainConf) -> Value {
         "workers": snapshot.workers,
         "leaving_workers": snapshot.leaving,
         "filters": filters.iter().map(filter).collect::<Vec<_>>(),
+        "programs": programs(main).iter().map(program).collect::<Vec<_>>(),
         "modules": modules,
     })
+}
+
+fn program((program, summary): &(&ProgramLocation, Summary)) -> Value {
+    const COUNTED: [Event; 8] = [
+        Event::Request,
+        Event::Trap,
+        Event::Timeout,
+        Event::OutOfFuel,
+        Event::StartFailure,
+        Event::Closed,
+        Event::NoThread,
+        Event::DroppedLine,
+    ];
+    let counted = Event::ALL.iter().filter(|(event, _)| COUNTED.contains(event));
+    let mut object: Map<_, _> =
+        counted.map(|(event, name)| ((*name).to_owned(), Value::from(summary.get(*event)))).collect();
+    object.insert("name".into(), text(&program.name));
+    object.insert("place".into(), program.place.to_string().into());
+    object.insert("last_error".into(), last_error(summary));
+    Value::Object(object)
+}
+
+fn last_error(summary: &Summary) -> Value {
+    let error = summary.last_error.as_ref();
+    error.map_or(Value::Null, |(what, time)| json!({"text": text(what), "time": time}))
 }
 
 fn filter(filter: &Filter<'_>) -> Value {
@@ -96,11 +135,7 @@ fn filter(filter: &Filter<'_>) -> Value {
     object.insert("isolation".into(), isolation.into());
     object.insert("file".into(), path(filter.conf.and_then(|conf| conf.file.as_deref())));
     object.insert("root_id".into(), filter.conf.map_or(Value::Null, |conf| text(&conf.root_id)));
-    let error = filter.summary.last_error.as_ref();
-    object.insert(
-        "last_error".into(),
-        error.map_or(Value::Null, |(what, time)| json!({"text": text(what), "time": time})),
-    );
+    object.insert("last_error".into(), last_error(&filter.summary));
     Value::Object(object)
 }
 

@@ -6,12 +6,13 @@ use std::path::Path;
 
 use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_uint_t};
 use ngx::core::NgxStr;
-use ngx_wasm::proxy_wasm::{ContextId, Module, Vm};
+use ngx_wasm::proxy_wasm::{ContextId, Vm};
 use ngx_wasm::vm::Engine;
 
 use crate::config::conf::MainConf;
 use crate::config::configuration_file;
 use crate::config::filter_conf::{FilterConf, ModuleConf};
+use crate::config::program_conf::{AnswererKind, ProgramLocation};
 use crate::config::rules::Isolation;
 use crate::filters::configured;
 use crate::filters::cycle::make as make_running;
@@ -70,9 +71,16 @@ unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf, log: Log<'_>) ->
     for n in 0..main.filters.len() {
         let filter = &main.filters[n];
         let Some(module) = main.modules.iter().position(|module| module.name == filter.name) else {
-            return Err(report(&filter.place, unknown(filter, &main.modules)));
+            return Err(report(&filter.place, unknown(&filter.name, "proxy_wasm", &main.modules)));
         };
         main.filters[n].module = Some(module);
+    }
+    for n in 0..main.programs.len() {
+        let program = &main.programs[n];
+        let Some(module) = main.modules.iter().position(|module| module.name == program.name) else {
+            return Err(report(&program.place, unknown(&program.name, program.kind.directive(), &main.modules)));
+        };
+        main.programs[n].module = Some(module);
     }
     if main.modules.is_empty() {
         return Ok(());
@@ -163,14 +171,33 @@ fn supply_all(main: &mut MainConf, log: Log<'_>, notes: &mut Vec<Note>) -> Resul
         let place = main.modules[n].place.clone();
         let bytes = supply::read(&main.modules[n].path, main.modules[n].sha256.as_deref())
             .map_err(|reason| (place.clone(), format!("{name}: {reason}")))?;
-        for form in forms(main, n) {
+        let failed = |reason: String| (place.clone(), format!("{name}: {reason}"));
+        let filters = forms(main, n);
+        let programs = forms_of_answerers(main, n, |kind| *kind == AnswererKind::Program);
+        let plugins = forms_of_answerers(main, n, |kind| matches!(kind, AnswererKind::Function { .. }));
+        if filters.is_empty() && programs.is_empty() && plugins.is_empty() {
+            check_unused(main, &mut supplier, &name, &bytes).map_err(failed)?;
+        }
+        for form in filters {
             let engine = main.engine(form).map_err(|err| (place.clone(), err))?;
-            let compiled = supplier
-                .module(&engine, &name, &bytes)
-                .map_err(|reason| (place.clone(), format!("{name}: {reason}")))?;
+            let compiled = supplier.module(&engine, &name, &bytes).map_err(failed)?;
             let module = &mut main.modules[n];
-            warn_of_pool(log, form, engine.as_ref(), module, &compiled);
+            warn_of_pool(log, form, engine.as_ref(), module, compiled.pool_refusal());
             module.compiled.push((form, compiled));
+        }
+        for form in programs {
+            let engine = main.engine(form).map_err(|err| (place.clone(), err))?;
+            let compiled = supplier.program(&engine, &name, &bytes).map_err(failed)?;
+            let module = &mut main.modules[n];
+            warn_of_pool(log, form, engine.as_ref(), module, compiled.pool_refusal());
+            module.programs.push((form, compiled));
+        }
+        for form in plugins {
+            let engine = main.engine(form).map_err(|err| (place.clone(), err))?;
+            let compiled = supplier.plugin(&engine, &name, &bytes).map_err(failed)?;
+            let module = &mut main.modules[n];
+            warn_of_pool(log, form, engine.as_ref(), module, compiled.pool_refusal());
+            module.plugins.push((form, compiled));
         }
     }
     if !supply::is_test() {
@@ -179,7 +206,16 @@ fn supply_all(main: &mut MainConf, log: Log<'_>, notes: &mut Vec<Note>) -> Resul
     Ok(())
 }
 
-/// The forms in which the filters want module number `module`. One that no filter uses is compiled nevertheless, to be checked.
+/// Compiles a module that nothing uses, to see whether it is one.
+fn check_unused(main: &mut MainConf, supplier: &mut Supplier<'_>, name: &str, bytes: &[u8]) -> Result<(), String> {
+    let engine = main.engine(ModuleVariant::default())?;
+    // What is wrong with what is neither is said as of a filter.
+    let Err(reason) = supplier.module(&engine, name, bytes) else { return Ok(()) };
+    let is_other = supplier.program(&engine, name, bytes).is_ok() || supplier.plugin(&engine, name, bytes).is_ok();
+    if is_other { Ok(()) } else { Err(reason) }
+}
+
+/// The forms in which the filters want module number `module`.
 fn forms(main: &MainConf, module: usize) -> Vec<ModuleVariant> {
     let mut forms = Vec::new();
     for filter in main.filters.iter().filter(|filter| filter.module == Some(module)) {
@@ -187,15 +223,24 @@ fn forms(main: &MainConf, module: usize) -> Vec<ModuleVariant> {
             forms.push(filter.form());
         }
     }
-    if forms.is_empty() {
-        forms.push(ModuleVariant::default());
+    forms
+}
+
+/// The forms in which locations want it that are answered by it in this way.
+fn forms_of_answerers(main: &MainConf, module: usize, is_meant: impl Fn(&AnswererKind) -> bool) -> Vec<ModuleVariant> {
+    let mut forms = Vec::new();
+    let wanted = |program: &&ProgramLocation| program.module == Some(module) && is_meant(&program.kind);
+    for program in main.programs.iter().filter(wanted) {
+        if !forms.contains(&program.form()) {
+            forms.push(program.form());
+        }
     }
     forms
 }
 
 /// Says why instances that are meant to be in a pool will not be. They work all the same, at a higher cost.
-fn warn_of_pool(log: Log<'_>, form: ModuleVariant, engine: &dyn Engine, module: &ModuleConf, compiled: &Module) {
-    let reason = engine.pool_failure().or(compiled.pool_refusal());
+fn warn_of_pool(log: Log<'_>, form: ModuleVariant, engine: &dyn Engine, module: &ModuleConf, refusal: Option<&str>) {
+    let reason = engine.pool_failure().or(refusal);
     if let (true, Some(reason)) = (form.pooled, reason) {
         let name = NgxStr::from_bytes(&module.name);
         let line = format!(
@@ -218,7 +263,7 @@ unsafe fn declare_zones(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<
     // SAFETY: nginx makes shared memory after this, as said above.
     unsafe { main.shared.declare(cycle, &main.settings) }?;
     // SAFETY: nginx makes shared memory after this, as said above.
-    unsafe { main.status.declare(cycle, main.filters.len()) }.map_err(|reason| (None, reason))
+    unsafe { main.status.declare(cycle, main.filters.len() + main.programs.len()) }.map_err(|reason| (None, reason))
 }
 
 /// Whether anything can run that shares something: filters, or what Lua loads.
@@ -243,7 +288,7 @@ fn give_memory_back() {
     };
 }
 
-fn unknown(filter: &FilterConf, modules: &[ModuleConf]) -> String {
+fn unknown(name: &[u8], directive: &str, modules: &[ModuleConf]) -> String {
     let known = match modules {
         [] => "there is no \"wasm { module NAME PATH; }\"".to_owned(),
         modules => {
@@ -251,5 +296,5 @@ fn unknown(filter: &FilterConf, modules: &[ModuleConf]) -> String {
             format!("known are {}", names.join(", "))
         }
     };
-    format!("unknown module \"{}\" in \"proxy_wasm\"; {known}", NgxStr::from_bytes(&filter.name))
+    format!("unknown module \"{}\" in \"{directive}\"; {known}", NgxStr::from_bytes(name))
 }

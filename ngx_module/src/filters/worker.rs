@@ -10,14 +10,14 @@ use crate::process::engine;
 
 /// Starts the filters of a worker that runs by this configuration, and the clock of their deadlines.
 pub fn start(main: &MainConf, log: Log<'_>) {
-    if main.filters.is_empty() {
-        return;
-    }
     for (_, engine) in &main.engines {
         if let Err(err) = engine::start_ticker(engine) {
             let line = format!("wasm: no clock for deadlines, wasm_timeout does not work: {err}");
             log.write(NGX_LOG_EMERG, line);
         }
+    }
+    if main.filters.is_empty() {
+        return;
     }
     for instances in cycle::all(main) {
         if let Ok(mut instances) = instances.try_borrow_mut() {

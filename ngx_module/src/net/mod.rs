@@ -11,6 +11,7 @@ pub mod connection;
 pub mod http;
 pub mod pool;
 pub mod resolve;
+pub mod service;
 pub mod settings;
 pub mod tls;
 pub mod upstreams;

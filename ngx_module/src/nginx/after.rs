@@ -2,8 +2,12 @@
 //! code of this module for it; so code that has handles of it does not do them, but returns them, and the callback does them when
 //! nobody has a handle any more.
 
-use nginx_sys::{ngx_http_core_run_phases, ngx_http_event_handler_pt, ngx_http_finalize_request, ngx_int_t};
+use nginx_sys::{
+    NGX_HTTP_GET, ngx_http_core_get_method, ngx_http_core_run_phases, ngx_http_event_handler_pt,
+    ngx_http_finalize_request, ngx_http_internal_redirect, ngx_int_t, ngx_str_t, ngx_uint_t,
+};
 
+use super::rc;
 use super::request::HttpRequest;
 
 /// A deed that ends a callback about a request.
@@ -20,6 +24,40 @@ pub enum After<'r> {
     Call(HttpRequest<'r>, ngx_http_event_handler_pt),
     /// Calls who waits for the client to send.
     CallReader(HttpRequest<'r>),
+    /// Has the request go on in the location of another path, as one with GET (or HEAD), and ends this use of it.
+    Redirect(HttpRequest<'r>, Redirect),
+}
+
+/// Where a request is redirected to, inside of nginx. The strings lie in its pool.
+pub struct Redirect {
+    uri: ngx_str_t,
+    args: ngx_str_t,
+}
+
+impl Redirect {
+    /// To this path, with its arguments. `None`: there is no memory.
+    pub fn to(r: HttpRequest<'_>, path: &[u8]) -> Option<Redirect> {
+        let (path, args) = match path.iter().position(|byte| *byte == b'?') {
+            Some(end) => (&path[..end], &path[end + 1..]),
+            None => (path, &b""[..]),
+        };
+        Some(Redirect { uri: r.pool().copy(path)?, args: r.pool().copy(args)? })
+    }
+
+    /// # Safety
+    /// As [`After::run`].
+    unsafe fn run(mut self, r: HttpRequest<'_>) {
+        if !r.is_head() {
+            r.set_method(NGX_HTTP_GET as ngx_uint_t);
+            // SAFETY: the request is live, and nginx's own word for the method does not change.
+            unsafe { (*r.as_ptr()).method_name = ngx_http_core_get_method };
+        }
+        r.forget_body();
+        // SAFETY: the request is live until this; the strings lie in its pool.
+        unsafe { ngx_http_internal_redirect(r.as_ptr(), &raw mut self.uri, &raw mut self.args) };
+        // SAFETY: the redirect has counted one more use (src/http/ngx_http_core_module.c, ngx_http_internal_redirect).
+        unsafe { ngx_http_finalize_request(r.as_ptr(), rc::DONE) };
+    }
 }
 
 impl After<'_> {
@@ -30,6 +68,8 @@ impl After<'_> {
     pub unsafe fn run(self) {
         let (r, handler) = match self {
             After::Nothing => return,
+            // SAFETY: nobody uses a handle behind this, as said above.
+            After::Redirect(r, redirect) => return unsafe { redirect.run(r) },
             // SAFETY: the request is live until this.
             After::Finalize(r, code) => return unsafe { ngx_http_finalize_request(r.as_ptr(), code) },
             After::RunPhases(r) => (r, Some(ngx_http_core_run_phases as _)),

@@ -1,6 +1,9 @@
 //! nginx's chains of buffers, as handles. Links and buffers lie in the pool of a request, which takes none of them back before it
 //! ends: whoever has a [`Chain`] or a [`Buf`] has that request, or lies in its pool.
 
+use std::fs::File;
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::ptr::{self, NonNull};
 
 use nginx_sys::{ngx_alloc_chain_link, ngx_buf_t, ngx_chain_add_copy, ngx_chain_t, ngx_file_t, ngx_read_file, off_t};
@@ -227,6 +230,17 @@ impl Buf {
         let buf = unsafe { &mut *self.as_ptr() };
         (buf.start, buf.pos, buf.last, buf.end) = (start, start, end, end);
         buf.set_memory(1);
+    }
+
+    /// The file that its bytes are in, opened once more, and from where to where.
+    pub fn file(self) -> io::Result<(File, u64, u64)> {
+        // SAFETY: the buffer is live.
+        let buf = unsafe { self.0.as_ref() };
+        // SAFETY: null means that it has no file.
+        let Some(file) = (unsafe { buf.file.as_ref() }) else { return Err(io::ErrorKind::NotFound.into()) };
+        // SAFETY: the file of a buffer is open.
+        let open = unsafe { BorrowedFd::borrow_raw(file.fd) }.try_clone_to_owned()?;
+        Ok((open.into(), buf.file_pos.max(0) as u64, buf.file_last.max(0) as u64))
     }
 
     /// Appends `len` bytes, from `from` on, to `out`. There are so many.

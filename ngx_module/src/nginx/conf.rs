@@ -40,7 +40,6 @@ impl<'c> Conf<'c> {
     }
 
     /// For nginx's own functions.
-    #[cfg(ngx_feature = "ssl")]
     pub fn raw(&self) -> *mut ngx_conf_t {
         self.0
     }
@@ -150,6 +149,19 @@ impl<'c> Conf<'c> {
             // SAFETY: nobody else has hold of it while nginx calls a handler.
             unsafe { (*core.as_ptr()).handler = handler };
         }
+    }
+
+    /// Whether the level that nginx merges is an `if`, in which a request stays with the handler of the location around it.
+    pub fn is_if(&self) -> bool {
+        // SAFETY: nothing changes what the core module keeps of the level meanwhile.
+        self.core_location().is_some_and(|core| unsafe { core.as_ref() }.noname() != 0)
+    }
+
+    /// Whether it is a `limit_except` that has no handler of its own.
+    pub fn is_limit_except_without_handler(&self) -> bool {
+        // SAFETY: nothing changes what the core module keeps of the level meanwhile.
+        let core = self.core_location().map(|core| unsafe { core.as_ref() });
+        core.is_some_and(|core| core.lmt_excpt() != 0 && core.handler.is_none())
     }
 
     /// Whether a `return` of the level that nginx merges answers, as [`returns::in_location`] has it. The modules of the

@@ -6,17 +6,18 @@ use std::os::fd::RawFd;
 use std::ptr::NonNull;
 
 use nginx_sys::{
-    ngx_connection_local_sockaddr, ngx_connection_t, ngx_event_t, ngx_handle_read_event, ngx_handle_write_event, off_t,
-    sockaddr, socklen_t,
+    NGX_HTTP_WRITE_BUFFERED, NGX_LOWLEVEL_BUFFERED, ngx_connection_local_sockaddr, ngx_connection_t, ngx_event_t,
+    ngx_handle_read_event, ngx_handle_write_event, off_t, sockaddr, socklen_t,
 };
 
 use super::address::SocketAddress;
 use super::bits::{bits, fields};
 use super::event::EventRef;
+use super::location;
 use super::log::Log;
 use super::pool::Pool;
 use super::rc;
-use super::request::bytes;
+use super::request::{HttpRequest, bytes};
 
 /// A live connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +161,36 @@ impl<'c> Connection<'c> {
     pub fn forget_time_outs(self) {
         self.forget_write_time_out();
         self.read().set_timed_out(false);
+    }
+
+    /// Marks that the client took too long.
+    pub fn set_timed_out(self) {
+        // SAFETY: the connection is live.
+        unsafe { (*self.as_ptr()).set_timedout(1) }
+    }
+
+    /// Whether there is something for the client that nginx has not been able to write. What filters hold does not count.
+    pub fn is_busy(self) -> bool {
+        self.buffered() & (NGX_LOWLEVEL_BUFFERED | NGX_HTTP_WRITE_BUFFERED) != 0
+    }
+
+    /// Has nginx call the writer of its active request when the client takes more, or has not done so for too long (`send_timeout`).
+    pub fn wait_for_client(self, r: HttpRequest<'_>) -> Result<(), CannotWatch> {
+        let (timeout, lowat) = location::sending(r);
+        // SAFETY: the connection is live, and its events with it.
+        let code = unsafe { ngx_handle_write_event(self.write_event(), lowat) };
+        if code != rc::OK {
+            return Err(CannotWatch);
+        }
+        let write = self.write();
+        if write.is_ready() {
+            write.disarm();
+        } else {
+            // The client has all of the time for each piece that it takes.
+            write.disarm();
+            write.arm(timeout);
+        }
+        Ok(())
     }
 
     /// Whether nginx takes the socket for one that can be written to; if not, it waits until it is told so. Writing finds out

@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 
 use nginx_sys::{
     ngx_http_core_loc_conf_t, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_core_srv_conf_t,
-    ngx_http_err_page_t, ngx_int_t, ngx_path_t, off_t,
+    ngx_http_err_page_t, ngx_int_t, ngx_msec_t, ngx_path_t, off_t,
 };
 
 use super::request::{HttpRequest, bytes};
@@ -39,6 +39,13 @@ pub fn has_page_for(r: HttpRequest<'_>, status: u32) -> bool {
 /// How many bytes the body of a request may have (`client_max_body_size`); 0: any number.
 pub fn largest_body(r: HttpRequest<'_>) -> off_t {
     core(r).map_or(0, |core| core.client_max_body_size)
+}
+
+/// How long a client may take nothing, in milliseconds (`send_timeout`), and from how many free bytes of a socket on it is written to
+/// (`send_lowat`).
+pub fn sending(r: HttpRequest<'_>) -> (ngx_msec_t, usize) {
+    const DEFAULT_TIMEOUT: ngx_msec_t = 60_000;
+    core(r).map_or((DEFAULT_TIMEOUT, 0), |core| (core.send_timeout, core.send_lowat))
 }
 
 /// Where bodies of requests go that have to be in a file (`client_body_temp_path`).

@@ -74,14 +74,21 @@ impl<'l> Log<'l> {
     /// Writes a message of a guest, with the name of its filter before it. Control characters are shown, not written, so that
     /// a guest cannot forge entries.
     pub fn guest(self, level: LogLevel, filter: &[u8], message: &[u8]) {
+        self.printed(level, b"", filter, message);
+    }
+
+    /// The same of a guest that is no filter, but a `kind`.
+    pub fn printed(self, level: LogLevel, kind: &[u8], name: &[u8], message: &[u8]) {
         if !self.wants(level) {
             return;
         }
         // Nginx cuts an entry at NGX_MAX_ERROR_STR, so there is no use in looking at more.
         let message = &message[..message.len().min(nginx_sys::NGX_MAX_ERROR_STR as usize)];
-        let mut line = Vec::with_capacity(filter.len() + message.len() + 16);
-        line.extend_from_slice(b"wasm \"");
-        line.extend_from_slice(filter);
+        let mut line = Vec::with_capacity(name.len() + message.len() + 32);
+        line.extend_from_slice(b"wasm ");
+        line.extend_from_slice(kind);
+        line.extend_from_slice(b"\"");
+        line.extend_from_slice(name);
         line.extend_from_slice(b"\": ");
         for byte in message {
             push_printable(&mut line, *byte);

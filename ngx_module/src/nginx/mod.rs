@@ -9,6 +9,7 @@ pub mod callback;
 pub mod chain;
 pub mod channel;
 pub mod chunk;
+pub mod complex_value;
 pub mod conf;
 pub mod conf_position;
 pub mod connection;

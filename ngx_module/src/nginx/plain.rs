@@ -36,6 +36,7 @@ plain!(
     ngx_http_upstream_t
 );
 plain!(ngx_http_variable_value_t, ngx_list_part_t, ngx_log_t, ngx_peer_connection_t, ngx_table_elt_t, ngx_temp_file_t);
+plain!(nginx_sys::ngx_http_compile_complex_value_t, nginx_sys::ngx_http_complex_value_t);
 plain!(libc::Dl_info, libc::itimerval, libc::sigaction, libc::sigset_t);
 plain!(libc::sockaddr_in, libc::sockaddr_in6, libc::sockaddr_storage, libc::sockaddr_un);
 #[cfg(ngx_feature = "ssl")]

@@ -170,6 +170,9 @@ impl<'r> HttpRequest<'r> {
         set set_preserve_body: set_preserve_body;
         set set_disable_not_modified: set_disable_not_modified;
         get is_body_unbuffered: request_body_no_buffering;
+        set set_body_unbuffered: set_request_body_no_buffering;
+        /// Not all of its body has been read.
+        get reads_body: reading_body;
         get is_body_in_file_only: request_body_in_file_only;
         set set_request_body_in_file_only: set_request_body_in_file_only;
         get is_body_in_persistent_file: request_body_in_persistent_file;
@@ -337,6 +340,12 @@ impl<'r> HttpRequest<'r> {
     /// Has nginx end the request when the client closes (src/http/ngx_http_request.c, ngx_http_test_reading).
     pub fn watch_client(self) {
         self.set_read_event_handler(Some(nginx_sys::ngx_http_test_reading));
+    }
+
+    /// Whether what it sends goes to the client now, and does not wait for other requests of the same page.
+    pub fn is_active(self) -> bool {
+        // SAFETY: the connection of a request has the active request as its data (src/http/ngx_http_request.c).
+        unsafe { (*self.connection().as_ptr()).data == self.as_ptr().cast() }
     }
 
     /// Whether nginx calls this when the client takes more.

@@ -82,6 +82,17 @@ impl HttpRequest<'_> {
         set set_own_request_body: *mut ngx_http_request_body_t = request_body;
     }
 
+    /// It goes on as a request without a body, which has been read.
+    pub fn forget_body(self) {
+        self.set_body_length(0);
+        self.set_body_chunked(false);
+        // SAFETY: the request is live.
+        unsafe { (*self.as_ptr()).headers_in.content_length = ptr::null_mut() };
+        if let Some(body) = self.request_body() {
+            body.set_bufs(Chain::EMPTY);
+        }
+    }
+
     /// Whether the headers say how long the body is.
     pub fn has_content_length(self) -> bool {
         !self.content_length_line().is_null()
@@ -118,6 +129,13 @@ pub fn own(r: HttpRequest<'_>) -> Option<RequestBody<'_>> {
 pub fn read(r: HttpRequest<'_>, on_read: unsafe extern "C" fn(*mut ngx_http_request_t)) -> ngx_int_t {
     // SAFETY: the request is live, and stays so: whoever calls this is counted.
     unsafe { ngx_http_read_client_request_body(r.as_ptr(), Some(on_read)) }
+}
+
+/// Has nginx read more of a body that is not read as a whole. A code from 300 on is an error
+/// (src/http/ngx_http_request_body.c, ngx_http_read_unbuffered_request_body).
+pub fn read_more(r: HttpRequest<'_>) -> ngx_int_t {
+    // SAFETY: the request is live, and reading its body has begun.
+    unsafe { nginx_sys::ngx_http_read_unbuffered_request_body(r.as_ptr()) }
 }
 
 /// Has nginx throw away the body that the client sends, or the rest of it. The result is for nginx.

@@ -182,9 +182,24 @@ pub fn leave_worker() {
 /// Blocks all signals while `start` runs, so that a thread started in it inherits that: nginx's handlers expect to run
 /// in the thread that they interrupt.
 fn without_signals<R>(start: impl FnOnce() -> R) -> R {
+    blocking(&[], start)
+}
+
+/// The same for a thread that runs guests: signals by which the processor says that code did something wrong are for the engine, in the
+/// thread that did it.
+pub fn without_signals_of_nginx<R>(start: impl FnOnce() -> R) -> R {
+    blocking(&[libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGABRT], start)
+}
+
+/// Runs `start` with all signals blocked but these.
+fn blocking<R>(but: &[libc::c_int], start: impl FnOnce() -> R) -> R {
     let (mut all, mut before) = (libc::sigset_t::zeros(), libc::sigset_t::zeros());
     // SAFETY: the call fills the set.
     unsafe { libc::sigfillset(&mut all) };
+    for signal in but {
+        // SAFETY: the set is there, and the signal is one.
+        unsafe { libc::sigdelset(&mut all, *signal) };
+    }
     // SAFETY: both sets are there.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before) };
     let result = start();

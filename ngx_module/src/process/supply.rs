@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nginx_sys::{NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_test_config};
+use ngx_wasm::extism::Plugin;
+use ngx_wasm::programs;
 use ngx_wasm::proxy_wasm::Module;
-use ngx_wasm::supply::{CodeCache, Source, Supply, sha256_hex};
+use ngx_wasm::supply::{CodeCache, Linked, Source, Supply, sha256_hex};
 use ngx_wasm::vm::Engine;
 
 use crate::nginx::conf_position::ConfPosition;
@@ -16,8 +18,12 @@ use crate::process::{engine, regular_file};
 /// No engine takes more.
 const LARGEST_MODULE: usize = 1 << 30;
 
-/// Modules that some configuration of this process, or Lua, has.
-static SUPPLY: Mutex<Option<Supply<Module>>> = Mutex::new(None);
+/// Modules of one kind that some configuration of this process, or Lua, has.
+type Supplies<M> = Mutex<Option<Supply<M>>>;
+
+static FILTERS: Supplies<Module> = Mutex::new(None);
+static PROGRAMS: Supplies<programs::Module> = Mutex::new(None);
+static PLUGINS: Supplies<Plugin> = Mutex::new(None);
 
 /// `cache_dir PATH;`
 pub struct CacheDir {
@@ -68,9 +74,34 @@ impl<'a> Supplier<'a> {
         Ok(supplier)
     }
 
-    /// The module with this content. `name` is what the log calls it.
+    /// The module of filters with this content. `name` is what the log calls it.
     pub fn module(&mut self, engine: &Arc<dyn Engine>, name: &str, bytes: &[u8]) -> Result<Arc<Module>, String> {
-        let mut supply = SUPPLY.lock().unwrap_or_else(PoisonError::into_inner);
+        self.supply(&FILTERS, engine, name, bytes)
+    }
+
+    /// The program with this content.
+    pub fn program(
+        &mut self,
+        engine: &Arc<dyn Engine>,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<Arc<programs::Module>, String> {
+        self.supply(&PROGRAMS, engine, name, bytes)
+    }
+
+    /// The plugin of Extism with this content.
+    pub fn plugin(&mut self, engine: &Arc<dyn Engine>, name: &str, bytes: &[u8]) -> Result<Arc<Plugin>, String> {
+        self.supply(&PLUGINS, engine, name, bytes)
+    }
+
+    fn supply<M: Linked>(
+        &mut self,
+        supply: &Supplies<M>,
+        engine: &Arc<dyn Engine>,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<Arc<M>, String> {
+        let mut supply = supply.lock().unwrap_or_else(PoisonError::into_inner);
         let supplied =
             supply.get_or_insert_default().module(engine, bytes, self.cache.as_ref()).map_err(|err| err.to_string())?;
         self.warn(supplied.complaints);

@@ -10,6 +10,7 @@ use crate::config::conf::MainConf;
 use crate::config::level::Level;
 use crate::config::loc_conf::LocConf;
 use crate::config::location::Location;
+use crate::nginx::complex_value::ComplexValue;
 use crate::nginx::conf::{Base, Conf};
 use crate::nginx::conf_position::ConfPosition;
 use crate::nginx::guard::guard;
@@ -32,6 +33,11 @@ pub enum Handler {
     Filters(fn(&Directive, &mut MainConf, Level) -> Result<(), String>),
     /// The location answers.
     Content(unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t),
+    /// The same, and it is about the level.
+    Answer(
+        fn(&Directive, &mut LocConf) -> Result<(), String>,
+        unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t,
+    ),
 }
 
 /// The function of all directives that nginx calls. A mistake is reported as nginx does: message, file, line.
@@ -77,6 +83,13 @@ unsafe fn run(handler: &Handler, conf: &Conf, level: *const Location) -> Result<
             conf.answer_with(Some(*handler));
             Ok(())
         }
+        Handler::Answer(run, handler) => {
+            let loc = &mut main.levels[level()];
+            loc.programs.handler = Some(*handler);
+            run(&directive, loc)?;
+            conf.answer_with(Some(*handler));
+            Ok(())
+        }
     }
 }
 
@@ -102,6 +115,11 @@ impl Directive<'_> {
     /// The first word behind the name as a string of nginx, in the pool of the cycle.
     pub fn text(&self) -> Result<ngx_str_t, String> {
         self.0.words().get(1).copied().ok_or_else(|| "argument missing".into())
+    }
+
+    /// Word number `n` as a text that may have variables in it.
+    pub fn complex_value(&self, n: usize) -> Result<ComplexValue, String> {
+        ComplexValue::compile(self.0, self.word(n).unwrap_or_default())
     }
 
     /// Where it stands.

@@ -7,6 +7,7 @@ mod directive;
 pub mod engine;
 mod file;
 pub mod limits;
+pub mod programs;
 pub mod proxy_wasm;
 pub mod responses;
 pub mod rules;

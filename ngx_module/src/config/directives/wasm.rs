@@ -63,6 +63,8 @@ pub fn module(directive: &Directive, main: &mut MainConf) -> Result<(), String> 
         sha256,
         place: directive.place(),
         compiled: Vec::new(),
+        programs: Vec::new(),
+        plugins: Vec::new(),
     });
     Ok(())
 }

@@ -14,14 +14,15 @@ use std::rc::{Rc, Weak};
 
 use async_task::Task;
 use ngx_wasm::net::head::Head;
-use ngx_wasm::net::target::{Target, istio_host, split_scheme};
+use ngx_wasm::net::target::{Target, split_scheme};
 use ngx_wasm::proxy_wasm::{CallCommand, CallError, CallFailure, CallId, Host, StreamToken, Vm};
 
 use crate::filters::instances::Instances;
 use crate::filters::requests;
 use crate::filters::root_callback::RootCallback;
-use crate::net::balancer::{BalancerInput, Upstream};
+use crate::net::balancer::BalancerInput;
 use crate::net::http::{Endpoint, Feed, Service};
+use crate::net::service;
 use crate::net::settings::CallSettings;
 use crate::nginx::cycle;
 use crate::nginx::log::{self, Log};
@@ -152,18 +153,9 @@ impl Owner {
         }
     }
 
-    /// The service that a call names. `host` is the one that it speaks of, perhaps with a port; without, it is the service's
-    /// own name. `is_tls` counts where the name does not say it.
+    /// The service that a call names, as [`service::named`] has it.
     fn service(&self, target: &[u8], host: &[u8], is_tls: bool, only_http2: bool) -> Result<Rc<Service>, String> {
-        let (prefix, name) = split_scheme(target);
-        let endpoint = endpoint_of(name)?;
-        let tls = prefix.unwrap_or(is_tls).then(|| match (host_of(host), &endpoint) {
-            ("", Endpoint::Target(Target::Host { host, .. })) => host.clone(),
-            ("", Endpoint::Target(Target::Unix(_))) => "localhost".to_owned(),
-            ("", Endpoint::Upstream(_)) => host_of(host_in(name)).to_owned(),
-            (host, _) => host.to_owned(),
-        });
-        Ok(Rc::new(Service { settings: self.settings.clone(), endpoint, tls, only_http2 }))
+        service::named(&self.settings, target, host, is_tls, only_http2)
     }
 
     /// Whether a call has TLS that wants it or not: `wasm_call_ssl` may have decided.
@@ -209,33 +201,9 @@ fn subject(
     subject
 }
 
-/// The part of a service's name that is a host's.
-fn host_in(name: &[u8]) -> &[u8] {
-    istio_host(name).map_or(name, |(host, _)| host)
-}
-
-/// Without the port, and the brackets of IPv6.
-fn host_of(host: &[u8]) -> &str {
-    let host = std::str::from_utf8(host).unwrap_or_default();
-    match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    }
-}
-
-/// An `upstream { }` of this name, or what the name says itself. Clusters of Istio are looked for by the name of their host
-/// too.
-fn endpoint_of(name: &[u8]) -> Result<Endpoint, String> {
-    let upstream = Upstream::find(name).or_else(|| Upstream::find(istio_host(name)?.0));
-    if let Some(upstream) = upstream {
-        return Ok(Endpoint::Upstream(upstream));
-    }
-    Target::parse(name).map(Endpoint::Target).map_err(|err| err.to_string())
-}
-
 /// Whether calls can go to `target`: an `upstream { }`, an address, or a name that a resolver may know.
 pub fn can_call(settings: Option<&CallSettings>, target: &[u8]) -> bool {
-    match endpoint_of(split_scheme(target).1) {
+    match service::endpoint_of(split_scheme(target).1) {
         // While nginx reads a configuration, nobody knows its upstreams yet, and no call is made.
         _ if !engine::in_worker() => true,
         Ok(Endpoint::Upstream(_) | Endpoint::Target(Target::Unix(_))) => true,

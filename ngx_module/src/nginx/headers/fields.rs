@@ -160,6 +160,20 @@ several! {
     www_authenticate: First;
 }
 
+/// Gives a response a status line, number and reason.
+pub fn set_status_line(r: HttpRequest<'_>, line: &[u8]) -> Result<(), Refused> {
+    let line = r.pool().copy(line).ok_or(Refused::NoMemory)?;
+    // SAFETY: the request is live, and the text is as long as it.
+    unsafe { (*r.as_ptr()).headers_out.status_line = line };
+    Ok(())
+}
+
+/// Gives a response the content type that its location has for the path (`types`, `default_type`). Without memory it has none.
+pub fn set_default_content_type(r: HttpRequest<'_>) {
+    // SAFETY: the request is live (src/http/ngx_http_core_module.c, ngx_http_set_content_type).
+    unsafe { nginx_sys::ngx_http_set_content_type(r.as_ptr()) };
+}
+
 /// Drops the reason phrase that an upstream gave its status.
 pub fn clear_status_line(r: HttpRequest<'_>) {
     // SAFETY: the request is live.

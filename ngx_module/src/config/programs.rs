@@ -1,0 +1,54 @@
+//! Which locations run programs: those that say so, and what nginx makes of them (`if`, `limit_except`). `location.rs` asks when nginx
+//! merges levels, and `conf.rs` when all are merged.
+
+use std::sync::Arc;
+
+use ngx_wasm::vm::InstanceLimits;
+
+use crate::config::conf::MainConf;
+use crate::config::program_conf::{ProgramConf, ProgramLocation};
+use crate::nginx::conf::Conf;
+use crate::process::log_rate::LogRate;
+
+/// Has an `if` run the program of its location, and a `limit_except` too.
+pub fn merge(own: &mut ProgramConf, conf: &Conf<'_>) {
+    if own.answerer.is_none() {
+        return;
+    }
+    if conf.is_limit_except_without_handler() {
+        conf.answer_with(own.handler);
+    } else if !conf.is_if() {
+        return;
+    }
+    // The handler of the location stays with a request that gets into an `if`.
+    own.is_answering = true;
+}
+
+/// Finds all of them, once all levels are merged.
+pub fn complete(main: &mut MainConf, conf: &Conf<'_>) -> Result<(), String> {
+    for level in main.levels.all() {
+        let loc = &main.levels[level];
+        let Some(answerer) = loc.programs.answerer.clone().filter(|_| loc.programs.is_answering) else { continue };
+        let (name, place) = (answerer.name.clone(), answerer.place.clone());
+        let policy = main.rules.policy(&main.levels, Some(level), &name);
+        let calls = loc.calls.settings(conf).map_err(|reason| format!("{reason} in {place}"))?;
+        let capabilities = main.rules.capabilities(&main.levels, Some(level), &name, main.folder())?;
+        let program = ProgramLocation {
+            name,
+            kind: answerer.kind.clone(),
+            place,
+            level,
+            limits: InstanceLimits { memory: loc.memory_limit(), pooled: true },
+            fuel: policy.fuel,
+            cpu_time: loc.timeout(),
+            lines: LogRate::new(answerer.name.clone(), policy.log_rate),
+            calls,
+            capabilities: capabilities.map(Arc::new),
+            module: None,
+            work: None,
+        };
+        main.levels[level].programs.number = Some(main.programs.len());
+        main.programs.push(program);
+    }
+    Ok(())
+}

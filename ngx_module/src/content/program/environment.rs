@@ -1,0 +1,144 @@
+//! The environment of a program: what CGI has of a request, and what `wasm_env` adds.
+
+use ngx_wasm::extism::Level;
+use ngx_wasm::programs::{Facts, FunctionRequest};
+use ngx_wasm::proxy_wasm::LogLevel;
+
+use crate::config::loc_conf::LocConf;
+use crate::nginx::request::HttpRequest;
+use crate::nginx::{headers, location, variables};
+
+/// Arguments of a program; the first is its name. `None`: there is no memory.
+pub fn arguments(r: HttpRequest<'_>, name: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let said = LocConf::of(r).programs.arguments.clone();
+    let said = said.iter().flat_map(|arguments| arguments.iter());
+    let rest = said.map(|argument| Some(argument.of(r)?.to_vec()));
+    std::iter::once(Some(name.to_vec())).chain(rest).collect()
+}
+
+/// `NAME=VALUE`, each. `length`: how many bytes the body of the request has, if that is known. `None`: there is no memory.
+pub fn of_request(r: HttpRequest<'_>, length: Option<u64>) -> Option<Vec<Vec<u8>>> {
+    let loc = &LocConf::of(r).programs;
+    let mut extra = Vec::new();
+    if let Some(said) = &loc.environment {
+        for (name, value) in said.iter() {
+            extra.push((name.clone(), value.of(r)?.to_vec()));
+        }
+    }
+    let variable = |name: &[u8]| {
+        let mut value = Vec::new();
+        variables::get(r, name, &mut value);
+        value
+    };
+    let known = |name: &[u8]| Some(variable(name)).filter(|value| !value.is_empty());
+    let (script_name, path_info) = split(r);
+    let lines = headers_of(r);
+    let lines: Vec<(&[u8], &[u8])> = lines.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect();
+    let content_type =
+        lines.iter().find(|(name, _)| name.eq_ignore_ascii_case(b"content-type")).map(|(_, value)| *value);
+    let remote_user = known(b"remote_user");
+    let server_name = known(b"server_name").unwrap_or_else(|| variable(b"host"));
+    let version = format!("nginx/{}", nginx_version());
+    let facts = Facts {
+        method: r.method_name(),
+        script_name: &script_name,
+        path_info: path_info.as_deref(),
+        document_root: &variable(b"document_root"),
+        script_filename: None,
+        query: r.args(),
+        request_uri: &variable(b"request_uri"),
+        protocol: &variable(b"server_protocol"),
+        https: variable(b"https") == b"on",
+        server_name: &server_name,
+        server_port: &variable(b"server_port"),
+        server_addr: &variable(b"server_addr"),
+        server_software: version.as_bytes(),
+        remote_addr: &variable(b"remote_addr"),
+        remote_port: &variable(b"remote_port"),
+        remote_user: remote_user.as_deref(),
+        auth_type: remote_user.as_ref().map(|_| &b"Basic"[..]),
+        content_length: length,
+        content_type,
+        headers: &lines,
+        pass_authorization: loc.passes_authorization(),
+        extra: &extra,
+    };
+    Some(facts.environment())
+}
+
+/// What a function is told of a request. `None`: there is no memory.
+pub fn of_function(r: HttpRequest<'_>) -> Option<FunctionRequest> {
+    let loc = &LocConf::of(r).programs;
+    let mut config = Vec::new();
+    if let Some(said) = &loc.environment {
+        for (name, value) in said.iter() {
+            config.push((name.clone(), value.of(r)?.to_vec()));
+        }
+    }
+    let mut headers = headers_of(r);
+    headers.retain(|(name, _)| loc.passes_authorization() || !is_credentials(name));
+    let level = match r.log().lowest() {
+        LogLevel::Trace => Some(Level::Trace),
+        LogLevel::Debug => Some(Level::Debug),
+        LogLevel::Info => Some(Level::Info),
+        LogLevel::Warn => Some(Level::Warn),
+        LogLevel::Error => Some(Level::Error),
+        LogLevel::Critical => None,
+    };
+    let (method, uri) = (r.method_name().to_vec(), r.unparsed_uri().to_vec());
+    Some(FunctionRequest { method, uri, headers, config, level })
+}
+
+/// The headers of a request, its host among them.
+fn headers_of(r: HttpRequest<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut lines = Vec::new();
+    headers::request::visit(r, &mut |name, value| {
+        if name == b":authority" {
+            lines.push((b"host".to_vec(), value.to_vec()));
+        } else if !name.starts_with(b":") {
+            lines.push((name.to_vec(), value.to_vec()));
+        }
+    });
+    lines
+}
+
+fn is_credentials(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"authorization") || name.eq_ignore_ascii_case(b"proxy-authorization")
+}
+
+/// The level at which a line is logged.
+pub fn level(level: Level) -> LogLevel {
+    match level {
+        Level::Trace => LogLevel::Trace,
+        Level::Debug => LogLevel::Debug,
+        Level::Info => LogLevel::Info,
+        Level::Warn => LogLevel::Warn,
+        Level::Error => LogLevel::Error,
+    }
+}
+
+/// Which part of the path is the program's name, and what is behind it.
+fn split(r: HttpRequest<'_>) -> (Vec<u8>, Option<Vec<u8>>) {
+    let path = r.uri();
+    if let Some(split) = &LocConf::of(r).programs.split_path_info {
+        return match split.split(path) {
+            Some((script_name, path_info)) => (script_name.to_vec(), Some(path_info.to_vec())),
+            None => (path.to_vec(), None),
+        };
+    }
+    let Some((prefix, is_exact)) = location::prefix(r) else { return (path.to_vec(), None) };
+    if is_exact || !path.starts_with(prefix) {
+        return (path.to_vec(), None);
+    }
+    let name = prefix.strip_suffix(b"/").unwrap_or(prefix);
+    let rest = &path[name.len()..];
+    // A prefix may end in the middle of a part of the path, which is none that leads to something below it.
+    if !rest.is_empty() && !rest.starts_with(b"/") {
+        return (path.to_vec(), None);
+    }
+    (name.to_vec(), Some(rest.to_vec()).filter(|rest| !rest.is_empty()))
+}
+
+fn nginx_version() -> std::borrow::Cow<'static, str> {
+    nginx_sys::NGINX_VERSION.to_string_lossy()
+}

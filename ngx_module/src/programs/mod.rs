@@ -1,0 +1,4 @@
+//! Programs in a worker: what they start from, and the threads that they run on. Knows no HTTP request.
+
+pub mod startup;
+pub mod worker;
