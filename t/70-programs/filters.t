@@ -90,7 +90,7 @@ location /p/ {
 
 === TEST 6: a filter changes the body on its way out
 --- config
-location /p/ { proxy_wasm bodies 'quiet; response-body upper; response-end append !'; wasm_cgi program; }
+location /p/ { proxy_wasm bodies 'quiet; response-headers remove response content-length; response-body upper; response-end append !'; wasm_cgi program; }
 --- request eval
 ["GET /p/hello", "GET /p/large?n=100000&piece=10000&length", "GET /p/drip?n=3&ms=2"]
 --- response_body eval
@@ -340,7 +340,7 @@ location /p/ { wasm_cgi program; }
 --- response_headers eval
 ["X-Cache: MISS", "X-Cache: HIT"]
 --- response_body_like eval
-[('^[0-9a-f]{16} 0{16}$') x 2]
+[('^[0-9a-f]{16}$') x 2]
 
 
 

@@ -40,6 +40,9 @@ FILES
 my $cache = File::Temp->newdir;
 $ENV{TEST_NGINX_PYTHON_CACHE} = "$cache";
 
+# After each of several requests the log of all of them is looked at.
+check_accum_error_log();
+
 run_tests();
 
 __DATA__
@@ -152,8 +155,9 @@ GET /py/error
 
 === TEST 10: the interpreter ends, and has said nothing
 --- request eval
-"GET /py/leave"
---- error_code: 502
+["GET /py/leave", "GET /py/"]
+--- error_code eval
+[502, 200]
 --- error_log eval
 qr/\[error\] .*wasm program "python".*exit\D*3/
 

@@ -102,22 +102,21 @@ is_deeply([$nginx->workers], [$worker], 'the worker is the same');
 $nginx->stop;
 is_deeply([grep {/\[(?:crit|alert|emerg)\]|bug in the module/} split /\n/, $nginx->log], [], 'nothing bad is in the error log');
 
-# A function that does not come to its end: nginx says so, and does not serve with it.
-{
-    my $failing = NginxProcess->new('program-snapshot-fails');
-    $failing->configure(
+# Functions behind which no snapshot can be taken.
+my %mistake = (
+    'fail-to-prepare' => qr/trap|unreachable/,
+    'draw-seed'       => qr/random/,
+    'no-such'         => qr/"no-such"/,
+);
+my $mistaken = NginxProcess->new('program-snapshot-mistakes');
+for my $function (sort keys %mistake) {
+    $mistaken->configure(
         main   => "wasm { module program $root/build/guests/rust-program.wasm; }",
-        server => 'location /p/ { wasm_cgi program; wasm_snapshot fail-to-prepare; }',
+        server => "location /p/ { wasm_cgi program; wasm_snapshot $function; }",
     );
-    my ($ok, $output) = $failing->test;
-    if ($ok) {
-        $failing->start or BAIL_OUT("nginx does not start: $failing->{output}");
-        is($failing->get('/p/hello')->{status}, 502, 'a snapshot that cannot be taken: no program runs');
-        $failing->wait_for('the log', sub { $failing->log =~ /\[error\] .*"program".*fail-to-prepare/ });
-        $failing->stop;
-    } else {
-        like($output, qr/\[emerg\] .*"program".*fail-to-prepare/, 'a snapshot that cannot be taken: nginx does not start');
-    }
+    my ($ok, $output) = $mistaken->test;
+    ok(!$ok, "$function: nginx does not start");
+    like($output, qr/\[emerg\] .*"program".*$mistake{$function}/, "$function: it says why");
 }
 
 done_testing;

@@ -78,6 +78,16 @@ sub receive {
     is($client->response->{body}, "first\nthen 2 bytes\n", 'the program runs when the body is there');
 }
 
+# The length of what has not come is not known.
+{
+    my $client = post('/off/env?name=CONTENT_LENGTH&name=HTTP_TRANSFER_ENCODING');
+    $client->send(chunk('a'));
+    $client->take(qr/.*?\r\n\r\n/s);
+    my $wanted = "CONTENT_LENGTH is not set\nHTTP_TRANSFER_ENCODING is not set\n";
+    is(receive($client, length $wanted), $wanted, 'there is no length of chunks that are streamed');
+    $client->close;
+}
+
 # A client that wants to be told to go on.
 for my $way (qw( on off )) {
     my $client = RawClient->new($nginx->port);

@@ -3,7 +3,7 @@
 
 use TestWasm 'no_plan';
 
-# Blocks that do not look at the log ask for their function and then for one that works.
+# Each block asks for its function and then for one that works.
 add_block_preprocessor(sub {
     my $block = shift;
     $block->set_value(main_config => <<'CONF') unless $block->main_config;
@@ -22,16 +22,14 @@ CONF
     ) unless $block->config;
     return if ref $block->request || $block->request =~ /^HEAD/;
     my ($status, $body, $unlike) = ($block->error_code, $block->response_body_like // "\\b@{[ $block->error_code ]}\\b", $block->response_body_unlike // 'nothing like this');
-    # The log is asked for after each request.
-    if ($block->error_log) {
-        $block->set_value(response_body_like => $body);
-        return;
-    }
     $block->set_value(request => [$block->request, "POST /greet\nBob"]);
     $block->set_value(error_code => [$status, 200]);
     $block->set_value(response_body_like => [$body, '^Hello, Bob!$']);
     $block->set_value(response_body_unlike => [$unlike, 'nothing like this']);
 });
+
+# After each of several requests the log of all of them is looked at.
+check_accum_error_log();
 
 run_tests();
 

@@ -92,6 +92,9 @@ pub enum Work {
     Function(Arc<FunctionJob>),
 }
 
+/// The name of a variable for programs, and its value.
+pub type Setting = (Vec<u8>, ComplexValue);
+
 /// What a level says of programs, or inherits.
 #[derive(Clone, Default)]
 pub struct ProgramConf {
@@ -103,7 +106,7 @@ pub struct ProgramConf {
     /// Set once all levels are merged: the place in `MainConf::programs`.
     pub number: Option<usize>,
     pub arguments: Option<Rc<Vec<ComplexValue>>>,
-    pub environment: Option<Rc<Vec<(Vec<u8>, ComplexValue)>>>,
+    pub environment: Option<Rc<Vec<Setting>>>,
     pub grants: Option<Rc<Grants>>,
     pub output: Option<OutputForm>,
     pub entry: Option<Rc<Vec<u8>>>,

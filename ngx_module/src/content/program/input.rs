@@ -37,7 +37,7 @@ callback! {
 
 fn go_on(r: HttpRequest<'_>) -> After<'_> {
     match Served::of(r) {
-        Some(served) => match feed(&served) {
+        Some(served) => match feed(served) {
             Ok(()) => After::Nothing,
             Err(code) => After::Finalize(r, code),
         },

@@ -15,11 +15,13 @@ pub struct Request {
 
 impl Request {
     pub fn from_environment() -> Self {
+        // Which may be any bytes.
         let path = env::var_os("PATH_INFO").unwrap_or_default();
         let path = path.to_string_lossy();
         let from_path = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-        let action = if from_path.is_empty() { env::args().nth(1) } else { Some(from_path.to_owned()) };
-        let query = env::var("QUERY_STRING").unwrap_or_default();
+        let argument = || env::args_os().nth(1).map(|word| word.to_string_lossy().into_owned());
+        let action = if from_path.is_empty() { argument() } else { Some(from_path.to_owned()) };
+        let query = env::var_os("QUERY_STRING").unwrap_or_default().to_string_lossy().into_owned();
         let options = query
             .split('&')
             .filter(|option| !option.is_empty())
