@@ -117,7 +117,13 @@ impl FunctionJob {
         };
         let ending = match output {
             Ok(output) => self.respond(run, output),
-            Err(failure) => of_failure(failure, late),
+            Err(failure) => {
+                if matches!(failure.reason, Reason::Trap { .. }) && !failure.message().is_empty() {
+                    // What it says itself is the ending; what has happened behind that is for the log.
+                    outside.log(Level::Error, failure.to_string().as_bytes());
+                }
+                of_failure(failure, late)
+            }
         };
         run.end(ending.clone());
         if let Some(mut instance) = instance
@@ -190,6 +196,7 @@ fn of_failure(failure: Failure, late: Option<Duration>) -> Ending {
     match &failure.reason {
         Reason::Failed { message, .. } if !message.is_empty() => Ending::Failed(message.clone()),
         Reason::Failed { .. } => Ending::Failed(failure.to_string().into_bytes()),
+        Reason::Trap { message, .. } if !message.is_empty() => Ending::Failed(message.clone()),
         Reason::Trap { .. } => Ending::Trap(failure.reason.to_string().trim_start_matches("trapped: ").to_owned()),
         Reason::Stopped => late.map_or(Ending::Stopped, Ending::CpuTime),
         Reason::Timeout(_) => Ending::Late(failure.to_string()),

@@ -312,11 +312,11 @@ qr/\[error\] .*"go".*nobody is there/
 === TEST 24: AssemblyScript: an error, and one with a trap behind it
 --- more_config: wasm_function_error 400 text;
 --- request eval
-["POST /as/refuse\nyou", "POST /as/crash\nyou"]
+["POST /as/crash\nyou", "POST /as/refuse\nyou"]
 --- error_code eval
 [400, 400]
 --- response_body_like eval
-['^it is refused: you$', '^as it was asked for$']
+['^as it was asked for$', '^it is refused: you$']
 --- error_log eval
 qr/\[error\] .*"assemblyscript".*crash.*as it was asked for/
 
