@@ -6,11 +6,12 @@ NGINX ?= installed
 
 # One thing at a time: cargo keeps the cores busy, and the test summary has to come last.
 .NOTPARALLEL:
-.PHONY: help build guests demo demo-stop test test-unit test-fuzz test-nginx full-test fuzz conformance check bench clean
+.PHONY: help build guests demo demo-programs demo-stop test test-unit test-fuzz test-nginx full-test fuzz conformance check bench clean
 
 help:
 	@echo 'make build      compile the module: build/ngx_http_wasm_module.so'
 	@echo 'make demo       build all, start a local nginx with two filters, and show them with curl'
+	@echo 'make demo-programs  the same with locations that programs answer, in Python, Go and Rust, and functions of Extism'
 	@echo 'make demo-stop  stop that nginx'
 	@echo 'make test       unit tests, and the test suite in t/ on a real nginx'
 	@echo 'make full-test  the test suite with AddressSanitizer and under valgrind, and live fuzzing: hours'
@@ -33,6 +34,10 @@ guests:
 demo: build
 	@tools/guests/build.sh rust-headers go-headers
 	@demo/run '$(NGINX)'
+
+demo-programs: build
+	@tools/guests/build.sh python go-cgi rust-program rust-extism extism-count_vowels
+	@demo/programs '$(NGINX)'
 
 demo-stop:
 	@demo/stop
