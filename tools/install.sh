@@ -96,7 +96,7 @@ group() {
         ;;
     check) want lua-check shellcheck ;;
     bench)
-        want wrk curl valgrind libc6-dbg wabt lua-cjson
+        want wrk curl valgrind libc6-dbg wabt lua-cjson fcgiwrap apache2-bin
         lua
         group conformance
         ;;

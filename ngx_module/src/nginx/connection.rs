@@ -186,8 +186,7 @@ impl<'c> Connection<'c> {
         if write.is_ready() {
             write.disarm();
         } else {
-            // The client has all of the time for each piece that it takes.
-            write.disarm();
+            // One that is armed keeps its time: what else happens does not give the client more of it.
             write.arm(timeout);
         }
         Ok(())

@@ -152,6 +152,11 @@ impl<T> Event<T> {
     pub fn post(&self) {
         self.event().post();
     }
+
+    /// Has its deed done when nginx has looked after other events.
+    pub fn post_for_next_round(&self) {
+        self.event().post_for_next_round();
+    }
 }
 
 impl<T> Drop for Event<T> {

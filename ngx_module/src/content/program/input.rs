@@ -3,7 +3,7 @@
 use nginx_sys::{ngx_http_request_t, ngx_int_t};
 use ngx_wasm::programs::{Input, Piece};
 
-use super::served::Served;
+use super::served::{AT_ONCE, Served};
 use crate::nginx::after::After;
 use crate::nginx::callback::callback;
 use crate::nginx::rc;
@@ -54,7 +54,7 @@ pub fn feed(served: &Served) -> Result<(), ngx_int_t> {
     let Some(run) = served.run() else { return Ok(()) };
     let mut waiting = served.waiting.take();
     let failed = || rc::INTERNAL_SERVER_ERROR;
-    loop {
+    for _ in 0..AT_ONCE {
         let body = r.request_body().ok_or_else(failed)?;
         for buf in body.bufs().bufs() {
             buf.read(0, buf.len(), &mut waiting).map_err(|_| failed())?;
@@ -83,4 +83,6 @@ pub fn feed(served: &Served) -> Result<(), ngx_int_t> {
             return Ok(());
         }
     }
+    served.go_on_later();
+    Ok(())
 }

@@ -25,6 +25,9 @@ use crate::nginx::{filters, log, rc};
 use crate::process::status::{self, FilterStatus};
 use crate::programs::worker;
 
+/// So many pieces are moved before others have their turn: a fast program and a fast client would keep the loop for themselves.
+pub const AT_ONCE: usize = 16;
+
 /// What has become of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -251,7 +254,7 @@ impl Served {
     /// Looks what the run has, and does what is to be done.
     fn go_on(&self) -> After<'_> {
         let Some(run) = self.run() else { return After::Nothing };
-        loop {
+        for _ in 0..AT_ONCE {
             let is_busy = self.is_client_busy();
             let News { head, output, call, lines, ending, signs, .. } = run.look(!is_busy);
             lines.iter().for_each(|line| self.print(line));
@@ -290,6 +293,13 @@ impl Served {
                 return self.wait();
             }
         }
+        self.go_on_later();
+        After::Nothing
+    }
+
+    /// Goes on when nginx has looked after others.
+    pub fn go_on_later(&self) {
+        self.event.get().into_iter().for_each(Event::post_for_next_round);
     }
 
     /// Waits for news of the run, or for the client to take more.
@@ -328,14 +338,13 @@ impl Served {
         if c.is_delayed() {
             return self.wait();
         }
+        // It has taken something, and has all of the time for the next piece.
+        c.stop_write_timer();
         if r.buffered() != 0 || c.buffered() != 0 {
             let code = filters::output(r, Chain::EMPTY);
             if code == rc::ERROR {
                 return self.finish(rc::ERROR);
             }
-        }
-        if !self.is_client_busy() {
-            c.stop_write_timer();
         }
         self.go_on()
     }
