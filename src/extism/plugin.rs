@@ -139,6 +139,11 @@ impl Plugin {
         self.functions.iter().position(|name| name == function).map(|place| self.starts.len() + place)
     }
 
+    /// Whether it calls what only hosts of Extism have.
+    pub fn is_of_pdk(&self) -> bool {
+        self.compiled.imports().iter().any(|import| import.module == ENV)
+    }
+
     /// Why its instances are not made in the pool of the engine, if there is one and it has no room for such.
     pub fn pool_refusal(&self) -> Option<&str> {
         self.compiled.pool_refusal()

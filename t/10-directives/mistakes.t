@@ -19,6 +19,9 @@ $nginx->write('tiny.wat', <<'WAT');
   (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024))
 WAT
 
+$nginx->write('program.wat', '(module (memory (export "memory") 1) (func (export "_start")))');
+$nginx->write('plugin.wat', '(module (import "extism:host/env" "input_length" (func (result i64))) (memory (export "memory") 1) (func (export "f")))');
+
 # What the messages say; NAME is the directive.
 my $number    = 'invalid number of arguments in "NAME" directive';
 my $astray    = '"NAME" directive is not allowed here';
@@ -122,6 +125,34 @@ my %row = (
     proxy_wasm_allow         => ['http_call', $words, twice => [], other => ['http_call', 'http_call'], many => [],
         empty => ["''" => 'unknown word ""; known are ... in "NAME"']],
 
+    wasm_threads => ['5', 'a number from 1 to 4096',
+        many => ['5 5' => 'invalid parameter "5" of "NAME": it takes queue=NUMBER, with a number from 0 to 1048576', '5 queue=5 5' => $number]],
+    wasm_cgi      => ['program', undef, empty => ["''" => 'unknown module "" in "NAME"; known are tiny, program, plugin']],
+    wasm_function => ['plugin f', undef,
+        few   => ['' => $number, 'plugin' => $number],
+        many  => ['plugin f 5' => 'invalid parameter "5" of "NAME": it takes manifest=FILE', 'plugin f manifest=a 5' => $number],
+        empty => ["'' f" => 'unknown module "" in "NAME"; known are tiny, program, plugin', "plugin ''" => 'program "plugin": it has no function ""; it has "f"']],
+    wasm_function_mode  => ['raw', '"raw" or "json"'],
+    wasm_function_error => ['500', 'a number from 400 to 599',
+        many => ['500 5' => 'invalid parameter "5" of "NAME": it takes "text", or nothing', '500 text 5' => $number]],
+    wasm_arg => ['a', undef, twice => [], other => ['a', 'a', "''"]],
+    wasm_env => ['A b', undef, twice => [], other => ['A b', "A ''"],
+        few   => ['' => $number, 'A' => $number],
+        empty => ["'' b" => value('', 'the name of a variable, without "=", and a value')]],
+    wasm_dir => ['temp', undef, other => ['temp', 'temp:/other:rw'],
+        twice => ['temp' => 'invalid value "temp" of "NAME": it takes HOST[:GUEST][:rw], and this is not one: the program has ... already'],
+        empty => ["''" => value('', 'HOST[:GUEST][:rw], and this is not one: "dir=" grants no directory: it has no path')]],
+    wasm_output   => ['raw', '"cgi" or "raw"'],
+    wasm_entry    => ['main', 'the name of a function of the program'],
+    wasm_snapshot => ['on', '"on", "off", or the name of a function of the program'],
+    wasm_split_path_info => ['^(a)(b)$', undef,
+        empty => ["''" => 'invalid value "" of "NAME": it needs two groups, the first for SCRIPT_NAME and the second for PATH_INFO, and has 0']],
+    wasm_pass_authorization => ['on', $switch],
+    wasm_request_buffering  => ['on', $switch],
+    wasm_program_timeout    => ['1s', $time],
+    wasm_header_limit       => ['1k', 'a size from 1 to 16m, such as 64k'],
+    wasm_output_limit       => ['1k', 'a size from 0 to 8796093022207m, such as 100m, or 0 for any size'],
+
     wasm_max_calls               => ['5', 'a number from 1 to 65536'],
     wasm_call_connect_timeout    => ['1s', $time],
     wasm_call_response_buffer    => ['1m', 'a size from 1 to 1024m, such as 1m'],
@@ -165,7 +196,7 @@ sub configure {
     my $in_http = @around && $around[0] eq 'http {';
     my @lines = ((map {"load_module $_;"} @{ $nginx->{modules} }), 'pid nginx.pid;', 'error_log stderr;');
     push @lines, 'events {', '}' unless $context eq 'events';
-    push @lines, 'wasm { module tiny tiny.wat; }' if $in_http;
+    push @lines, 'wasm { module tiny tiny.wat; module program program.wat; module plugin plugin.wat; }' if $in_http;
     for my $line (@around) {
         push @lines, $line;
         push @lines, @temp if $line eq 'http {';

@@ -286,7 +286,9 @@ qr/\[emerg\] .*module "m" .*not a filter: .*-buildmode=c-shared.*cdylib.*-mexec-
 
 
 
-=== TEST 32: a program without it
+=== TEST 32: a program without it, which is to be a filter
+--- config
+location / { proxy_wasm m; }
 --- user_files eval
 [['m.wat', "(module\n" . main::but('abi') . '(func (export "_start")))']]
 --- error_log eval

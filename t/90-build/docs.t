@@ -88,6 +88,13 @@ sub filter {
     return "$prefix/filters/$name";
 }
 
+# A program, or a plugin, that a page names: our guest.
+sub guest {
+    my ($kind, $name) = @_;
+    $nginx->write("filters/$name.wasm", slurp("$root/build/guests/" . ($kind eq 'plugins' ? 'rust-extism' : 'rust-program') . '.wasm'));
+    return "$prefix/filters/$name.wasm";
+}
+
 # The configuration on this machine: other paths, other ports, other sums.
 sub here {
     my $text = shift;
@@ -97,6 +104,10 @@ sub here {
     $text =~ s{/etc/nginx/auth-ca\.pem}{$prefix/ca.pem}g;
     $text =~ s{/path/to/ngx-wasm/}{$root/}g;
     $text =~ s{/var/lib/geo}{$prefix/granted}g;
+    $text =~ s{/etc/nginx/(programs|plugins)/(\w+)\.wasm}{guest($1, $2)}ge;
+    $text =~ s{\bwasm_dir +/[^:;]+}{wasm_dir $prefix/granted}g;
+    $text =~ s{/var/cache/nginx/wasm}{$prefix/cache}g;
+    $nginx->write($1, '{}') if $text =~ /manifest=([\w.]+)/;
     # Nothing listens elsewhere than on the loopback address.
     $text =~ s/^( *)server \{\n(?! *listen)/$1server {\n$1    listen 127.0.0.1:80;\n/mg;
     my %port;
@@ -127,6 +138,9 @@ sub around {
     my %known = map { $_ => 1 } qw( off inherit ), @names, $part{wasm} =~ /^module (\w+)/mg;
     for my $name ($part{main} =~ /^wasm\b/m ? () : $text =~ /\bproxy_wasm (\w+)/g) {
         $part{wasm} .= "module $name @{[ filter(qq($name.wasm)) ]};\n" unless $known{$name}++;
+    }
+    while ($part{main} !~ /^wasm\b/m && $text =~ /\bwasm_(cgi|function) +(\w+)/g) {
+        $part{wasm} .= "module $2 @{[ guest($1 eq 'cgi' ? 'programs' : 'plugins', $2) ]};\n" unless $known{$2}++;
     }
     my $wasm = $part{main} =~ /^wasm\b/m ? '' : "wasm {\n$part{wasm}}\n";
     return undef, "events {}\n$wasm$part{main}http {\n$part{http}server {\nlisten 127.0.0.1:@{[ $nginx->port ]};\n$filters$part{server}}\n}\n";

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_uint_t};
 use ngx::core::NgxStr;
+use ngx_wasm::programs::START;
 use ngx_wasm::proxy_wasm::{ContextId, Vm};
 use ngx_wasm::vm::Engine;
 
@@ -211,8 +212,12 @@ fn check_unused(main: &mut MainConf, supplier: &mut Supplier<'_>, name: &str, by
     let engine = main.engine(ModuleVariant::default())?;
     // What is wrong with what is neither is said as of a filter.
     let Err(reason) = supplier.module(&engine, name, bytes) else { return Ok(()) };
-    let is_other = supplier.program(&engine, name, bytes).is_ok() || supplier.plugin(&engine, name, bytes).is_ok();
-    if is_other { Ok(()) } else { Err(reason) }
+    // Nearly every module could be one or the other; these say what they are.
+    let is_program = supplier.program(&engine, name, bytes).is_ok_and(|program| program.function(START).is_some());
+    if is_program || supplier.plugin(&engine, name, bytes).is_ok_and(|plugin| plugin.is_of_pdk()) {
+        return Ok(());
+    }
+    Err(reason)
 }
 
 /// The forms in which the filters want module number `module`.

@@ -118,7 +118,10 @@ pub fn output(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
 }
 
 pub fn entry(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
-    let name = directive.word(1).unwrap_or_default().to_vec();
+    let name = match directive.word(1).unwrap_or_default() {
+        b"" => return Err(directive.invalid(b"", "the name of a function of the program")),
+        name => name.to_vec(),
+    };
     directive.set(&mut loc.programs.entry, Ok(Rc::new(name)))
 }
 

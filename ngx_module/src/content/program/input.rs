@@ -39,7 +39,7 @@ fn go_on(r: HttpRequest<'_>) -> After<'_> {
     match Served::of(r) {
         Some(served) => match feed(served) {
             Ok(()) => After::Nothing,
-            Err(code) => After::Finalize(r, code),
+            Err(code) => served.finish(code),
         },
         None => After::Nothing,
     }

@@ -411,9 +411,13 @@ impl Served {
         }
     }
 
-    /// Ends the request with a code of nginx's.
-    fn finish(&self, code: ngx_int_t) -> After<'_> {
+    /// Ends the request with a code of nginx's. A status can stand for a response only before that has begun.
+    pub fn finish(&self, code: ngx_int_t) -> After<'_> {
         self.leave();
+        if code >= rc::SPECIAL_RESPONSE && self.stage.get() != Stage::Head {
+            self.r().set_keepalive(false);
+            return After::Finalize(self.r(), rc::ERROR);
+        }
         After::Finalize(self.r(), code)
     }
 
