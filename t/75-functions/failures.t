@@ -364,18 +364,19 @@ qr/\[error\] .*"extism".*json_answer.*header/
 
 
 
-=== TEST 28: an envelope with a line end in a header
+=== TEST 28: a header with a line end in it is left out, and the log says so
 --- config
 wasm_function_mode json;
 location = /answer { wasm_function extism json_answer; }
 location = /greet { wasm_function_mode raw; wasm_function extism greet; }
---- request
-POST /answer
-{"headers": {"x-a": "b\r\nSet-Cookie: evil=1"}}
---- error_code: 500
---- response_body_unlike: evil
+--- request eval
+["POST /answer\n" . '{"headers": {"x-a": "b\r\nSet-Cookie: evil=1", "x-b": "c"}, "body": "the rest"}', "POST /greet\nBob"]
+--- raw_response_headers_unlike eval
+[qr/evil|x-a/i, qr/evil/]
+--- response_body eval
+["the rest", "Hello, Bob!"]
 --- error_log eval
-qr/\[error\] .*"extism".*json_answer.*x-a/
+qr/\[error\] .*x-a/
 
 
 
