@@ -27,7 +27,7 @@ sub importing { return [['m.wat', "(module\n$_[0]\n" . but() . ")\n"]] }
 add_block_preprocessor(sub {
     my $block = shift;
     $block->set_value(main_config => 'wasm { module m $TEST_NGINX_HTML_DIR/m.wat; }') unless $block->main_config;
-    $block->set_value(config      => '');
+    $block->set_value(config      => '') unless $block->config;
     $block->set_value(must_die    => '');
 });
 
@@ -288,7 +288,7 @@ qr/\[emerg\] .*module "m" .*not a filter: .*-buildmode=c-shared.*cdylib.*-mexec-
 
 === TEST 32: a program without it, which is to be a filter
 --- config
-location / { proxy_wasm m; }
+proxy_wasm m;
 --- user_files eval
 [['m.wat', "(module\n" . main::but('abi') . '(func (export "_start")))']]
 --- error_log eval
