@@ -8,7 +8,8 @@ use thiserror::Error;
 use super::host_calls::{self, ENV};
 use crate::supply::Linked;
 use crate::vm::{
-    self, CompileError, Engine, Export, ExternType, FuncType, Import, LinkError, LinkedImport, Program, ValType,
+    self, CompileError, Engine, Export, ExternType, FuncType, Import, ImportError, LinkError, LinkedImport, Program,
+    ValType, imports,
 };
 
 /// Where functions come from that an application offers to its plugins.
@@ -64,23 +65,9 @@ pub enum PluginError {
     /// It is too old.
     #[error("its import \"env.{0}\" is of a PDK before 1.0; build it with one that imports from \"extism:host/env\"")]
     OldPdk(String),
-    /// Imports that no host function serves, each with the type that the module wants.
-    #[error(
-        "unknown import {}; a plugin can import from \"extism:host/env\" and WASI preview 1, and is one module that no other is \
-         linked with",
-        .0.join(", ")
-    )]
-    UnknownImports(Vec<String>),
-    /// An import that is known with another type.
-    #[error("its import \"{name}\" is {found}, but the host offers {offered}")]
-    ImportType {
-        /// Both names, joined by a dot.
-        name: String,
-        /// What the module declares.
-        found: ExternType,
-        /// What the host has.
-        offered: String,
-    },
+    /// No host function serves its imports.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// A function that starts it has a type that the host cannot call.
     #[error("its export \"{name}\", which starts it, is {found}, but should be func {wanted}")]
     StartType {
@@ -205,36 +192,18 @@ fn is_function(export: &Export) -> bool {
 }
 
 fn resolve(imports: &[Import]) -> Result<Vec<LinkedImport>, PluginError> {
-    let mut linked = Vec::with_capacity(imports.len());
-    let (mut unknown, mut of_user) = (Vec::new(), Vec::new());
-    for import in imports {
-        if import.module == USER {
-            of_user.push(format!("\"{}\"", import.name));
-            continue;
-        }
-        if import.module == "env" && import.name.starts_with("extism_") {
-            return Err(PluginError::OldPdk(import.name.clone()));
-        }
-        let name = format!("{}.{}", import.module, import.name);
-        let Some(function) = host_calls::find(&import.module, &import.name) else {
-            unknown.push(format!("\"{name}\" of type {}", import.ty));
-            continue;
-        };
-        match &import.ty {
-            ExternType::Func(ty) if host_calls::accepts(function, ty) => linked.push(LinkedImport {
-                module: import.module.clone(),
-                name: import.name.clone(),
-                ty: ty.clone(),
-                function,
-            }),
-            found => {
-                let offered = host_calls::offered(function);
-                return Err(PluginError::ImportType { name, found: found.clone(), offered });
-            }
-        }
-    }
+    let of_user = imports.iter().filter(|import| import.module == USER);
+    let of_user: Vec<_> = of_user.map(|import| format!("\"{}\"", import.name)).collect();
     if !of_user.is_empty() {
         return Err(PluginError::UserFunctions(of_user));
     }
-    if unknown.is_empty() { Ok(linked) } else { Err(PluginError::UnknownImports(unknown)) }
+    let is_old = |import: &&Import| import.module == "env" && import.name.starts_with("extism_");
+    if let Some(import) = imports.iter().find(is_old) {
+        return Err(PluginError::OldPdk(import.name.clone()));
+    }
+    let known = "; a plugin can import from \"extism:host/env\" and WASI preview 1, and is one module that no other is linked with";
+    Ok(imports::resolve(imports, known, |import| {
+        let function = host_calls::find(&import.module, &import.name)?;
+        Some((function, host_calls::types(function)))
+    })?)
 }

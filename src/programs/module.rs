@@ -7,7 +7,9 @@ use std::sync::{Arc, LazyLock};
 use thiserror::Error;
 
 use crate::supply::Linked;
-use crate::vm::{self, CompileError, ExternType, FuncType, Import, LinkError, LinkedImport, Program, ValType};
+use crate::vm::{
+    self, CompileError, ExternType, FuncType, Import, ImportError, LinkError, LinkedImport, Program, imports,
+};
 use crate::wasi::{self, Row};
 
 /// The name under which programs import WASI.
@@ -64,19 +66,9 @@ pub enum ModuleError {
     /// Nothing to read arguments from.
     #[error("it exports no memory named \"memory\"")]
     NoMemory,
-    /// Imports that are not of WASI, each with its type.
-    #[error("unknown import {}; a program can have the functions of WASI (wasi_snapshot_preview1)", .0.join(", "))]
-    UnknownImports(Vec<String>),
-    /// An import that is known with another type.
-    #[error("its import \"{name}\" is {found}, but the host offers {offered}")]
-    ImportType {
-        /// Both names, joined by a dot.
-        name: String,
-        /// What the module declares.
-        found: ExternType,
-        /// What the host has.
-        offered: String,
-    },
+    /// Its imports are not of WASI.
+    #[error(transparent)]
+    Import(#[from] ImportError),
 }
 
 impl Module {
@@ -137,50 +129,18 @@ impl Linked for Module {
 }
 
 fn resolve(imports: &[Import]) -> Result<Vec<LinkedImport>, ModuleError> {
-    let mut linked = Vec::with_capacity(imports.len());
-    let mut unknown = Vec::new();
     for import in imports {
-        let name = format!("{}.{}", import.module, import.name);
+        let name = || format!("{}.{}", import.module, import.name);
         if import.module == OLD_WASI {
-            return Err(ModuleError::OldWasi(name));
+            return Err(ModuleError::OldWasi(name()));
         }
         if import.module.starts_with("extism:") {
-            return Err(ModuleError::Extism(name));
-        }
-        let function = NUMBERS.get(import.name.as_str()).filter(|_| import.module == WASI);
-        let Some(function) = function else {
-            unknown.push(format!("\"{name}\" of type {}", import.ty));
-            continue;
-        };
-        match &import.ty {
-            ExternType::Func(ty) if accepts(row(*function), ty) => linked.push(LinkedImport {
-                module: import.module.clone(),
-                name: import.name.clone(),
-                ty: ty.clone(),
-                function: *function,
-            }),
-            found => {
-                let offered = offered(row(*function));
-                return Err(ModuleError::ImportType { name, found: found.clone(), offered });
-            }
+            return Err(ModuleError::Extism(name()));
         }
     }
-    if unknown.is_empty() { Ok(linked) } else { Err(ModuleError::UnknownImports(unknown)) }
-}
-
-fn types(letters: &str) -> Vec<ValType> {
-    letters.chars().map(|letter| if letter == 'I' { ValType::I64 } else { ValType::I32 }).collect()
-}
-
-fn spelled((params, results): (&str, &str)) -> FuncType {
-    FuncType { params: types(params), results: types(results) }
-}
-
-fn accepts(row: &Row, ty: &FuncType) -> bool {
-    row.types.iter().any(|types| spelled(*types) == *ty)
-}
-
-fn offered(row: &Row) -> String {
-    let all: Vec<_> = row.types.iter().map(|types| format!("func {}", spelled(*types))).collect();
-    all.join(" or ")
+    let known = "; a program can have the functions of WASI (wasi_snapshot_preview1)";
+    Ok(imports::resolve(imports, known, |import| {
+        let function = NUMBERS.get(import.name.as_str()).filter(|_| import.module == WASI)?;
+        Some((*function, row(*function).types))
+    })?)
 }

@@ -10,7 +10,7 @@ use super::host_calls;
 use super::types::AbiVersion;
 use crate::supply::Linked;
 use crate::vm::{
-    self, CompileError, Engine, Export, ExternType, FuncType, Import, LinkError, LinkedImport, Program, ValType,
+    self, CompileError, Engine, Export, ExternType, FuncType, ImportError, LinkError, Program, ValType, imports,
 };
 
 /// How to build what stays when its start is over.
@@ -67,19 +67,9 @@ pub enum ModuleError {
         /// What it should be.
         wanted: String,
     },
-    /// Imports that no host function serves, each with the type that the module wants.
-    #[error("unknown import {}", .0.join(", "))]
-    UnknownImports(Vec<String>),
-    /// An import that is known with another type.
-    #[error("its import \"{name}\" is {found}, but the host offers {offered}")]
-    ImportType {
-        /// Both names, joined by a dot.
-        name: String,
-        /// What the module declares.
-        found: ExternType,
-        /// What the host has.
-        offered: String,
-    },
+    /// No host function serves its imports.
+    #[error(transparent)]
+    Import(#[from] ImportError),
 }
 
 impl Module {
@@ -102,7 +92,10 @@ impl Module {
         if callbacks.is_program() {
             return Err(ModuleError::NoCallbacks);
         }
-        let imports = resolve(&compiled.imports())?;
+        let imports = imports::resolve(&compiled.imports(), "", |import| {
+            let function = host_calls::find(&import.module, &import.name)?;
+            Some((function, host_calls::row(function).types))
+        })?;
         let program = compiled.link(&imports, &callbacks::NAMES)?;
         Ok(Module { program, abi, callbacks, compiled })
     }
@@ -180,29 +173,4 @@ fn callbacks(exports: &[Export]) -> Result<Callbacks, ModuleError> {
         }
     }
     Ok(found)
-}
-
-fn resolve(imports: &[Import]) -> Result<Vec<LinkedImport>, ModuleError> {
-    let mut linked = Vec::with_capacity(imports.len());
-    let mut unknown = Vec::new();
-    for import in imports {
-        let name = format!("{}.{}", import.module, import.name);
-        let Some(function) = host_calls::find(&import.module, &import.name) else {
-            unknown.push(format!("\"{name}\" of type {}", import.ty));
-            continue;
-        };
-        let row = host_calls::row(function);
-        match &import.ty {
-            ExternType::Func(ty) if row.accepts(ty) => linked.push(LinkedImport {
-                module: import.module.clone(),
-                name: import.name.clone(),
-                ty: ty.clone(),
-                function,
-            }),
-            found => {
-                return Err(ModuleError::ImportType { name, found: found.clone(), offered: row.offered() });
-            }
-        }
-    }
-    if unknown.is_empty() { Ok(linked) } else { Err(ModuleError::UnknownImports(unknown)) }
 }

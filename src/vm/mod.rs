@@ -14,6 +14,7 @@ mod clock;
 mod deadline;
 mod error;
 mod image;
+pub(crate) mod imports;
 mod memory;
 mod trusted;
 #[cfg(feature = "wasmtime")]
@@ -25,6 +26,7 @@ pub use clock::{Activity, TICK, Ticker};
 pub use deadline::{Deadline, Watch};
 pub use error::{CompileError, LinkError, Trap};
 pub use image::Image;
+pub use imports::ImportError;
 pub use memory::{GuestMemory, OutOfBounds};
 pub use trusted::TrustedCode;
 

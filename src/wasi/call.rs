@@ -4,6 +4,7 @@ use super::descriptors::Descriptors;
 use super::errno::Errno;
 use super::lines::Output;
 use super::outside::Outside;
+use crate::vm::imports::Types;
 use crate::vm::{Caller, GuestMemory, OutOfBounds, Trap};
 
 /// One function of WASI.
@@ -11,7 +12,7 @@ pub(crate) struct Row {
     /// Its name.
     pub name: &'static str,
     /// The types under which it can be imported: parameters and results, `i` for i32, `I` for i64.
-    pub types: &'static [(&'static str, &'static str)],
+    pub types: Types,
     /// The function.
     pub run: Run,
 }

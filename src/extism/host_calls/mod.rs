@@ -19,4 +19,4 @@ use call::Row;
 pub(super) use dispatch::Dispatch;
 #[cfg(test)]
 pub(super) use table::env;
-pub(super) use table::{ENV, accepts, find, offered};
+pub(super) use table::{ENV, find, types};

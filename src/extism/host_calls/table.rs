@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::{Row, config, http, input, log, memory, vars};
-use crate::vm::{FuncType, ValType};
+use crate::vm::imports::Types;
 use crate::wasi;
 
 /// The module that PDKs import from.
@@ -50,27 +50,13 @@ pub(super) fn function(number: u32) -> Option<Function> {
     FUNCTIONS.get(number as usize).copied()
 }
 
-/// Whether a module may import a function with this type.
-pub(in crate::extism) fn accepts(number: u32, ty: &FuncType) -> bool {
-    types(number).contains(ty)
-}
-
-/// The types that it can be imported with, for an error message.
-pub(in crate::extism) fn offered(number: u32) -> String {
-    types(number).iter().map(|ty| format!("func {ty}")).collect::<Vec<_>>().join(" or ")
-}
-
-fn types(number: u32) -> Vec<FuncType> {
-    let spelled = |(params, results): &(&str, &str)| FuncType { params: letters(params), results: letters(results) };
+/// The types that it can be imported with.
+pub(in crate::extism) fn types(number: u32) -> Types {
     match function(number) {
-        Some(Function::Env(row)) => vec![spelled(&row.types)],
-        Some(Function::Wasi(row)) => row.types.iter().map(spelled).collect(),
-        None => Vec::new(),
+        Some(Function::Env(row)) => std::slice::from_ref(&row.types),
+        Some(Function::Wasi(row)) => row.types,
+        None => &[],
     }
-}
-
-fn letters(letters: &str) -> Vec<ValType> {
-    letters.chars().map(|letter| if letter == 'I' { ValType::I64 } else { ValType::I32 }).collect()
 }
 
 /// All functions that PDKs import, with their types.
@@ -82,6 +68,8 @@ pub(in crate::extism) fn env() -> impl Iterator<Item = (&'static str, (&'static 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vm::imports::{accepts, offered};
+    use crate::vm::{FuncType, ValType};
 
     #[test]
     fn a_name_stands_in_one_row() {
@@ -107,9 +95,10 @@ mod tests {
     #[test]
     fn types_are_those_of_the_row() {
         let number = find(ENV, "store_u8").unwrap();
-        let ty = |params: &str| FuncType { params: letters(params), results: Vec::new() };
-        assert!(accepts(number, &ty("Ii")) && !accepts(number, &ty("II")));
-        assert_eq!(offered(number), "func (i64, i32) -> ()");
+        let ty = |params: [ValType; 2]| FuncType { params: params.to_vec(), results: Vec::new() };
+        assert!(accepts(types(number), &ty([ValType::I64, ValType::I32])));
+        assert!(!accepts(types(number), &ty([ValType::I64, ValType::I64])));
+        assert_eq!(offered(types(number)), "func (i64, i32) -> ()");
     }
 
     #[test]

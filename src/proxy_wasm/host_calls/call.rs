@@ -4,7 +4,8 @@ use crate::proxy_wasm::host::Host;
 use crate::proxy_wasm::ids::ContextId;
 use crate::proxy_wasm::state::State;
 use crate::proxy_wasm::types::{LogLevel, Status};
-use crate::vm::{Caller, FuncType, GuestMemory, HostFunctions, OutOfBounds, Trap, ValType};
+use crate::vm::imports::Types;
+use crate::vm::{Caller, GuestMemory, HostFunctions, OutOfBounds, Trap};
 use crate::wasi;
 
 /// One host function.
@@ -13,7 +14,7 @@ pub(crate) struct Row {
     /// Its name; `module` is said by the table that it stands in.
     pub name: &'static str,
     /// The types under which it can be imported: parameters and results, `i` for i32, `I` for i64.
-    pub types: &'static [(&'static str, &'static str)],
+    pub types: Types,
     /// What a guest gets that may not call it.
     pub when_denied: Denied,
     /// The function.
@@ -79,31 +80,6 @@ impl From<OutOfBounds> for Failure {
     fn from(_: OutOfBounds) -> Self {
         Failure::Status(Status::InvalidMemoryAccess)
     }
-}
-
-impl Row {
-    /// Whether a module may import it with this type.
-    pub fn accepts(&self, ty: &FuncType) -> bool {
-        self.types.iter().any(|(params, results)| spells(params, &ty.params) && spells(results, &ty.results))
-    }
-
-    /// The types that [`Row::accepts`] accepts, for an error message.
-    pub fn offered(&self) -> String {
-        let types = |letters: &str| letters.chars().map(val_type).collect();
-        self.types
-            .iter()
-            .map(|(params, results)| format!("func {}", FuncType { params: types(params), results: types(results) }))
-            .collect::<Vec<_>>()
-            .join(" or ")
-    }
-}
-
-fn val_type(letter: char) -> ValType {
-    if letter == 'I' { ValType::I64 } else { ValType::I32 }
-}
-
-fn spells(letters: &str, types: &[ValType]) -> bool {
-    letters.chars().map(val_type).eq(types.iter().copied())
 }
 
 /// Serves the host calls of one callback: what [`Vm`](crate::proxy_wasm::Vm) passes to the engine.

@@ -1,0 +1,75 @@
+//! Which host function serves each import of a module: by its name, and by the type that the module declares. The hosts of filters, of
+//! programs and of plugins each have tables of their own, and ask here when they check a module.
+
+use thiserror::Error;
+
+use super::{ExternType, FuncType, Import, LinkedImport, ValType};
+
+/// The types of a host function as tables spell them: parameters and results, `i` for i32, `I` for i64.
+pub(crate) type Types = &'static [(&'static str, &'static str)];
+
+/// Why the imports of a module cannot be served.
+#[derive(Debug, Error)]
+pub enum ImportError {
+    /// No host function serves these.
+    #[error("unknown import {}{known}", .imports.join(", "))]
+    Unknown {
+        /// Each with both of its names, and the type that the module wants.
+        imports: Vec<String>,
+        /// What is known instead, to stand behind them.
+        known: &'static str,
+    },
+    /// It is known with another type.
+    #[error("its import \"{name}\" is {found}, but the host offers {offered}")]
+    Type {
+        /// Both names, joined by a dot.
+        name: String,
+        /// What the module declares.
+        found: ExternType,
+        /// What the host has.
+        offered: String,
+    },
+}
+
+/// Finds the host function of each import. `find` has the numbers and types of those that there are.
+pub(crate) fn resolve(
+    imports: &[Import],
+    known: &'static str,
+    find: impl Fn(&Import) -> Option<(u32, Types)>,
+) -> Result<Vec<LinkedImport>, ImportError> {
+    let mut linked = Vec::with_capacity(imports.len());
+    let mut unknown = Vec::new();
+    for import in imports {
+        let name = format!("{}.{}", import.module, import.name);
+        let Some((function, types)) = find(import) else {
+            unknown.push(format!("\"{name}\" of type {}", import.ty));
+            continue;
+        };
+        match &import.ty {
+            ExternType::Func(ty) if accepts(types, ty) => linked.push(LinkedImport {
+                module: import.module.clone(),
+                name: import.name.clone(),
+                ty: ty.clone(),
+                function,
+            }),
+            found => return Err(ImportError::Type { name, found: found.clone(), offered: offered(types) }),
+        }
+    }
+    if unknown.is_empty() { Ok(linked) } else { Err(ImportError::Unknown { imports: unknown, known }) }
+}
+
+/// Whether a module may import a function of these types as one of this.
+pub(crate) fn accepts(types: Types, ty: &FuncType) -> bool {
+    types.iter().any(|types| spelled(types) == *ty)
+}
+
+/// What [`accepts`] accepts, for an error message.
+pub(crate) fn offered(types: Types) -> String {
+    types.iter().map(|types| format!("func {}", spelled(types))).collect::<Vec<_>>().join(" or ")
+}
+
+fn spelled((params, results): &(&str, &str)) -> FuncType {
+    let types =
+        |letters: &str| letters.chars().map(|letter| if letter == 'I' { ValType::I64 } else { ValType::I32 }).collect();
+    FuncType { params: types(params), results: types(results) }
+}
