@@ -6,23 +6,24 @@ our $large = join '', map { chr($_ * 7 % 256) } 0 .. 999_999;
 
 add_block_preprocessor(sub {
     my $block = shift;
-    $block->set_value(main_config => <<'CONF') unless $block->main_config;
-wasm {
-    module extism         $TEST_NGINX_GUESTS/rust-extism.wasm;
-    module go             $TEST_NGINX_GUESTS/go-extism.wasm;
-    module assemblyscript $TEST_NGINX_GUESTS/assemblyscript-extism.wasm;
-}
-CONF
-    return if $block->config;
-    # /NAME, with those of the other languages behind the language.
-    my @rust  = qw( greet echo silent vars big log_levels config );
-    my @go    = qw( hello );
-    my @other = qw( hello bytes beyond count );
-    $block->set_value(config => join '',
-        "default_type text/x-default;\nwasm_timeout 10s;\n",
-        (map {"location = /$_ { wasm_function extism $_; }\n"} @rust),
-        (map {"location = /go/$_ { wasm_function go $_; }\n"} @go),
-        (map {"location = /assemblyscript/$_ { wasm_function assemblyscript $_; }\n"} @other));
+    my $request = ref $block->request ? join ' ', @{$block->request} : $block->request // '';
+    unless ($block->config) {
+        # /NAME, with those of the other languages behind the language.
+        my @rust  = qw( greet echo silent vars big log_levels config );
+        my @go    = qw( hello );
+        my @other = qw( hello bytes beyond count );
+        $block->set_value(config => join '',
+            "default_type text/x-default;\nwasm_timeout 10s;\n",
+            (map {"location = /$_ { wasm_function extism $_; }\n"} @rust),
+            $request =~ m{/go/} ? (map {"location = /go/$_ { wasm_function go $_; }\n"} @go) : (),
+            $request =~ m{/assemblyscript/}
+                ? (map {"location = /assemblyscript/$_ { wasm_function assemblyscript $_; }\n"} @other) : ());
+    }
+    return if $block->main_config;
+    # Only what is used: each is compiled for each test.
+    my %files = (extism => 'rust-extism', go => 'go-extism', assemblyscript => 'assemblyscript-extism');
+    my @used = grep { $block->config =~ /wasm_function\s+$_\s/ } sort keys %files;
+    $block->set_value(main_config => "wasm {\n" . join('', map {"module $_ \$TEST_NGINX_GUESTS/$files{$_}.wasm;\n"} @used) . "}\n");
 });
 
 # After each of several requests the log of all of them is looked at.
@@ -328,3 +329,41 @@ POST /log_levels
 --- error_code: 413
 --- no_error_log
 Error 1234
+
+
+
+=== TEST 25: other servers, as far as proxy_wasm_allow leaves them
+--- http_config
+server {
+    listen 127.0.0.1:$TEST_NGINX_PORT_1;
+    location / { return 207 "answer\n"; }
+}
+upstream api.test { server 127.0.0.1:$TEST_NGINX_PORT_1; }
+--- config
+wasm_function_error 500 text;
+location = /name   { wasm_function extism http manifest=$TEST_NGINX_HTML_DIR/m; proxy_wasm_allow host=127.0.0.1; }
+location = /port   { wasm_function extism http manifest=$TEST_NGINX_HTML_DIR/m; proxy_wasm_allow host=127.0.0.1:$TEST_NGINX_PORT_1; }
+location = /scheme { wasm_function extism http manifest=$TEST_NGINX_HTML_DIR/m; proxy_wasm_allow host=http://127.0.0.1; }
+location = /80     { wasm_function extism http manifest=$TEST_NGINX_HTML_DIR/m; proxy_wasm_allow host=api.test:80; }
+location = /other  { wasm_function extism http manifest=$TEST_NGINX_HTML_DIR/m; proxy_wasm_allow host=127.0.0.1:1; }
+location = /tls    { wasm_function extism http manifest=$TEST_NGINX_HTML_DIR/m; proxy_wasm_allow host=https://127.0.0.1; }
+location = /443    { wasm_function extism http manifest=$TEST_NGINX_HTML_DIR/m; proxy_wasm_allow host=api.test:443; }
+--- user_files
+>>> m
+{ "allowed_hosts": ["127.0.0.1", "api.test"] }
+--- request eval
+[
+    (map {"POST /$_\nGET http://127.0.0.1:$ENV{TEST_NGINX_PORT_1}/"} qw( other tls )),
+    "POST /443\nGET http://api.test/",
+    (map {"POST /$_\nGET http://127.0.0.1:$ENV{TEST_NGINX_PORT_1}/"} qw( name port scheme )),
+    "POST /80\nGET http://api.test/",
+]
+--- error_code eval
+[(500) x 3, (200) x 4]
+--- response_body_like eval
+[('500') x 3, ('^207 .*\nanswer\n$') x 4]
+--- error_log eval
+qr/calls to "127.0.0.1:\d+" are not allowed \(proxy_wasm_allow\)/
+--- grep_error_log eval: qr/calls to "[^"]*" are not allowed/
+--- grep_error_log_out eval
+[qr/^calls to "127\.0\.0\.1:\d+"/, (qr/^(calls to .*127.*\n){2}$/) , (qr/^(calls to .*127.*\n){2}calls to "api.test" are not allowed\n$/) x 5]

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use async_task::Task;
 use hyper::body::Bytes;
 use hyper::header::HOST;
+use hyper::http::uri::Authority;
 use ngx_wasm::extism::{HttpRequest, HttpResponse};
 use ngx_wasm::net::head::{Head, Unsendable};
 use ngx_wasm::programs::Run;
+use ngx_wasm::proxy_wasm::Capabilities;
 
 use crate::config::program_conf::ProgramLocation;
 use crate::net::balancer::BalancerInput;
@@ -48,8 +50,7 @@ fn prepare(location: &ProgramLocation, request: &HttpRequest) -> Result<(Rc<Serv
     let is_https = uri.scheme_str() == Some("https");
     // User and password stand in a header, if anywhere.
     let host = authority.as_str().rsplit('@').next().unwrap_or_default();
-    let may_call = |name: &str| location.capabilities.as_ref().is_none_or(|known| known.may_call(name.as_bytes()));
-    if !may_call(host) && !may_call(authority.host()) {
+    if location.capabilities.as_ref().is_some_and(|known| !may_call(known, authority, host, is_https)) {
         return Err(format!("calls to \"{host}\" are not allowed (proxy_wasm_allow)"));
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
@@ -74,6 +75,13 @@ fn prepare(location: &ProgramLocation, request: &HttpRequest) -> Result<(Rc<Serv
         subject.headers = headers.map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
     }
     Ok((service, head, subject))
+}
+
+/// Whether calls to a host of a URL are allowed, with the scheme and the port that the URL says. Without a port it means that of its scheme.
+fn may_call(known: &Capabilities, host: &Authority, name: &str, is_https: bool) -> bool {
+    let (scheme, port) = if is_https { ("https", 443) } else { ("http", 80) };
+    let allowed = |name: String| known.may_call(format!("{scheme}://{name}").as_bytes());
+    allowed(name.to_owned()) || (host.port().is_none() && allowed(format!("{name}:{port}")))
 }
 
 async fn answer(
