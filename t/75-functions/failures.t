@@ -6,20 +6,20 @@ use TestWasm 'no_plan';
 # Each block asks for its function and then for one that works.
 add_block_preprocessor(sub {
     my $block = shift;
-    $block->set_value(main_config => <<'CONF') unless $block->main_config;
-wasm {
-    module extism         $TEST_NGINX_GUESTS/rust-extism.wasm;
-    module go             $TEST_NGINX_GUESTS/go-extism.wasm;
-    module assemblyscript $TEST_NGINX_GUESTS/assemblyscript-extism.wasm;
-}
-CONF
     my @rust = qw( greet fail fail_late code error_and_zero loop trap panic leave grow big large_var );
     my $more = $block->more_config // '';
+    my $request = ref $block->request ? join ' ', @{$block->request} : $block->request // '';
     $block->set_value(config => join '',
         "wasm_timeout 10s;\n", (map {"location = /$_ { $more wasm_function extism $_; }\n"} @rust),
-        "location = /go/hello { $more wasm_function go hello; }\nlocation = /go/crash { $more wasm_function go crash; }\n",
-        "location = /as/refuse { $more wasm_function assemblyscript refuse; }\nlocation = /as/crash { $more wasm_function assemblyscript crash; }\n",
+        $request =~ m{/go/} ? (map {"location = /go/$_ { $more wasm_function go $_; }\n"} qw( hello crash )) : (),
+        $request =~ m{/as/} ? (map {"location = /as/$_ { $more wasm_function assemblyscript $_; }\n"} qw( refuse crash )) : (),
     ) unless $block->config;
+    unless ($block->main_config) {
+        # Only what is used: each is compiled for each test.
+        my %files = (extism => 'rust-extism', go => 'go-extism', assemblyscript => 'assemblyscript-extism');
+        my @used = grep { $block->config =~ /wasm_function\s+$_\s/ } sort keys %files;
+        $block->set_value(main_config => "wasm {\n" . join('', map {"module $_ \$TEST_NGINX_GUESTS/$files{$_}.wasm;\n"} @used) . "}\n");
+    }
     return if ref $block->request || $block->request =~ /^HEAD/;
     my ($status, $body, $unlike) = ($block->error_code, $block->response_body_like // "\\b@{[ $block->error_code ]}\\b", $block->response_body_unlike // 'nothing like this');
     $block->set_value(request => [$block->request, "POST /greet\nBob"]);
