@@ -202,6 +202,17 @@ pub struct ProgramLocation {
 }
 
 impl ProgramLocation {
+    /// What a complaint about it begins with.
+    pub fn who(&self) -> String {
+        let name = String::from_utf8_lossy(&self.name);
+        match &self.kind {
+            AnswererKind::Program => format!("wasm program \"{name}\": "),
+            AnswererKind::Function { function, .. } => {
+                format!("wasm plugin \"{name}\": function \"{}\" ", String::from_utf8_lossy(function))
+            }
+        }
+    }
+
     /// The form in which it wants its module.
     pub fn form(&self) -> ModuleVariant {
         ModuleVariant { fuel: self.fuel.is_some(), pooled: true }

@@ -19,12 +19,7 @@ pub fn arguments(r: HttpRequest<'_>, name: &[u8]) -> Option<Vec<Vec<u8>>> {
 /// `NAME=VALUE`, each. `length`: how many bytes the body of the request has, if that is known. `None`: there is no memory.
 pub fn of_request(r: HttpRequest<'_>, length: Option<u64>) -> Option<Vec<Vec<u8>>> {
     let loc = &LocConf::of(r).programs;
-    let mut extra = Vec::new();
-    if let Some(said) = &loc.environment {
-        for (name, value) in said.iter() {
-            extra.push((name.clone(), value.of(r)?.to_vec()));
-        }
-    }
+    let extra = said(r)?;
     let variable = |name: &[u8]| {
         let mut value = Vec::new();
         variables::get(r, name, &mut value);
@@ -69,12 +64,7 @@ pub fn of_request(r: HttpRequest<'_>, length: Option<u64>) -> Option<Vec<Vec<u8>
 /// What a function is told of a request. `None`: there is no memory.
 pub fn of_function(r: HttpRequest<'_>) -> Option<FunctionRequest> {
     let loc = &LocConf::of(r).programs;
-    let mut config = Vec::new();
-    if let Some(said) = &loc.environment {
-        for (name, value) in said.iter() {
-            config.push((name.clone(), value.of(r)?.to_vec()));
-        }
-    }
+    let config = said(r)?;
     let mut headers = headers_of(r);
     headers.retain(|(name, _)| loc.passes_authorization() || !is_credentials(name));
     let level = match r.log().lowest() {
@@ -87,6 +77,12 @@ pub fn of_function(r: HttpRequest<'_>) -> Option<FunctionRequest> {
     };
     let (method, uri) = (r.method_name().to_vec(), r.unparsed_uri().to_vec());
     Some(FunctionRequest { method, uri, headers, config, level })
+}
+
+/// What `wasm_env` says, for this request. `None`: there is no memory.
+fn said(r: HttpRequest<'_>) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+    let all = LocConf::of(r).programs.environment.iter().flat_map(|all| all.iter());
+    all.map(|(name, value)| Some((name.clone(), value.of(r)?.to_vec()))).collect()
 }
 
 /// The headers of a request, its host among them.

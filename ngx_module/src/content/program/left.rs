@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use ngx_wasm::programs::{Ending, Run};
 
 use super::environment;
-
 use crate::config::program_conf::ProgramLocation;
 use crate::nginx::{cycle, log};
 use crate::process::log_rate::LogRate;
@@ -20,6 +19,7 @@ struct Left {
     run: Arc<Run>,
     kind: &'static [u8],
     name: Vec<u8>,
+    who: String,
     lines: Rc<LogRate>,
 }
 
@@ -31,15 +31,16 @@ thread_local! {
 /// Leaves a run to itself, so long at most.
 pub fn leave(token: usize, run: Arc<Run>, location: &ProgramLocation, longest: Duration) {
     run.leave(Instant::now() + longest);
-    let (kind, name, lines) = (location.kind.word(), location.name.clone(), location.lines.clone());
-    LEFT.with_borrow_mut(|left| left.insert(token, Left { run, kind, name, lines }));
+    let (kind, name, who) = (location.kind.word(), location.name.clone(), location.who());
+    let lines = location.lines.clone();
+    LEFT.with_borrow_mut(|left| left.insert(token, Left { run, kind, name, who, lines }));
     // It may have ended meanwhile.
     look(token);
 }
 
 /// The run of a token has news.
 pub fn look(token: usize) {
-    let Some((name, news)) = LEFT.with_borrow(|all| {
+    let Some((who, news)) = LEFT.with_borrow(|all| {
         let left = all.get(&token)?;
         let news = left.run.look(true);
         for line in &news.lines {
@@ -47,17 +48,16 @@ pub fn look(token: usize) {
                 cycle::log().printed(environment::level(line.level), left.kind, &left.name, &line.text);
             }
         }
-        Some((left.name.clone(), news))
+        Some((left.who.clone(), news))
     }) else {
         return;
     };
     let Some(ending) = news.ending else { return };
     LEFT.with_borrow_mut(|left| left.remove(&token));
-    let name = String::from_utf8_lossy(&name);
     let what = match ending {
         Ending::Done => return,
         Ending::Stopped => "was stopped: it went on for too long behind its response (wasm_program_timeout)".to_owned(),
         ending => format!("{ending}, behind its response"),
     };
-    cycle::log().error(log::printable(&format!("wasm program \"{name}\": {what}")));
+    cycle::log().error(log::printable(&format!("{who}{what}")));
 }

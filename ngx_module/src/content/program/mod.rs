@@ -1,10 +1,11 @@
 //! `wasm_cgi NAME;` and `wasm_function NAME FUNCTION;`: a location is answered by a program, or by a function of a plugin, which run on
-//! threads. The body of the request is its input (`input.rs`),
-//! what nginx knows of the request its environment (`environment.rs`), and its output the response (`output.rs`); `served.rs` is what is
-//! kept of such a request, and moves bytes between nginx and the run whenever one of them has news.
+//! threads. The body of the request is its input (`input.rs`), what nginx knows of the request its environment (`environment.rs`), and
+//! its output the response (`output.rs`); `served.rs` is what is kept of such a request, and moves bytes between nginx and the run
+//! whenever one of them has news. What may go wrong, and what the client and the log are told then, is in `failure.rs`.
 
 mod call;
 mod environment;
+mod failure;
 mod input;
 mod left;
 mod output;
@@ -16,8 +17,8 @@ use crate::config::conf::MainConf;
 use crate::config::loc_conf::LocConf;
 use crate::nginx::after::After;
 use crate::nginx::callback::callback;
-use crate::nginx::rc;
 use crate::nginx::request::HttpRequest;
+use crate::nginx::{rc, request_body};
 use served::Served;
 
 callback! {
@@ -46,7 +47,7 @@ fn answer(r: HttpRequest<'_>) -> ngx_int_t {
     if !loc.programs.buffers_request() && r.is_main() {
         r.set_body_unbuffered(true);
     }
-    let result = crate::nginx::request_body::read(r, on_body);
+    let result = request_body::read(r, on_body);
     if result >= rc::SPECIAL_RESPONSE {
         return result;
     }

@@ -4,7 +4,8 @@ use nginx_sys::{NGX_HTTP_NOT_MODIFIED, ngx_int_t};
 use ngx_wasm::flow::Marks;
 use ngx_wasm::programs::{Head, Location};
 
-use super::served::{Failure, Served, Stage};
+use super::failure::Failure;
+use super::served::{Served, Stage};
 use crate::config::program_conf::OutputForm;
 use crate::nginx::after::Redirect;
 use crate::nginx::request::HttpRequest;

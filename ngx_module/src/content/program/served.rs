@@ -5,10 +5,11 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
 
 use nginx_sys::{NGX_LOG_INFO, ngx_http_request_t, ngx_int_t, ngx_msec_t};
-use ngx_wasm::programs::{Ending, HeadParser, Input, Line, News, ROOM, Refused, Run, Task};
+use ngx_wasm::programs::{Ending, HeadParser, Input, Line, News, ROOM, Run, Task};
 use ngx_wasm::proxy_wasm::StreamToken;
 use ngx_wasm::tokens::Tokens;
 
+use super::failure::Failure;
 use super::output::{self, Next};
 use super::{call, environment, input, left};
 use crate::config::conf::MainConf;
@@ -39,26 +40,10 @@ pub enum Stage {
     Discarded,
 }
 
-/// Why a program has not answered, or not in full.
-pub enum Failure {
-    Ended(Ending),
-    /// Its headers are none.
-    Head(String),
-    /// It has written fewer bytes than it has said.
-    Short,
-    OutputLimit,
-    /// It gives no sign of life.
-    Silent,
-    /// It has not begun.
-    NotBegun(Refused),
-    Other(String),
-    NoMemory,
-}
-
 /// A request, its program, and the run of that.
 pub struct Served {
     r: KeptRequest,
-    main: &'static MainConf,
+    pub main: &'static MainConf,
     number: usize,
     work: Work,
     token: Cell<StreamToken>,
@@ -189,7 +174,7 @@ impl Served {
     }
 
     /// The status of a response when what was to make it has gone wrong.
-    fn status_of_failure(&self) -> ngx_int_t {
+    pub fn status_of_failure(&self) -> ngx_int_t {
         match self.location().kind {
             AnswererKind::Program => rc::BAD_GATEWAY,
             AnswererKind::Function { .. } => self.loc().function_error().status as ngx_int_t,
@@ -441,7 +426,7 @@ impl Served {
             return self.finish(status);
         }
         if self.stage.get() == Stage::Discarded {
-            self.complain(&format!("{text}; the response has no body, and is complete"));
+            self.complain(&format!("{text}, behind its response"));
             return self.finish(rc::OK);
         }
         self.complain(&format!("{text}; its response has begun, so the connection is closed"));
@@ -451,28 +436,14 @@ impl Served {
 
     fn count(&self, failure: &Failure) {
         let status = self.status();
-        let event = match failure {
-            Failure::Ended(Ending::CpuTime(_)) | Failure::Silent => Some(status::Event::Timeout),
-            Failure::Ended(Ending::Fuel) => Some(status::Event::OutOfFuel),
-            Failure::Ended(Ending::NotStarted(_)) => Some(status::Event::StartFailure),
-            Failure::Ended(Ending::Trap(_)) => Some(status::Event::Trap),
-            Failure::NotBegun(_) => Some(status::Event::NoThread),
-            _ => None,
-        };
-        event.into_iter().chain([status::Event::Closed]).for_each(|event| status.count(event));
+        failure.event().into_iter().chain([status::Event::Closed]).for_each(|event| status.count(event));
         status.error(&failure.told(self).1);
     }
 
     /// Says something about the program in the log.
     pub fn complain(&self, what: &str) {
-        let name = String::from_utf8_lossy(&self.location().name);
-        let who = match &self.location().kind {
-            AnswererKind::Program => format!("wasm program \"{name}\": "),
-            AnswererKind::Function { function, .. } => {
-                format!("wasm plugin \"{name}\": function \"{}\" ", String::from_utf8_lossy(function))
-            }
-        };
-        self.r().log().error(log::printable(&(who + what)));
+        let who = self.location().who();
+        self.r().log().error(log::printable(&format!("{who}{what}")));
     }
 
     /// Logs a line that the program has printed.
@@ -485,55 +456,6 @@ impl Served {
             log.printed(level, location.kind.word(), &location.name, &line.text);
         } else {
             self.status().count(status::Event::DroppedLine);
-        }
-    }
-}
-
-impl Failure {
-    /// The status that stands for it, and what the log says.
-    fn told(&self, served: &Served) -> (ngx_int_t, String) {
-        match self {
-            Failure::Ended(ending) if ending.is_late() => (rc::GATEWAY_TIME_OUT, ending.to_string()),
-            Failure::Ended(ending @ (Ending::Failed(_) | Ending::Trap(_) | Ending::Exit(_))) => {
-                (served.status_of_failure(), ending.to_string())
-            }
-            Failure::Ended(ending @ Ending::TooLarge(_)) => (rc::REQUEST_ENTITY_TOO_LARGE, ending.to_string()),
-            Failure::Ended(Ending::Done) => (rc::BAD_GATEWAY, "ended without a response".into()),
-            Failure::Ended(Ending::Host) => (rc::INTERNAL_SERVER_ERROR, Ending::Host.to_string()),
-            Failure::Ended(Ending::Stopped) => (rc::SERVICE_UNAVAILABLE, "was stopped: the worker ends".into()),
-            Failure::Ended(ending) => (rc::BAD_GATEWAY, ending.to_string()),
-            Failure::Head(reason) => (rc::BAD_GATEWAY, reason.clone()),
-            Failure::Short => (rc::BAD_GATEWAY, "ended before it had written what its Content-Length says".into()),
-            Failure::OutputLimit => (
-                rc::BAD_GATEWAY,
-                format!(
-                    "has written more than {} bytes (wasm_output_limit)",
-                    served.loc().output_limit().unwrap_or_default()
-                ),
-            ),
-            Failure::Silent => (
-                rc::GATEWAY_TIME_OUT,
-                format!(
-                    "has given no sign of life for {} ms (wasm_program_timeout)",
-                    served.loc().timeout().as_millis()
-                ),
-            ),
-            Failure::NotBegun(Refused::Full) => {
-                let limits = served.main.program_threads();
-                (
-                    rc::SERVICE_UNAVAILABLE,
-                    format!(
-                        "does not begin: all {} threads of this worker are busy, and {} requests wait for one (wasm_threads)",
-                        limits.threads, limits.queue
-                    ),
-                )
-            }
-            Failure::NotBegun(Refused::NoThread(reason)) => {
-                (rc::SERVICE_UNAVAILABLE, format!("does not begin: no thread can be started: {reason}"))
-            }
-            Failure::NotBegun(Refused::Closed) => (rc::SERVICE_UNAVAILABLE, "does not begin: the worker ends".into()),
-            Failure::Other(reason) => (rc::INTERNAL_SERVER_ERROR, format!("does not begin: {reason}")),
-            Failure::NoMemory => (rc::INTERNAL_SERVER_ERROR, "no memory".into()),
         }
     }
 }
