@@ -1,5 +1,5 @@
 """Compares what a response of a program costs: WASI programs and functions of Extism plugins in nginx, and CGI programs of the system,
-behind nginx with fcgiwrap and behind Apache's mod_cgid.
+behind nginx with fcgiwrap and behind Apache's mod_cgid; and the same plugin in a server of its own, with Extism's crate for Rust.
 
   bench/run programs [installed | vendored | /path/to/configured/objs] [--rounds N] [--seconds N] [--connections N,N...] [--cases NAME,NAME...]
 
@@ -23,9 +23,18 @@ from processes import free_ports
 
 GUESTS = os.path.join(ROOT, "build/guests")
 APP = os.path.join(ROOT, "t/guests/python")
+PEER = os.path.join(ROOT, "bench/peers/extism-server")
+PEER_TARGET = os.path.join(ROOT, "build/peers/extism-server")
 HELLO = """#include <stdio.h>
 int main(void) { fputs("Content-Type: text/plain\\n\\nhello\\n", stdout); return 0; }
 """
+PEER_MODES = [
+    ("plain", "Hello!", "the server around Extism's crate, without a plugin"),
+    ("locked", "Hello, nginx!", "Extism's crate, one plugin behind a lock"),
+    ("pool", "Hello, nginx!", "Extism's crate, its pool of plugins"),
+    ("compiled", "Hello, nginx!", "Extism's crate, a new plugin for each request, compiled once"),
+    ("new", "Hello, nginx!", "Extism's crate, a new plugin for each request from its file"),
+]
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -41,6 +50,7 @@ class Case:
     location: str = ""  # of nginx
     native: list = field(default_factory=list)  # the program of the system
     apache: bool = False
+    peer: str = ""  # mode of bench/peers/extism-server
     post: str = ""
     most: int = 1000  # connections: more would not have an answer each in a slice
 
@@ -56,10 +66,23 @@ def cases(hello):
         Case("native-apache", "C, Apache's mod_cgid", "/cgi/hello", "hello\n", native=[hello], apache=True),
         Case("function", "an Extism plugin with the Rust SDK", "/greet", "Hello, nginx!", "rust-extism",
              "location = /greet { wasm_function m greet; }", post="nginx"),
+        *(Case(f"extism-{mode}", explanation, "/greet", answer, "rust-extism", peer=mode, post="nginx") for mode, answer, explanation in PEER_MODES),
         Case("python", "Python 3.12, WASI, WSGI", "/python/", "hello from Python", "python", f"location /python/ {{ wasm_cgi m; {python} }}",
              most=4),
         Case("native-python", "the system's Python, WSGI, fcgiwrap", "/native", "hello from Python", native=app, most=4),
     ]
+
+
+def build_peer():
+    """Whether bench/peers/extism-server is there to be run."""
+    if not shutil.which("cargo"):
+        return False
+    # Flags are those of the module's build.
+    ours = ("RUSTFLAGS", "RUSTC_BOOTSTRAP", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR")
+    print("building bench/peers/extism-server, which takes minutes the first time", file=sys.stderr)
+    command = ["cargo", "build", "--quiet", "--release", "--locked", "--target-dir", PEER_TARGET]
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    return subprocess.run(command, cwd=PEER, env=environment).returncode == 0
 
 
 def busy():
@@ -92,6 +115,8 @@ class Server:
     def start(self):
         if self.case.apache:
             return self.start_apache()
+        if self.case.peer:
+            return self.start_peer()
         self.nginx = Nginx(self.case.name, self.port)
         if self.case.module:
             module = os.path.join(GUESTS, self.case.module + ".wasm")
@@ -134,6 +159,13 @@ class Server:
             os.chmod(part, os.stat(part).st_mode | 0o055)
             part = os.path.dirname(part)
         self.others.append(subprocess.Popen(["/usr/sbin/apache2", "-DFOREGROUND", "-f", os.path.join(prefix, "httpd.conf")]))
+
+    def start_peer(self):
+        binary = os.path.join(PEER_TARGET, "release/extism-server")
+        plugin = os.path.join(GUESTS, self.case.module + ".wasm")
+        # Its cache of compiled code is the one that it has by default, in another folder.
+        environment = {**os.environ, "XDG_CACHE_HOME": os.path.join(PREFIX, "peer-cache")}
+        self.others.append(subprocess.Popen([binary, str(self.port), self.case.peer, plugin, "greet"], env=environment))
 
     def check(self):
         for _ in range(200):
@@ -187,6 +219,9 @@ def main():
         if unknown := [name for name in names if name not in known]:
             sys.exit(f"there is no case '{unknown[0]}'; there are {', '.join(known)}")
         chosen = [case for case in chosen if case.name in names]
+    if any(case.peer for case in chosen) and not build_peer():
+        print("without the cases extism-*: bench/peers/extism-server cannot be built", file=sys.stderr)
+        chosen = [case for case in chosen if not case.peer]
 
     servers = [Server(case, port) for case, port in zip(chosen, free_ports(len(chosen)))]
     figures = {}
