@@ -36,7 +36,7 @@ pub static mut CORE: [ngx_command_t; 11] = [
 ];
 
 /// Directives of the HTTP module.
-pub static mut HTTP: [ngx_command_t; 57] = [
+pub static mut HTTP: [ngx_command_t; 58] = [
     http(c"wasm_vm", NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, &Main(wasm_vm::set)),
     http(c"proxy_wasm", ANY_HTTP | NGX_CONF_1MORE, &Filters(proxy_wasm::set)),
     http(c"wasm_memory_limit", ANY_HTTP | NGX_CONF_TAKE1, &Level(limits::memory)),
@@ -97,6 +97,7 @@ pub static mut HTTP: [ngx_command_t; 57] = [
     http(c"wasm_snapshot", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::snapshot)),
     http(c"wasm_split_path_info", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::split_path_info)),
     http(c"wasm_pass_authorization", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::pass_authorization)),
+    http(c"wasm_query_arguments", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::query_arguments)),
     http(c"wasm_request_buffering", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::request_buffering)),
     http(c"wasm_program_timeout", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::timeout)),
     http(c"wasm_header_limit", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::header_limit)),

@@ -105,9 +105,13 @@ impl FunctionJob {
             Mode::Json => encode(request, &body),
         };
         place.guard.begin(run, self.cpu_time);
+        run.start();
         let mut outside = Outside { run, request };
         let called = self.instance(place, &mut outside).map(|mut instance| {
+            let refused = instance.stats().refused_growth;
             let output = instance.call(&self.function, &input, &mut outside);
+            let fuel = self.settings.fuel.zip(instance.fuel()).map(|(given, left)| given.saturating_sub(left));
+            run.note_used(fuel, instance.stats().refused_growth.saturating_sub(refused));
             (instance, output)
         });
         let late = place.guard.end();

@@ -66,15 +66,19 @@ impl Job {
         let mut state = wasi::State { files, ..wasi::State::default() };
         let mut world = World::new(run, arguments, environment, input);
         place.guard.begin(run, self.cpu_time);
+        run.start();
         let mut instance = match self.instance(place) {
             Ok(instance) => instance,
             Err(trap) => return Ending::of(trap, place.guard.end()),
         };
         self.instances.fill_up(instance.as_mut());
         let dispatch = &mut Dispatch { state: &mut state, world: &mut world };
+        let refused = instance.stats().refused_growth;
         let result = instance.call(self.entry, &[], Duration::ZERO, dispatch);
         let late = place.guard.end();
         state.output.flush(&mut world);
+        let fuel = self.instances.fuel.zip(instance.fuel()).map(|(given, left)| given.saturating_sub(left));
+        run.note_used(fuel, instance.stats().refused_growth.saturating_sub(refused));
         let is_whole = matches!(result, Ok(_) | Err(Trap::Exit(_)));
         let ending = result.map_or_else(|trap| Ending::of(trap, late), |_| Ending::Done);
         run.end(ending.clone());

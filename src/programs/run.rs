@@ -6,13 +6,13 @@
 //! ended, and each [`crate::vm::TICK`] as long as it computes. So small writes go out together, and none of them waits for long.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::bell::Bell;
 use super::ending::Ending;
 use super::head::Head;
 use crate::extism::{HttpRequest, HttpResponse, Level};
-use crate::vm::Activity;
+use crate::vm::{Activity, cpu_time};
 use crate::wasi::Ready;
 
 /// So many bytes are on their way in each direction at most.
@@ -58,6 +58,11 @@ struct State {
     ending: Option<Ending>,
     has_ended: bool,
     is_stopped: bool,
+    /// The time that it uses is wanted.
+    is_measured: bool,
+    /// What its thread had used when it began, once it has and that is wanted.
+    begun: Option<Duration>,
+    usage: Usage,
     /// The response is complete: the program goes on by itself, up to this time.
     left_until: Option<Instant>,
     /// The loop has been told, and has not looked.
@@ -71,6 +76,17 @@ pub struct Line {
     pub level: Level,
     /// Without its end.
     pub text: Vec<u8>,
+}
+
+/// What a run has used, as far as that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Time of the processor, up to the last bytes that it has written; `None`: it has not begun, or nobody has asked ([`Run::measure`]).
+    pub cpu_time: Option<Duration>,
+    /// Units, once it has ended, if they are limited.
+    pub fuel: Option<u64>,
+    /// How often it has not got more memory, once it has ended.
+    pub refused_growth: u64,
 }
 
 /// What the loop finds when it looks.
@@ -102,6 +118,29 @@ impl Run {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the time measured that the program uses. Before it begins.
+    pub fn measure(&self) {
+        self.state().is_measured = true;
+    }
+
+    /// What has been used so far.
+    pub fn usage(&self) -> Usage {
+        self.state().usage
+    }
+
+    /// The program begins, on this thread.
+    pub(super) fn start(&self) {
+        let mut state = self.state();
+        state.begun = state.is_measured.then(cpu_time);
+        state.note_time();
+    }
+
+    /// Notes what it has used, when it has ended.
+    pub(super) fn note_used(&self, fuel: Option<u64>, refused_growth: u64) {
+        let mut state = self.state();
+        (state.usage.fuel, state.usage.refused_growth) = (fuel, refused_growth);
     }
 
     /// Gives input, as much of it as there is room for. How many bytes that is.
@@ -232,6 +271,7 @@ impl Run {
         if state.left_until.is_some() {
             return Ok(bytes.len());
         }
+        state.note_time();
         let written = bytes.len().min(ROOM - state.output.len());
         state.output.extend_from_slice(&bytes[..written]);
         state.signs += 1;
@@ -335,6 +375,7 @@ impl Run {
         if std::mem::replace(&mut state.has_ended, true) {
             return;
         }
+        state.note_time();
         state.ending = Some(ending);
         self.tell(&mut state);
     }
@@ -344,6 +385,13 @@ impl State {
     /// Whether it has been stopped, or its time is up.
     fn may_not_go_on(&self) -> bool {
         self.is_stopped || self.left_until.is_some_and(|until| Instant::now() >= until)
+    }
+
+    /// On the thread of the program.
+    fn note_time(&mut self) {
+        if let Some(begun) = self.begun {
+            self.usage.cpu_time = Some(cpu_time().saturating_sub(begun));
+        }
     }
 
     fn has_input(&self) -> bool {

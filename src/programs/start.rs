@@ -1,5 +1,5 @@
-//! `wasm_snapshot`: what the instances of a program start as, once for all runs of a worker. A function of the program initialises it,
-//! what the instance is then becomes an image, and each run gets an instance that is byte for byte that.
+//! What the instances of a program start as, once for all runs of a worker: an image of an instance that is new, or that a function
+//! of the program has initialised (`wasm_snapshot`). Each run gets an instance that is byte for byte that.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,6 +28,15 @@ pub struct Start {
     image: Mutex<Option<Arc<Image>>>,
 }
 
+/// Why instances do not start so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoStart {
+    /// A new one is not made, or its initialisation does not end well.
+    Fails(String),
+    /// It starts, and cannot be put back to that.
+    NotPutBack(String),
+}
+
 impl Start {
     /// Starts with this function, or none.
     pub fn new(instances: Instances, function: Option<usize>) -> Start {
@@ -39,13 +48,12 @@ impl Start {
         self.number
     }
 
-    /// Whether the program can start so: why instances cannot be put back, or what its initialisation does that must not be the same
-    /// for all runs. `timeout` is CPU time.
-    pub fn check(&self, timeout: Duration) -> Result<(), String> {
-        if let Some(refusal) = self.instances.module.reset_refusal() {
-            return Err(refusal.to_owned());
-        }
-        self.initialized(Deadline::Timeout(timeout)).map_err(|trap| trap.to_string())?;
+    /// Whether the program can start so: why it does not start, or what its initialisation does that must not be the same for all
+    /// runs; and if so, why its instances cannot be put back. `timeout` is CPU time.
+    pub fn check(&self, timeout: Duration) -> Result<(), NoStart> {
+        let mut instance =
+            self.initialized(Deadline::Timeout(timeout)).map_err(|trap| NoStart::Fails(trap.to_string()))?;
+        instance.snapshot().map_err(NoStart::NotPutBack)?;
         Ok(())
     }
 
@@ -57,12 +65,20 @@ impl Start {
                 Some(image) => image.clone(),
                 None => {
                     let mut instance = self.initialized(deadline.clone())?;
-                    let image = Arc::new(instance.snapshot().map_err(Trap::Instantiate)?);
-                    made.insert(image).clone()
+                    match instance.snapshot() {
+                        Ok(image) => made.insert(Arc::new(image)).clone(),
+                        // The system does not let us look at its memory, now. It is a new one all the same.
+                        Err(_) if self.function.is_none() => return Ok(instance),
+                        Err(reason) => return Err(Trap::Instantiate(reason)),
+                    }
                 }
             }
         };
-        self.instances.module.program.instantiate_from(&image, self.instances.limits, deadline)
+        let made = self.instances.module.program.instantiate_from(&image, self.instances.limits, deadline.clone());
+        if self.function.is_none() && matches!(made, Err(Trap::Instantiate(_))) {
+            return self.instances.make(deadline);
+        }
+        made
     }
 
     /// Puts an instance back. Whether it is what it was.

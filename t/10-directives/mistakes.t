@@ -148,6 +148,7 @@ my %row = (
     wasm_split_path_info => ['^(a)(b)$', undef,
         empty => ["''" => 'invalid value "" of "NAME": it needs two groups, ... and has 0']],
     wasm_pass_authorization => ['on', $switch],
+    wasm_query_arguments    => ['on', $switch],
     wasm_request_buffering  => ['on', $switch],
     wasm_program_timeout    => ['1s', $time],
     wasm_header_limit       => ['1k', 'a size from 1 to 16m, such as 64k'],

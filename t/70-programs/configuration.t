@@ -403,6 +403,7 @@ wasm_env A b;
 wasm_arg a;
 --- config
 wasm_pass_authorization on;
+wasm_query_arguments on;
 wasm_request_buffering off;
 wasm_program_timeout 5s;
 wasm_header_limit 4k;

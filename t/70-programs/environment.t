@@ -463,7 +463,7 @@ GET /args?x=%20y
 
 
 
-=== TEST 34: a query never becomes arguments
+=== TEST 34: a query does not become arguments
 --- config
 location = /args { wasm_cgi program; wasm_arg args; }
 --- request
@@ -515,3 +515,15 @@ GET /p/env/a?name=DOCUMENT_ROOT&name=PATH_TRANSLATED
 --- response_body
 DOCUMENT_ROOT=/srv/some
 PATH_TRANSLATED=/srv/some/env/a
+
+
+
+=== TEST 39: but where that is said, if it is a search of words, and of GET or HEAD
+--- config
+wasm_query_arguments on;
+location = /args { wasm_cgi program; wasm_arg args; }
+location = /off { wasm_cgi program; wasm_arg args; wasm_query_arguments off; }
+--- request eval
+["GET /args?one+two%20words+%2d-x", "GET /args?a=b", "GET /args?", "POST /args?one+two\nx", "GET /args?a++b", "GET /off?one"]
+--- response_body eval
+["0: program\n1: args\n2: one\n3: two words\n4: --x\n", ("0: program\n1: args\n") x 5]

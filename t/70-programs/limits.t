@@ -92,11 +92,9 @@ GET /p/grow
 === TEST 8: memory for less than the program needs to begin
 --- config
 location /p/ { wasm_cgi program; wasm_memory_limit 64k; }
---- request
-GET /p/hello
---- error_code: 502
+--- must_die
 --- error_log eval
-qr/\[error\] .*wasm program "program".*(memory|wasm_memory_limit)/
+qr/\[emerg\] .*program "program": it does not start: cannot instantiate: memory minimum size of \d+ pages exceeds memory limits in \S+nginx\.conf:\d+$/
 
 
 

@@ -1,5 +1,5 @@
-# wasm_snapshot: instances that are put back to what they were behind a function of the module. Programs cannot tell them from new
-# ones, but for what that function has done.
+# wasm_snapshot, and instances that are put back to what they were when they started, or behind a function of the module. Programs
+# cannot tell them from new ones, but for what that function has done.
 
 use strict;
 use warnings;

@@ -113,6 +113,7 @@ pub struct ProgramConf {
     pub snapshot: Option<Rc<Snapshot>>,
     pub split_path_info: Option<Rc<SplitPathInfo>>,
     pub pass_authorization: Option<bool>,
+    pub query_arguments: Option<bool>,
     pub request_buffering: Option<bool>,
     pub timeout: Option<Duration>,
     pub header_limit: Option<usize>,
@@ -132,8 +133,8 @@ impl ProgramConf {
         self.entry = self.entry.take().or_else(|| outer.entry.clone());
         self.snapshot = self.snapshot.take().or_else(|| outer.snapshot.clone());
         self.split_path_info = self.split_path_info.take().or_else(|| outer.split_path_info.clone());
-        inherit!(self, outer => output, pass_authorization, request_buffering, timeout, header_limit, output_limit);
-        inherit!(self, outer => function_mode, function_error);
+        inherit!(self, outer => output, pass_authorization, query_arguments, request_buffering, timeout);
+        inherit!(self, outer => header_limit, output_limit, function_mode, function_error);
     }
 
     /// What functions get and give.
@@ -153,6 +154,11 @@ impl ProgramConf {
     /// Whether programs see what clients have sent as credentials.
     pub fn passes_authorization(&self) -> bool {
         self.pass_authorization == Some(true)
+    }
+
+    /// Whether a query that is a search of words becomes arguments.
+    pub fn has_query_arguments(&self) -> bool {
+        self.query_arguments == Some(true)
     }
 
     /// Whether the body of a request is read as a whole before a program begins.

@@ -98,12 +98,13 @@ fn status(main: &MainConf) -> Value {
 }
 
 fn program((program, summary): &(&ProgramLocation, Summary)) -> Value {
-    const COUNTED: [Event; 8] = [
+    const COUNTED: [Event; 9] = [
         Event::Request,
         Event::Trap,
         Event::Timeout,
         Event::OutOfFuel,
         Event::StartFailure,
+        Event::RefusedGrowth,
         Event::Closed,
         Event::NoThread,
         Event::DroppedLine,

@@ -1,5 +1,5 @@
-//! What a log can say about the filters of a request: `$wasm_error`, `$wasm_time`, `$wasm_fuel`. Subrequests, error pages and
-//! internal redirects speak of the main request.
+//! What a log can say about the filters of a request, and of what answers it: `$wasm_error`, `$wasm_time`, `$wasm_fuel`. Subrequests,
+//! error pages and internal redirects speak of the main request.
 //!
 //! Reading a clock for each callback costs something, so `$wasm_time` is measured only if the configuration names it.
 
@@ -7,6 +7,7 @@ use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
 use nginx_sys::{ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t};
+use ngx_wasm::programs::Usage;
 use ngx_wasm::proxy_wasm::{CallError, ContextId};
 use ngx_wasm::vm::Trap;
 
@@ -25,18 +26,17 @@ pub const VARIABLES: [(&CStr, Getter); 3] = [(c"wasm_error", error), (c"wasm_tim
 pub struct Report {
     /// The first failure.
     error: Option<Box<str>>,
-    /// How long callbacks have run.
-    time: Duration,
+    /// How long callbacks have run, and the program.
+    time: Option<Duration>,
     /// What each filter with `wasm_fuel` has used: its place, generation and context, and units.
     fuel: Vec<(usize, u64, ContextId, u64)>,
+    /// What programs have used.
+    fuel_of_programs: Option<u64>,
 }
 
 /// Notes that a filter has failed in a request, unless one has failed before. `why` is short and without quotes.
 pub fn keep_error(request: &Request, filter: &[u8], why: &str) {
-    with_main(request, |report| {
-        let text = || format!("{}: {why}", log::printable(&String::from_utf8_lossy(filter))).into_boxed_str();
-        report.error.get_or_insert_with(text);
-    });
+    with_main(request, |report| report.keep_error(filter, why));
 }
 
 /// Notes that a callback has failed.
@@ -67,19 +67,55 @@ pub fn measured<R>(request: &Request, run: impl FnOnce() -> R) -> R {
     }
     let begin = Instant::now();
     let result = run();
-    with_main(request, |report| report.time += begin.elapsed());
+    with_main(request, |report| report.add_time(begin.elapsed()));
     result
 }
 
-/// Looks at the report of the main request. Filters that Lua runs in a subrequest may be the first of all.
+/// Notes what has become of a program, or a function, that answers a request: why it has failed, if it has, and what it has used.
+pub fn note_program(r: HttpRequest<'_>, name: &[u8], why: Option<&str>, used: Usage) {
+    if why.is_none() && used.cpu_time.is_none() && used.fuel.is_none() {
+        return;
+    }
+    of_main(r, |report| {
+        if let Some(why) = why {
+            report.keep_error(name, why);
+        }
+        used.cpu_time.into_iter().for_each(|time| report.add_time(time));
+        if let Some(units) = used.fuel {
+            report.fuel_of_programs = Some(report.fuel_of_programs.unwrap_or_default().saturating_add(units));
+        }
+    });
+}
+
+impl Report {
+    fn keep_error(&mut self, name: &[u8], why: &str) {
+        let text = || format!("{}: {why}", log::printable(&String::from_utf8_lossy(name))).into_boxed_str();
+        self.error.get_or_insert_with(text);
+    }
+
+    fn add_time(&mut self, time: Duration) {
+        self.time = Some(self.time.unwrap_or_default() + time);
+    }
+
+    /// What all have used, if that of any is counted.
+    fn units(&self) -> Option<u64> {
+        let of_filters = self.fuel.iter().map(|(.., used)| *used);
+        of_filters.chain(self.fuel_of_programs).reduce(u64::saturating_add)
+    }
+}
+
+/// Looks at the report of the main request.
 #[inline]
 fn with_main(request: &Request, look: impl FnOnce(&mut Report)) {
-    let r = request.r();
-    if r.is_main() {
+    if request.r().is_main() {
         return look(&mut request.report.borrow_mut());
     }
-    let of_main = Request::of(r.main()).or_else(|| Request::create(r.main()));
-    if let Some(request) = of_main {
+    of_main(request.r(), look);
+}
+
+/// The same, where the request may have no filters: what Lua runs in a subrequest may be the first of all.
+fn of_main(r: HttpRequest<'_>, look: impl FnOnce(&mut Report)) {
+    if let Some(request) = Request::of(r.main()).or_else(|| Request::create(r.main())) {
         look(&mut request.report.borrow_mut());
     }
 }
@@ -105,17 +141,14 @@ fn get_error(r: HttpRequest<'_>, value: VariableValue, _: usize) -> ngx_int_t {
 
 fn get_time(r: HttpRequest<'_>, value: VariableValue, _: usize) -> ngx_int_t {
     answer(r, value, |request| {
-        let time = request.report.borrow().time;
-        let has_filters = request.has_filters() || !time.is_zero();
-        (request.main.measures_time && has_filters).then(|| format!("{}.{:06}", time.as_secs(), time.subsec_micros()))
+        let time = request.report.borrow().time.or(request.has_filters().then_some(Duration::ZERO));
+        let time = time.filter(|_| request.main.measures_time)?;
+        Some(format!("{}.{:06}", time.as_secs(), time.subsec_micros()))
     })
 }
 
 fn get_fuel(r: HttpRequest<'_>, value: VariableValue, _: usize) -> ngx_int_t {
-    answer(r, value, |request| {
-        let used = &request.report.borrow().fuel;
-        (!used.is_empty()).then(|| used.iter().fold(0u64, |sum, (.., used)| sum.saturating_add(*used)).to_string())
-    })
+    answer(r, value, |request| request.report.borrow().units().map(|units| units.to_string()))
 }
 
 /// Fills in the value of a variable, or that it has none.

@@ -10,8 +10,8 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use nginx_sys::{
-    NGX_HTTP_HEAD, ngx_http_event_handler_pt, ngx_http_handler_pt, ngx_http_post_subrequest_t, ngx_http_request_t,
-    ngx_int_t, ngx_msec_t, ngx_str_t, ngx_uint_t, off_t,
+    NGX_HTTP_GET, NGX_HTTP_HEAD, ngx_http_event_handler_pt, ngx_http_handler_pt, ngx_http_post_subrequest_t,
+    ngx_http_request_t, ngx_int_t, ngx_msec_t, ngx_str_t, ngx_uint_t, off_t,
 };
 
 use super::bits::{bits, fields, texts};
@@ -249,6 +249,11 @@ impl<'r> HttpRequest<'r> {
     /// When it began: seconds and milliseconds since 1970.
     pub fn start_time(self) -> (i64, i64) {
         (self.start_sec(), self.start_msec() as i64)
+    }
+
+    /// The client asked with GET, or a filter or nginx made that of it.
+    pub fn is_get(self) -> bool {
+        self.method() == NGX_HTTP_GET as ngx_uint_t
     }
 
     /// The client asked with HEAD, or a filter made that of it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use nginx_sys::NGX_LOG_EMERG;
 use ngx::core::NgxStr;
 use ngx_wasm::extism::{Manifest, Settings};
-use ngx_wasm::programs::{FunctionJob, Grants, INITIALIZE, Instances, Job, Module, START, Start};
+use ngx_wasm::programs::{FunctionJob, Grants, INITIALIZE, Instances, Job, Module, NoStart, START, Start};
 
 use crate::config::conf::MainConf;
 use crate::config::configuration_file;
@@ -89,11 +89,7 @@ fn function_job(
     let engine = main.engine(form)?;
     let never_put_back = with_cpu_clock(&engine, || job.check())?;
     if let Some(reason) = never_put_back {
-        let ProgramLocation { name, place, .. } = &main.programs[n];
-        main.notes.push(Note::notice(format!(
-            "plugin \"{}\": an instance is made for each request, because it cannot be put back to its start: {reason}, in {place}",
-            NgxStr::from_bytes(name)
-        )));
+        note(main, n, &made_anew(&reason));
     }
     Ok(job)
 }
@@ -108,10 +104,8 @@ fn job(main: &mut MainConf, n: usize, known: &mut Vec<Known>) -> Result<Job, Str
     Grants::check(&grants)?;
     let instances = Instances { module: module.clone(), limits: program.limits, fuel: program.fuel };
     let cpu_time = program.cpu_time;
-    let start = match initialisation(module, said)? {
-        None => None,
-        Some(function) => Some(start(main, n, &instances, function, known)?),
-    };
+    let initialisation = initialisation(module, said)?;
+    let start = start(main, n, &instances, initialisation, known)?;
     Ok(Job { instances, entry, cpu_time, grants, start })
 }
 
@@ -131,45 +125,74 @@ fn function(module: &Module, name: &[u8], directive: &str) -> Result<usize, Stri
     })
 }
 
-/// What `wasm_snapshot` has a program initialised with: nothing to be kept, nothing, or a function.
-fn initialisation(module: &Module, said: &ProgramConf) -> Result<Option<Option<usize>>, String> {
+/// What a program is initialised with before its snapshot is taken.
+#[derive(Clone, Copy)]
+enum Initialisation {
+    /// `wasm_snapshot` is off: with nothing.
+    Unasked,
+    /// With this function, or it has none.
+    Asked(Option<usize>),
+}
+
+fn initialisation(module: &Module, said: &ProgramConf) -> Result<Initialisation, String> {
     Ok(match said.snapshot.as_deref() {
-        None | Some(Snapshot::Off) => None,
-        Some(Snapshot::On) => Some(module.function(INITIALIZE)),
-        Some(Snapshot::Function(name)) => Some(Some(function(module, name, "wasm_snapshot")?)),
+        None | Some(Snapshot::Off) => Initialisation::Unasked,
+        Some(Snapshot::On) => Initialisation::Asked(module.function(INITIALIZE)),
+        Some(Snapshot::Function(name)) => Initialisation::Asked(Some(function(module, name, "wasm_snapshot")?)),
     })
 }
 
-/// The start of these instances, which is tried once if it is new.
+/// The start of these instances, which is tried once if it is new. `None`: they cannot be put back to it.
 fn start(
     main: &mut MainConf,
     n: usize,
     instances: &Instances,
-    function: Option<usize>,
+    initialisation: Initialisation,
     known: &mut Vec<Known>,
-) -> Result<Arc<Start>, String> {
+) -> Result<Option<Arc<Start>>, String> {
     let Instances { module, limits, fuel } = instances;
+    let function = match initialisation {
+        Initialisation::Unasked => None,
+        Initialisation::Asked(function) => function,
+    };
     let same = |known: &&Known| {
         Arc::ptr_eq(&known.module, module)
             && (known.function, known.memory, known.fuel) == (function, limits.memory, *fuel)
     };
     if let Some(known) = known.iter().find(same) {
-        return Ok(known.start.clone());
+        return Ok(Some(known.start.clone()));
     }
     let program = &main.programs[n];
     let (form, cpu_time) = (program.form(), program.cpu_time);
     let start = Arc::new(Start::new(instances.clone(), function));
     let engine = main.engine(form)?;
-    with_cpu_clock(&engine, || start.check(cpu_time))
-        .map_err(|reason| format!("no snapshot can be made (wasm_snapshot): {reason}"))?;
-    if function.is_none() {
-        let ProgramLocation { name, place, .. } = &main.programs[n];
-        main.notes.push(Note::notice(format!(
-            "program \"{}\" has no function for \"wasm_snapshot on\" ({INITIALIZE}): instances are put back to what they were before it \
-             begins, in {place}",
-            NgxStr::from_bytes(name)
-        )));
+    match (with_cpu_clock(&engine, || start.check(cpu_time)), initialisation) {
+        (Ok(()), Initialisation::Asked(None)) => note(
+            main,
+            n,
+            &format!("has no function for \"wasm_snapshot on\" ({INITIALIZE}): its instances start as without it"),
+        ),
+        (Ok(()), _) => {}
+        (Err(NoStart::NotPutBack(reason)), Initialisation::Unasked) => {
+            note(main, n, &made_anew(&reason));
+            return Ok(None);
+        }
+        (Err(NoStart::Fails(reason)), Initialisation::Unasked) => return Err(format!("it does not start: {reason}")),
+        (Err(NoStart::NotPutBack(reason) | NoStart::Fails(reason)), Initialisation::Asked(_)) => {
+            return Err(format!("no snapshot can be made (wasm_snapshot): {reason}"));
+        }
     }
     known.push(Known { start: start.clone(), module: module.clone(), function, memory: limits.memory, fuel: *fuel });
-    Ok(start)
+    Ok(Some(start))
+}
+
+/// Says something of a program or a plugin once nginx starts.
+fn note(main: &mut MainConf, n: usize, what: &str) {
+    let ProgramLocation { kind, name, place, .. } = &main.programs[n];
+    let (kind, name) = (NgxStr::from_bytes(kind.word()), NgxStr::from_bytes(name));
+    main.notes.push(Note::notice(format!("{kind}\"{name}\" {what}, in {place}")));
+}
+
+fn made_anew(reason: &str) -> String {
+    format!("has an instance made for each request, because it cannot be put back to its start: {reason}")
 }

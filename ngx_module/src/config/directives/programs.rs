@@ -147,6 +147,10 @@ pub fn pass_authorization(directive: &Directive, loc: &mut LocConf) -> Result<()
     directive.set(&mut loc.programs.pass_authorization, directive.switch())
 }
 
+pub fn query_arguments(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
+    directive.set(&mut loc.programs.query_arguments, directive.switch())
+}
+
 pub fn request_buffering(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
     directive.set(&mut loc.programs.request_buffering, directive.switch())
 }

@@ -1,7 +1,7 @@
 //! The environment of a program: what CGI has of a request, and what `wasm_env` adds.
 
 use ngx_wasm::extism::Level;
-use ngx_wasm::programs::{Facts, FunctionRequest};
+use ngx_wasm::programs::{Facts, FunctionRequest, search_words};
 use ngx_wasm::proxy_wasm::LogLevel;
 
 use crate::config::loc_conf::LocConf;
@@ -10,21 +10,23 @@ use crate::nginx::{headers, location, variables};
 
 /// Arguments of a program; the first is its name. `None`: there is no memory.
 pub fn arguments(r: HttpRequest<'_>, name: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let said = LocConf::of(r).programs.arguments.clone();
-    let said = said.iter().flat_map(|arguments| arguments.iter());
-    let rest = said.map(|argument| Some(argument.of(r)?.to_vec()));
-    std::iter::once(Some(name.to_vec())).chain(rest).collect()
+    let loc = &LocConf::of(r).programs;
+    let said = loc.arguments.iter().flat_map(|arguments| arguments.iter());
+    let mut all = vec![name.to_vec()];
+    for argument in said {
+        all.push(argument.of(r)?.to_vec());
+    }
+    if loc.has_query_arguments() && (r.is_get() || r.is_head()) {
+        all.append(&mut search_words(&variable(r, b"args")));
+    }
+    Some(all)
 }
 
 /// `NAME=VALUE`, each. `length`: how many bytes the body of the request has, if that is known. `None`: there is no memory.
 pub fn of_request(r: HttpRequest<'_>, length: Option<u64>) -> Option<Vec<Vec<u8>>> {
     let loc = &LocConf::of(r).programs;
     let extra = said(r)?;
-    let variable = |name: &[u8]| {
-        let mut value = Vec::new();
-        variables::get(r, name, &mut value);
-        value
-    };
+    let variable = |name: &[u8]| variable(r, name);
     let known = |name: &[u8]| Some(variable(name)).filter(|value| !value.is_empty());
     let (script_name, path_info) = split(r);
     let lines = headers_of(r);
@@ -59,6 +61,13 @@ pub fn of_request(r: HttpRequest<'_>, length: Option<u64>) -> Option<Vec<Vec<u8>
         extra: &extra,
     };
     Some(facts.environment())
+}
+
+/// The value of a variable of nginx, empty without one.
+fn variable(r: HttpRequest<'_>, name: &[u8]) -> Vec<u8> {
+    let mut value = Vec::new();
+    variables::get(r, name, &mut value);
+    value
 }
 
 /// What a function is told of a request. `None`: there is no memory.

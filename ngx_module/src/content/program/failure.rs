@@ -72,6 +72,27 @@ impl Failure {
         }
     }
 
+    /// What `$wasm_error` says.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Failure::Ended(ending) if ending.is_late() => match ending {
+                Ending::Fuel => "out of fuel",
+                _ => "timeout",
+            },
+            Failure::Ended(Ending::Trap(_)) => "trap",
+            Failure::Ended(Ending::Exit(_)) => "exit",
+            Failure::Ended(Ending::Failed(_)) => "failed",
+            Failure::Ended(Ending::TooLarge(_)) => "body too large",
+            Failure::Ended(Ending::Stopped) => "stopped",
+            Failure::Ended(Ending::Done) | Failure::Head(_) => "no response",
+            Failure::Short => "response cut",
+            Failure::OutputLimit => "output too large",
+            Failure::Silent => "timeout",
+            Failure::NotBegun(_) => "no thread",
+            Failure::Ended(_) | Failure::Other(_) | Failure::NoMemory => "not started",
+        }
+    }
+
     /// What it is counted as, beside a response that has failed.
     pub fn event(&self) -> Option<Event> {
         match self {

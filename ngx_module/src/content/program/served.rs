@@ -5,7 +5,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
 
 use nginx_sys::{NGX_LOG_INFO, ngx_http_request_t, ngx_int_t, ngx_msec_t};
-use ngx_wasm::programs::{Ending, HeadParser, Input, Line, News, ROOM, Run, Task};
+use ngx_wasm::programs::{Ending, HeadParser, Input, Line, News, ROOM, Run, Task, Usage};
 use ngx_wasm::proxy_wasm::StreamToken;
 use ngx_wasm::tokens::Tokens;
 
@@ -15,6 +15,7 @@ use super::{call, environment, input, left};
 use crate::config::conf::MainConf;
 use crate::config::loc_conf::LocConf;
 use crate::config::program_conf::{AnswererKind, ProgramConf, ProgramLocation, Work};
+use crate::http::report;
 use crate::nginx::after::After;
 use crate::nginx::callback::callback;
 use crate::nginx::chain::Chain;
@@ -229,6 +230,9 @@ impl Served {
             }
         };
         let run = worker::new_run(self.token.get().0, wake).map_err(Failure::Other)?;
+        if self.main.measures_time {
+            run.measure();
+        }
         worker::run(self.main.program_threads(), run.clone(), task).map_err(Failure::NotBegun)?;
         let _ = self.run.set(run);
         self.is_fed.set(is_fed);
@@ -386,7 +390,14 @@ impl Served {
 
     /// Nothing more happens about the request here.
     fn leave(&self) {
-        self.is_over.set(true);
+        if self.is_over.replace(true) {
+            return;
+        }
+        if let Some(run) = self.run() {
+            let used = run.usage();
+            self.status().add(status::Event::RefusedGrowth, used.refused_growth);
+            report::note_program(self.r(), &self.location().name, None, used);
+        }
         self.call.take();
         if let Some(event) = self.event.get() {
             event.disarm();
@@ -438,6 +449,7 @@ impl Served {
         let status = self.status();
         failure.event().into_iter().chain([status::Event::Closed]).for_each(|event| status.count(event));
         status.error(&failure.told(self).1);
+        report::note_program(self.r(), &self.location().name, Some(failure.word()), Usage::default());
     }
 
     /// Says something about the program in the log.
