@@ -8,11 +8,14 @@ use super::{ExternType, FuncType, Import, LinkedImport, ValType};
 /// The types of a host function as tables spell them: parameters and results, `i` for i32, `I` for i64.
 pub(crate) type Types = &'static [(&'static str, &'static str)];
 
+/// An error names so many imports.
+const MOST_NAMED: usize = 8;
+
 /// Why the imports of a module cannot be served.
 #[derive(Debug, Error)]
 pub enum ImportError {
     /// No host function serves these.
-    #[error("unknown import {}{known}", .imports.join(", "))]
+    #[error("unknown import {}{known}", named(.imports))]
     Unknown {
         /// Each with both of its names, and the type that the module wants.
         imports: Vec<String>,
@@ -29,6 +32,14 @@ pub enum ImportError {
         /// What the host has.
         offered: String,
     },
+}
+
+/// Modules that were built for another host may want dozens: what to do about it must not be cut off behind them.
+fn named(imports: &[String]) -> String {
+    match imports.split_at_checked(MOST_NAMED) {
+        Some((first, rest)) if !rest.is_empty() => format!("{}, and {} more", first.join(", "), rest.len()),
+        _ => imports.join(", "),
+    }
 }
 
 /// Finds the host function of each import. `find` has the numbers and types of those that there are.
@@ -72,4 +83,18 @@ fn spelled((params, results): &(&str, &str)) -> FuncType {
     let types =
         |letters: &str| letters.chars().map(|letter| if letter == 'I' { ValType::I64 } else { ValType::I32 }).collect();
     FuncType { params: types(params), results: types(results) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_unknown_imports_are_named_and_the_rest_counted() {
+        let imports = |count: usize| (0..count).map(|n| format!("\"{n}\"")).collect::<Vec<_>>();
+        let text = |count| ImportError::Unknown { imports: imports(count), known: "; known" }.to_string();
+        assert_eq!(text(2), "unknown import \"0\", \"1\"; known");
+        assert!(text(MOST_NAMED).ends_with("\"6\", \"7\"; known"));
+        assert!(text(MOST_NAMED + 16).ends_with("\"6\", \"7\", and 16 more; known"));
+    }
 }

@@ -266,7 +266,7 @@ qr/\[emerg\] .*module "m" .*its export "proxy_on_done" is (?:a )?global, but the
 --- user_files eval
 main::importing(CORE::join "\n", map { "(import \"env\" \"emscripten_runtime_function_$_\" (func (param i32 i32 i32) (result i32)))" } 1 .. 100)
 --- error_log eval
-qr/\[emerg\] .*module "m" .*"env\.emscripten_runtime_function_1" .* in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*module "m" .*"env\.emscripten_runtime_function_1" .*"env\.emscripten_runtime_function_8" of type \S+ \(i32, i32, i32\) -> \(i32\), and 92 more in \S+nginx\.conf:\d+$/
 
 
 
