@@ -3,6 +3,8 @@
 #
 #   tools/install.sh GROUP...
 #   tools/install.sh from SUITE PACKAGE[=VERSION] DESTDIR
+#   tools/install.sh source SUITE PACKAGE DESTDIR
+#   tools/install.sh mirror
 #
 # Groups of the distribution's packages (Debian and its kin; as root):
 #
@@ -13,8 +15,12 @@
 #   check   linters
 #   bench   load generator, valgrind, what makes .wasm of .wat, nginx's Lua module, and what gets Envoy
 #   cpp     what compiles C++ to WebAssembly, for guests
+#   python  what builds CPython for WebAssembly, with the Python that runs while that is built
 #   conformance  what gets and runs Envoy and the other end of it
 #   curl    curl
+#   roots   what makes roots of other releases of Debian
+#   deb     what builds the Debian package; with build and nginx
+#   deb-test  what tools/deb-test.sh tries it with
 #
 # Groups that leave the system alone, of Python packages in build/; each prints where it is:
 #
@@ -32,6 +38,11 @@
 # own apt configuration is read but never changed. SUITE is a suite or code name (unstable, testing, trixie-backports, ...).
 # VERSION may be a pattern ('1.95.0*'). The apt lists and the downloaded .deb are kept in build/apt/SUITE; lists are fetched
 # again after a day, or when the package is not in them. Prints the version it unpacked as "PACKAGE VERSION" on its last line.
+#
+# `mirror` prints the address of the archive that this machine's own apt sources name.
+#
+# `source` does the same with a source package, of which it downloads what upstream has released, without Debian's changes: prints the
+# path of that archive on its last line.
 #
 # Environment:
 #   SKIP_PACKAGES=1         leave the machine as it is: the caller has seen to the distribution's packages
@@ -101,7 +112,14 @@ group() {
         group conformance
         ;;
     cpp) want clang lld wasi-libc libclang-rt-dev-wasm32 libc++-dev-wasm32 ;;
+    python)
+        # All of it: what is minimal lacks modules that the build runs.
+        want clang lld llvm wasi-libc libclang-rt-dev-wasm32 make python3.11 libpython3.11-stdlib
+        ;;
     curl) want curl ;;
+    roots) want debootstrap util-linux ;;
+    deb) want debhelper dpkg-dev nginx-dev ;;
+    deb-test) want nginx libnginx-mod-http-lua lintian curl man-db ;;
     conformance)
         want openssl
         # Any Python that has pip will do.
@@ -216,12 +234,23 @@ envoy() {
 
 # Packages of other suites.
 
-# from SUITE PACKAGE[=VERSION] DESTDIR: sets apt's configuration for all of the process.
-from() {
-    local suite=$1 spec=$2 dest=$3
-    local area mirror codename keyring options source_line fresh found versions file size deb
+# The archive's address: that of the machine's own Debian sources.
+debian_mirror() {
+    local mirror=${DEBIAN_MIRROR:-} codename
+    if [ -z "$mirror" ]; then
+        codename=$(. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-}")
+        mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 2>/dev/null |
+            awk -v own="$codename" '$3 == "main" && ($2 == own || $2 ~ /^(oldoldstable|oldstable|stable|testing|unstable|sid)$/) { print $1; exit }')
+    fi
+    [ -n "$mirror" ] || die "the machine's apt sources name no Debian archive; give its URI in DEBIAN_MIRROR"
+    printf '%s\n' "$mirror"
+}
+
+# private_apt KIND SUITE PACKAGE: sets apt's configuration for all of the process. KIND is deb or deb-src. Sets area, and defines update.
+private_apt() {
+    local kind=$1 suite=$2 package=$3
+    local tool mirror keyring options source_line file
     [[ $suite =~ ^[a-z0-9][a-z0-9./-]*$ ]] || die "'$suite' is no suite name"
-    local package=${spec%%=*} tool
     [[ $package =~ ^[a-z0-9][a-z0-9.+-]+$ ]] || die "'$package' is no package name"
 
     for tool in apt-get apt-config dpkg dpkg-deb flock; do
@@ -229,18 +258,12 @@ from() {
     done
 
     area=$root/build/apt/$suite
+    if [ "$kind" != deb ]; then area+=-sources; fi
     mkdir -p "$area"/{conf.d,lists/partial,cache/archives/partial,debs}
     exec 9>"$area/lock"
     flock -w 600 9 || die "another run has held $area/lock for ten minutes; end it and try again"
 
-    # The archive's address: that of the machine's own Debian sources.
-    mirror=${DEBIAN_MIRROR:-}
-    if [ -z "$mirror" ]; then
-        codename=$(. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-}")
-        mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 2>/dev/null |
-            awk -v own="$codename" '$3 == "main" && ($2 == own || $2 ~ /^(oldoldstable|oldstable|stable|testing|unstable|sid)$/) { print $1; exit }')
-    fi
-    [ -n "$mirror" ] || die "the machine's apt sources name no Debian archive; give its URI in DEBIAN_MIRROR"
+    mirror=$(debian_mirror)
 
     # A private configuration: the machine's settings (proxy, time-outs, ...) first, then ours, which replace its
     # sources, preferences, lists, caches, installed packages and hooks.
@@ -251,7 +274,7 @@ from() {
     elif [ -e "$keyring" ]; then
         options+=" signed-by=$keyring"
     fi
-    source_line="deb [$options] $mirror $suite main"
+    source_line="$kind [$options] $mirror $suite main"
     if [ "$(cat "$area/sources.list" 2>/dev/null)" != "$source_line" ]; then
         echo "$source_line" >"$area/sources.list"
         rm -f "$area/updated"
@@ -299,14 +322,26 @@ CONF
         fi
         touch "$area/updated"
     }
+}
+
+# find_package LOCATE: sets found to what the function LOCATE prints, with lists that are no older than they must be.
+find_package() {
+    local fresh=no
+    if [ -z "$(find "$area/updated" -mtime -1 2>/dev/null)" ]; then update; fresh=yes; fi
+    found=$("$1" || true)
+    if [ -z "$found" ] && [ $fresh = no ]; then update; found=$("$1" || true); fi
+}
+
+# from SUITE PACKAGE[=VERSION] DESTDIR
+from() {
+    local suite=$1 spec=$2 dest=$3
+    local package=${spec%%=*} area found versions file size deb
+    private_apt deb "$suite" "$package"
 
     # 'URI' FILE SIZE HASH of the wanted package, or nothing.
     locate() { apt-get -qq download --print-uris "$spec" 2>"$area/download.log" | awk 'NF >= 3 { print; exit }'; }
 
-    fresh=no
-    if [ -z "$(find "$area/updated" -mtime -1 2>/dev/null)" ]; then update; fresh=yes; fi
-    found=$(locate || true)
-    if [ -z "$found" ] && [ $fresh = no ]; then update; found=$(locate || true); fi
+    find_package locate
     if [ -z "$found" ]; then
         versions=$(apt-cache madison "$package" 2>/dev/null | awk -F' *[|] *' '{ print $2 }' | sort -u | paste -sd' ')
         die "suite '$suite' has no $spec (versions there: ${versions:-none})"
@@ -326,6 +361,25 @@ CONF
     dpkg-deb -x "$deb" "$dest" || die "cannot unpack $deb; remove it and try again"
     say "unpacked $package $(dpkg-deb -f "$deb" Version) into $dest"
     echo "$package $(dpkg-deb -f "$deb" Version)"
+}
+
+# source_of SUITE PACKAGE DESTDIR
+source_of() {
+    local suite=$1 package=$2 dest=$3
+    local area found file
+    private_apt deb-src "$suite" "$package"
+
+    # 'URI' FILE SIZE HASH of what upstream has released, or nothing.
+    locate() { apt-get -qq source --tar-only --print-uris "$package" 2>"$area/download.log" | awk 'NF >= 3 { print; exit }'; }
+
+    find_package locate
+    [ -n "$found" ] || die "suite '$suite' has no sources of $package; see $area/download.log"
+    read -r _ file _ <<<"$found"
+    mkdir -p "$dest"
+    say "downloading $file from suite $suite"
+    (cd "$dest" && apt-get -qq source --tar-only --download-only "$package" >"$area/download.log" 2>&1) && [ -s "$dest/$file" ] ||
+        { cat "$area/download.log" >&2; die "the download of $file from suite '$suite' failed"; }
+    echo "$dest/$file"
 }
 
 # The standard library of Rust for guests.
@@ -421,13 +475,19 @@ from)
     from "${@:2}"
     exit 0
     ;;
+mirror) debian_mirror; exit 0 ;;
+source)
+    [ $# -eq 4 ] || { echo "usage: tools/install.sh source SUITE PACKAGE DESTDIR" >&2; exit 2; }
+    source_of "${@:2}"
+    exit 0
+    ;;
 esac
 [ $# -gt 0 ] || { usage >&2; exit 2; }
 for name; do
     case $name in
-    build | nginx | test | calls | check | bench | cpp | conformance | curl) packages+=("$name") ;;
+    build | nginx | test | calls | check | bench | cpp | python | conformance | curl | roots | deb | deb-test) packages+=("$name") ;;
     envoy | grpc | h2 | rust-target) others+=("$name") ;;
-    *) die "no group '$name'; there are build, nginx, test, calls, check, bench, cpp, curl, conformance, envoy, grpc, h2, rust-target" ;;
+    *) die "no group '$name'; there are build, nginx, test, calls, check, bench, cpp, python, curl, roots, deb, deb-test, conformance, envoy, grpc, h2, rust-target" ;;
     esac
 done
 

@@ -69,6 +69,10 @@ def cases(hello):
         *(Case(f"extism-{mode}", explanation, "/greet", answer, "rust-extism", peer=mode, post="nginx") for mode, answer, explanation in PEER_MODES),
         Case("python", "Python 3.12, WASI, WSGI", "/python/", "hello from Python", "python", f"location /python/ {{ wasm_cgi m; {python} }}",
              most=4),
+        Case("python-snapshot", "Python 3.11, WASI, the application in a snapshot", "/python/", "hello from Python", "python-snapshot",
+             "location /python/ { wasm_cgi m; wasm_snapshot on; }"),
+        Case("python-file", "the same, the application in a file", "/python/", "hello from Python", "python-snapshot",
+             f"location /python/ {{ wasm_cgi m; wasm_snapshot on; {python} }}"),
         Case("native-python", "the system's Python, WSGI, fcgiwrap", "/native", "hello from Python", native=app, most=4),
     ]
 

