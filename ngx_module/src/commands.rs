@@ -94,7 +94,7 @@ pub static mut HTTP: [ngx_command_t; 58] = [
     http(c"wasm_dir", ANY_HTTP | NGX_CONF_TAKE1, &Filters(programs::dir)),
     http(c"wasm_output", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::output)),
     http(c"wasm_entry", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::entry)),
-    http(c"wasm_snapshot", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::snapshot)),
+    http(c"wasm_snapshot", ANY_HTTP | NGX_CONF_TAKE12, &Level(programs::snapshot)),
     http(c"wasm_split_path_info", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::split_path_info)),
     http(c"wasm_pass_authorization", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::pass_authorization)),
     http(c"wasm_query_arguments", ANY_HTTP | NGX_CONF_TAKE1, &Level(programs::query_arguments)),

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ending::Ending;
+use super::grants::Grants;
 use super::instances::{Dispatch, Instances};
 use super::place::Place;
 use super::run::Run;
 use super::start::Start;
 use super::world::{Input, World};
 use crate::vm::{Deadline, Instance, Trap};
-use crate::wasi::{self, Descriptors, Grant};
+use crate::wasi;
 
 /// What is the same for all runs in a location.
 pub struct Job {
@@ -27,27 +28,6 @@ pub struct Job {
     pub start: Option<Arc<Start>>,
 }
 
-/// The directories that a program may use.
-#[derive(Clone, Default)]
-pub struct Grants(Vec<Grant>);
-
-impl Grants {
-    /// Reads what says a directory: `HOST[:GUEST][:rw]`; a host path that is not absolute is below `base`.
-    pub fn add(&mut self, word: &[u8], base: &std::path::Path) -> Result<(), String> {
-        let grant = Grant::parse(word, base)?;
-        if self.0.iter().any(|known| known.guest == grant.guest) {
-            return Err(format!("the program has \"{}\" already", String::from_utf8_lossy(&grant.guest)));
-        }
-        self.0.push(grant);
-        Ok(())
-    }
-
-    /// Whether all can be opened. The error names the one that cannot.
-    pub fn check(&self) -> Result<(), String> {
-        Descriptors::open(&self.0).map(drop)
-    }
-}
-
 impl Job {
     /// Runs the program. `arguments`: the first is what it is called; `environment`: `NAME=VALUE`, each. The run has been told of the
     /// ending that this answers when what comes behind it has been done: nobody waits for that.
@@ -59,7 +39,7 @@ impl Job {
         environment: &[Vec<u8>],
         input: Input,
     ) -> Ending {
-        let files = match Descriptors::open(&self.grants.0) {
+        let files = match self.grants.open() {
             Ok(files) => files,
             Err(reason) => return Ending::NotStarted(reason),
         };

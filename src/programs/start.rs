@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::bell::Bell;
+use super::grants::Grants;
 use super::instances::{Dispatch, Instances};
 use super::place::new_number;
 use super::run::Run;
@@ -15,6 +16,19 @@ use crate::wasi;
 /// So long may an initialisation wait, whatever time of the processor it uses.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+/// What a program has while it is initialised: what is the same for all requests of a location.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The directories that it may use, to read.
+    pub grants: Grants,
+    /// The first is what it is called.
+    pub arguments: Vec<Vec<u8>>,
+    /// `NAME=VALUE`, each.
+    pub environment: Vec<Vec<u8>>,
+    /// Whether it may read random numbers, which are then the same for all requests of a worker.
+    pub has_random: bool,
+}
+
 /// How the instances of a program start.
 pub struct Start {
     /// No other has it.
@@ -22,6 +36,7 @@ pub struct Start {
     instances: Instances,
     /// The number of the function that initialises the program. Without one an instance starts as the engine makes it.
     function: Option<usize>,
+    surroundings: Surroundings,
     /// What that is called.
     name: String,
     /// What it is then, once somebody has needed it.
@@ -39,9 +54,9 @@ pub enum NoStart {
 
 impl Start {
     /// Starts with this function, or none.
-    pub fn new(instances: Instances, function: Option<usize>) -> Start {
+    pub fn new(instances: Instances, function: Option<usize>, surroundings: Surroundings) -> Start {
         let name = function.and_then(|function| instances.module.name_of(function)).unwrap_or_default().to_owned();
-        Start { number: new_number(), instances, function, name, image: Mutex::default() }
+        Start { number: new_number(), instances, function, surroundings, name, image: Mutex::default() }
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -87,7 +102,7 @@ impl Start {
         image.is_some_and(|image| instance.restore(&image).is_ok())
     }
 
-    /// A new instance, initialised. The function sees no arguments, no environment, no directory and no input.
+    /// A new instance, initialised. The function sees no input, and nothing of a request.
     fn initialized(&self, deadline: Deadline) -> Result<Box<dyn Instance>, Trap> {
         let timeout = match &deadline {
             Deadline::Timeout(timeout) => *timeout,
@@ -100,8 +115,10 @@ impl Start {
         let run = Run::new(Arc::new(bell), 0);
         // Nobody looks at what it writes, and it is not to wait for anything for ever.
         run.leave(Instant::now() + LONGEST_WAIT);
-        let mut state = wasi::State::default();
-        let mut world = World::new(&run, &[], &[], Input::Whole(Vec::new()));
+        let Surroundings { grants, arguments, environment, has_random } = &self.surroundings;
+        let files = grants.open_to_read().map_err(Trap::Instantiate)?;
+        let mut state = wasi::State { files, ..wasi::State::default() };
+        let mut world = World::new(&run, arguments, environment, Input::Whole(Vec::new()));
         let failed = |reason: String| Trap::host(format!("its initialisation, \"{}\", {reason}", self.name));
         match instance.call(function, &[], timeout, &mut Dispatch { state: &mut state, world: &mut world }) {
             Ok(_) => {}
@@ -112,8 +129,11 @@ impl Start {
             }
         }
         state.output.flush(&mut world);
-        if state.has_read_random {
-            return Err(failed("reads random numbers, which would be the same in all requests".into()));
+        if state.has_read_random && !has_random {
+            return Err(failed(
+                "reads random numbers, which would be the same in all requests (wasm_snapshot ... random allows that)"
+                    .into(),
+            ));
         }
         if !state.is_as_granted() {
             return Err(failed("leaves something open".into()));
@@ -125,5 +145,5 @@ impl Start {
 /// What the program has said last.
 fn printed(run: &Run) -> String {
     let lines = run.look(false).lines;
-    lines.last().map(|line| format!("; it says: {}", line.text.escape_ascii())).unwrap_or_default()
+    lines.last().map(|line| format!("; it says: {}", String::from_utf8_lossy(&line.text))).unwrap_or_default()
 }

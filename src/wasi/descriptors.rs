@@ -103,7 +103,9 @@ impl Descriptors {
         let is_untouched = |descriptor: &Option<Descriptor>| {
             matches!(descriptor, Some(Descriptor::Folder(Folder { guest: Some(_), listing: None, .. })))
         };
-        self.open.len() == self.granted && self.open.iter().all(is_untouched)
+        // What was opened and closed has left an empty place.
+        let (granted, opened) = self.open.split_at(self.granted.min(self.open.len()));
+        granted.len() == self.granted && granted.iter().all(is_untouched) && opened.iter().all(Option::is_none)
     }
 
     /// Closes what the guest has opened. Answers whether there is all that was granted, and nothing else.

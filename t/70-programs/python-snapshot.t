@@ -265,3 +265,135 @@ location /py {
 ["GET /py/counter", "GET /py/counter", "GET /py/file?name=hello.txt"]
 --- response_body eval
 ["count 1\n", "count 1\n", "hello, file\n"]
+
+
+
+=== TEST 18: an application in files, imported before the snapshot: it has what is the same for all requests, and changes nothing
+--- config
+location /own {
+    wasm_cgi python;
+    wasm_snapshot on;
+    wasm_env WSGI_APPLICATION own:main;
+    wasm_env PYTHONPATH /files;
+    wasm_env SAID $host;
+    wasm_dir $TEST_NGINX_HTML_DIR:/files:rw;
+}
+--- user_files
+>>> own.py
+import os
+asked = 0
+try:
+    open("/files/new", "w")
+except OSError as err:
+    written = err.strerror
+said = os.environ.get("SAID")
+with open("/files/words.txt") as file:
+    words = file.read().strip()
+
+def main(environ, start_response):
+    global asked
+    asked += 1
+    with open("/files/now", "w") as file:
+        file.write("now")
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{asked}, {words}, {written}, {said}, {environ['SAID']}, {os.path.getsize('/files/now')}\n".encode()]
+>>> words.txt
+some words
+--- request eval
+["GET /own", "GET /own/b"]
+--- response_body eval
+[("1, some words, Read-only file system, None, localhost, 3\n") x 2]
+
+
+
+=== TEST 19: locations of the same program with other applications do not meet
+--- config
+location /a { wasm_cgi python; wasm_snapshot on; wasm_env WSGI_APPLICATION a; wasm_env PYTHONPATH /files; wasm_dir $TEST_NGINX_HTML_DIR:/files; }
+location /b { wasm_cgi python; wasm_snapshot on; wasm_env WSGI_APPLICATION b; wasm_env PYTHONPATH /files; wasm_dir $TEST_NGINX_HTML_DIR:/files; }
+--- user_files
+>>> a.py
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"a\n"]
+>>> b.py
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"b\n"]
+--- request eval
+["GET /a", "GET /b", "GET /a", "GET /b"]
+--- response_body eval
+["a\n", "b\n", "a\n", "b\n"]
+
+
+
+=== TEST 20: an application that cannot be imported
+--- config
+location /own {
+    wasm_cgi python;
+    wasm_snapshot on;
+    wasm_env WSGI_APPLICATION missing;
+}
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*program "python": no snapshot can be made \(wasm_snapshot\): its initialisation, "wizer-initialize", fails: .*it says: ModuleNotFoundError: No module named 'missing' in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 21: one that draws random numbers, and where that is allowed
+--- config
+location /own {
+    wasm_cgi python;
+    wasm_snapshot on random;
+    wasm_env WSGI_APPLICATION draws;
+    wasm_env PYTHONPATH /files;
+    wasm_dir $TEST_NGINX_HTML_DIR:/files;
+}
+--- user_files
+>>> draws.py
+import os
+secret = os.urandom(8).hex()
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{len(secret)} {len(os.urandom(8).hex())}\n".encode()]
+--- request
+GET /own
+--- response_body
+16 16
+
+
+
+=== TEST 22: where it is not
+--- config
+location /own {
+    wasm_cgi python;
+    wasm_snapshot on;
+    wasm_env WSGI_APPLICATION draws;
+    wasm_env PYTHONPATH /files;
+    wasm_dir $TEST_NGINX_HTML_DIR:/files;
+}
+--- user_files
+>>> draws.py
+import os
+application = os.urandom(8)
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*program "python": no snapshot can be made .*reads random numbers, which would be the same in all requests \(wasm_snapshot \.\.\. random allows that\)/
+
+
+
+=== TEST 23: hashes of strings that each worker draws
+--- config
+location /py { wasm_cgi python; wasm_snapshot on random; wasm_env PYTHONHASHSEED random; }
+--- request eval
+["GET /py/", "GET /py/"]
+--- response_body eval
+[("hello from Python 3.11\n") x 2]
+
+
+
+=== TEST 24: they are random numbers
+--- config
+location /py { wasm_cgi python; wasm_snapshot on; wasm_env PYTHONHASHSEED random; }
+--- must_die
+--- error_log
+reads random numbers

@@ -109,6 +109,14 @@ my %mistake = (
     'no-such'         => qr/"no-such"/,
 );
 my $mistaken = NginxProcess->new('program-snapshot-mistakes');
+{
+    $mistaken->configure(
+        main   => "wasm { module program $root/build/guests/rust-program.wasm; }",
+        server => 'location /p/ { wasm_cgi program; wasm_snapshot draw-seed random; }',
+    );
+    my ($ok, $output) = $mistaken->test;
+    ok($ok, 'random numbers, where that is allowed') or diag $output;
+}
 for my $function (sort keys %mistake) {
     $mistaken->configure(
         main   => "wasm { module program $root/build/guests/rust-program.wasm; }",

@@ -33,11 +33,20 @@ pub enum OutputForm {
 
 /// `wasm_snapshot`
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Snapshot {
+pub struct Snapshot {
+    pub behind: Initializer,
+    /// The initialisation may read random numbers.
+    pub has_random: bool,
+}
+
+/// What runs before a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Initializer {
+    /// There is no snapshot.
     Off,
-    /// With the function that programs have for it, if they have it.
+    /// The function that programs have for it, if they have it.
     On,
-    /// With this function.
+    /// This function.
     Function(Vec<u8>),
 }
 

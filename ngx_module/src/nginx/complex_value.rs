@@ -30,6 +30,14 @@ impl ComplexValue {
         }
     }
 
+    /// The text, if there is no variable in it.
+    pub fn constant(&self) -> Option<&[u8]> {
+        // SAFETY: the value is as long there as its configuration, which keeps this.
+        let value = unsafe { self.0.as_ref() };
+        // SAFETY: the text lies in the pool of the configuration.
+        value.lengths.is_null().then(|| unsafe { bytes(value.value) })
+    }
+
     /// The text with the values that the variables have in a request. `None`: there is no memory.
     pub fn of<'r>(&self, r: HttpRequest<'r>) -> Option<&'r [u8]> {
         let mut text = ngx_str_t::default();

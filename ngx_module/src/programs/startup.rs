@@ -7,11 +7,14 @@ use std::sync::Arc;
 use nginx_sys::NGX_LOG_EMERG;
 use ngx::core::NgxStr;
 use ngx_wasm::extism::{Manifest, Settings};
-use ngx_wasm::programs::{FunctionJob, Grants, INITIALIZE, Instances, Job, Module, NoStart, START, Start};
+use ngx_wasm::programs::{
+    FunctionJob, Grants, INITIALIZE, Instances, Job, Module, NoStart, START, Start, Surroundings,
+};
 
 use crate::config::conf::MainConf;
 use crate::config::configuration_file;
-use crate::config::program_conf::{AnswererKind, ProgramConf, ProgramLocation, Snapshot, Work};
+use crate::config::program_conf::{AnswererKind, Initializer, ProgramConf, ProgramLocation, Work};
+use crate::nginx::complex_value::ComplexValue;
 use crate::nginx::log::{self, Log};
 use crate::process::cpu_clock::with_cpu_clock;
 use crate::process::supply::{self, Note};
@@ -24,6 +27,7 @@ struct Known {
     start: Arc<Start>,
     module: Arc<Module>,
     function: Option<usize>,
+    surroundings: Surroundings,
     memory: usize,
     fuel: Option<u64>,
 }
@@ -135,11 +139,30 @@ enum Initialisation {
 }
 
 fn initialisation(module: &Module, said: &ProgramConf) -> Result<Initialisation, String> {
-    Ok(match said.snapshot.as_deref() {
-        None | Some(Snapshot::Off) => Initialisation::Unasked,
-        Some(Snapshot::On) => Initialisation::Asked(module.function(INITIALIZE)),
-        Some(Snapshot::Function(name)) => Initialisation::Asked(Some(function(module, name, "wasm_snapshot")?)),
+    Ok(match said.snapshot.as_deref().map(|snapshot| &snapshot.behind) {
+        None | Some(Initializer::Off) => Initialisation::Unasked,
+        Some(Initializer::On) => Initialisation::Asked(module.function(INITIALIZE)),
+        Some(Initializer::Function(name)) => Initialisation::Asked(Some(function(module, name, "wasm_snapshot")?)),
     })
+}
+
+/// What a program has while it is initialised: of its arguments and its environment what is the same for all requests.
+fn surroundings(name: &[u8], said: &ProgramConf) -> Surroundings {
+    let mut arguments = vec![name.to_vec()];
+    let constant = |argument: &ComplexValue| Some(argument.constant()?.to_vec());
+    // The places of all count: without one of them the others would be something else.
+    let all: Option<Vec<_>> = said.arguments.iter().flat_map(|all| all.iter()).map(constant).collect();
+    arguments.extend(all.unwrap_or_default());
+    let environment = said.environment.iter().flat_map(|all| all.iter()).filter_map(|(name, value)| {
+        let value = value.constant()?;
+        Some([name.as_slice(), b"=", value].concat())
+    });
+    Surroundings {
+        grants: said.grants.as_deref().cloned().unwrap_or_default(),
+        arguments,
+        environment: environment.collect(),
+        has_random: said.snapshot.as_ref().is_some_and(|snapshot| snapshot.has_random),
+    }
 }
 
 /// The start of these instances, which is tried once if it is new. `None`: they cannot be put back to it.
@@ -155,16 +178,22 @@ fn start(
         Initialisation::Unasked => None,
         Initialisation::Asked(function) => function,
     };
+    let program = &main.programs[n];
+    // Without a function nobody sees them.
+    let surroundings = match function {
+        None => Surroundings::default(),
+        Some(_) => surroundings(&program.name, &main.levels[program.level].programs),
+    };
     let same = |known: &&Known| {
         Arc::ptr_eq(&known.module, module)
             && (known.function, known.memory, known.fuel) == (function, limits.memory, *fuel)
+            && known.surroundings == surroundings
     };
     if let Some(known) = known.iter().find(same) {
         return Ok(Some(known.start.clone()));
     }
-    let program = &main.programs[n];
     let (form, cpu_time) = (program.form(), program.cpu_time);
-    let start = Arc::new(Start::new(instances.clone(), function));
+    let start = Arc::new(Start::new(instances.clone(), function, surroundings.clone()));
     let engine = main.engine(form)?;
     match (with_cpu_clock(&engine, || start.check(cpu_time)), initialisation) {
         (Ok(()), Initialisation::Asked(None)) => note(
@@ -182,7 +211,8 @@ fn start(
             return Err(format!("no snapshot can be made (wasm_snapshot): {reason}"));
         }
     }
-    known.push(Known { start: start.clone(), module: module.clone(), function, memory: limits.memory, fuel: *fuel });
+    let (memory, fuel) = (limits.memory, *fuel);
+    known.push(Known { start: start.clone(), module: module.clone(), function, surroundings, memory, fuel });
     Ok(Some(start))
 }
 

@@ -13,7 +13,7 @@ use super::values::number;
 use crate::config::conf::MainConf;
 use crate::config::level::Level;
 use crate::config::loc_conf::LocConf;
-use crate::config::program_conf::{Answerer, AnswererKind, FunctionError, OutputForm, Snapshot};
+use crate::config::program_conf::{Answerer, AnswererKind, FunctionError, Initializer, OutputForm, Snapshot};
 use crate::nginx::conf::Base;
 
 /// Nobody needs more in one worker, and each has a stack.
@@ -126,13 +126,18 @@ pub fn entry(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
 }
 
 pub fn snapshot(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {
-    let snapshot = match directive.word(1).unwrap_or_default() {
-        b"off" => Snapshot::Off,
-        b"on" => Snapshot::On,
+    let behind = match directive.word(1).unwrap_or_default() {
+        b"off" => Initializer::Off,
+        b"on" => Initializer::On,
         b"" => return Err(directive.invalid(b"", "\"on\", \"off\", or the name of a function of the program")),
-        function => Snapshot::Function(function.to_vec()),
+        function => Initializer::Function(function.to_vec()),
     };
-    directive.set(&mut loc.programs.snapshot, Ok(Rc::new(snapshot)))
+    let has_random = match directive.word(2) {
+        None => false,
+        Some(b"random") if behind != Initializer::Off => true,
+        Some(word) => return Err(directive.invalid(word, "\"random\" behind \"on\" or the name of a function")),
+    };
+    directive.set(&mut loc.programs.snapshot, Ok(Rc::new(Snapshot { behind, has_random })))
 }
 
 pub fn split_path_info(directive: &Directive, loc: &mut LocConf) -> Result<(), String> {

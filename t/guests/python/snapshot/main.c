@@ -60,9 +60,10 @@ static void start_interpreter(void)
 
     PyConfig config;
     PyConfig_InitIsolatedConfig(&config);
-    /* The hashes of strings are the same in all requests and all processes: a seed would be, too. Who knows them can choose the keys of
-     * a form so that a dict of them is slow; what that takes is bounded by the host. */
-    config.use_hash_seed = 1;
+    /* The hashes of strings are the same in all requests and all processes, where the host refuses random numbers. Who knows them can
+     * choose the keys of a form so that a dict of them is slow; what that takes is bounded by the host. */
+    const char *seed = getenv("PYTHONHASHSEED");
+    config.use_hash_seed = !seed || strcmp(seed, "random") != 0;
     config.hash_seed = 0;
     /* All modules are frozen ones: there are no files yet. To say where they would be spares Python the search. */
     config.site_import = 0;
@@ -78,17 +79,6 @@ static void start_interpreter(void)
     PyImport_FrozenModules = frozen_modules;
     check(Py_InitializeFromConfig(&config));
     PyConfig_Clear(&config);
-}
-
-void initialize(void)
-{
-    __wasm_call_ctors();
-    start_interpreter();
-    import_has_no_random = 1;
-    Py_XDECREF(PyImport_ImportModule("random"));
-    import_has_no_random = 0;
-    if (PyErr_Occurred() || !(serve = PyImport_ImportModule("serve")))
-        fail();
 }
 
 /* The environment of this request: libc has kept the one that there was when it was asked first, which was none. */
@@ -126,17 +116,38 @@ static PyObject *arguments(void)
     return list;
 }
 
-/* The directories of this request: libc looks for them when it starts, and there were none then. */
+/* The directories: libc looks for them when it starts only, which may be in the snapshot of a host that has none for it then. */
 static void find_directories(void)
 {
+    static int found;
+    if (found)
+        return;
     __wasi_prestat_t directory;
     for (__wasi_fd_t fd = 3; __wasi_fd_prestat_get(fd, &directory) == 0; fd++) {
         size_t size = directory.u.dir.pr_name_len;
         char *name = calloc(size + 1, 1);
         if (name && __wasi_fd_prestat_dir_name(fd, (uint8_t *)name, size) == 0)
-            __wasilibc_register_preopened_fd((int)fd, name);
+            found = __wasilibc_register_preopened_fd((int)fd, name) == 0;
         free(name);
     }
+}
+
+void initialize(void)
+{
+    __wasm_call_ctors();
+    start_interpreter();
+    import_has_no_random = 1;
+    Py_XDECREF(PyImport_ImportModule("random"));
+    import_has_no_random = 0;
+    if (PyErr_Occurred() || !(serve = PyImport_ImportModule("serve")))
+        fail();
+    find_directories();
+    PyObject *variables = environment();
+    PyObject *done = variables ? PyObject_CallMethod(serve, "prepare", "O", variables) : NULL;
+    Py_XDECREF(variables);
+    if (!done)
+        fail();
+    Py_DECREF(done);
 }
 
 void _start(void)

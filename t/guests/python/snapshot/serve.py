@@ -1,8 +1,11 @@
-"""What `python-snapshot` runs. The module is imported before the snapshot, with all that a request is to find; `request` is what a
-request is: the WSGI application inside, or the file that is the first argument, as Python would run it."""
+"""What `python-snapshot` runs. The module is imported before the snapshot, with all that a request is to find, and `prepare` is called
+there; `request` is what a request is: the WSGI application, or the file that is the first argument, as Python would run it.
+
+The application is the one that WSGI_APPLICATION names, as MODULE:OBJECT, which is looked for in PYTHONPATH; else the one inside."""
 
 import atexit
 import gc
+import importlib
 import io
 import marshal
 import os
@@ -16,12 +19,7 @@ from wsgiref.handlers import CGIHandler
 # Imported so that programs from files need not: these are what most use.
 import datetime, hashlib, html, http.cookies, json, logging, re, urllib.parse  # noqa: E401, F401
 
-try:
-    from frozen_application import application
-except ModuleNotFoundError as err:
-    if err.name != "frozen_application":
-        raise
-    application = None
+application = None
 
 
 def code_of(path):
@@ -45,13 +43,35 @@ def run(arguments):
     exec(code_of(path), vars(main))
 
 
-def begin(variables):
-    """Puts right what was remembered of the time before the snapshot."""
+def set_environment(variables):
     table = os.environ._data
     table.clear()
     for variable in variables:
         name, _, value = variable.partition(b"=")
         table[name] = value
+
+
+def prepare(variables):
+    """Imports the application, if its files are there before the snapshot."""
+    global application
+    set_environment(variables)
+    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(":"))
+    module, _, name = os.environ.get("WSGI_APPLICATION", "frozen_application:application").partition(":")
+    try:
+        application = getattr(importlib.import_module(module), name or "application")
+    except ModuleNotFoundError as err:
+        if err.name != "frozen_application":
+            raise
+    # The compiler makes its types when it is used first, which takes some milliseconds.
+    compile("pass", "", "exec")
+    # Objects from before the snapshot stay: to look for those that nobody needs any more would only write to all of them.
+    gc.collect()
+    gc.freeze()
+
+
+def begin(variables):
+    """Puts right what was remembered of the time before the snapshot."""
+    set_environment(variables)
     # Its seed was that of all requests.
     random.seed()
     logging._startTime = time.time()
@@ -82,11 +102,3 @@ def request(arguments, variables):
     except BaseException as err:
         status = status_of(err)
     return status
-
-
-# The compiler makes its types when it is used first, which takes some milliseconds.
-compile("pass", "", "exec")
-
-# Objects from before the snapshot stay: to look for those that nobody needs any more would only write to all of them.
-gc.collect()
-gc.freeze()
