@@ -182,14 +182,15 @@ sub certificates {
         expired => 'DNS:localhost,DNS:service.test,IP:127.0.0.1',
         client  => 'DNS:client.test',
     );
+    my $has_times = `openssl x509 -help 2>&1` =~ /-not_after/;
     for my $name (sort keys %names) {
         open my $out, '>', "$folder/$name.cnf" or die "$name.cnf: $!";
         print $out "subjectAltName=$names{$name}\nbasicConstraints=CA:FALSE\n";
         close $out;
-        # Nothing but its end has to be in the past.
-        my $days = $name eq 'expired' ? '-1' : '9';
+        # OpenSSL 3.4 has words for times in the past, and does not take a negative number of days any more.
+        my $time = $name ne 'expired' ? '-days 9' : $has_times ? '-not_before 20200101000000Z -not_after 20200102000000Z' : '-days -1';
         $run->("openssl req $key -keyout $name.key -out $name.csr -subj /CN=$name");
-        $run->("openssl x509 -req -in $name.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out $name.crt -days $days -extfile $name.cnf");
+        $run->("openssl x509 -req -in $name.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out $name.crt $time -extfile $name.cnf");
     }
     # Signed by an authority that ca has signed, which comes with it.
     for my $name (qw( middle chained )) {
