@@ -6,7 +6,10 @@ NGINX ?= installed
 
 # One thing at a time: cargo keeps the cores busy, and the test summary has to come last.
 .NOTPARALLEL:
-.PHONY: help build guests demo demo-programs demo-stop test test-unit test-fuzz test-nginx full-test fuzz conformance check bench clean
+# Releases of Debian that have a root of their own: words for 'make test-on'.
+ROOTS := debian-12 debian-13 debian-unstable
+.PHONY: help build guests demo demo-programs demo-stop test test-unit test-fuzz test-nginx test-on test-matrix $(ROOTS) full-test \
+    fuzz conformance check bench clean install deb test-deb
 
 help:
 	@echo 'make build      compile the module: build/ngx_http_wasm_module.so'
@@ -14,12 +17,17 @@ help:
 	@echo 'make demo-programs  the same with locations that programs answer, in Python, Go and Rust, and functions of Extism'
 	@echo 'make demo-stop  stop that nginx'
 	@echo 'make test       unit tests, and the test suite in t/ on a real nginx'
+	@echo 'make test-on debian-13  the test suite on another release of Debian, with its nginx (also debian-12, debian-unstable);'
+	@echo '                PART=build, PART=smoke: only a part;  make test-matrix: on all of them'
 	@echo 'make full-test  the test suite with AddressSanitizer and under valgrind, and live fuzzing: hours'
 	@echo 'make fuzz       libFuzzer on each fuzz target, FUZZ_SECONDS=600 for each (docs/development.md)'
 	@echo 'make conformance  the same filters and requests in Envoy and here, compared (docs/differences.md)'
 	@echo 'make guests     compile the example filters (t/guests) to build/guests'
 	@echo 'make check      formatting, linters, and who uses whom'
 	@echo 'make bench      what filters cost beside Lua and Envoy, 20 minutes (BENCH=--short: 3); bench/run --help has more'
+	@echo 'make install    put what make build has made where nginx and Lua look for it; DESTDIR, MODULES_DIR, LUA_DIR (docs/install.md)'
+	@echo 'make deb        a Debian package, for the Debian that runs here: build/deb'
+	@echo 'make test-deb   install, use, upgrade and remove that package on Debian 12 and 13;  make test-deb debian-13: on one'
 	@echo 'make clean      remove build/ and target/'
 	@echo
 	@echo 'NGINX=installed (default) | vendored | asan | /path/to/configured/objs  for build, demo, test, check, bench'
@@ -55,6 +63,15 @@ test-fuzz:
 test-nginx: build guests
 	@t/run --nginx '$(NGINX)'
 
+# The same on other releases of Debian, in roots that are made for it.
+PART ?= test
+test-on:
+	@tools/roots/matrix.sh '$(PART)' $(or $(filter $(ROOTS),$(MAKECMDGOALS)),$(error which one? make test-on debian-13))
+test-matrix:
+	@tools/roots/matrix.sh '$(PART)'
+$(ROOTS):
+	@:
+
 # What takes too long for each change. VALGRIND_TESTS: what of t/ runs under valgrind, which takes most of the time. Left out
 # are folders of which the guests are large, or others' (they run with AddressSanitizer).
 VALGRIND_TESTS ?= $(filter-out t/40-% t/55-% t/60-% t/65-% t/90-%,$(wildcard t/[0-9]*))
@@ -86,6 +103,26 @@ check:
 bench: build guests
 	@tools/install.sh bench
 	@bench/run all '$(NGINX)' $(BENCH)
+
+# For an nginx that has no package of the module. Where nginx looks for modules, it says itself, unless MODULES_DIR does; LUA_DIR is
+# where LuaJIT looks. What is packed, rather than installed, goes below DESTDIR.
+LUA_DIR ?= /usr/local/share/lua/5.1
+install:
+	@set -e; unset NGINX; tree=$$(tools/nginx-tree.sh '$(NGINX)'); eval "$$tree"; \
+	    modules='$(MODULES_DIR)'; modules=$${modules:-$$nginx_modules}; \
+	    [ -n "$$modules" ] || modules=$$(sed -n 's/^#define NGX_PREFIX *"\(.*\)"/\1modules/p' "$$nginx_objs/ngx_auto_config.h"); \
+	    [ -f "$$wasm_module" ] || { echo "$$wasm_module is not there; run: make build NGINX='$(NGINX)'" >&2; exit 1; }; \
+	    install -D -m 644 "$$wasm_module" "$(DESTDIR)$$modules/ngx_http_wasm_module.so"; \
+	    install -D -m 644 lua/resty/proxy-wasm.lua "$(DESTDIR)$(LUA_DIR)/resty/proxy-wasm.lua"; \
+	    echo "$(DESTDIR)$(LUA_DIR)/resty/proxy-wasm.lua is installed"; \
+	    echo "$(DESTDIR)$$modules/ngx_http_wasm_module.so is installed, for nginx $$nginx_version; at the top of nginx.conf:"; \
+	    echo "    load_module $$modules/ngx_http_wasm_module.so;"
+
+deb:
+	@tools/deb.sh
+
+test-deb:
+	@tools/deb-test.sh $(filter $(ROOTS),$(MAKECMDGOALS))
 
 clean: demo-stop
 	rm -rf build target

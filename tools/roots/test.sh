@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Builds the module and runs the test suite on another release of Debian, with its nginx:
+#
+#   tools/roots/test.sh ROOT [test | smoke | build] [FILE or FOLDER...]
+#
+# ROOT is debian-12, debian-13 or debian-unstable.
+#
+#   test   (default) all of t/, or what is named
+#   smoke  some files of each kind, which take a minute or two
+#   build  builds the module, and loads it with 'nginx -t'
+#
+# tools/roots/enter.sh tells what such a root shares with this machine.
+set -euo pipefail
+# shellcheck source=../lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+if [ $# -eq 0 ] || [ "$1" = --help ]; then
+    usage >&2
+    exit 2
+fi
+name=$1 part=${2:-test}
+shift
+[ $# -eq 0 ] || shift
+case $part in
+test) files=("$@") ;;
+smoke) files=(t/10-directives/start.t t/20-headers/request.t t/32-bodies/http2.t t/35-limits/traps.t t/37-life/reload.t) ;;
+build) files=() ;;
+*) die "'$part' is nothing to do in a root; there are: test, smoke, build" ;;
+esac
+
+enter() { "$root/tools/roots/enter.sh" "$name" "$@"; }
+
+"$root/tools/roots/make.sh" "$name" >/dev/null
+enter tools/build-module.sh installed
+[ "$part" != build ] || exit 0
+"$root/tools/guests/build.sh"
+enter t/run ${files[@]+"${files[@]}"}
