@@ -17,6 +17,17 @@ fn main() {
     if version >= 1_023_000 {
         println!("cargo:rustc-cfg=linked_headers");
     }
+    println!("cargo:rerun-if-env-changed=DEP_NGINX_INCLUDE");
+    println!("cargo:rustc-check-cfg=cfg(openresty)");
+    // OpenResty's patches add to nginx's structures, and leave its version and its signature as they are.
+    let include = std::env::var_os("DEP_NGINX_INCLUDE").unwrap_or_default();
+    let is_patched = |folder: std::path::PathBuf| {
+        let header = folder.join("ngx_process_cycle.h");
+        std::fs::read_to_string(header).is_ok_and(|text| text.contains("ngx_is_privileged_agent"))
+    };
+    if std::env::split_paths(&include).any(is_patched) {
+        println!("cargo:rustc-cfg=openresty");
+    }
     println!("cargo:rustc-check-cfg=cfg(resolved_peers)");
     // Since 1.27.3, servers with `resolve` come and go while nginx runs, when they have a zone.
     let has_zone =

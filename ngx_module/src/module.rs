@@ -5,8 +5,8 @@ use std::ffi::{c_char, c_void};
 use std::ptr;
 
 use nginx_sys::{
-    NGX_CORE_MODULE, NGX_HTTP_MODULE, ngx_conf_t, ngx_core_module_t, ngx_cycle_t, ngx_http_module_t, ngx_int_t,
-    ngx_module_t,
+    NGX_CORE_MODULE, NGX_HTTP_MODULE, NGX_LOG_EMERG, ngx_conf_t, ngx_core_module_t, ngx_cycle_t, ngx_http_module_t,
+    ngx_int_t, ngx_module_t,
 };
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 
@@ -19,7 +19,7 @@ use crate::net;
 use crate::nginx::conf::Conf;
 use crate::nginx::guard::guard;
 use crate::nginx::module::name;
-use crate::nginx::{cycle, log, modules, rc, variables};
+use crate::nginx::{cycle, log, modules, rc, symbols, variables};
 use crate::process::status;
 use crate::process::{engine, supply};
 use crate::programs;
@@ -81,8 +81,15 @@ mod exports {
 }
 
 unsafe extern "C" fn create_main_conf(cycle: *mut ngx_cycle_t) -> *mut c_void {
-    // SAFETY: nginx calls this for a cycle that it is making.
-    guard(ptr::null_mut(), || unsafe { MainConf::create(cycle) })
+    guard(ptr::null_mut(), || {
+        if let Some(reason) = symbols::wrong_headers() {
+            // SAFETY: nginx is making the cycle.
+            unsafe { cycle::log_of(cycle) }.write(NGX_LOG_EMERG, reason);
+            return ptr::null_mut();
+        }
+        // SAFETY: nginx calls this for a cycle that it is making.
+        unsafe { MainConf::create(cycle) }
+    })
 }
 
 unsafe extern "C" fn init_main_conf(cycle: *mut ngx_cycle_t, conf: *mut c_void) -> *mut c_char {

@@ -59,6 +59,24 @@ SKIP: {
     unlink $copy;
 }
 
+# OpenResty has the version and the options of the nginx that it is made of, and other structures: what its programs have is in
+# this one, too.
+SKIP: {
+    skip 'AddressSanitizer wants to be loaded first', 2 if $ENV{TEST_WASM_NGINX} eq 'asan';
+    my $agent = "$root/build/t/agent.so";
+    open my $out, '>', "$root/build/t/agent.c" or die "cannot write agent.c: $!\n";
+    print $out "unsigned long ngx_is_privileged_agent;\n";
+    close $out;
+    system('cc', '-shared', '-fPIC', '-o', $agent, "$root/build/t/agent.c") == 0 or skip 'no C compiler', 2;
+    local $ENV{LD_PRELOAD} = $agent;
+    refused_like(
+        qr/\[emerg\] .*this module was built for nginx, and this is OpenResty, .*docs\/openresty\.md/,
+        'the same version, with the patches of OpenResty',
+        modules => [$ours],
+    );
+    unlink $agent, "$root/build/t/agent.c";
+}
+
 # An nginx without TLS, HTTP/2 or TCP streams lacks their symbols, and would not load a module that needs one: what the module wants
 # of them it looks up when it is used.
 {
