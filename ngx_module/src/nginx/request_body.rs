@@ -50,6 +50,7 @@ impl RequestBody<'_> {
         pub get received: off_t = received;
         /// How many bytes nginx has not read; -1 while it does not know.
         pub get rest: off_t = rest;
+        pub set set_rest: off_t = rest;
         set set_bufs_ptr: *mut ngx_chain_t = bufs;
         set set_temp_file: *mut ngx_temp_file_t = temp_file;
     }

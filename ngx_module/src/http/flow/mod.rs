@@ -26,6 +26,8 @@ pub struct Way {
     pub told_length: Cell<Option<u64>>,
     /// Bytes behind the last stage.
     pub passed: Cell<u64>,
+    /// The end has come from nginx.
+    pub has_come: Cell<bool>,
     /// The end has passed the last stage.
     pub ended: Cell<bool>,
     /// How much of a body filters may hold in this request, when one of them has said so.
@@ -55,6 +57,7 @@ impl Default for Way {
             known_length: Cell::new(None),
             told_length: Cell::new(None),
             passed: Cell::new(0),
+            has_come: Cell::new(false),
             ended: Cell::new(false),
             asked: Cell::new(None),
             exceeded: Cell::new(None),
@@ -71,6 +74,7 @@ impl Way {
         self.known_length.set(None);
         self.told_length.set(None);
         self.passed.set(0);
+        self.has_come.set(false);
         self.ended.set(false);
         self.asked.set(None);
         self.exceeded.set(None);

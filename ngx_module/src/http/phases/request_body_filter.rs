@@ -1,7 +1,7 @@
 //! Filter of request bodies: what nginx has decoded of a body goes through the filters, on_request_body of each, and what leaves
 //! the last one goes on to nginx, which keeps it or passes it on.
 
-use nginx_sys::{ngx_chain_t, ngx_http_request_t, ngx_int_t};
+use nginx_sys::{ngx_chain_t, ngx_http_request_t, ngx_int_t, ngx_uint_t};
 
 use super::pause::{self, CannotWait};
 use super::{intercept, request_body, reread, rewrite};
@@ -10,9 +10,13 @@ use crate::http::flow::drive::{self, Stop};
 use crate::http::flow::{Chain, Chunk, Direction, Marks, Piece};
 use crate::http::request::{Progress, Request, Sight};
 use crate::nginx::callback::callback;
+use crate::nginx::chain::Buf;
 use crate::nginx::filters::next_request_body;
 use crate::nginx::request::HttpRequest;
 use crate::nginx::{headers, rc};
+
+/// As nginx has it, in versions that know HTTP/3 (src/http/ngx_http_request.h, NGX_HTTP_VERSION_30).
+const HTTP_3: ngx_uint_t = 3000;
 
 /// With so many bytes of our own waiting for a slow upstream, the client has to wait too.
 const MOST_WAITING: usize = 256 << 10;
@@ -27,6 +31,22 @@ fn take(r: HttpRequest<'_>, chain: Chain) -> ngx_int_t {
         return next_request_body(r, chain);
     }
     let Some(request) = Request::of(r) else { return next_request_body(r, chain) };
+    if r.http_version() != HTTP_3 {
+        return go_through(request, chain);
+    }
+    let has_come = request.inbound.has_come.get();
+    request.inbound.has_come.set(has_come || chain.bufs().any(Buf::is_last));
+    let code = go_through(request, chain);
+    // nginx takes it that there is more to be read whenever it asks filters for what they have kept, and would wait for that for ever
+    // (src/http/v3/ngx_http_v3_request.c, ngx_http_v3_request_body_filter).
+    if has_come {
+        r.request_body().into_iter().for_each(|body| body.set_rest(0));
+    }
+    code
+}
+
+fn go_through(request: &Request, chain: Chain) -> ngx_int_t {
+    let r = request.r();
     if let Some(stop) = request.stopped.take() {
         request.stopped.set(Some(stop));
         chain.consume();
