@@ -8,6 +8,7 @@ esac
 
 ngx_wasm_target=${CARGO_TARGET_DIR:-$ngx_wasm_dir/target}
 mkdir -p $ngx_wasm_dir
+ngx_wasm_bits=`$ngx_wasm_src/tools/nginx-bits.sh . $ngx_wasm_dir/bits` || exit 1
 
 cat << END                                               > $ngx_wasm_dir/exports
 {
@@ -28,6 +29,7 @@ $ngx_wasm_lib:	ngx_wasm_cargo
 	cd $ngx_wasm_src && \\
 	NGINX_SOURCE_DIR=`pwd` NGINX_BUILD_DIR=`dirname $ngx_wasm_dir` \\
 	CARGO_TARGET_DIR=$ngx_wasm_target MAKEFLAGS= \\
+	BINDGEN_EXTRA_CLANG_ARGS="$ngx_wasm_bits" \\
 	cargo build --release --locked -p ngx_http_wasm_module --lib \\
 		--no-default-features --features ${NGX_WASM_FEATURES:-wasmtime}
 	cmp -s $ngx_wasm_target/release/libngx_http_wasm_module.a \$@ \\

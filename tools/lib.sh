@@ -48,6 +48,12 @@ use_nginx() {
     else
         unset NGINX_SOURCE_DIR
     fi
+    # Not in the way of what somebody has set himself.
+    local bits
+    bits=$("$root/tools/nginx-bits.sh" "$nginx_source" "$root/build/nginx/bits-$(cksum <<<"$nginx_source" | cut -d ' ' -f 1)")
+    if [ -n "$bits" ]; then
+        export BINDGEN_EXTRA_CLANG_ARGS="${BINDGEN_EXTRA_CLANG_ARGS:+$BINDGEN_EXTRA_CLANG_ARGS }$bits"
+    fi
     # -Zsanitizer is for nightly compilers, or for this variable. With a target said, what runs while compiling stays as
     # it is.
     if [ "$nginx_kind" = asan ]; then

@@ -53,6 +53,15 @@ sub new {
     return $self;
 }
 
+# Of nginx: 1022001 is 1.22.1.
+sub version {
+    my $self = shift;
+    return $self->{version} //= do {
+        my $shown = qx($self->{binary} -v 2>&1);
+        $shown =~ m{/(\d+)\.(\d+)\.(\d+)} ? ($1 * 1000 + $2) * 1000 + $3 : 0;
+    };
+}
+
 sub prefix { return $_[0]{prefix} }
 sub port   { return $_[0]{port} }
 
@@ -91,6 +100,8 @@ sub configure {
     my $load = join '', map {"load_module $_;\n"} @{ $self->{modules} };
     my $user = $> == 0 ? "user $self->{user};\n" : "";
     my $temp = join '', map {"    ${_}_temp_path temp/$_;\n"} qw( client_body proxy fastcgi uwsgi scgi );
+    # As before 1.29.7, where the test does not say it.
+    $temp .= "    proxy_http_version 1.0;\n" if $self->version >= 1_029_007 && $part{http} !~ /proxy_http_version/;
     return $self->write('nginx.conf', <<"CONF");
 $load${user}worker_processes $self->{workers};
 pid nginx.pid;

@@ -177,6 +177,13 @@ sub asked_for ($@) {
     return grep { ref $_ ? $line =~ $_ : index($line, $_) >= 0 } @patterns;
 }
 
+# Since 1.29.7 nginx asks upstreams by HTTP/1.1 and keeps their connections. What blocks do not say themselves is as it was before.
+add_block_preprocessor(sub {
+    my $block = shift;
+    return if ($ENV{TEST_NGINX_VERSION_NUM} // 0) < 1_029_007 || ($block->http_config // '') =~ /proxy_http_version/;
+    $block->set_value('http_config', "proxy_http_version 1.0;\n" . ($block->http_config // ''));
+});
+
 # What each block wants to see in the error log, or knows of, by its name.
 my %expected;
 

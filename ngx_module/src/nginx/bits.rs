@@ -1,5 +1,34 @@
 //! Getters and setters of the fields and bits that nginx's structures have, for handles.
 
+use std::ffi::c_uint;
+use std::mem::offset_of;
+
+use nginx_sys::{
+    ngx_buf_t, ngx_connection_t, ngx_event_t, ngx_http_headers_in_t, ngx_http_request_body_t, ngx_http_request_t,
+    ngx_http_upstream_t,
+};
+
+/// Bits of these structures must begin with a word: bindgen places the bits behind the first word wrongly otherwise, and what reads or
+/// writes them would have others.
+macro_rules! begin_with_a_word {
+    ($($structure:ty),*) => {$(
+        const _: () = assert!(
+            offset_of!($structure, _bitfield_1).is_multiple_of(size_of::<c_uint>()),
+            "the bindings of this nginx are wrong: build with 'make build', which tells bindgen how to make them (tools/nginx-bits.sh)"
+        );
+    )*};
+}
+
+begin_with_a_word!(
+    ngx_buf_t,
+    ngx_connection_t,
+    ngx_event_t,
+    ngx_http_headers_in_t,
+    ngx_http_request_body_t,
+    ngx_http_request_t,
+    ngx_http_upstream_t
+);
+
 /// Makes a method for each row, of a handle that has `as_ptr`: `get NAME: NGINX_NAME;` or `set NAME: NGINX_NAME;`.
 macro_rules! bits {
     ($($(#[$doc:meta])* $kind:ident $name:ident: $nginx:ident;)*) => {$(bits! { @ $(#[$doc])* $kind $name: $nginx })*};
