@@ -21,7 +21,7 @@ mod printed;
 mod settings;
 mod state;
 mod surroundings;
-#[cfg(test)]
+#[cfg(all(test, feature = "wasmtime"))]
 mod tests;
 mod vars;
 mod watch;

@@ -69,7 +69,7 @@ impl Process for Surroundings<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "wasmtime"))]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
