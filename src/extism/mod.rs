@@ -21,7 +21,9 @@ mod printed;
 mod settings;
 mod state;
 mod surroundings;
-#[cfg(all(test, feature = "wasmtime"))]
+// Plugins want an engine that lets them be watched.
+#[cfg(feature = "wasmtime")]
+#[cfg(test)]
 mod tests;
 mod vars;
 mod watch;

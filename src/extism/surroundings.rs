@@ -69,7 +69,9 @@ impl Process for Surroundings<'_> {
     }
 }
 
-#[cfg(all(test, feature = "wasmtime"))]
+// Plugins want an engine that lets them be watched.
+#[cfg(feature = "wasmtime")]
+#[cfg(test)]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};

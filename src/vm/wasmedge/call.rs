@@ -15,46 +15,11 @@ use std::time::Duration;
 
 use super::executor::{PAGE, Running};
 use super::library::{Notes, take_notes};
-use super::program::{Linked, MAX_CALLBACK_ARGS};
+use super::linked::{Linked, MAX_ARGS, MAX_CALLBACK_ARGS, Served};
 use super::signals::{self, Side};
 use super::trap;
 use super::types::{CallingFrame, Executor, FunctionInstance, MemoryInstance, ModuleInstance, Outcome, Text, Value};
-use crate::vm::{BYTES_PER_FUEL, Caller, GuestMemory, HostFunctions, LinkedImport, Trap, ValType};
-
-/// No host function has more parameters (`proxy_grpc_call` has 12).
-const MAX_ARGS: usize = 16;
-
-/// A host function, as its calls need it. The library has a pointer to it.
-pub struct Served {
-    number: u32,
-    params: usize,
-    /// Bit n is set when parameter n is an i64.
-    wide: u32,
-    result: Option<ValType>,
-}
-
-impl Served {
-    /// Nothing if the function has a type that none of ours has.
-    pub fn of(import: &LinkedImport) -> Option<Served> {
-        let (params, results) = (&import.ty.params, &import.ty.results);
-        if params.len() > MAX_ARGS || results.len() > 1 {
-            return None;
-        }
-        let is_integer = |ty: &ValType| matches!(ty, ValType::I32 | ValType::I64);
-        let wide = params.iter().enumerate().fold(0, |wide, (n, ty)| wide | (u32::from(*ty == ValType::I64) << n));
-        params.iter().chain(results).all(is_integer).then(|| Served {
-            number: import.function,
-            params: params.len(),
-            wide,
-            result: results.first().copied(),
-        })
-    }
-
-    /// What the library passes to [`host_call`].
-    pub fn this(&self) -> *mut c_void {
-        ptr::from_ref(self).cast_mut().cast()
-    }
-}
+use crate::vm::{BYTES_PER_FUEL, Caller, GuestMemory, HostFunctions, Trap, ValType};
 
 /// What an instance has beside the guest.
 pub struct State {

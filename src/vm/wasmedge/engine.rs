@@ -5,13 +5,15 @@
 use std::ptr;
 use std::sync::Arc;
 
+use super::ast::Ast;
 use super::compile::compile;
 use super::deadline::Deadlines;
 use super::executor::Nothing;
 use super::library::{Library, Owned, one_line, take_notes};
-use super::module::{Ast, WasmEdgeModule};
+use super::module::WasmEdgeModule;
 use super::program::NO_WATCH;
 use super::setup::Setup;
+use super::shared::Shared;
 use super::types::{Bytes, CODE_SECTION, Configure, Outcome};
 use super::{parked, signals, tables, trap};
 use crate::vm::{Activity, CompileError, Engine, EngineOptions, Module, TrustedCode};
@@ -29,15 +31,6 @@ const FALLBACK: &str = "interpreter";
 pub struct WasmEdgeEngine {
     shared: Arc<Shared>,
     pool_failure: Option<&'static str>,
-}
-
-/// What modules and instances have of their engine.
-pub struct Shared {
-    pub library: &'static Library,
-    pub setup: Setup,
-    pub nothing: Arc<Nothing>,
-    pub deadlines: Deadlines,
-    pub activity: Arc<Activity>,
 }
 
 impl WasmEdgeEngine {

@@ -4,6 +4,7 @@
 //!
 //! A process has either this engine or Wasmtime: both want the signals by which they know of traps (`signals.rs`, `parked.rs`).
 
+mod ast;
 mod call;
 mod compile;
 mod deadline;
@@ -11,10 +12,12 @@ mod engine;
 mod executor;
 mod instance;
 mod library;
+mod linked;
 mod module;
 mod parked;
 mod program;
 mod setup;
+mod shared;
 mod signals;
 mod tables;
 mod trap;

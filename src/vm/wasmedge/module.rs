@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
-use super::call::Served;
-use super::engine::Shared;
-use super::library::{Library, Owned};
-use super::program::{Callable, Linked, WasmEdgeProgram};
-use super::types::{self, AstModule, ModuleInstance, Text};
+use super::ast::Ast;
+use super::library::Owned;
+use super::linked::{Callable, Linked, Served};
+use super::program::WasmEdgeProgram;
+use super::shared::Shared;
+use super::types::{ModuleInstance, Text};
 use super::{call, setup};
 use crate::vm::{
     CompileError, Export, ExternType, HOST_CALL_FUEL, Import, LinkError, LinkedImport, Module, Program, ValType,
@@ -19,68 +20,6 @@ pub struct WasmEdgeModule {
     pub ast: Arc<Ast>,
     /// The module with its code, as the compiler made it.
     pub code: Arc<[u8]>,
-}
-
-/// A module, loaded and checked.
-pub struct Ast {
-    library: &'static Library,
-    module: Owned<AstModule>,
-}
-
-// SAFETY: nothing changes the module when it has been checked. The API reads it, and instances count who uses the code.
-unsafe impl Send for Ast {}
-// SAFETY: as above.
-unsafe impl Sync for Ast {}
-
-impl Ast {
-    pub fn new(library: &'static Library, module: Owned<AstModule>) -> Ast {
-        Ast { library, module }
-    }
-
-    pub fn get(&self) -> *const AstModule {
-        self.module.get()
-    }
-
-    fn imports(&self) -> Vec<Import> {
-        let functions = &self.library.functions;
-        let module = self.get();
-        // SAFETY: the module lives, and with it what the API says of it; the list is as long as the API says.
-        let list = unsafe {
-            types::pointers((functions.module_imports_len)(module), |list, len| {
-                (functions.module_imports)(module, list, len)
-            })
-        };
-        // SAFETY: as above. The type of a function is that of one: `extern_type` asks for no other.
-        let import = |import| unsafe {
-            let ty = || types::func_type(self.library, (functions.import_function)(module, import));
-            Import {
-                module: (functions.import_module)(import).to_text(),
-                name: (functions.import_name)(import).to_text(),
-                ty: types::extern_type((functions.import_kind)(import), ty),
-            }
-        };
-        list.into_iter().map(import).collect()
-    }
-
-    fn exports(&self) -> Vec<Export> {
-        let functions = &self.library.functions;
-        let module = self.get();
-        // SAFETY: as for imports.
-        let list = unsafe {
-            types::pointers((functions.module_exports_len)(module), |list, len| {
-                (functions.module_exports)(module, list, len)
-            })
-        };
-        // SAFETY: as for imports.
-        let export = |export| unsafe {
-            let ty = || types::func_type(self.library, (functions.export_function)(module, export));
-            Export {
-                name: (functions.export_name)(export).to_text(),
-                ty: types::extern_type((functions.export_kind)(export), ty),
-            }
-        };
-        list.into_iter().map(export).collect()
-    }
 }
 
 impl Module for WasmEdgeModule {

@@ -8,8 +8,8 @@ use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
 
+use super::ast::Ast;
 use super::library::{Library, Owned};
-use super::module::Ast;
 use super::setup::{self, Setup};
 use super::types::{CallingFrame, Executor, FunctionInstance, ModuleInstance, Outcome, Text, Value};
 

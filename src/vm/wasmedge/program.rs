@@ -6,58 +6,17 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::{Served, State};
-use super::engine::Shared;
+use super::call::State;
 use super::executor::Running;
 use super::instance::WasmEdgeInstance;
 use super::library::Owned;
-use super::module::Ast;
+use super::linked::Linked;
+use super::shared::Shared;
 use super::trap;
-use super::types::{ModuleInstance, Outcome};
-use crate::vm::{Deadline, Export, ExternType, HostFunctions, Instance, InstanceLimits, Program, Trap, ValType};
-
-/// No function that the host calls has more parameters (`proxy_on_http_call_response` has 5).
-pub const MAX_CALLBACK_ARGS: usize = 5;
+use super::types::Outcome;
+use crate::vm::{Deadline, HostFunctions, Instance, InstanceLimits, Program, Trap};
 
 pub struct WasmEdgeProgram(pub Arc<Linked>);
-
-/// A module with its host functions. Those refer to `_served`, and go before it.
-pub struct Linked {
-    pub hosts: Vec<Owned<ModuleInstance>>,
-    pub exports: Vec<Option<Callable>>,
-    /// It exports one by the name that the host looks for.
-    pub has_memory: bool,
-    pub ast: Arc<Ast>,
-    /// The module, which has the names of its functions.
-    pub code: Arc<[u8]>,
-    pub shared: Arc<Shared>,
-    pub _served: Box<[Served]>,
-}
-
-// SAFETY: the host instances do not change once they are made, but for a list of the stores that they are in, which has a lock.
-unsafe impl Send for Linked {}
-// SAFETY: as above.
-unsafe impl Sync for Linked {}
-
-/// An exported function that can be called: all its parameters are i32, and it has at most one result, an i32.
-pub struct Callable {
-    pub name: String,
-    pub params: usize,
-    pub has_result: bool,
-}
-
-impl Callable {
-    pub fn of(export: &Export) -> Option<Callable> {
-        let ExternType::Func(ty) = &export.ty else { return None };
-        let (params, results) = (ty.params.len(), ty.results.len());
-        let is_narrow = ty.params.iter().chain(&ty.results).all(|ty| *ty == ValType::I32);
-        (params <= MAX_CALLBACK_ARGS && results <= 1 && is_narrow).then(|| Callable {
-            name: export.name.clone(),
-            params,
-            has_result: results == 1,
-        })
-    }
-}
 
 impl Program for WasmEdgeProgram {
     fn instantiate(

@@ -1,13 +1,10 @@
-//! What the C API of WasmEdge passes and returns, as its headers say, and the types of WebAssembly between its words and those of this
-//! crate. `library.rs` has the functions.
+//! What the C API of WasmEdge passes and returns, as its headers say. `library.rs` has the functions.
 
 #![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_int, c_void};
-use std::ptr;
 
-use super::library::Library;
-use crate::vm::{ExternType, FuncType, ValType};
+use crate::vm::ValType;
 
 /// Things that are only known by pointers.
 macro_rules! opaque {
@@ -86,7 +83,7 @@ impl Outcome {
 /// `WasmEdge_ValType`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct RawType([u8; 8]);
+pub struct RawType(pub [u8; 8]);
 
 /// `WasmEdge_Value`: bits, and of which type they are.
 #[repr(C)]
@@ -131,10 +128,6 @@ pub const WASM_WITH_CODE: c_int = 1;
 /// The name of that section.
 pub const CODE_SECTION: &[u8] = b"wasmedge";
 
-/// `WasmEdge_ExternalType_*`.
-const FUNCTION: c_int = 0;
-const MEMORY: c_int = 2;
-
 /// The types of integers, in the words of the library.
 #[derive(Clone, Copy)]
 pub struct NumberTypes {
@@ -151,60 +144,4 @@ impl NumberTypes {
             _ => None,
         }
     }
-}
-
-/// The library tells types from each other: not all of their bytes mean something.
-fn val_type(library: &Library, ty: RawType) -> ValType {
-    let functions = &library.functions;
-    // SAFETY: the type comes from the library.
-    unsafe {
-        match ty {
-            ty if (functions.is_i32)(ty) => ValType::I32,
-            ty if (functions.is_i64)(ty) => ValType::I64,
-            ty if (functions.is_f32)(ty) => ValType::F32,
-            ty if (functions.is_f64)(ty) => ValType::F64,
-            _ => ValType::Other,
-        }
-    }
-}
-
-/// The type of a function.
-///
-/// # Safety
-///
-/// The pointer is null, or what owns the type lives.
-pub unsafe fn func_type(library: &Library, ty: *const FunctionType) -> FuncType {
-    let list = |len: unsafe extern "C" fn(*const FunctionType) -> u32,
-                fill: unsafe extern "C" fn(*const FunctionType, *mut RawType, u32) -> u32| {
-        // SAFETY: the API answers 0 for null, and the caller says that the type lives otherwise.
-        let len = unsafe { len(ty) };
-        let mut types = vec![RawType([0; 8]); len as usize];
-        // SAFETY: there is room for so many types.
-        unsafe { fill(ty, types.as_mut_ptr(), len) };
-        types.into_iter().map(|ty| val_type(library, ty)).collect()
-    };
-    let functions = &library.functions;
-    FuncType {
-        params: list(functions.function_type_params_len, functions.function_type_params),
-        results: list(functions.function_type_returns_len, functions.function_type_returns),
-    }
-}
-
-/// What an import or an export is. `function` finds the type of a function.
-pub fn extern_type(kind: c_int, function: impl FnOnce() -> FuncType) -> ExternType {
-    match kind {
-        FUNCTION => ExternType::Func(function()),
-        MEMORY => ExternType::Memory,
-        1 => ExternType::Other("table"),
-        3 => ExternType::Other("global"),
-        _ => ExternType::Other("tag"),
-    }
-}
-
-/// A list that the API fills with pointers.
-pub fn pointers<T>(len: u32, fill: impl FnOnce(*mut *const T, u32) -> u32) -> Vec<*const T> {
-    let mut list = vec![ptr::null(); len as usize];
-    let filled = fill(list.as_mut_ptr(), len).min(len);
-    list.truncate(filled as usize);
-    list
 }
