@@ -1,6 +1,7 @@
-//! The WasmEdge backend, over the C API of a library that is opened when it is needed (`library.rs`, `types.rs`). `engine.rs` compiles,
-//! in another process (`compile.rs`), `module.rs` links, `program.rs` makes instances, `instance.rs` keeps them, and `call.rs` calls in
-//! both directions; `executor.rs` and `deadline.rs` say what limits them, `tables.rs` too, `setup.rs` how WasmEdge is set up, `trap.rs` what went wrong.
+//! The WasmEdge backend, over the C API of a library that is opened when it is needed (`library.rs`, `types.rs`). `engine.rs` compiles, in
+//! another process (`compile.rs`), `module.rs` links, `program.rs` makes instances, `instance.rs` keeps them, and `call.rs` calls in both
+//! directions; `executor.rs`, `deadline.rs` and `tables.rs` say what limits them, `setup.rs` how WasmEdge is set up, `trap.rs` what went
+//! wrong.
 //!
 //! A process has either this engine or Wasmtime: both want the signals by which they know of traps (`signals.rs`, `parked.rs`).
 
