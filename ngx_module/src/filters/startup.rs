@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_NOTICE, NGX_LOG_WARN, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_uint_t};
+use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_uint_t};
 use ngx::core::NgxStr;
 use ngx_wasm::programs::START;
 use ngx_wasm::proxy_wasm::{ContextId, Vm};
@@ -207,7 +207,7 @@ fn supply_all(main: &mut MainConf, log: Log<'_>, notes: &mut Vec<Note>) -> Resul
         supplier.finish();
     }
     if let Some(caution) = main.engines.iter().find_map(|(_, engine)| engine.caution()) {
-        log.write(NGX_LOG_NOTICE, format!("wasm: {caution}"));
+        notes.push(Note::notice(format!("wasm: {caution}")));
     }
     Ok(())
 }
