@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 use crate::proxy_wasm::Module;
-use crate::vm::EngineOptions;
-use crate::vm::wasmtime::WasmtimeEngine;
+use crate::vm::{EngineOptions, tests};
 
 const ANOTHER_USER: u32 = 65534;
 
@@ -52,7 +51,7 @@ fn give_away(path: &Path) -> bool {
 }
 
 fn engine() -> Arc<dyn Engine> {
-    Arc::new(new_engine())
+    tests::engine(EngineOptions::default())
 }
 
 fn module(number: u32) -> Vec<u8> {
@@ -130,7 +129,7 @@ fn another_module_is_compiled() {
 #[test]
 fn what_is_in_use_is_not_compiled_again_and_not_kept_longer() {
     let options = EngineOptions { fuel: true, ..EngineOptions::default() };
-    let other: Arc<dyn Engine> = Arc::new(WasmtimeEngine::new(options).map_err(|err| err.to_string()).unwrap());
+    let other = tests::engine(options);
     let (mut supply, engine, third) = (Supply::<Module>::default(), engine(), engine());
     let mut supplied = |engine: &Arc<dyn Engine>, bytes: &[u8]| supply.module(engine, bytes, None).ok().unwrap();
     let first = supplied(&engine, &module(1));
@@ -372,10 +371,6 @@ fn use_keeps_an_entry_young() {
     start(&cache, &engine(), &module(1));
     assert_eq!(cache.prune().unwrap(), 0);
     assert!(file.exists());
-}
-
-fn new_engine() -> WasmtimeEngine {
-    WasmtimeEngine::new(EngineOptions::default()).map_err(|err| err.to_string()).unwrap()
 }
 
 #[test]

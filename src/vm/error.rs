@@ -13,6 +13,9 @@ pub enum CompileError {
     /// Starts as a module and is broken further on.
     #[error("invalid or truncated WebAssembly module: {0}")]
     Invalid(String),
+    /// It may be a module, but the compiler makes nothing of it.
+    #[error("cannot compile: {0}")]
+    Failed(String),
     /// A compiled module is not, or not any more, what this engine can run; or it could not be put into bytes.
     #[error("cannot reuse the compiled module: {0}")]
     Compiled(String),

@@ -13,10 +13,23 @@ mod arguments;
 mod clock;
 mod deadline;
 mod error;
+#[cfg(any(feature = "wasmtime", feature = "wasmedge"))]
+mod function_names;
+// Wasmtime alone makes images.
+#[cfg_attr(not(feature = "wasmtime"), allow(dead_code))]
 mod image;
 pub(crate) mod imports;
 mod memory;
+#[cfg(test)]
+pub(crate) mod tests;
 mod trusted;
+#[cfg(all(
+    feature = "wasmedge",
+    target_os = "linux",
+    target_env = "gnu",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub mod wasmedge;
 #[cfg(feature = "wasmtime")]
 pub mod wasmtime;
 
@@ -173,6 +186,16 @@ pub trait Engine: Send + Sync {
         None
     }
 
+    /// What whoever chooses it has to know of it.
+    fn caution(&self) -> Option<&str> {
+        None
+    }
+
+    /// Why nobody can watch its guests ([`Deadline::Watch`]), as those of programs are.
+    fn watch_refusal(&self) -> Option<&str> {
+        None
+    }
+
     /// Moves the clock of all deadlines on by one [`TICK`]. Callable from any thread and from a signal handler.
     fn tick(&self);
 }
@@ -316,24 +339,5 @@ impl fmt::Display for ExternType {
             ExternType::Memory => f.write_str("memory"),
             ExternType::Other(kind) => f.write_str(kind),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn types_are_shown_as_in_the_specification() {
-        let ty = FuncType { params: vec![ValType::I32, ValType::I64, ValType::Other], results: vec![ValType::F64] };
-        assert_eq!(ExternType::Func(ty).to_string(), "func (i32, i64, ref) -> (f64)");
-        assert_eq!(FuncType { params: vec![], results: vec![] }.to_string(), "() -> ()");
-        assert_eq!(ExternType::Memory.to_string(), "memory");
-        assert_eq!(ExternType::Other("tag").to_string(), "tag");
-    }
-
-    #[test]
-    fn a_guest_has_128_mib_unless_told_otherwise() {
-        assert_eq!(InstanceLimits::default(), InstanceLimits { memory: 128 * 1024 * 1024, pooled: false });
     }
 }

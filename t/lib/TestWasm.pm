@@ -141,6 +141,7 @@ my %have = (
     lua   => sub () { $ENV{TEST_WASM_LUA} },
     debug => sub () { `$ENV{TEST_NGINX_BINARY} -V 2>&1` =~ /--with-debug/ },
     'no valgrind' => sub () { !$ENV{TEST_WASM_VALGRIND} },
+    wasmedge => sub () { `/sbin/ldconfig -p` =~ m{libwasmedge\.so\.0} },
 );
 
 sub needs (@) {

@@ -188,6 +188,7 @@ fn supply_all(main: &mut MainConf, log: Log<'_>, notes: &mut Vec<Note>) -> Resul
         }
         for form in programs {
             let engine = main.engine(form).map_err(|err| (place.clone(), err))?;
+            check_watch(engine.as_ref()).map_err(failed)?;
             let compiled = supplier.program(&engine, &name, &bytes).map_err(failed)?;
             let module = &mut main.modules[n];
             warn_of_pool(log, form, engine.as_ref(), module, compiled.pool_refusal());
@@ -195,6 +196,7 @@ fn supply_all(main: &mut MainConf, log: Log<'_>, notes: &mut Vec<Note>) -> Resul
         }
         for form in plugins {
             let engine = main.engine(form).map_err(|err| (place.clone(), err))?;
+            check_watch(engine.as_ref()).map_err(failed)?;
             let compiled = supplier.plugin(&engine, &name, &bytes).map_err(failed)?;
             let module = &mut main.modules[n];
             warn_of_pool(log, form, engine.as_ref(), module, compiled.pool_refusal());
@@ -204,7 +206,18 @@ fn supply_all(main: &mut MainConf, log: Log<'_>, notes: &mut Vec<Note>) -> Resul
     if !supply::is_test() {
         supplier.finish();
     }
+    if let Some(caution) = main.engines.iter().find_map(|(_, engine)| engine.caution()) {
+        notes.push(Note::notice(format!("wasm: {caution}")));
+    }
     Ok(())
+}
+
+/// Whether the engine can run what answers requests by itself.
+fn check_watch(engine: &dyn Engine) -> Result<(), String> {
+    let Some(reason) = engine.watch_refusal() else { return Ok(()) };
+    Err(format!(
+        "it is to answer requests by itself (wasm_cgi, wasm_function), which needs \"wasm_vm wasmtime\": {reason}"
+    ))
 }
 
 /// Compiles a module that nothing uses, to see whether it is one.

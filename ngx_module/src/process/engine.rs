@@ -7,7 +7,7 @@
 
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use nginx_sys::{NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_uint_t};
 use ngx_wasm::vm::{Activity, Engine, EngineOptions, PoolOptions, Ticker};
@@ -67,11 +67,20 @@ fn is_address_space_limited() -> bool {
     limit.rlim_cur != libc::RLIM_INFINITY
 }
 
+/// WasmEdge wants more of a system than others do.
+const HAS_WASMEDGE: bool = cfg!(all(
+    feature = "wasmedge",
+    target_os = "linux",
+    target_env = "gnu",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+));
+
 /// An engine, by the name that `wasm_vm` gives it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EngineName {
-    #[default]
+    #[cfg_attr(feature = "wasmtime", default)]
     Wasmtime,
+    #[cfg_attr(not(feature = "wasmtime"), default)]
     WasmEdge,
 }
 
@@ -92,7 +101,7 @@ impl EngineName {
     pub fn is_built_in(self) -> bool {
         match self {
             EngineName::Wasmtime => cfg!(feature = "wasmtime"),
-            EngineName::WasmEdge => false,
+            EngineName::WasmEdge => HAS_WASMEDGE,
         }
     }
 
@@ -101,6 +110,16 @@ impl EngineName {
         static ENGINES: Mutex<Vec<KnownEngine>> = Mutex::new(Vec::new());
         let options = conf.options(form);
         let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
+        // Both have taken signals for themselves, and do not give them back.
+        static CHOSEN: OnceLock<EngineName> = OnceLock::new();
+        if let Some(chosen) = CHOSEN.get()
+            && *chosen != self
+        {
+            let (chosen, wanted) = (chosen.name(), self.name());
+            return Err(format!(
+                "this nginx runs with the engine \"{chosen}\": stop and start it to have \"{wanted}\" (wasm_vm), a reload is not enough"
+            ));
+        }
         engines.retain(|known| known.engine.strong_count() > 0);
         if let Some(known) = engines.iter().find(|known| known.kind == self && known.options == options)
             && let Some(engine) = known.engine.upgrade()
@@ -108,6 +127,7 @@ impl EngineName {
             return Ok(engine);
         }
         let engine = self.make(options)?;
+        CHOSEN.get_or_init(|| self);
         engines.push(KnownEngine { kind: self, options, engine: Arc::downgrade(&engine) });
         Ok(engine)
     }
@@ -119,6 +139,17 @@ impl EngineName {
                 Ok(engine) => Ok(Arc::new(engine)),
                 Err(err) => Err(err.to_string()),
             },
+            #[cfg(all(
+                feature = "wasmedge",
+                target_os = "linux",
+                target_env = "gnu",
+                any(target_arch = "x86_64", target_arch = "aarch64")
+            ))]
+            EngineName::WasmEdge => match ngx_wasm::vm::wasmedge::WasmEdgeEngine::new(options) {
+                Ok(engine) => Ok(Arc::new(engine)),
+                Err(reason) => Err(format!("wasm_vm wasmedge: {reason}")),
+            },
+            #[allow(unreachable_patterns)]
             other => Err(format!("this build has no engine {other:?}, with {options:?} or otherwise")),
         }
     }

@@ -17,6 +17,6 @@ mod vars;
 
 use call::Row;
 pub(super) use dispatch::Dispatch;
-#[cfg(test)]
+#[cfg(all(test, feature = "wasmtime"))]
 pub(super) use table::env;
 pub(super) use table::{ENV, find, types};

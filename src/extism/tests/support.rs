@@ -15,8 +15,7 @@ use crate::extism::host_calls::{self, ENV};
 use crate::extism::{
     Failure, HttpRequest, HttpResponse, Instance, Level, Manifest, Plugin, PluginError, Settings, World,
 };
-use crate::vm::wasmtime::WasmtimeEngine;
-use crate::vm::{Engine, EngineOptions, TICK, Watch};
+use crate::vm::{self, Engine, EngineOptions, TICK, Watch};
 use crate::wasi;
 
 /// The engine of all tests but those of deadlines: its clock stands still.
@@ -27,7 +26,7 @@ pub(crate) fn engine() -> Arc<dyn Engine> {
 
 /// An engine whose clock only the caller moves.
 pub(crate) fn own_engine(options: EngineOptions) -> Arc<dyn Engine> {
-    Arc::new(WasmtimeEngine::new(options).unwrap())
+    vm::tests::engine(options)
 }
 
 /// Moves the clock of an engine on while it lives.

@@ -5,7 +5,7 @@ use crate::proxy_wasm::Module;
 use crate::proxy_wasm::config::{RootConfig, VmConfig};
 use crate::proxy_wasm::errors::{CallError, StartError};
 use crate::proxy_wasm::fake_host::FakeHost;
-use crate::vm::wasmtime::WasmtimeEngine;
+use crate::vm::tests::engine;
 use crate::vm::{EngineOptions, Trap};
 
 /// Burns a few units for each of its number.
@@ -15,8 +15,8 @@ const BURN: &str = "(func $burn (param $n i32)
         (br_if $next (local.get $n))))";
 
 fn start(guest: &Guest, fuel: u64) -> Result<World, StartError> {
-    let engine = WasmtimeEngine::new(EngineOptions { fuel: true, ..EngineOptions::default() }).unwrap();
-    let module = guest.module_on(&engine).unwrap();
+    let engine = engine(EngineOptions { fuel: true, ..EngineOptions::default() });
+    let module = guest.module_on(engine.as_ref()).unwrap();
     let vm = VmConfig { fuel: Some(fuel), ..VmConfig::default() };
     World::start(&module, vm, RootConfig::default(), FakeHost::default()).map_err(|failed| failed.err)
 }
@@ -146,8 +146,8 @@ fn a_limit_wants_a_module_that_was_compiled_for_it() {
 
 #[test]
 fn a_module_that_counts_runs_without_a_limit() {
-    let engine = WasmtimeEngine::new(EngineOptions { fuel: true, ..EngineOptions::default() }).unwrap();
-    let module = Module::new(&engine, burning(100_000, 1, 1).wat().as_bytes()).unwrap().into();
+    let engine = engine(EngineOptions { fuel: true, ..EngineOptions::default() });
+    let module = Module::new(engine.as_ref(), burning(100_000, 1, 1).wat().as_bytes()).unwrap().into();
     let started = World::start(&module, VmConfig::default(), RootConfig::default(), FakeHost::default());
     let mut world = started.unwrap();
     let id = world.stream();

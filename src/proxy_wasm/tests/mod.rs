@@ -14,6 +14,7 @@ mod header_callbacks;
 mod higress;
 mod host_calls;
 mod http_call;
+#[cfg(feature = "wasmtime")]
 mod image;
 mod local_response;
 mod log;

@@ -18,8 +18,7 @@ use crate::proxy_wasm::types::{Action, LogLevel};
 use crate::proxy_wasm::vm::Vm;
 use crate::proxy_wasm::{Module, ModuleError};
 use crate::shared::MetricType;
-use crate::vm::wasmtime::WasmtimeEngine;
-use crate::vm::{Engine, EngineOptions};
+use crate::vm::{self, Engine, EngineOptions};
 
 /// Size of a guest's memory, unless it says otherwise.
 pub(crate) const MEMORY: u32 = 2 << 16;
@@ -34,7 +33,7 @@ pub(crate) fn engine() -> Arc<dyn Engine> {
 
 /// An engine whose clock only the caller moves.
 pub(crate) fn own_engine() -> Arc<dyn Engine> {
-    Arc::new(WasmtimeEngine::new(EngineOptions::default()).unwrap())
+    vm::tests::engine(EngineOptions::default())
 }
 
 /// All host functions, with the module that they are imported from.

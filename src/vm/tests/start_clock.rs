@@ -13,19 +13,19 @@ const LOOPING: &str = "(module (import \"h\" \"wait\" (func $wait (result i32)))
 const ENDLESS: &str = "(module (func $go (export \"go\") (loop $again (br $again))) (start $go))";
 
 struct Started {
-    engine: Arc<WasmtimeEngine>,
+    engine: Arc<dyn Engine>,
     program: Arc<dyn Program>,
 }
 
 fn compiled(wat: &str) -> Started {
-    let engine = Arc::new(WasmtimeEngine::new(EngineOptions::default()).unwrap());
+    let engine = engine(EngineOptions::default());
     let module = engine.compile(wat.as_bytes()).unwrap();
     let program = module.link(&linked(module.imports()), &["go"]).unwrap();
     Started { engine, program }
 }
 
 /// A host on which so much time passes in each of so many calls.
-fn waits(engine: &Arc<WasmtimeEngine>, times: u64, each: Duration) -> impl HostFunctions {
+fn waits(engine: &Arc<dyn Engine>, times: u64, each: Duration) -> impl HostFunctions {
     let engine = engine.clone();
     let mut left = times;
     recorder(move |_, _| {

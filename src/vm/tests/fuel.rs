@@ -12,7 +12,7 @@ const WORK: &str = "(module (import \"h\" \"f\" (func $f)) (memory (export \"mem
     (func (export \"loop\") (loop $again (br $again))))";
 
 fn counting(wat: &str, exports: &[&'static str]) -> Arc<dyn Program> {
-    let engine = WasmtimeEngine::new(EngineOptions { fuel: true, ..EngineOptions::default() }).unwrap();
+    let engine = engine(EngineOptions { fuel: true, ..EngineOptions::default() });
     let module = engine.compile(wat.as_bytes()).unwrap();
     module.link(&linked(module.imports()), exports).unwrap()
 }

@@ -1,0 +1,97 @@
+# wasm_vm wasmedge, where its library is installed: a filter runs, traps and time-outs are told and the next request is served, compiled
+# code comes from the cache, and what the engine cannot do is refused.
+
+use TestWasm 'no_plan';
+
+needs('wasmedge');
+
+# What a request does is in its query.
+our $Guest = q{(module
+  (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+  (data (i32.const 0) "was here")
+  (func $deeper (param i64) (result i64) (i64.sub (local.get 0) (call $deeper (i64.add (local.get 0) (i64.const 1)))))
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+    (drop (call $log (i32.const 2) (i32.const 0) (i32.const 8)))
+    ACTION
+    (i32.const 0)))};
+
+add_block_preprocessor(sub {
+    my $block = shift;
+    $block->set_value(main_config => 'wasm { cache_dir $TEST_NGINX_SERVER_ROOT/cache; module m $TEST_NGINX_HTML_DIR/m.wat; }')
+        unless defined $block->main_config;
+    $block->set_value(http_config => 'wasm_vm wasmedge; wasm_timeout 300ms;');
+    $block->set_value(config => 'location /t { proxy_wasm m; return 200 "ok\n"; }') unless defined $block->config;
+    $block->set_value(user_files => ">>> m.wat\n" . $::Guest =~ s/ACTION/$block->action/er) if defined $block->action;
+});
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: a filter runs, and the log says what the engine is
+--- action
+--- request
+GET /t
+--- response_body
+ok
+--- error_log
+the engine is WasmEdge, which is for guests that you trust
+was here
+
+
+
+=== TEST 2: a trap has its reason and the function, and the next request is served
+--- action
+unreachable
+--- request eval
+["GET /t", "GET /t"]
+--- error_code eval
+[503, 503]
+--- error_log
+wasm trap: unreachable
+--- expects_crit
+wasm filter "m": failed to call function: proxy_on_request_headers
+
+
+
+=== TEST 3: a recursion without end is a trap
+--- action
+(drop (call $deeper (i64.const 1)))
+--- request eval
+["GET /t", "GET /t", "GET /t"]
+--- error_code eval
+[503, 503, 503]
+--- error_log
+call stack exhausted
+--- expects_crit
+wasm filter "m": failed to call function: proxy_on_request_headers
+
+
+
+=== TEST 4: a loop ends at its time
+--- action
+(loop $again (br $again))
+--- request eval
+["GET /t", "GET /t"]
+--- error_code eval
+[503, 503]
+--- error_log
+still running after 300 ms (wasm_timeout)
+--- expects_crit
+wasm filter "m": failed to call function: proxy_on_request_headers
+
+
+
+=== TEST 5: a location that runs a program
+--- main_config
+wasm { module program $TEST_NGINX_GUESTS/c-program.wasm; }
+--- config
+location /t {
+    wasm_cgi program;
+}
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*module "program" .*: it is to answer requests by itself \(wasm_cgi, wasm_function\), which needs "wasm_vm wasmtime": /
