@@ -23,7 +23,7 @@ shift
 [ $# -eq 0 ] || shift
 case $part in
 test) files=("$@") ;;
-smoke) files=(t/10-directives/start.t t/20-headers/request.t t/32-bodies/http2.t t/35-limits/traps.t t/37-life/reload.t) ;;
+smoke) files=(t/10-directives/start.t t/20-headers/request.t t/32-bodies/http2.t t/32-bodies/http3.t t/70-programs/merging.t) ;;
 build) files=() ;;
 *) die "'$part' is nothing to do in a root; there are: test, smoke, build" ;;
 esac

@@ -9,7 +9,7 @@ mod swap;
 use std::sync::Arc;
 
 use super::WasmtimeEngine;
-use crate::vm::tests::{SECOND, instance, is_alone, linked, program, recorder};
+use crate::vm::tests::{SECOND, is_alone, linked, program, recorder};
 use crate::vm::{
     CompileError, Engine, EngineOptions, HostFunctions, Instance, InstanceLimits, InstanceStats, Program, Trap,
 };
