@@ -29,7 +29,7 @@ pub(crate) fn engine(options: EngineOptions) -> Arc<dyn Engine> {
 
 /// Notes the calls that reach it, and answers with what `answer` makes of them.
 pub(super) struct Recorder<F> {
-    calls: Vec<(u32, Vec<u64>)>,
+    pub(super) calls: Vec<(u32, Vec<u64>)>,
     answer: F,
 }
 

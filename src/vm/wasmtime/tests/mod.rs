@@ -10,6 +10,4 @@ use std::sync::Arc;
 
 use super::WasmtimeEngine;
 use crate::vm::tests::{SECOND, is_alone, linked, program, recorder};
-use crate::vm::{
-    CompileError, Engine, EngineOptions, HostFunctions, Instance, InstanceLimits, InstanceStats, Program, Trap,
-};
+use crate::vm::{CompileError, Engine, EngineOptions, Instance, InstanceLimits, InstanceStats, Program, Trap};
