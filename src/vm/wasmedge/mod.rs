@@ -24,7 +24,8 @@ mod tables;
 mod trap;
 mod types;
 
-#[cfg(test)]
+// Of this engine: tests have Wasmtime where there is both.
+#[cfg(all(test, not(feature = "wasmtime")))]
 mod tests;
 
 pub use engine::WasmEdgeEngine;
