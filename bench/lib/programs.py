@@ -60,8 +60,6 @@ def cases(hello):
     app = ["/usr/bin/python3", os.path.join(APP, "app.py")]
     return [
         Case("rust", "Rust, WASI", "/rust/hello", "hello\n", "rust-program", "location /rust/ { wasm_cgi m; }"),
-        Case("rust-snapshot", "the same, put back to its start", "/rust/hello", "hello\n", "rust-program",
-             "location /rust/ { wasm_cgi m; wasm_snapshot on; }"),
         Case("native", "C, fcgiwrap", "/native", "hello\n", native=[hello]),
         Case("native-apache", "C, Apache's mod_cgid", "/cgi/hello", "hello\n", native=[hello], apache=True),
         Case("function", "an Extism plugin with the Rust SDK", "/greet", "Hello, nginx!", "rust-extism",
