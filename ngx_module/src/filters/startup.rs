@@ -207,7 +207,7 @@ fn supply_all(main: &mut MainConf, log: Log<'_>, notes: &mut Vec<Note>) -> Resul
         supplier.finish();
     }
     if let Some(caution) = main.engines.iter().find_map(|(_, engine)| engine.caution()) {
-        notes.push(Note::notice(format!("wasm: {caution}")));
+        notes.push(Note::warning(format!("wasm: {caution}")));
     }
     Ok(())
 }
