@@ -161,7 +161,7 @@ hello!
 --- http2
 --- config
 location /t {
-    proxy_wasm one 'tick 20; response-headers hold; response-headers at-tick resume; response-end append !';
+    proxy_wasm one 'tick 20; response-headers hold; response-headers remove response content-length; response-headers at-tick resume; response-end append !';
     proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_5/length/26/2000;
 }
 --- request
