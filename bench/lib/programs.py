@@ -11,6 +11,7 @@ import argparse
 import os
 import resource
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -137,7 +138,7 @@ class Server:
                 with open(wrapper, "w") as out:
                     out.write("#!" + " ".join(self.case.native) + "\n")
             os.chmod(wrapper, 0o755)
-            self.others.append(subprocess.Popen(["fcgiwrap", "-c", "8", "-s", f"unix:{sock}"]))
+            self.others.append(subprocess.Popen(["fcgiwrap", "-c", "8", "-s", f"unix:{sock}"], start_new_session=True))
             self.nginx.write("", "", f"location / {{ fastcgi_pass unix:{sock}; fastcgi_param SCRIPT_FILENAME {wrapper};\n"
                              "fastcgi_param REQUEST_METHOD $request_method; fastcgi_param QUERY_STRING $query_string;\n"
                              "fastcgi_param SERVER_PROTOCOL $server_protocol; fastcgi_param SERVER_NAME localhost;\n"
@@ -160,14 +161,14 @@ class Server:
         while part != "/":
             os.chmod(part, os.stat(part).st_mode | 0o055)
             part = os.path.dirname(part)
-        self.others.append(subprocess.Popen(["/usr/sbin/apache2", "-DFOREGROUND", "-f", os.path.join(prefix, "httpd.conf")]))
+        self.others.append(subprocess.Popen(["/usr/sbin/apache2", "-DFOREGROUND", "-f", os.path.join(prefix, "httpd.conf")], start_new_session=True))
 
     def start_peer(self):
         binary = os.path.join(PEER_TARGET, "release/extism-server")
         plugin = os.path.join(GUESTS, self.case.module + ".wasm")
         # Its cache of compiled code is the one that it has by default, in another folder.
         environment = {**os.environ, "XDG_CACHE_HOME": os.path.join(PREFIX, "peer-cache")}
-        self.others.append(subprocess.Popen([binary, str(self.port), self.case.peer, plugin, "greet"], env=environment))
+        self.others.append(subprocess.Popen([binary, str(self.port), self.case.peer, plugin, "greet"], env=environment, start_new_session=True))
 
     def check(self):
         for _ in range(200):
@@ -193,7 +194,8 @@ class Server:
 
     def stop(self):
         for process in self.others:
-            process.terminate()
+            # With the processes that it has made: they would hold what this one writes to.
+            os.killpg(process.pid, signal.SIGTERM)
             process.wait()
         if self.nginx:
             self.nginx.stop()
