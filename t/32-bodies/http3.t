@@ -31,6 +31,9 @@ $nginx->configure(
         location = /response { proxy_wasm bodies 'tick 20; response-body hold; response-body upper; response-end at-tick resume'; proxy_pass http://127.0.0.1:$port/echo; }
         location = /trailers { proxy_wasm bodies 'response-headers remove response content-length; response-end add response-trailers x-sum 1'; return 200 'body'; }
         location = /answer   { proxy_wasm bodies 'request-end respond 403 refused'; proxy_pass http://127.0.0.1:$port/echo; }
+        location = /early    { proxy_wasm bodies 'request-headers respond 403 refused'; proxy_pass http://127.0.0.1:$port/echo; }
+        location = /midway   { proxy_request_buffering off; proxy_http_version 1.1; proxy_wasm bodies 'request-body #2 respond 403 midway'; proxy_pass http://127.0.0.1:$port/echo; }
+        location = /small    { client_max_body_size 1k; proxy_wasm bodies 'request-body upper'; proxy_pass http://127.0.0.1:$port/echo; }
         location = /forever  { proxy_wasm bodies 'request-body hold; request-end hold'; proxy_pass http://127.0.0.1:$port/echo; }
         location /program/ { wasm_cgi program; }
         location = /echo     { wasm_cgi program; wasm_arg echo; }
@@ -71,6 +74,20 @@ like(ask('/trailers'), qr/\n\nbody\n?x-sum: 1\s*\z/, 'trailers that a filter add
     like($answer, qr{^HTTP/3 403}, 'a local response');
     like($answer, qr/^x-answered: /m, 'with its header');
     like($answer, qr/\n\nrefused\z/, 'and its body');
+}
+# Refusals while the client still sends. What curl shows then depends on what it has sent, also with nginx alone: the access log tells.
+for my $case (['/early', 403], ['/midway', 403], ['/small', 413]) {
+    my ($path, $status) = @$case;
+    ask($path, '-s', '--no-show-error', '--data-binary', "\@$dir/large");
+    $nginx->wait_for("the request to $path", sub { $nginx->read('logs/access.log') =~ /"POST \Q$path\E HTTP/ });
+    my @statuses = $nginx->read('logs/access.log') =~ /"POST \Q$path\E HTTP\/3\.0" (\d+)/g;
+    is_deeply(\@statuses, [$status], "$path: a body that is refused");
+}
+{
+    my $answer = ask('/early', '-d', 'hello', "https://localhost:$port/upper", "https://localhost:$port/held");
+    my @statuses = $answer =~ m{HTTP/3 (\d+)}g;
+    is("@statuses", '200 200 403', 'requests behind each other on one connection');
+    is(() = $answer =~ /HELLO!|hello!/g, 2, 'with their bodies');
 }
 like(ask('/program/env?name=SERVER_PROTOCOL'), qr{SERVER_PROTOCOL=HTTP/3\.0\n\z}, 'a program');
 

@@ -55,6 +55,7 @@ WAT
 
 my $upstream = HeadServer->new;
 my $nginx    = NginxProcess->new('calls-bytes');
+my $is_strict = $nginx->version >= 1_029_003;
 my $http2    = $nginx->port + 1;
 $nginx->write('caller.wat', $guest);
 $nginx->configure(
@@ -141,7 +142,8 @@ for my $kind (sort keys %kind) {
     }
     is("@wrong", '', "$kind: every byte goes as it is");
     is("@other", '', "$kind: as nginx sends it");
-    cmp_ok($compared, '>', 200, "$kind: which takes $compared bytes");
+    # Newer versions refuse what no host has.
+    cmp_ok($compared, '>', $kind eq 'host' && $is_strict ? 70 : 200, "$kind: which takes $compared bytes");
     is("@not_refused", '', "$kind: what cannot be sent is a call that fails");
 }
 my $log = $nginx->log;
@@ -202,7 +204,12 @@ is("@wrong", '', 'HTTP/2: every byte of a path goes, as it is or with a percent 
 is(over_http2(':path' => '/a#b<c', ':authority' => 'h')->{target}, '/a%23b%3Cc', '"#" is not dropped');
 is(over_http2(':path' => 'http://h.example/p?q', ':authority' => 'h')->{target}, '/p?q', 'of a whole URL the path');
 is(over_http2(':path' => '/', ':authority' => 'h', x => "a\x01\t\xff\"b")->{x}, "a%01\t\xff\"b", 'control bytes of values have percent signs');
-is(over_http2(':path' => '/', ':authority' => 'h"<>|\\^`{}')->{name}, 'h"<>|\\^`{}', 'an authority that no URI has');
+if ($is_strict) {
+    ($status, $body) = made('/call2', ':path' => '/', ':authority' => 'h"<>|\\^`{}');
+    like($body, qr/400 Bad Request/, 'an authority that no URI has is for the server to refuse');
+} else {
+    is(over_http2(':path' => '/', ':authority' => 'h"<>|\\^`{}')->{name}, 'h"<>|\\^`{}', 'an authority that no URI has');
+}
 is(over_http2()->{name}, 'http2', 'and one that was not said');
 ($status, $body) = made('/call2', ':path' => 'p', ':authority' => 'h');
 is($status, 504, 'a path without a slash: a call that fails');
