@@ -20,6 +20,8 @@ mod function_names;
 mod image;
 pub(crate) mod imports;
 mod memory;
+#[cfg(any(feature = "wasmtime", feature = "wasmedge"))]
+mod sections;
 #[cfg(test)]
 pub(crate) mod tests;
 mod trusted;

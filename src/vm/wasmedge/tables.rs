@@ -6,6 +6,8 @@ use std::ops::Range;
 
 use wasmparser::{BinaryReaderError, Parser, Payload, RefType, TableInit, TableType};
 
+use crate::vm::sections::{self, write_number};
+
 /// Compilers make one table, of the functions that are called through pointers: some ten thousand in large Go programs.
 const MAX_TABLES: usize = 8;
 const MAX_ELEMENTS: u64 = 1 << 20;
@@ -30,13 +32,7 @@ pub fn capped(module: &[u8]) -> Result<Cow<'_, [u8]>, String> {
         write_number(&mut content, ty.initial);
         write_number(&mut content, ty.maximum.unwrap_or(MAX_ELEMENTS).min(MAX_ELEMENTS));
     }
-    let mut capped = Vec::with_capacity(module.len() + content.len());
-    capped.extend_from_slice(&module[..found.section.start]);
-    capped.push(TABLE_SECTION);
-    write_number(&mut capped, content.len() as u64);
-    capped.append(&mut content);
-    capped.extend_from_slice(&module[found.section.end..]);
-    Ok(capped.into())
+    Ok(sections::replace(module, found.section, TABLE_SECTION, &content).into())
 }
 
 /// The section of tables.
@@ -68,15 +64,6 @@ fn find(module: &[u8]) -> Result<Option<Tables>, BinaryReaderError> {
         }
     }
     Ok(None)
-}
-
-/// Appends an unsigned number as WebAssembly writes it.
-fn write_number(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use wasmparser::{
     BinaryReaderError, Encoding, ExternalKind, GlobalType, MemoryType, Operator, Parser, Payload, TypeRef, ValType,
 };
 
+use crate::vm::sections::{self, write_number};
+
 /// What the names of the exports begin with that are added; the number of the global follows, counted among those that can change.
 pub(super) const GLOBAL: &str = "ngx-wasm:mutable-global:";
 
@@ -208,28 +210,13 @@ impl Found {
             content.push(GLOBAL_EXPORT);
             write_number(&mut content, u64::from(*global));
         }
-        let mut module = Vec::with_capacity(bytes.len() + content.len() + 16);
-        module.extend_from_slice(&bytes[..exports.section.start]);
-        module.push(EXPORT_SECTION);
-        write_number(&mut module, content.len() as u64);
-        module.append(&mut content);
-        module.extend_from_slice(&bytes[exports.section.end..]);
-        module
+        sections::replace(bytes, exports.section.clone(), EXPORT_SECTION, &content)
     }
 }
 
 /// The name of the export of global number `n` of those that can change.
 pub(super) fn global_name(n: usize) -> String {
     format!("{GLOBAL}{n}")
-}
-
-/// Appends an unsigned number as WebAssembly writes it.
-fn write_number(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
 }
 
 #[cfg(test)]
