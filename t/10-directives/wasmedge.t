@@ -13,6 +13,8 @@ our $Guest = q{(module
   (func (export "malloc") (param i32) (result i32) (i32.const 1024))
   (data (i32.const 0) "was here")
   (func $deeper (param i64) (result i64) (i64.sub (local.get 0) (call $deeper (i64.add (local.get 0) (i64.const 1)))))
+  (func $sum (param i64) (result i64) (i64.add (call $sum (i64.add (local.get 0) (i64.const 1))) (local.get 0)))
+  (func $tail (return_call $tail))
   (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
     (drop (call $log (i32.const 2) (i32.const 0) (i32.const 8)))
     ACTION
@@ -22,7 +24,7 @@ add_block_preprocessor(sub {
     my $block = shift;
     $block->set_value(main_config => 'wasm { cache_dir $TEST_NGINX_SERVER_ROOT/cache; module m $TEST_NGINX_HTML_DIR/m.wat; }')
         unless defined $block->main_config;
-    $block->set_value(http_config => 'wasm_vm wasmedge; wasm_timeout 300ms;');
+    $block->set_value(http_config => 'wasm_vm wasmedge; wasm_timeout 300ms; ' . ($block->http_config // ''));
     $block->set_value(config => 'location /t { proxy_wasm m; return 200 "ok\n"; }') unless defined $block->config;
     $block->set_value(user_files => ">>> m.wat\n" . $::Guest =~ s/ACTION/$block->action/er) if defined $block->action;
 });
@@ -85,7 +87,50 @@ wasm filter "m": failed to call function: proxy_on_request_headers
 
 
 
-=== TEST 5: a location that runs a program
+=== TEST 5: calls that the compiler makes a loop of end at their time, or with the stack
+--- action
+(drop (call $sum (i64.const 1)))
+--- request eval
+["GET /t", "GET /t"]
+--- error_code eval
+[503, 503]
+--- error_log eval
+qr/still running after 300 ms|call stack exhausted/
+--- expects_crit
+wasm filter "m": failed to call function: proxy_on_request_headers
+
+
+
+=== TEST 6: tail calls end at their time
+--- action
+(call $tail)
+--- request eval
+["GET /t", "GET /t"]
+--- error_code eval
+[503, 503]
+--- error_log eval
+qr/still running after 300 ms \(wasm_timeout\)/
+--- expects_crit
+wasm filter "m": failed to call function: proxy_on_request_headers
+
+
+
+=== TEST 7: a budget for all filters, so that the first engine of the process is one that counts
+--- http_config
+wasm_fuel 100000;
+--- action
+(loop $again (br $again))
+--- request
+GET /t
+--- error_code: 503
+--- error_log
+has used up its fuel (wasm_fuel)
+--- expects_crit
+wasm filter "m": failed to call function: proxy_on_request_headers
+
+
+
+=== TEST 8: a location that runs a program
 --- main_config
 wasm { module program $TEST_NGINX_GUESTS/c-program.wasm; }
 --- config

@@ -73,11 +73,14 @@ fn in_fork(body: impl FnOnce() -> Result<(), String>) -> io::Result<Vec<u8>> {
     let (mut from_fork, to_parent) = io::pipe()?;
     // Nginx's handlers are not for the fork; and the one of the parent that asks for children that have ended is not to be first.
     without_signals(|| {
+        // SAFETY: it cannot fail.
+        let parent = unsafe { libc::getpid() };
         // SAFETY: what the fork does is above, and in this file: it uses no locks that other threads of this process may have, and
         // never returns.
         match unsafe { libc::fork() } {
             -1 => Err(io::Error::last_os_error()),
             0 => {
+                end_with(parent);
                 drop(from_fork);
                 say_and_end(to_parent, body)
             }
@@ -90,6 +93,19 @@ fn in_fork(body: impl FnOnce() -> Result<(), String>) -> io::Result<Vec<u8>> {
             }
         }
     })
+}
+
+/// Has the kernel end this fork when its parent ends, which waits for it on the thread that has made it: nobody else would want what
+/// may take minutes.
+fn end_with(parent: libc::pid_t) {
+    // SAFETY: neither touches memory.
+    let is_orphan = unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) == 0 && libc::getppid() != parent
+    };
+    if is_orphan {
+        // SAFETY: it ends this fork, of which nothing is left to be done.
+        unsafe { libc::_exit(0) }
+    }
 }
 
 fn say_and_end(mut to_parent: PipeWriter, body: impl FnOnce() -> Result<(), String>) -> ! {

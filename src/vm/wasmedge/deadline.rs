@@ -1,9 +1,9 @@
 //! Deadlines: which guests run, until when, and how they are stopped.
 //!
-//! Machine code of WasmEdge looks at a token of its executor, at the begin of each function, block and loop. The C API sets that token
-//! in one way: [`async_cancel`](super::library::Functions::async_cancel), meant for a call on a thread of its own. It sets it also when
-//! that call has long ended, and so each executor has such a call behind it, of a function that does nothing. What is stopped cannot
-//! go on: time-outs that are CPU time are looked at from outside.
+//! Machine code of WasmEdge looks at a token of its executor in each loop, and, by `entries.rs`, at the begin of each function that calls
+//! another. The C API sets that token in one way: [`async_cancel`](super::library::Functions::async_cancel), meant for a call on a thread
+//! of its own. It sets it also when that call has long ended, and so each executor has such a call behind it, of a function that does
+//! nothing. What is stopped cannot go on: time-outs that are CPU time are looked at from outside.
 
 #![allow(unsafe_code)]
 

@@ -15,12 +15,12 @@ use super::program::NO_WATCH;
 use super::setup::Setup;
 use super::shared::Shared;
 use super::types::{Bytes, CODE_SECTION, Configure, Outcome};
-use super::{parked, signals, tables, trap};
+use super::{entries, parked, signals, tables, trap};
 use crate::vm::{Activity, CompileError, Engine, EngineOptions, Module, TrustedCode};
 
 /// What this backend makes of a module. To be changed whenever that changes, so that no code is used that an earlier version has left in
 /// a cache.
-const FORM: &str = "interruptible, 1";
+const FORM: &str = "interruptible, 2";
 
 const MAGIC: &[u8] = b"\0asm";
 
@@ -70,6 +70,7 @@ impl WasmEdgeEngine {
         let configure = setup.configure_without_code(library).map_err(CompileError::Failed)?;
         self.parse(&configure, &binary).map_err(CompileError::Invalid)?;
         let binary = tables::capped(&binary).map_err(CompileError::Invalid)?;
+        let binary = entries::watched(&binary).map_err(CompileError::Invalid)?;
         let code =
             compile(library, setup, &binary).map_err(|reason| CompileError::Failed(format!("WasmEdge: {reason}")))?;
         Ok((self.load_code(&code)?, code))

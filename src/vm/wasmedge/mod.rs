@@ -10,6 +10,7 @@ mod call;
 mod compile;
 mod deadline;
 mod engine;
+mod entries;
 mod executor;
 mod instance;
 mod library;

@@ -38,7 +38,9 @@ pub fn park(library: &'static Library, setup: Setup, guest: &Ast) -> Result<(), 
     // SAFETY: what the API makes is the caller's; functions that are added are not, any more; all lives for ever.
     let (executor, function) = unsafe {
         let configure = setup.configure(library)?;
-        let executor = (functions.executor_create)(configure.get(), ptr::null_mut());
+        // Code that counts writes to them without asking whether they are there.
+        let counts = if setup.counts_cost { (functions.statistics_create)() } else { ptr::null_mut() };
+        let executor = (functions.executor_create)(configure.get(), counts);
         let host: Owned<ModuleInstance> =
             Owned::new((functions.instance_create)(Text::of("host")), functions.instance_delete)?;
         (functions.instance_add)(host.get(), Text::of("leave"), leave.release());
