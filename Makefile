@@ -3,6 +3,8 @@
 # Which nginx: installed (the distribution's package), vendored (built here, from a crate), asan (the same with
 # AddressSanitizer), or the path of a configured tree's objs folder.
 NGINX ?= installed
+# The engine of tests: wasmtime, wasmedge.
+ENGINE ?= wasmtime
 
 # One thing at a time: cargo keeps the cores busy, and the test summary has to come last.
 .NOTPARALLEL:
@@ -18,7 +20,7 @@ help:
 	@echo 'make demo-stop  stop that nginx'
 	@echo 'make test       unit tests, and the test suite in t/ on a real nginx'
 	@echo 'make test-on debian-13  the test suite on another release of Debian, with its nginx (also debian-12, debian-unstable);'
-	@echo '                PART=build, PART=smoke: only a part;  make test-matrix: on all of them'
+	@echo '                PART=build, PART=smoke: only a part;  ENGINE=wasmedge: on that engine;  make test-matrix: on all of them'
 	@echo 'make full-test  the test suite with AddressSanitizer and under valgrind, and live fuzzing: hours'
 	@echo 'make fuzz       libFuzzer on each fuzz target, FUZZ_SECONDS=600 for each (docs/development.md)'
 	@echo 'make conformance  the same filters and requests in Envoy and here, compared (docs/differences.md)'
@@ -61,10 +63,11 @@ test-fuzz:
 	@tools/fuzz.sh short
 
 test-nginx: build guests
-	@t/run --nginx '$(NGINX)'
+	@t/run --nginx '$(NGINX)' --engine '$(ENGINE)'
 
 # The same on other releases of Debian, in roots that are made for it.
 PART ?= test
+test-on test-matrix: export TEST_ENGINE := $(ENGINE)
 test-on:
 	@tools/roots/matrix.sh '$(PART)' $(or $(filter $(ROOTS),$(MAKECMDGOALS)),$(error which one? make test-on debian-13))
 test-matrix:

@@ -21,6 +21,7 @@
 #   roots   what makes roots of other releases of Debian
 #   deb     what builds the Debian package; with build and nginx
 #   deb-test  what tools/deb-test.sh tries it with
+#   wasmedge  the library of that engine (Debian unstable has one that fits)
 #
 # Groups that leave the system alone, of Python packages in build/; each prints where it is:
 #
@@ -120,6 +121,7 @@ group() {
     roots) want debootstrap util-linux ;;
     deb) want debhelper dpkg-dev nginx-dev ;;
     deb-test) want nginx libnginx-mod-http-lua lintian curl man-db ;;
+    wasmedge) want libwasmedge0 ;;
     conformance)
         want openssl
         # Any Python that has pip will do.
@@ -485,9 +487,9 @@ esac
 [ $# -gt 0 ] || { usage >&2; exit 2; }
 for name; do
     case $name in
-    build | nginx | test | calls | check | bench | cpp | python | conformance | curl | roots | deb | deb-test) packages+=("$name") ;;
+    build | nginx | test | calls | check | bench | cpp | python | conformance | curl | roots | deb | deb-test | wasmedge) packages+=("$name") ;;
     envoy | grpc | h2 | rust-target) others+=("$name") ;;
-    *) die "no group '$name'; there are build, nginx, test, calls, check, bench, cpp, python, curl, roots, deb, deb-test, conformance, envoy, grpc, h2, rust-target" ;;
+    *) die "no group '$name'; there are build, nginx, test, calls, check, bench, cpp, python, curl, roots, deb, deb-test, wasmedge, conformance, envoy, grpc, h2, rust-target" ;;
     esac
 done
 

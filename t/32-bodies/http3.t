@@ -11,6 +11,7 @@ use Test::More;
 my $root = $ENV{TEST_WASM_ROOT} or die "run the tests with t/run or 'make test'\n";
 plan skip_all => 'nginx has no HTTP/3' unless qx($ENV{TEST_NGINX_BINARY} -V 2>&1) =~ /--with-http_v3_module/;
 plan skip_all => 'curl has no HTTP/3' unless qx(curl -V) =~ /\bHTTP3\b/;
+plan skip_all => 'the engine runs no programs, and one of them is the upstream' unless Engine::can_do('programs');
 
 my $nginx = NginxProcess->new('http3');
 my ($dir, $port) = ($nginx->prefix, $nginx->port);

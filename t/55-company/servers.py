@@ -19,6 +19,7 @@ import media
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(HERE, "../lib"))
 
+import engine  # noqa: E402
 from free_ports import free_ports  # noqa: E402
 
 
@@ -82,7 +83,7 @@ class Nginx:
             **{f"@{kind.upper()}_PARAMS@": os.path.join(folder, f"{kind}_params") for kind in ("fastcgi", "uwsgi", "scgi")},
         }
         with open(os.path.join(folder, "nginx.conf"), "w") as out:
-            out.write(self.configuration(cases))
+            out.write(engine.choose(self.configuration(cases)))
         self.process = None
 
     def files(self):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 
+import engine  # noqa: E402
 from for_envoy import for_envoy  # noqa: E402
 from free_ports import free_ports  # noqa: E402
 
@@ -253,21 +254,23 @@ class Nginx(Process):
         servers = "".join(self.server(name, listener, upstreams, certificates) for name, listener in listeners.items())
         with open(os.path.join(self.folder, "nginx.conf"), "w") as out:
             out.write(
-                "".join(f"load_module {module};\n" for module in modules)
-                + ("user root;\n" if os.geteuid() == 0 else "")
-                + "daemon off;\nworker_processes 1;\npid nginx.pid;\nerror_log error.log info;\n"
-                + "events { worker_connections 512; }\n"
-                + "wasm {\n"
-                + "".join(f"    module {self.names[guest]} {guest};\n" for guest in guests)
-                + "}\n"
-                + "http {\n    access_log off;\n    # The log is how the filters tell what they see.\n    proxy_wasm_log_rate off;\n"
-                + "    proxy_http_version 1.1;\n    proxy_redirect off;\n"
-                + "    map $http_upgrade $connection_upgrade { default upgrade; '' ''; }\n"
-                + "    proxy_set_header Host $http_host;\n    proxy_set_header Connection $connection_upgrade;\n"
-                + "    proxy_set_header Upgrade $http_upgrade;\n"
-                + "    grpc_set_header Host $http_host;\n"
-                + "    client_max_body_size 8m;\n    large_client_header_buffers 4 32k;\n"
-                + f"{temp}{blocks}{servers}}}\n"
+                engine.choose(
+                    "".join(f"load_module {module};\n" for module in modules)
+                    + ("user root;\n" if os.geteuid() == 0 else "")
+                    + "daemon off;\nworker_processes 1;\npid nginx.pid;\nerror_log error.log info;\n"
+                    + "events { worker_connections 512; }\n"
+                    + "wasm {\n"
+                    + "".join(f"    module {self.names[guest]} {guest};\n" for guest in guests)
+                    + "}\n"
+                    + "http {\n    access_log off;\n    # The log is how the filters tell what they see.\n    proxy_wasm_log_rate off;\n"
+                    + "    proxy_http_version 1.1;\n    proxy_redirect off;\n"
+                    + "    map $http_upgrade $connection_upgrade { default upgrade; '' ''; }\n"
+                    + "    proxy_set_header Host $http_host;\n    proxy_set_header Connection $connection_upgrade;\n"
+                    + "    proxy_set_header Upgrade $http_upgrade;\n"
+                    + "    grpc_set_header Host $http_host;\n"
+                    + "    client_max_body_size 8m;\n    large_client_header_buffers 4 32k;\n"
+                    + f"{temp}{blocks}{servers}}}\n"
+                )
             )
 
     def server(self, name, listener, upstreams, certificates):

@@ -26,6 +26,7 @@ package NginxProcess;
 use strict;
 use warnings;
 
+use Engine ();
 use File::Path qw( make_path remove_tree );
 use HTTP::Tiny;
 use Time::HiRes qw( sleep time );
@@ -83,7 +84,7 @@ sub read {
     return <$in> // '';
 }
 
-sub log { return $_[0]->read('logs/error.log') }
+sub log { return Engine::without_what_it_says($_[0]->read('logs/error.log')) }
 
 # What the filters of this module logged at level info, oldest first, without what nginx adds about a request. The master
 # starts filters too, to see whether they start: with PID only what this process logged.
@@ -102,7 +103,7 @@ sub configure {
     my $temp = join '', map {"    ${_}_temp_path temp/$_;\n"} qw( client_body proxy fastcgi uwsgi scgi );
     # As before 1.29.7, where the test does not say it.
     $temp .= "    proxy_http_version 1.0;\n" if $self->version >= 1_029_007 && $part{http} !~ /proxy_http_version/;
-    return $self->write('nginx.conf', <<"CONF");
+    return $self->write('nginx.conf', Engine::choose(<<"CONF"));
 $load${user}worker_processes $self->{workers};
 pid nginx.pid;
 error_log logs/error.log info;
@@ -133,7 +134,7 @@ sub command {
 sub test {
     my $self   = shift;
     my $output = qx(@{[ $self->command('-t') ]} 2>&1);
-    return ($? == 0, $output);
+    return ($? == 0, Engine::without_what_it_says($output));
 }
 
 # Returns true when nginx has started, with its workers; what it said otherwise is in $self->{output}.

@@ -77,6 +77,9 @@ package TestWasm;
 #     needs('debug');            # nginx built with --with-debug
 #     needs('nginx 1.25.1');     # that version or later
 #     needs('no valgrind');      # it does not go with 't/run --valgrind'
+#     needs('instance_pool');    # an engine that can do this ('t/run --engine'): the words are in Engine.pm
+#
+# A block says the same in '--- needs', with a word in each line.
 #
 # RULES BUILT IN
 #   - nginx listens on 127.0.0.1 only. Tests do the same: no bare 'listen PORT', no udp_listen, no
@@ -103,6 +106,7 @@ package TestWasm;
 use v5.10.1;
 use Test::Nginx::Socket -Base;
 
+use Engine ();
 use File::Spec ();
 use Test::Nginx::Util ();
 use Time::HiRes ();
@@ -144,20 +148,27 @@ my %have = (
     wasmedge => sub () { `/sbin/ldconfig -p` =~ m{libwasmedge\.so\.0} },
 );
 
-sub needs (@) {
+sub missing (@) {
     for my $need (@_) {
         my $there;
         if ($need =~ /^nginx (\d+)\.(\d+)\.(\d+)$/) {
             $there = ($ENV{TEST_NGINX_VERSION_NUM} // 0) >= ($1 * 1000 + $2) * 1000 + $3;
-        } else {
-            my $check = $have{$need} or die "needs('$need'): no such need\n";
+        } elsif (my $check = $have{$need}) {
             $there = $check->();
+        } else {
+            $there = Engine::can_do($need) // die "needs('$need'): no such need\n";
         }
-        next if $there;
-        Test::More->builder->skip("needs $need");
-        Test::More->builder->done_testing unless Test::More->builder->has_plan;
-        exit 0;
+        return $need unless $there;
     }
+    return;
+}
+
+sub needs (@) {
+    my $missing = missing @_;
+    return unless defined $missing;
+    Test::More->builder->skip("needs $missing");
+    Test::More->builder->done_testing unless Test::More->builder->has_plan;
+    exit 0;
 }
 
 sub patterns ($) {
@@ -208,13 +219,13 @@ add_block_preprocessor(sub {
     return if defined $block->reload_fails;
     my @refused = grep { !mentions $_, @wanted } '[alert]', '[emerg]';
     push @refused, 'panicked at' unless mentions 'panicked', @wanted;
-    $block->set_value(no_error_log => [patterns($block->no_error_log), @refused]);
+    $block->set_value(no_error_log => [map { Engine::but_what_it_says($_) } patterns($block->no_error_log), @refused]);
 });
 
 # Test::Nginx puts the file in front of the name.
 sub expected ($) {
     my $name = $_[0] =~ s/^\S+\.t (?=TEST )//r;
-    return @{ $expected{$name} // [] };
+    return @{ $expected{$name} // [] }, Engine::says();
 }
 
 # Test::Nginx tells of each line with [crit]. Those that the block expects are no news.
@@ -299,6 +310,11 @@ sub end_if_misconfigured () {
     my $run_test = \&Test::Nginx::Util::run_test;
     *Test::Nginx::Util::run_test = sub ($) {
         my ($block) = @_;
+        my $missing = missing split /\s*\n\s*/, $block->needs // '';
+        if (defined $missing) {
+            Test::More->builder->skip($block->name . ": needs $missing");
+            return;
+        }
         keep_stderr expected $block->name;
         &$run_test;
         show_stderr;
@@ -311,16 +327,16 @@ sub end_if_misconfigured () {
         goto &$sleep;
     };
 
-    # It writes 'http2 on;', which nginx has since 1.25.1 only.
+    # It writes 'http2 on;', which nginx has since 1.25.1 only, and knows nothing of engines.
     my $write_config_file = \&Test::Nginx::Util::write_config_file;
     *Test::Nginx::Util::write_config_file = sub ($$$) {
         my ($block) = @_;
         &$write_config_file;
-        return if !defined $block->http2 || ($ENV{TEST_NGINX_VERSION_NUM} // 0) >= 1_025_001;
         my $file = $Test::Nginx::Util::ConfFile;
         open my $in, '<', $file or end_of_file "cannot read $file: $!";
-        my $conf = do { local $/; <$in> };
-        $conf =~ s/(listen\s+[^;]+);\s*http2 on;/$1 http2;/g;
+        my $conf = Engine::choose(do { local $/; <$in> });
+        $conf =~ s/(listen\s+[^;]+);\s*http2 on;/$1 http2;/g
+            if defined $block->http2 && ($ENV{TEST_NGINX_VERSION_NUM} // 0) < 1_025_001;
         open my $out, '>', $file or end_of_file "cannot write $file: $!";
         print $out $conf;
         close $out or end_of_file "cannot write $file: $!";

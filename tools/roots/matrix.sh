@@ -3,7 +3,8 @@
 #
 #   tools/roots/matrix.sh [test | smoke | build] [ROOT...]
 #
-# Without a root: on all. The output of each goes to build/roots/ROOT.log, too. Fails when one has failed.
+# Without a root: on all. With TEST_ENGINE=wasmedge, filters run on that engine (t/run). The output of each goes to build/roots/ROOT.log,
+# too. Fails when one has failed.
 set -euo pipefail
 # shellcheck source=../lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
@@ -20,7 +21,7 @@ for name in "${roots[@]}"; do
     say "$name: $part"
     if "$root/tools/roots/test.sh" "$name" "$part" 2>&1 | tee "$log"; then outcome=passed; else outcome=FAILED result=1; fi
     nginx=$(sed -n 's/^==> \(testing on\|.*is built.* for\) \(nginx [0-9.]*\).*/\2/p' "$log" | tail -n 1)
-    summary+=("$name (${nginx:-no nginx}): $outcome; $(grep '^Files=' "$log" || echo 'no test run')")
+    summary+=("$name (${nginx:-no nginx}, ${TEST_ENGINE:-wasmtime}): $outcome; $(grep '^Files=' "$log" || echo 'no test run')")
 done
 printf '==> %s\n' "${summary[@]}" >&2
 exit "$result"
