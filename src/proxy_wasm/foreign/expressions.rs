@@ -72,7 +72,7 @@ fn log_failure(call: &mut Call<'_>, level: LogLevel, function: &str, reason: &st
 mod tests {
     use super::*;
     use crate::proxy_wasm::context::Context;
-    use crate::proxy_wasm::foreign::kept::{MAX_EXPRESSIONS, MAX_PATTERNS, MAX_TEXT};
+    use crate::proxy_wasm::foreign::expression_table::{MAX_EXPRESSIONS, MAX_PATTERNS, MAX_TEXT};
     use crate::proxy_wasm::foreign::tests_support::Fixture;
     use crate::proxy_wasm::ids::ContextId;
 

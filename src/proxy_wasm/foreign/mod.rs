@@ -1,17 +1,24 @@
 //! Foreign functions: what a filter calls by name through `proxy_call_foreign_function`. They are Envoy's, with its names
 //! and wire formats, and one of Higress.
 //!
+//! The two families that bring most code with them can be left out when the module is built: cargo features `cel` and `signatures`.
+//!
 //! Adding one: its function in a file of this folder, and a line in [`TABLE`]. `host_calls/foreign_function.rs` is the
 //! caller; it reads and writes guest memory.
 
 mod call;
+#[cfg(feature = "cel")]
 mod cel;
 mod compression;
+#[cfg(feature = "cel")]
+mod expression_table;
+#[cfg(feature = "cel")]
 mod expressions;
 mod filter_state;
 mod kept;
 mod log_level;
 mod route;
+#[cfg(feature = "signatures")]
 mod signatures;
 
 use super::types::Status;
@@ -23,13 +30,18 @@ const TABLE: &[(&str, Function)] = &[
     ("clear_route_cache", route::clear_cache),
     ("compress", compression::compress),
     ("declare_property", filter_state::declare_property),
+    #[cfg(feature = "cel")]
     ("expr_create", expressions::create),
+    #[cfg(feature = "cel")]
     ("expr_delete", expressions::delete),
+    #[cfg(feature = "cel")]
     ("expr_evaluate", expressions::evaluate),
     ("get_log_level", log_level::get),
     ("set_envoy_filter_state", filter_state::set),
+    #[cfg(feature = "signatures")]
     ("sign", signatures::sign),
     ("uncompress", compression::uncompress),
+    #[cfg(feature = "signatures")]
     ("verify_signature", signatures::verify),
 ];
 
