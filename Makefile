@@ -11,7 +11,7 @@ ENGINE ?= wasmtime
 # Releases of Debian that have a root of their own: words for 'make test-on'.
 ROOTS := debian-12 debian-13 debian-unstable
 .PHONY: help build guests demo demo-programs demo-stop test test-unit test-fuzz test-nginx test-on test-matrix $(ROOTS) full-test \
-    fuzz conformance check bench clean install deb test-deb
+    fuzz conformance check check-deps bench clean docs install deb test-deb
 
 help:
 	@echo 'make build      compile the module: build/ngx_http_wasm_module.so'
@@ -25,8 +25,10 @@ help:
 	@echo 'make fuzz       libFuzzer on each fuzz target, FUZZ_SECONDS=600 for each (docs/development.md)'
 	@echo 'make conformance  the same filters and requests in Envoy and here, compared (docs/differences.md)'
 	@echo 'make guests     compile the example filters (t/guests) to build/guests'
-	@echo 'make check      formatting, linters, and who uses whom'
+	@echo 'make check      formatting, linters, who uses whom, links of the pages'
+	@echo 'make check-deps licences, sources and known weaknesses of all dependencies, with cargo-deny'
 	@echo 'make bench      what filters cost beside Lua and Envoy, 20 minutes (BENCH=--short: 3); bench/run --help has more'
+	@echo 'make docs       the pages as a site, with mdBook: build/site/index.html'
 	@echo 'make install    put what make build has made where nginx and Lua look for it; DESTDIR, MODULES_DIR, LUA_DIR (docs/install.md)'
 	@echo 'make deb        a Debian package, for the Debian that runs here: build/deb'
 	@echo 'make test-deb   install, use, upgrade and remove that package on Debian 12 and 13;  make test-deb debian-13: on one'
@@ -79,6 +81,7 @@ $(ROOTS):
 # are folders of which the guests are large, or others' (they run with AddressSanitizer).
 VALGRIND_TESTS ?= $(filter-out t/40-% t/55-% t/60-% t/65-% t/90-%,$(wildcard t/[0-9]*))
 full-test: guests
+	@tools/check-deps.sh
 	@tools/build-module.sh asan
 	@t/run --nginx asan
 	@COMPANY='--triples' t/run --nginx asan t/55-company
@@ -101,6 +104,13 @@ conformance: build guests
 
 check:
 	@tools/check.sh '$(NGINX)'
+
+check-deps:
+	@tools/check-deps.sh
+
+# REPOSITORY=https://example.org/ngx-wasm/blob/main: where links to sources lead; otherwise to copies in the site.
+docs:
+	@tools/site.sh
 
 # Options of bench/run all: make bench BENCH=--short;  make bench BENCH=--write-docs puts the tables into the pages
 bench: build guests

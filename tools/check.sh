@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting, linters, the floors of the adapter and circles in the library:
+# Formatting, linters, the floors of the adapter and circles in the library, the pages, the versions:
 #
 #   tools/check.sh [installed | vendored | /path/to/configured/objs]
 set -euo pipefail
@@ -26,6 +26,13 @@ cargo fmt --manifest-path fuzz/Cargo.toml --check
 say "floors and unsafe lines of the adapter, circles in the library"
 python3 tools/floors.py
 python3 tools/unsafe-lines.py
+
+say "links and contents of the pages, versions"
+python3 tools/pages.py check
+python3 tools/versions.py >/dev/null
+
+# 'make check-deps' installs it, which takes minutes.
+tools/check-deps.sh --if-installed
 
 say "shell scripts: bash -n, shellcheck"
 scripts=()

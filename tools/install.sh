@@ -29,6 +29,11 @@
 #   grpc    what the tests of gRPC calls run a server with, grpcio and what it needs: the folder
 #   h2      the HTTP/2 library of the tests' clients and upstreams, h2, hpack and hyperframe: the folder
 #
+# The same of Rust programs, which cargo compiles; each prints the path of its binary:
+#
+#   mdbook      what makes the site of docs/: two to three minutes on two cores
+#   cargo-deny  what looks at the dependencies
+#
 # And one for the Rust toolchain:
 #
 #   rust-target  makes `cargo build --target wasm32-wasip1` work for the active rustc. Asks rustup first. Where rustup is
@@ -57,6 +62,8 @@ set -euo pipefail
 
 rust_wanted=1.95
 envoy_wanted=1.40.0
+mdbook_wanted=0.5.4
+cargo_deny_wanted=0.20.2
 
 # The distribution's packages.
 
@@ -232,6 +239,33 @@ envoy() {
     # It may be built for a newer C library, or another processor.
     "$binary" --version >/dev/null || die "Envoy $envoy_wanted does not run on this machine"
     printf '%s\n' "$binary"
+}
+
+# Rust programs, in build/.
+
+# cargo_program NAME VERSION [OPTION...]: compiles this program into a folder of its own, unless it is there already, and prints the
+# path of the binary.
+cargo_program() {
+    local name=$1 version=$2
+    local area=$root/build/tools
+    local folder=$area/$name-$version
+    shift 2
+    if [ ! -x "$folder/bin/$name" ]; then
+        check_rust
+        say "compiling $name $version, which takes some minutes"
+        mkdir -p "$area"
+        exec 9>"$area/lock"
+        flock -w 1800 9 || die "another run has held build/tools/lock for half an hour; end it and try again"
+        if [ ! -x "$folder/bin/$name" ]; then
+            rm -rf "${folder:?}.new"
+            # Not below the folder of the project, whose settings are not meant for it.
+            (cd / && CARGO_TARGET_DIR=$area/target run_logged "$area/$name.log" \
+                cargo install --locked --root "$folder.new" "$@" "$name@$version")
+            rm -rf "$area/target"
+            mv "$folder.new" "$folder"
+        fi
+    fi
+    printf '%s\n' "$folder/bin/$name"
 }
 
 # Packages of other suites.
@@ -488,8 +522,8 @@ esac
 for name; do
     case $name in
     build | nginx | test | calls | check | bench | cpp | python | conformance | curl | roots | deb | deb-test | wasmedge) packages+=("$name") ;;
-    envoy | grpc | h2 | rust-target) others+=("$name") ;;
-    *) die "no group '$name'; there are build, nginx, test, calls, check, bench, cpp, python, curl, roots, deb, deb-test, wasmedge, conformance, envoy, grpc, h2, rust-target" ;;
+    envoy | grpc | h2 | mdbook | cargo-deny | rust-target) others+=("$name") ;;
+    *) die "no group '$name'; there are build, nginx, test, calls, check, bench, cpp, python, curl, roots, deb, deb-test, wasmedge, conformance, envoy, grpc, h2, mdbook, cargo-deny, rust-target" ;;
     esac
 done
 
@@ -510,6 +544,9 @@ for name in "${others[@]}"; do
     envoy) envoy ;;
     grpc) python_packages grpcio==1.85.1 typing-extensions==4.16.0 ;;
     h2) python_packages h2==4.3.0 hpack==4.1.0 hyperframe==6.1.0 ;;
+    # What watches files and serves the site is left out: it is most of what there would be to compile.
+    mdbook) cargo_program mdbook $mdbook_wanted --no-default-features --features search ;;
+    cargo-deny) cargo_program cargo-deny $cargo_deny_wanted ;;
     rust-target) rust_target ;;
     esac
 done

@@ -1,10 +1,10 @@
 # What the pages show is so: nginx accepts each configuration on them, each directive has a section in docs/directives.md
-# whose default it accepts at each level that is said, and a row in README.md, and links lead somewhere.
+# whose default it accepts at each level that is said, and a row in README.md, and links lead somewhere (tools/pages.py).
 
 use strict;
 use warnings;
 
-use File::Basename qw( basename dirname );
+use File::Basename qw( basename );
 use File::Find qw( find );
 use File::Path qw( make_path );
 use NginxProcess;
@@ -219,29 +219,11 @@ for my $at (sort keys %defaults) {
     is_deeply([grep { index(slurp("$root/docs/status.md"), "\n| `\$$_` |") < 0 } @variables], [], 'as docs/status.md has');
 }
 
-# Links: to files that are there, and to headings that they have.
+# Links, and the contents of the site.
 
-my %anchors;
-sub anchors {
-    my $path = shift;
-    return $anchors{$path} //= do {
-        my $text = slurp($path) =~ s/^```.*?^```$//msgr;
-        # As the site makes them of headings.
-        +{ map { s/[^\w\- ]//gr =~ tr/ /-/r => 1 } map {lc} $text =~ /^#+ (.*)$/mg };
-    };
+{
+    my $said = qx(python3 '$root/tools/pages.py' check 2>&1);
+    is($?, 0, 'each link leads somewhere, and each page is in docs/SUMMARY.md') || diag($said);
 }
-
-my @dead;
-for my $page (@pages) {
-    my $text = slurp("$root/$page") =~ s/^```.*?^```$//msgr;
-    while ($text =~ /\]\(([^)\s]+)\)/g) {
-        my $link = $1;
-        next if $link =~ m{^https?://};
-        my ($file, $anchor) = $link =~ /^([^#]*)(?:#(.*))?$/;
-        my $path = $file eq '' ? "$root/$page" : dirname("$root/$page") . "/$file";
-        push @dead, "$page: $link" unless -e $path && (!defined $anchor || anchors($path)->{$anchor});
-    }
-}
-is_deeply(\@dead, [], 'each link leads somewhere');
 
 done_testing();
