@@ -29,7 +29,7 @@ help:
 	@echo 'make check-deps licences, sources and known weaknesses of all dependencies, with cargo-deny'
 	@echo 'make bench      what filters cost beside Lua and Envoy, 20 minutes (BENCH=--short: 3); bench/run --help has more'
 	@echo 'make docs       the pages as a site, with mdBook: build/site/index.html'
-	@echo 'make install    put what make build has made where nginx and Lua look for it; DESTDIR, MODULES_DIR, LUA_DIR (docs/install.md)'
+	@echo 'make install    put what make build has made where nginx and Lua look for it; DESTDIR, MODULES_DIR, LUA_DIR, BIN_DIR (docs/install.md)'
 	@echo 'make deb        a Debian package, for the Debian that runs here: build/deb'
 	@echo 'make test-deb   install, use, upgrade and remove that package on Debian 12 and 13;  make test-deb debian-13: on one'
 	@echo 'make clean      remove build/ and target/'
@@ -118,8 +118,9 @@ bench: build guests
 	@bench/run all '$(NGINX)' $(BENCH)
 
 # For an nginx that has no package of the module. Where nginx looks for modules, it says itself, unless MODULES_DIR does; LUA_DIR is
-# where LuaJIT looks. What is packed, rather than installed, goes below DESTDIR.
+# where LuaJIT looks; BIN_DIR gets ngx-wasm-try. What is packed, rather than installed, goes below DESTDIR.
 LUA_DIR ?= /usr/local/share/lua/5.1
+BIN_DIR ?= /usr/local/bin
 install:
 	@set -e; unset NGINX; tree=$$(tools/nginx-tree.sh '$(NGINX)'); eval "$$tree"; \
 	    modules='$(MODULES_DIR)'; modules=$${modules:-$$nginx_modules}; \
@@ -128,6 +129,8 @@ install:
 	    install -D -m 644 "$$wasm_module" "$(DESTDIR)$$modules/ngx_http_wasm_module.so"; \
 	    install -D -m 644 lua/resty/proxy-wasm.lua "$(DESTDIR)$(LUA_DIR)/resty/proxy-wasm.lua"; \
 	    echo "$(DESTDIR)$(LUA_DIR)/resty/proxy-wasm.lua is installed"; \
+	    install -D -m 755 tools/try "$(DESTDIR)$(BIN_DIR)/ngx-wasm-try"; \
+	    echo "$(DESTDIR)$(BIN_DIR)/ngx-wasm-try is installed"; \
 	    echo "$(DESTDIR)$$modules/ngx_http_wasm_module.so is installed, for nginx $$nginx_version; at the top of nginx.conf:"; \
 	    echo "    load_module $$modules/ngx_http_wasm_module.so;"
 

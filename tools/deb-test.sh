@@ -45,8 +45,8 @@ behind_lua() {
 }
 nothing_left() {
     local left
-    left=$(find /etc/nginx /usr/lib/nginx /usr/share/nginx/modules-available /usr/share/lua /usr/share/doc /usr/share/man \
-        -name '*http?wasm*' -o -name proxy-wasm.lua)
+    left=$(find /etc/nginx /usr/lib/nginx /usr/share/nginx/modules-available /usr/share/lua /usr/share/doc /usr/share/man /usr/bin \
+        -name '*http?wasm*' -o -name proxy-wasm.lua -o -name 'ngx-wasm-try*')
     printf '%s\n' "$left"
     [ -z "$left" ] && ! dpkg-query -W "$name" 2>/dev/null
 }
@@ -121,6 +121,14 @@ has_new_module() {
     printf '%s\n' "$maps"
     ! grep -qF '(deleted)' <<<"$maps"
 }
+# The command has found this nginx and this module, and leaves nothing.
+tries() {
+    local answer
+    mkdir -m 755 "$work/tmp"
+    answer=$(TMPDIR=$work/tmp ngx-wasm-try "$filter" 'response.add x-hello tried' -- /path) || return
+    printf '%s\n' "$answer"
+    grep -qx 'x-hello: tried' <<<"${answer//$'\r'/}" && grep -qx 'GET /path HTTP/1.1' <<<"$answer" && rmdir "$work/tmp"
+}
 serves() { answers / x-hello && answers /lua x-lua; }
 
 # The same content, under a higher version.
@@ -156,7 +164,9 @@ here() {
     step "nginx -t passes" nginx -t
     step "nginx starts" start
     step "a Rust filter answers with curl, from nginx.conf and from Lua" serves
+    step "ngx-wasm-try tries a filter" tries
     step "man ngx_http_wasm_module" man -w ngx_http_wasm_module
+    step "man ngx-wasm-try" man -w ngx-wasm-try
     step "the module has neither symbols nor debug information" stripped
     step "apt-get install the package of debug symbols" apt_get install "$root/build/deb/${name}-dbgsym_${version}_$(dpkg --print-architecture).deb"
     step "which are those of the module" symbols_fit
