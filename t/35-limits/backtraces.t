@@ -3,6 +3,8 @@
 
 use TestWasm 'no_plan';
 
+needs('full backtraces');
+
 run_tests();
 
 __DATA__

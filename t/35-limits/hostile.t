@@ -49,7 +49,7 @@ __DATA__
 
 === TEST 1: endless recursion on the stack of the engine
 --- guest eval
-$::Malloc . '(func $deeper (param i64) (result i64) (i64.add (call $deeper (i64.add (local.get 0) (i64.const 1))) (local.get 0)))
+$::Malloc . '(func $deeper (param i64) (result i64) (i64.sub (local.get 0) (call $deeper (i64.add (local.get 0) (i64.const 1)))))
 (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
   (drop (call $deeper (i64.const 1))) (i32.const 0))'
 --- request eval

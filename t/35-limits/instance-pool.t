@@ -3,6 +3,8 @@
 
 use TestWasm 'no_plan';
 
+needs('instance_pool');
+
 # There it has no address space for a pool.
 needs('no valgrind');
 

@@ -26,7 +26,7 @@ sub choose {
 # What not every engine can do, by the words that tests have for it; docs/engines.md says it to users.
 my %cannot = (
     wasmtime => {},
-    wasmedge => { map { $_ => 1 } 'instance_pool', 'put back', 'programs', 'exact fuel', 'wasmtime' },
+    wasmedge => { map { $_ => 1 } 'instance_pool', 'put back', 'programs', 'exact fuel', 'full backtraces', 'wasmtime' },
 );
 
 # What it says whenever it starts, which is no news.
