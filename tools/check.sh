@@ -34,6 +34,20 @@ python3 tools/versions.py >/dev/null
 # 'make check-deps' installs it, which takes minutes.
 tools/check-deps.sh --if-installed
 
+say "code on pages, the templates"
+python3 tools/shown.py
+go_files=$(find templates/go t/guests/template-calls/go -name '*.go')
+if command -v gofmt >/dev/null; then
+    # shellcheck disable=SC2086
+    unformatted=$(gofmt -l $go_files)
+    [ -z "$unformatted" ] || die "gofmt would change: $unformatted"
+else
+    say "no gofmt: left out"
+fi
+# As it comes, without rustfmt.toml: so it is where users copy it to.
+rustfmt --check --edition 2021 --config max_width=100,use_small_heuristics=Default,use_field_init_shorthand=false \
+    templates/rust/src/lib.rs t/guests/template-calls/rust/src/lib.rs
+
 say "shell scripts: bash -n, shellcheck"
 scripts=()
 while IFS= read -r file; do

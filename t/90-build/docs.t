@@ -11,7 +11,7 @@ use NginxProcess;
 use Test::More;
 
 my $root  = $ENV{TEST_WASM_ROOT} or die "run the tests with t/run or 'make test'\n";
-my @pages = map { substr $_, length "$root/" } glob "$root/*.md $root/docs/*.md $root/t/guests/README.md";
+my @pages = map { substr $_, length "$root/" } glob "$root/*.md $root/docs/*.md $root/t/guests/README.md $root/templates/*/README.md";
 
 # The level of what stands alone on a page, by its directive. All else in such a piece is of the same level.
 my %level = (
@@ -98,8 +98,9 @@ sub guest {
 # The configuration on this machine: other paths, other ports, other sums.
 sub here {
     my $text = shift;
-    $text =~ s/^load_module .*\n//mg;
+    $text =~ s/^(?:load_module|pid) .*\n//mg;
     $text =~ s{(?<=[\s"])(?:/etc/nginx/)?filters/(\w[\w.-]*)}{filter($1)}ge;
+    $text =~ s{^( *module \w+ )(\w+\.wasm)(?=[ ;])}{ $1 . filter($2) }mge;
     $text =~ s{sha256=[0-9a-f]{64}}{ 'sha256=' . (split ' ', qx(sha256sum '$prefix/filters/auth.wasm'))[0] }ge;
     $text =~ s{/etc/nginx/auth-ca\.pem}{$prefix/ca.pem}g;
     $text =~ s{/path/to/ngx-wasm/}{$root/}g;
