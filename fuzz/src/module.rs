@@ -1,11 +1,11 @@
-//! Any bytes as a module: compiled, checked, linked, and started when they are one.
+//! Any bytes as a module: looked at, compiled, checked, linked, and started when they are one.
 
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use ngx_wasm::proxy_wasm::{Host, LogLevel, Module, RootConfig, Vm, VmConfig};
+use ngx_wasm::proxy_wasm::{Host, LogLevel, Module, ModuleError, RootConfig, Vm, VmConfig};
 use ngx_wasm::vm::wasmtime::WasmtimeEngine;
-use ngx_wasm::vm::{Activity, Engine, EngineOptions, Ticker};
+use ngx_wasm::vm::{Activity, Engine, EngineOptions, Outline, Ticker};
 
 /// How long a guest's start may take: its deadline, and what stops it is never so late.
 const TIMEOUT: Duration = Duration::from_millis(50);
@@ -41,9 +41,15 @@ pub fn module(data: &[u8]) {
     let engine = ENGINE.0.as_ref();
     let bound = bound(data.len());
     let begin = Instant::now();
-    let module = Module::new(engine, data);
+    let compiled = engine.compile(data);
     assert!(begin.elapsed() < bound, "compiling {} bytes took {:?}", data.len(), begin.elapsed());
-    let module = match module {
+    if let Ok(compiled) = &compiled {
+        engine.validate(data).expect("what is compiled is valid");
+        if let Some(outline) = engine.outline(data) {
+            assert_eq!(outline, Outline::of(compiled.as_ref()));
+        }
+    }
+    let module = match compiled.map_err(ModuleError::from).and_then(Module::of) {
         Ok(module) => Arc::new(module),
         Err(err) => return assert!(!err.to_string().is_empty()),
     };

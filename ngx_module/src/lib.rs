@@ -35,3 +35,6 @@ mod nginx;
 mod process;
 #[deny(clippy::multiple_unsafe_ops_per_block)]
 mod programs;
+#[allow(unsafe_code)]
+#[deny(clippy::multiple_unsafe_ops_per_block)]
+mod startup;

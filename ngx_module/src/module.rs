@@ -13,7 +13,7 @@ use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use crate::commands;
 use crate::config::conf::MainConf;
 use crate::config::location::Location;
-use crate::filters::{queue_ready, requests, startup, worker};
+use crate::filters::{queue_ready, requests, worker};
 use crate::http::{for_filters, phases, report, upstream_choice};
 use crate::net;
 use crate::nginx::conf::Conf;
@@ -23,6 +23,7 @@ use crate::nginx::{cycle, log, modules, rc, symbols, variables};
 use crate::process::status;
 use crate::process::{engine, supply};
 use crate::programs;
+use crate::startup;
 
 /// The core module, with the `wasm` block.
 #[unsafe(no_mangle)]
@@ -97,14 +98,9 @@ unsafe extern "C" fn init_main_conf(cycle: *mut ngx_cycle_t, conf: *mut c_void) 
         // SAFETY: nginx passes what `create_main_conf` returned, and nothing else has hold of it.
         let main = unsafe { &mut *conf.cast::<MainConf>() };
         // SAFETY: nginx has read the whole configuration of the cycle that it is making.
-        if let Err(startup::Reported) = unsafe { startup::check(cycle, main) } {
-            return NGX_CONF_ERROR;
-        }
-        // SAFETY: nginx is making the cycle.
-        let log = unsafe { cycle::log_of(cycle) };
-        match programs::startup::check(main, log) {
+        match unsafe { startup::check(cycle, main) } {
             Ok(()) => NGX_CONF_OK,
-            Err(programs::startup::Reported) => NGX_CONF_ERROR,
+            Err(startup::Reported) => NGX_CONF_ERROR,
         }
     })
 }

@@ -33,6 +33,6 @@ pub use failure::{Failure, Reason};
 pub use image::InstanceImage;
 pub use instance::Instance;
 pub use manifest::{Manifest, ManifestError};
-pub use plugin::{Plugin, PluginError};
+pub use plugin::{Plugin, PluginError, functions, is_of_pdk};
 pub use settings::Settings;
 pub use world::{HttpRequest, HttpResponse, Level, World};

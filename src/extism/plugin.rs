@@ -8,8 +8,8 @@ use thiserror::Error;
 use super::host_calls::{self, ENV};
 use crate::supply::Linked;
 use crate::vm::{
-    self, CompileError, Engine, Export, ExternType, FuncType, Import, ImportError, LinkError, LinkedImport, Program,
-    ValType, imports,
+    self, CompileError, Engine, Export, ExternType, FuncType, Import, ImportError, LinkError, LinkedImport, Outline,
+    Program, ValType, imports,
 };
 
 /// Where functions come from that an application offers to its plugins.
@@ -91,20 +91,9 @@ impl Plugin {
 
     /// Checks and links a compiled module.
     pub fn of(compiled: Arc<dyn vm::Module>) -> Result<Plugin, PluginError> {
-        let (exports, imports) = (compiled.exports(), compiled.imports());
-        if let Some(export) = exports.iter().find(|export| export.name.starts_with("proxy_abi_version_")) {
-            return Err(PluginError::ProxyWasm(export.name.clone()));
-        }
-        let linked = resolve(&imports)?;
-        let has_memory = exports.iter().any(|export| export.name == "memory" && export.ty == ExternType::Memory);
-        if !has_memory && linked.iter().any(|import| import.module != ENV) {
-            return Err(PluginError::NoMemory);
-        }
-        let starts = starts(&exports)?;
-        let functions: Vec<String> = exports.into_iter().filter(is_function).map(|export| export.name).collect();
-        if functions.is_empty() {
-            return Err(PluginError::NoFunctions);
-        }
+        let outline = Outline::of(compiled.as_ref());
+        let (linked, starts) = check(&outline)?;
+        let functions: Vec<String> = functions(&outline).map(str::to_owned).collect();
         let names: Vec<&str> =
             starts.iter().map(|start| start.name).chain(functions.iter().map(String::as_str)).collect();
         let program = compiled.link(&linked, &names)?;
@@ -126,11 +115,6 @@ impl Plugin {
         self.functions.iter().position(|name| name == function).map(|place| self.starts.len() + place)
     }
 
-    /// Whether it calls what only hosts of Extism have.
-    pub fn is_of_pdk(&self) -> bool {
-        self.compiled.imports().iter().any(|import| import.module == ENV)
-    }
-
     /// Why its instances are not made in the pool of the engine, if there is one and it has no room for such.
     pub fn pool_refusal(&self) -> Option<&str> {
         self.compiled.pool_refusal()
@@ -145,6 +129,10 @@ impl Plugin {
 impl Linked for Plugin {
     type Error = PluginError;
 
+    fn check(outline: &Outline) -> Result<(), PluginError> {
+        check(outline).map(|_| ())
+    }
+
     fn link(compiled: Arc<dyn vm::Module>) -> Result<Plugin, PluginError> {
         Plugin::of(compiled)
     }
@@ -152,6 +140,34 @@ impl Linked for Plugin {
     fn compiled(&self) -> &dyn vm::Module {
         self.compiled.as_ref()
     }
+}
+
+/// What imports and exports of a plugin say: the functions of the host, and what starts an instance.
+fn check(outline: &Outline) -> Result<(Vec<LinkedImport>, Vec<Start>), PluginError> {
+    let Outline { imports, exports } = outline;
+    if let Some(export) = exports.iter().find(|export| export.name.starts_with("proxy_abi_version_")) {
+        return Err(PluginError::ProxyWasm(export.name.clone()));
+    }
+    let linked = resolve(imports)?;
+    let has_memory = exports.iter().any(|export| export.name == "memory" && export.ty == ExternType::Memory);
+    if !has_memory && linked.iter().any(|import| import.module != ENV) {
+        return Err(PluginError::NoMemory);
+    }
+    let starts = starts(exports)?;
+    if functions(outline).next().is_none() {
+        return Err(PluginError::NoFunctions);
+    }
+    Ok((linked, starts))
+}
+
+/// The functions that a plugin offers.
+pub fn functions(outline: &Outline) -> impl Iterator<Item = &str> {
+    outline.exports.iter().filter(|export| is_function(export)).map(|export| export.name.as_str())
+}
+
+/// Whether a module calls what only hosts of Extism have.
+pub fn is_of_pdk(outline: &Outline) -> bool {
+    outline.imports.iter().any(|import| import.module == ENV)
 }
 
 /// What is run when an instance starts: as the reference host does it, one of the three ways.

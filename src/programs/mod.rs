@@ -26,7 +26,7 @@ pub use function::{FunctionJob, FunctionRequest, Mode};
 pub use grants::Grants;
 pub use head::{Head, HeadError, HeadParser, Location, Parsed};
 pub use instances::Instances;
-pub use module::{INITIALIZE, Module, ModuleError, START};
+pub use module::{INITIALIZE, Module, ModuleError, START, functions};
 pub use path::SplitPathInfo;
 pub use perform::Job;
 pub use place::Place;

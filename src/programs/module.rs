@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::supply::Linked;
 use crate::vm::{
-    self, CompileError, ExternType, FuncType, Import, ImportError, LinkError, LinkedImport, Program, imports,
+    self, CompileError, ExternType, Import, ImportError, LinkError, LinkedImport, Outline, Program, imports,
 };
 use crate::wasi::{self, Row};
 
@@ -74,17 +74,9 @@ pub enum ModuleError {
 impl Module {
     /// Checks and links a compiled module.
     pub fn of(compiled: Arc<dyn vm::Module>) -> Result<Module, ModuleError> {
-        let exports = compiled.exports();
-        if let Some(marker) = exports.iter().find(|export| export.name.starts_with(MARKER)) {
-            return Err(ModuleError::Filter(marker.name.clone()));
-        }
-        let imports = resolve(&compiled.imports())?;
-        if !exports.iter().any(|export| export.name == "memory" && export.ty == ExternType::Memory) {
-            return Err(ModuleError::NoMemory);
-        }
-        let plain = ExternType::Func(FuncType { params: Vec::new(), results: Vec::new() });
-        let functions: Vec<_> =
-            exports.into_iter().filter(|export| export.ty == plain).map(|export| export.name).collect();
+        let outline = Outline::of(compiled.as_ref());
+        let imports = check(&outline)?;
+        let functions = functions(&outline).map(str::to_owned).collect::<Vec<_>>();
         let names: Vec<_> = functions.iter().map(String::as_str).collect();
         let program = compiled.link(&imports, &names)?;
         Ok(Module { program, functions, compiled })
@@ -119,6 +111,10 @@ impl Module {
 impl Linked for Module {
     type Error = ModuleError;
 
+    fn check(outline: &Outline) -> Result<(), ModuleError> {
+        check(outline).map(|_| ())
+    }
+
     fn link(compiled: Arc<dyn vm::Module>) -> Result<Module, ModuleError> {
         Module::of(compiled)
     }
@@ -126,6 +122,24 @@ impl Linked for Module {
     fn compiled(&self) -> &dyn vm::Module {
         self.compiled.as_ref()
     }
+}
+
+fn check(Outline { imports, exports }: &Outline) -> Result<Vec<LinkedImport>, ModuleError> {
+    if let Some(marker) = exports.iter().find(|export| export.name.starts_with(MARKER)) {
+        return Err(ModuleError::Filter(marker.name.clone()));
+    }
+    let imports = resolve(imports)?;
+    if !exports.iter().any(|export| export.name == "memory" && export.ty == ExternType::Memory) {
+        return Err(ModuleError::NoMemory);
+    }
+    Ok(imports)
+}
+
+/// The functions that a program could begin with: those without parameters and results that it exports.
+pub fn functions(outline: &Outline) -> impl Iterator<Item = &str> {
+    let is_plain =
+        |ty: &ExternType| matches!(ty, ExternType::Func(ty) if ty.params.is_empty() && ty.results.is_empty());
+    outline.exports.iter().filter(move |export| is_plain(&export.ty)).map(|export| export.name.as_str())
 }
 
 fn resolve(imports: &[Import]) -> Result<Vec<LinkedImport>, ModuleError> {

@@ -10,7 +10,8 @@ use super::host_calls;
 use super::types::AbiVersion;
 use crate::supply::Linked;
 use crate::vm::{
-    self, CompileError, Engine, Export, ExternType, FuncType, ImportError, LinkError, Program, ValType, imports,
+    self, CompileError, Engine, Export, ExternType, FuncType, ImportError, LinkError, LinkedImport, Outline, Program,
+    ValType, imports,
 };
 
 /// How to build what stays when its start is over.
@@ -80,22 +81,7 @@ impl Module {
 
     /// Checks and links a compiled module.
     pub fn of(compiled: Arc<dyn vm::Module>) -> Result<Module, ModuleError> {
-        let exports = compiled.exports();
-        let abi = abi_version(&exports)?;
-        if !exports.iter().any(|export| export.name == "memory" && export.ty == ExternType::Memory) {
-            return Err(ModuleError::NoMemory);
-        }
-        let callbacks = callbacks(&exports)?;
-        if callbacks.allocator().is_none() {
-            return Err(ModuleError::NoAllocator);
-        }
-        if callbacks.is_program() {
-            return Err(ModuleError::NoCallbacks);
-        }
-        let imports = imports::resolve(&compiled.imports(), "", |import| {
-            let function = host_calls::find(&import.module, &import.name)?;
-            Some((function, host_calls::row(function).types))
-        })?;
+        let Checked { abi, callbacks, imports } = check(&Outline::of(compiled.as_ref()))?;
         let program = compiled.link(&imports, &callbacks::NAMES)?;
         Ok(Module { program, abi, callbacks, compiled })
     }
@@ -124,6 +110,10 @@ impl Module {
 impl Linked for Module {
     type Error = ModuleError;
 
+    fn check(outline: &Outline) -> Result<(), ModuleError> {
+        check(outline).map(|_| ())
+    }
+
     fn link(compiled: Arc<dyn vm::Module>) -> Result<Module, ModuleError> {
         Module::of(compiled)
     }
@@ -131,6 +121,32 @@ impl Linked for Module {
     fn compiled(&self) -> &dyn vm::Module {
         self.compiled.as_ref()
     }
+}
+
+/// What the imports and exports of a filter say.
+struct Checked {
+    abi: AbiVersion,
+    callbacks: Callbacks,
+    imports: Vec<LinkedImport>,
+}
+
+fn check(Outline { imports, exports }: &Outline) -> Result<Checked, ModuleError> {
+    let abi = abi_version(exports)?;
+    if !exports.iter().any(|export| export.name == "memory" && export.ty == ExternType::Memory) {
+        return Err(ModuleError::NoMemory);
+    }
+    let callbacks = callbacks(exports)?;
+    if callbacks.allocator().is_none() {
+        return Err(ModuleError::NoAllocator);
+    }
+    if callbacks.is_program() {
+        return Err(ModuleError::NoCallbacks);
+    }
+    let imports = imports::resolve(imports, "", |import| {
+        let function = host_calls::find(&import.module, &import.name)?;
+        Some((function, host_calls::row(function).types))
+    })?;
+    Ok(Checked { abi, callbacks, imports })
 }
 
 fn abi_version(exports: &[Export]) -> Result<AbiVersion, ModuleError> {

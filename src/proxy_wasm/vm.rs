@@ -65,14 +65,21 @@ impl Vm {
         Ok(vm)
     }
 
+    /// Finds whether a start would fail for what the configuration grants, before there is a module.
+    pub fn check_grants(capabilities: &Capabilities) -> Result<(), StartError> {
+        open(capabilities).map(drop)
+    }
+
     /// What the host keeps of a VM, before there is an instance.
     pub(super) fn prepare(module: &Module, config: VmConfig) -> Result<(Callbacks, State), StartError> {
         let callbacks = match &config.capabilities {
             Some(capabilities) => module.callbacks.filtered(|callback| capabilities.may_have(callback)),
             None => module.callbacks,
         };
-        let directories = config.capabilities.as_deref().map_or(&[][..], Capabilities::directories);
-        let files = Descriptors::open(directories).map_err(StartError::Directory)?;
+        let files = match config.capabilities.as_deref() {
+            Some(capabilities) => open(capabilities)?,
+            None => Descriptors::default(),
+        };
         // `Module::new` refuses a module without one.
         let allocator = module.callbacks.allocator().unwrap_or(Callback::Malloc);
         let mut state = State::new(module.abi, allocator, config);
@@ -358,4 +365,9 @@ impl Vm {
             CallError::Trap { callback, context: id, trap }
         })
     }
+}
+
+/// Opens what the configuration grants.
+fn open(capabilities: &Capabilities) -> Result<Descriptors, StartError> {
+    Descriptors::open(capabilities.directories()).map_err(StartError::Directory)
 }

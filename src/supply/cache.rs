@@ -80,6 +80,11 @@ impl CodeCache {
         self.folder.path_of(&file_name(key))
     }
 
+    /// Whether there is a file for an entry; whether it is right, only [`CodeCache::get`] finds.
+    pub fn has(&self, key: &EntryKey) -> bool {
+        self.folder.has(&file_name(key))
+    }
+
     /// The code of an entry, if there is one and it is right in every respect.
     pub fn get(&self, key: &EntryKey) -> Result<Option<TrustedCode>, RefusedFile> {
         let name = file_name(key);

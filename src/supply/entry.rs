@@ -53,9 +53,9 @@ pub enum EntryError {
 }
 
 impl EntryKey {
-    /// For the code that an engine with this fingerprint makes from a module with this content.
-    pub fn new(fingerprint: &[u8], module: &[u8]) -> EntryKey {
-        EntryKey { fingerprint: Sha256::digest(fingerprint).into(), module: Sha256::digest(module).into() }
+    /// For the code that an engine with this fingerprint makes from a module whose content has this sum.
+    pub fn new(fingerprint: &[u8], module: Sum) -> EntryKey {
+        EntryKey { fingerprint: sum(fingerprint), module }
     }
 
     /// The file name, without a suffix.
@@ -107,6 +107,11 @@ fn keyed(secret: &Secret, header: &[u8], code: &[u8]) -> Hmac<Sha256> {
     Hmac::<Sha256>::new(secret.into()).chain_update(header).chain_update(code)
 }
 
+/// The SHA-256 of some bytes.
+pub fn sum(bytes: &[u8]) -> Sum {
+    Sha256::digest(bytes).into()
+}
+
 /// Lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -119,7 +124,7 @@ mod tests {
     const SECRET: &Secret = &[7; 64];
 
     fn entry() -> (EntryKey, Vec<u8>) {
-        let key = EntryKey::new(b"engine", b"module");
+        let key = EntryKey::new(b"engine", sum(b"module"));
         let mut content = header(&key, SECRET, b"machine code");
         content.extend_from_slice(b"machine code");
         (key, content)
@@ -158,8 +163,8 @@ mod tests {
     #[test]
     fn an_entry_serves_no_other_module_and_no_other_engine() {
         let (_, content) = entry();
-        assert_eq!(check(&content, &EntryKey::new(b"engine", b"other"), SECRET), Err(EntryError::Module));
-        assert_eq!(check(&content, &EntryKey::new(b"other", b"module"), SECRET), Err(EntryError::Fingerprint));
+        assert_eq!(check(&content, &EntryKey::new(b"engine", sum(b"other")), SECRET), Err(EntryError::Module));
+        assert_eq!(check(&content, &EntryKey::new(b"other", sum(b"module")), SECRET), Err(EntryError::Fingerprint));
     }
 
     #[test]
@@ -180,7 +185,7 @@ mod tests {
     #[test]
     fn names_tell_engines_and_modules_apart() {
         let names = [(b"a", b"b"), (b"a", b"c"), (b"c", b"b"), (b"b", b"a")].map(|(engine, module)| {
-            let name = EntryKey::new(engine, module).name();
+            let name = EntryKey::new(engine, sum(module)).name();
             assert_eq!(name.len(), 64);
             name
         });

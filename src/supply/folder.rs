@@ -131,6 +131,11 @@ impl Folder {
         self.path.join(name)
     }
 
+    /// Whether something has this name.
+    pub fn has(&self, name: &str) -> bool {
+        rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
     /// The content of a file, if it is there and only this process' user and root could have written it.
     pub fn read(&self, name: &str, longest: u64) -> Result<Option<Vec<u8>>, FileError> {
         // A pipe must not make nginx wait.

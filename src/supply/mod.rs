@@ -7,22 +7,25 @@ mod folder;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
-
-use crate::vm::{self, CompileError, Engine};
+use crate::vm::{self, CompileError, Engine, Outline};
 
 pub use cache::CodeCache;
-use entry::EntryKey;
+use entry::{EntryKey, Sum};
 pub use folder::FolderError;
 
 /// What is made of compiled code, once for all that have the module: `proxy_wasm::Module`.
 pub trait Linked: Sized {
     /// Why nothing can be made of it, or the compiler refused it.
     type Error: From<CompileError> + fmt::Display;
+
+    /// Finds in what a module imports and exports why nothing could be made of it.
+    fn check(outline: &Outline) -> Result<(), Self::Error>;
 
     /// Makes it.
     fn link(compiled: Arc<dyn vm::Module>) -> Result<Self, Self::Error>;
@@ -80,16 +83,69 @@ impl fmt::Display for Source {
     }
 }
 
+/// The content of the file of a module, with what is asked of it more than once.
+pub struct Content<'a> {
+    bytes: Cow<'a, [u8]>,
+    sum: Sum,
+    outline: OnceCell<Option<Outline>>,
+}
+
+impl<'a> Content<'a> {
+    /// That with these bytes.
+    pub fn new(bytes: impl Into<Cow<'a, [u8]>>) -> Self {
+        let bytes = bytes.into();
+        Content { sum: entry::sum(&bytes), bytes, outline: OnceCell::new() }
+    }
+
+    /// All of it.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What `sha256sum` says of it.
+    pub fn sha256_hex(&self) -> String {
+        entry::hex(&self.sum)
+    }
+
+    /// What it imports and exports, if that can be told without compiling it.
+    pub fn outline(&self, engine: &dyn Engine) -> Option<&Outline> {
+        self.outline.get_or_init(|| engine.outline(&self.bytes)).as_ref()
+    }
+
+    fn key(&self, engine: &dyn Engine) -> EntryKey {
+        EntryKey::new(&engine.fingerprint(), self.sum)
+    }
+}
+
 impl<M: Linked> Supply<M> {
+    /// Finds what is wrong with a module without compiling it, so that all modules can be looked at before the first one is
+    /// compiled. What is wrong with compiled code, and what only the compiler finds, [`Supply::module`] says.
+    pub fn check(
+        &self,
+        engine: &Arc<dyn Engine>,
+        content: &Content<'_>,
+        cache: Option<&CodeCache>,
+    ) -> Result<(), M::Error> {
+        let key = content.key(engine.as_ref());
+        if self.known.iter().any(|known| known.key == key && known.module.strong_count() > 0) {
+            return Ok(());
+        }
+        // What is in the cache was valid when it was compiled, but perhaps of another kind.
+        if !cache.is_some_and(|cache| cache.has(&key)) {
+            engine.validate(content.bytes())?;
+        }
+        content.outline(engine.as_ref()).map_or(Ok(()), M::check)
+    }
+
     /// The module with this content, for this engine.
     pub fn module(
         &mut self,
         engine: &Arc<dyn Engine>,
-        bytes: &[u8],
+        content: &Content<'_>,
         cache: Option<&CodeCache>,
     ) -> Result<Supplied<M>, M::Error> {
         self.known.retain(|known| known.module.strong_count() > 0);
-        let key = EntryKey::new(&engine.fingerprint(), bytes);
+        let key = content.key(engine.as_ref());
         let own = Arc::downgrade(engine);
         let mut same = self.known.iter().filter(|known| known.key == key);
         let known = same.clone().find(|known| known.engine.ptr_eq(&own));
@@ -109,7 +165,7 @@ impl<M: Linked> Supply<M> {
         } else if let Some(module) = cache.and_then(|cache| from_cache::<M>(engine, &key, cache, &mut complaints)) {
             (module, Source::Cache(begin.elapsed()))
         } else {
-            let module = M::link(engine.compile(bytes)?)?;
+            let module = M::link(engine.compile(content.bytes())?)?;
             let source = Source::Compiler(begin.elapsed());
             complaints.extend(cache.and_then(|cache| to_cache(module.compiled(), &key, cache)));
             (module, source)
@@ -149,5 +205,5 @@ fn to_cache(module: &dyn vm::Module, key: &EntryKey, cache: &CodeCache) -> Optio
 
 /// What `sha256sum` says of a file with this content.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    entry::hex(&Sha256::digest(bytes))
+    entry::hex(&entry::sum(bytes))
 }

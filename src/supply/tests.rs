@@ -65,8 +65,10 @@ fn module(number: u32) -> Vec<u8> {
 
 /// Where a start of nginx would take the module from: nothing is in memory.
 fn start(cache: &CodeCache, engine: &Arc<dyn Engine>, bytes: &[u8]) -> (Source, Vec<String>) {
-    let supplied =
-        Supply::<Module>::default().module(engine, bytes, Some(cache)).map_err(|err| err.to_string()).unwrap();
+    let supplied = Supply::<Module>::default()
+        .module(engine, &Content::new(bytes), Some(cache))
+        .map_err(|err| err.to_string())
+        .unwrap();
     (supplied.source, supplied.complaints)
 }
 
@@ -131,7 +133,8 @@ fn what_is_in_use_is_not_compiled_again_and_not_kept_longer() {
     let options = EngineOptions { fuel: true, ..EngineOptions::default() };
     let other = tests::engine(options);
     let (mut supply, engine, third) = (Supply::<Module>::default(), engine(), engine());
-    let mut supplied = |engine: &Arc<dyn Engine>, bytes: &[u8]| supply.module(engine, bytes, None).ok().unwrap();
+    let mut supplied =
+        |engine: &Arc<dyn Engine>, bytes: &[u8]| supply.module(engine, &Content::new(bytes), None).ok().unwrap();
     let first = supplied(&engine, &module(1));
     assert!(matches!(first.source, Source::Compiler(_)));
     let second = supplied(&engine, &module(1));
@@ -149,12 +152,88 @@ fn what_is_in_use_is_not_compiled_again_and_not_kept_longer() {
     assert!(matches!(supplied(&engine, &module(1)).source, Source::Compiler(_)));
 }
 
+/// An engine that must not compile, and not look at the code of a module if `validates` says so.
+struct OnlyLooks {
+    engine: Arc<dyn Engine>,
+    validates: bool,
+}
+
+impl Engine for OnlyLooks {
+    fn name(&self) -> &'static str {
+        self.engine.name()
+    }
+
+    fn compile(&self, _: &[u8]) -> Result<Arc<dyn vm::Module>, CompileError> {
+        panic!("it compiles");
+    }
+
+    fn validate(&self, bytes: &[u8]) -> Result<(), CompileError> {
+        assert!(self.validates, "it validates");
+        self.engine.validate(bytes)
+    }
+
+    fn outline(&self, bytes: &[u8]) -> Option<Outline> {
+        self.engine.outline(bytes)
+    }
+
+    fn fingerprint(&self) -> Vec<u8> {
+        self.engine.fingerprint()
+    }
+
+    fn load(&self, _: &crate::vm::TrustedCode) -> Result<Arc<dyn vm::Module>, CompileError> {
+        panic!("it loads");
+    }
+
+    fn tick(&self) {}
+}
+
+#[test]
+fn mistakes_are_found_before_anything_is_compiled() {
+    let engine = engine();
+    let looks: Arc<dyn Engine> = Arc::new(OnlyLooks { engine: engine.clone(), validates: true });
+    let right = String::from_utf8(module(1)).unwrap();
+    for (what, bytes) in [
+        ("text", "no module".to_owned()),
+        ("no filter", "(module)".to_owned()),
+        ("unknown import", right.replacen("(module", "(module (import \"env\" \"fly\" (func))", 1)),
+        ("no allocator", right.replace("malloc", "calloc")),
+        ("wrong code", right.replace("i32.const", "i64.const")),
+    ] {
+        let content = Content::new(bytes.as_bytes());
+        let found = Supply::<Module>::default().check(&looks, &content, None).unwrap_err().to_string();
+        let compiled = Supply::<Module>::default().module(&engine, &content, None).map(drop).unwrap_err().to_string();
+        // The compiler says where it was when it found it.
+        if what == "wrong code" {
+            assert!(found.contains("type mismatch") && compiled.contains("type mismatch"), "{found}");
+        } else {
+            assert_eq!(found, compiled, "{what}");
+        }
+    }
+    assert!(Supply::<Module>::default().check(&looks, &Content::new(right.as_bytes()), None).is_ok());
+}
+
+#[test]
+fn what_was_compiled_before_is_valid() {
+    let (_scratch, cache, _) = filled();
+    let looks: Arc<dyn Engine> = Arc::new(OnlyLooks { engine: engine(), validates: false });
+    let bytes = module(1);
+    let content = Content::new(&bytes[..]);
+    assert!(Supply::<Module>::default().check(&looks, &content, Some(&cache)).is_ok());
+    // But it may be something else.
+    let found = Supply::<crate::programs::Module>::default().check(&looks, &content, Some(&cache));
+    assert!(found.unwrap_err().to_string().starts_with("not a program"));
+    let mut supply = Supply::<Module>::default();
+    let supplied = supply.module(&engine(), &content, None).ok().unwrap();
+    assert!(supply.check(&looks, &content, None).is_ok(), "it is in memory");
+    drop(supplied);
+}
+
 #[test]
 fn a_module_that_cannot_be_used_leaves_nothing() {
     let scratch = Scratch::new();
     let cache = open(&scratch.cache());
     for bytes in [b"no module".as_slice(), b"(module)"] {
-        assert!(Supply::<Module>::default().module(&engine(), bytes, Some(&cache)).is_err());
+        assert!(Supply::<Module>::default().module(&engine(), &Content::new(bytes), Some(&cache)).is_err());
     }
     assert_eq!(code_files(&scratch.cache()).len(), 0);
 }

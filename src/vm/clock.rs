@@ -174,7 +174,7 @@ mod tests {
 
     use super::*;
     use crate::vm::TrustedCode;
-    use crate::vm::{CompileError, Module};
+    use crate::vm::{CompileError, Module, Outline};
 
     /// Nothing waits so long unless something is wrong.
     const BOUND: Duration = Duration::from_secs(60);
@@ -191,6 +191,14 @@ mod tests {
 
         fn compile(&self, _: &[u8]) -> Result<Arc<dyn Module>, CompileError> {
             Err(CompileError::NotWasm("not an engine".into()))
+        }
+
+        fn validate(&self, _: &[u8]) -> Result<(), CompileError> {
+            Err(CompileError::NotWasm("not an engine".into()))
+        }
+
+        fn outline(&self, _: &[u8]) -> Option<Outline> {
+            None
         }
 
         fn fingerprint(&self) -> Vec<u8> {

@@ -21,6 +21,8 @@ mod image;
 pub(crate) mod imports;
 mod memory;
 #[cfg(any(feature = "wasmtime", feature = "wasmedge"))]
+mod outline;
+#[cfg(any(feature = "wasmtime", feature = "wasmedge"))]
 mod sections;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -81,7 +83,7 @@ pub enum ExternType {
 }
 
 /// One import of a module.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Import {
     /// First name, such as `env`.
     pub module: String,
@@ -92,12 +94,28 @@ pub struct Import {
 }
 
 /// One export of a module.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Export {
     /// Its name.
     pub name: String,
     /// What it is.
     pub ty: ExternType,
+}
+
+/// All that a module wants and offers: enough to know whether something can be made of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outline {
+    /// Everything that it wants.
+    pub imports: Vec<Import>,
+    /// Everything that it offers.
+    pub exports: Vec<Export>,
+}
+
+impl Outline {
+    /// What a compiled module says of itself.
+    pub fn of(module: &dyn Module) -> Outline {
+        Outline { imports: module.imports(), exports: module.exports() }
+    }
 }
 
 /// An import together with the number by which the host knows the function that serves it.
@@ -174,6 +192,13 @@ pub trait Engine: Send + Sync {
 
     /// Compiles a binary module, or text in the WAT format. Starts no thread.
     fn compile(&self, bytes: &[u8]) -> Result<Arc<dyn Module>, CompileError>;
+
+    /// Whether [`Engine::compile`] would take these bytes, in a small part of its time. What only compiling shows is not found: a
+    /// function that is too large, for example.
+    fn validate(&self, bytes: &[u8]) -> Result<(), CompileError>;
+
+    /// What [`Outline::of`] would say of these bytes, compiled; `None` if only compiling can tell.
+    fn outline(&self, bytes: &[u8]) -> Option<Outline>;
 
     /// Everything that a module from [`Module::serialize`] depends on besides its source: version and options of the engine,
     /// the processor. Where it differs, the module must be compiled again.

@@ -54,6 +54,8 @@ pub struct MainConf {
     pub cache_dir: Option<CacheDir>,
     /// How modules were come by, until that is in the log.
     pub notes: Vec<Note>,
+    /// What is wrong with it, with its place, until start-up tells it.
+    pub mistakes: Vec<String>,
     pub filters: Vec<FilterConf>,
     /// Locations that run programs; there once all levels are merged.
     pub programs: Vec<ProgramLocation>,
@@ -91,6 +93,7 @@ impl Default for MainConf {
             modules: Vec::new(),
             cache_dir: None,
             notes: Vec::new(),
+            mistakes: Vec::new(),
             filters: Vec::new(),
             programs: Vec::new(),
             program_threads: None,
@@ -251,7 +254,7 @@ impl MainConf {
     /// Gives each filter the limits of the level that declares it, and the way in which it calls other services, once all
     /// levels are merged.
     pub fn complete(&mut self, conf: &Conf) -> Result<(), String> {
-        self.rules.check_words(&self.folder)?;
+        self.mistakes.extend(self.rules.wrong_words(&self.folder));
         // All other levels were told when they were merged.
         if let Some(http) = self.levels.http() {
             let calls = &mut self.levels[http].calls;
@@ -272,9 +275,11 @@ impl MainConf {
             filter.policy = self.rules.policy(&self.levels, Some(filter.declared), &filter.name);
             let pooled = filter.policy.isolation != Isolation::Worker;
             filter.limits = InstanceLimits { memory: declared.memory_limit(), pooled };
-            let level = Some(filter.declared);
-            filter.capabilities =
-                self.rules.capabilities(&self.levels, level, &filter.name, &self.folder)?.map(Arc::new);
+            match self.rules.capabilities(&self.levels, Some(filter.declared), &filter.name, &self.folder) {
+                Ok(capabilities) => filter.capabilities = capabilities.map(Arc::new),
+                // Nginx does not go over to a configuration with mistakes.
+                Err(reason) => self.mistakes.push(reason),
+            }
             filter.lines = LogRate::new(filter.name.clone(), filter.policy.log_rate);
         }
         programs::complete(self, conf)?;
@@ -284,10 +289,11 @@ impl MainConf {
             let is_program = self.programs.iter().any(|program| program.name == name);
             is_program || self.filters.iter().any(|filter| filter.name == name)
         };
-        if let Some((name, place)) = self.rules.unknown_filter(of_lua, is_known) {
+        let unknown = self.rules.unknown_filters(of_lua, is_known).map(|(name, place)| {
             let name = NgxStr::from_bytes(name);
-            return Err(format!("no \"proxy_wasm {name}\" for what is said of \"filter={name}\" in {place}"));
-        }
+            format!("no \"proxy_wasm {name}\" for what is said of \"filter={name}\" in {place}")
+        });
+        self.mistakes.extend(unknown);
         Ok(())
     }
 }

@@ -88,7 +88,7 @@ pub struct FilterConf {
     /// What it has logged.
     pub lines: Rc<LogRate>,
     /// What it may do; `None` is everything but files.
-    pub(super) capabilities: Option<Arc<Capabilities>>,
+    pub capabilities: Option<Arc<Capabilities>>,
 }
 
 impl FilterConf {

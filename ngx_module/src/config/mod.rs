@@ -13,6 +13,9 @@ pub mod level;
 pub mod loc_conf;
 #[allow(unsafe_code)]
 pub mod location;
+pub mod mistakes;
+#[allow(unsafe_code)]
+pub mod modules;
 pub mod phase_notes;
 pub mod program_conf;
 pub mod programs;

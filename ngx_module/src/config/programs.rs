@@ -32,7 +32,14 @@ pub fn complete(main: &mut MainConf, conf: &Conf<'_>) -> Result<(), String> {
         let (name, place) = (answerer.name.clone(), answerer.place.clone());
         let policy = main.rules.policy(&main.levels, Some(level), &name);
         let calls = loc.calls.settings(conf).map_err(|reason| format!("{reason} in {place}"))?;
-        let capabilities = main.rules.capabilities(&main.levels, Some(level), &name, main.folder())?;
+        let capabilities = match main.rules.capabilities(&main.levels, Some(level), &name, main.folder()) {
+            Ok(capabilities) => capabilities,
+            // Nginx does not go over to a configuration with mistakes.
+            Err(reason) => {
+                main.mistakes.push(reason);
+                None
+            }
+        };
         let program = ProgramLocation {
             name,
             kind: answerer.kind.clone(),

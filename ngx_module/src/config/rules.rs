@@ -235,20 +235,18 @@ impl Rules {
     }
 
     /// Finds mistakes in words of `proxy_wasm_allow`, also where they are about no filter.
-    pub fn check_words(&self, base: &Path) -> Result<(), String> {
-        self.0
-            .iter()
-            .filter_map(|rule| Some((rule.words()?, &rule.place)))
-            .try_for_each(|(words, place)| parse(words, place, base).map(|_| ()))
+    pub fn wrong_words(&self, base: &Path) -> impl Iterator<Item = String> {
+        let words = self.0.iter().filter_map(|rule| Some((rule.words()?, &rule.place)));
+        words.filter_map(move |(words, place)| parse(words, place, base).err())
     }
 
-    /// A directive that is about a name that no filter has, on another level than `except`.
-    pub fn unknown_filter(
+    /// Directives that are about a name that no filter has, on another level than `except`.
+    pub fn unknown_filters(
         &self,
         except: Option<Level>,
         is_known: impl Fn(&[u8]) -> bool,
-    ) -> Option<(&[u8], &ConfPosition)> {
-        self.0.iter().find_map(|rule| {
+    ) -> impl Iterator<Item = (&[u8], &ConfPosition)> {
+        self.0.iter().filter_map(move |rule| {
             let name = rule.filter.as_deref()?;
             (Some(rule.level) != except && !is_known(name)).then_some((name, &rule.place))
         })

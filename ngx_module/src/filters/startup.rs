@@ -1,117 +1,70 @@
-//! What happens once nginx has read the whole configuration, in the master or in `nginx -t`: modules are compiled and
-//! linked, and each filter is started once, to see whether it likes its configuration. A mistake is reported with the
-//! place of the directive that made it, and nginx stays as it was.
+//! What happens to filters once nginx has read the whole configuration, in the master or in `nginx -t`: their modules and configurations
+//! are found, and, once modules are compiled, each filter is started once, to see whether it likes its configuration.
+//! `startup.rs` above the rooms calls this.
 
 use std::path::Path;
 
-use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_uint_t};
+use nginx_sys::ngx_cycle_t;
 use ngx::core::NgxStr;
-use ngx_wasm::programs::START;
 use ngx_wasm::proxy_wasm::{ContextId, Vm};
-use ngx_wasm::vm::Engine;
 
 use crate::config::conf::MainConf;
 use crate::config::configuration_file;
 use crate::config::filter_conf::{FilterConf, ModuleConf};
-use crate::config::program_conf::{AnswererKind, ProgramLocation};
+use crate::config::mistakes::Mistakes;
+use crate::config::modules::Modules;
 use crate::config::rules::Isolation;
 use crate::filters::configured;
-use crate::filters::cycle::make as make_running;
 use crate::filters::instances::told;
 use crate::filters::root_host::RootHost;
 use crate::nginx::conf_position::ConfPosition;
-use crate::nginx::log::{self, Log};
-use crate::nginx::variables;
-use crate::nginx::{cycle, modules};
+use crate::nginx::{modules, variables};
 use crate::process::cpu_clock::with_cpu_clock;
-use crate::process::engine::ModuleVariant;
 use crate::process::status::FilterStatus;
-use crate::process::supply::{self, Note, Supplier};
+use crate::process::supply::Note;
 
-/// The error is in the log already.
-pub struct Reported;
-
-/// Checks the configuration of a cycle and makes it ready for workers.
+/// Finds what is wrong with filters and modules, as far as that can be seen before anything is compiled.
 ///
 /// # Safety
 /// `cycle` is the cycle that nginx is making, and `main` its configuration.
-pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), Reported> {
-    // SAFETY: nginx is making the cycle, as said above.
-    let log = unsafe { cycle::log_of(cycle) };
-    // SAFETY: nginx is making the cycle, as said above.
-    let result = unsafe { prepare(cycle, main, log) };
-    if result.is_err() || supply::is_test() {
-        supply::tell_warnings(&mut main.notes, log);
-    }
-    result
-}
-
-/// # Safety
-/// As [`check`]. The log is that of the cycle.
-unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &mut MainConf, log: Log<'_>) -> Result<(), Reported> {
-    // `nginx -s reload` reads the configuration too, only to find the pid.
-    if cycle::process() == NGX_PROCESS_SIGNALLER as ngx_uint_t {
-        return Ok(());
-    }
-    let report = |place: &ConfPosition, reason: String| {
-        log.write(NGX_LOG_EMERG, format!("{} in {place}", log::printable(&reason)));
-        Reported
-    };
-
+pub unsafe fn look(cycle: *mut ngx_cycle_t, main: &mut MainConf, mistakes: &mut Mistakes<'_>) -> Modules {
     // SAFETY: nginx has read the configuration.
     main.measures_time = unsafe { variables::is_named(cycle, b"wasm_time") };
-
+    for mistake in std::mem::take(&mut main.mistakes) {
+        mistakes.add_told(&mistake);
+    }
     // SAFETY: nginx is making the cycle, and makes shared memory after this.
     if let Err((place, reason)) = unsafe { declare_zones(cycle, main) } {
-        let place = place.or_else(|| main.wasm_block.clone()).or_else(|| Some(main.filters.first()?.place.clone()));
-        let place = place.map(|place| format!(" in {place}")).unwrap_or_default();
-        log.write(NGX_LOG_EMERG, format!("{}{place}", log::printable(&reason)));
-        return Err(Reported);
-    }
-
-    for n in 0..main.filters.len() {
-        let filter = &main.filters[n];
-        let Some(module) = main.modules.iter().position(|module| module.name == filter.name) else {
-            return Err(report(&filter.place, unknown(&filter.name, "proxy_wasm", &main.modules)));
-        };
-        main.filters[n].module = Some(module);
-    }
-    for n in 0..main.programs.len() {
-        let program = &main.programs[n];
-        let Some(module) = main.modules.iter().position(|module| module.name == program.name) else {
-            return Err(report(&program.place, unknown(&program.name, program.kind.directive(), &main.modules)));
-        };
-        main.programs[n].module = Some(module);
-    }
-    if main.modules.is_empty() {
-        return Ok(());
-    }
-
-    read_configurations(main).map_err(|(place, reason)| report(&place, reason))?;
-    let mut notes = Vec::new();
-    let supplied = supply_all(main, log, &mut notes);
-    main.notes.append(&mut notes);
-    supplied.map_err(|(place, reason)| report(&place, reason))?;
-    give_memory_back();
-    for filter in &mut main.filters {
-        let mut host =
-            RootHost::new(log, filter.name.clone(), filter.timeout, filter.lines.clone(), FilterStatus::default());
-        let Some(engine) = main.engines.iter().find(|(form, _)| *form == filter.form()).map(|(_, engine)| engine)
-        else {
-            return Err(report(&filter.place, "its module is not compiled".into()));
-        };
-        // The instance ends here. Workers make their own: what a guest keeps, and its random numbers, must not be shared.
-        let name = NgxStr::from_bytes(&filter.name);
-        match with_cpu_clock(engine, || configured::start(filter, &main.modules, &mut host)) {
-            Ok((vm, root)) => note_start(filter, vm, root, &mut main.notes),
-            Err(reason) => {
-                return Err(report(&filter.place, format!("filter \"{name}\" does not start: {reason}")));
-            }
+        match place.or_else(|| main.wasm_block.clone()).or_else(|| Some(main.filters.first()?.place.clone())) {
+            Some(place) => mistakes.add(&place, &reason),
+            None => mistakes.add_told(&reason),
         }
     }
-    // SAFETY: nothing writes what is said about filters any more, and the configuration has its place in the pool of its cycle.
-    unsafe { make_running(main) };
-    Ok(())
+    find_modules(main, mistakes);
+    read_configurations(main, mistakes);
+    check_grants(main, mistakes);
+    Modules::look(main, mistakes)
+}
+
+/// Starts each filter whose module is there, to see whether it does.
+pub fn start(main: &mut MainConf, mistakes: &mut Mistakes<'_>) {
+    for filter in &mut main.filters {
+        let (name, lines) = (filter.name.clone(), filter.lines.clone());
+        let mut host = RootHost::new(mistakes.log(), name, filter.timeout, lines, FilterStatus::default());
+        let engine = main.engines.iter().find(|(form, _)| *form == filter.form()).map(|(_, engine)| engine);
+        let is_compiled = filter.module(&main.modules).is_some_and(|module| module.compiled(filter.form()).is_some());
+        // Why its module is not compiled, was told.
+        let (Some(engine), true) = (engine, is_compiled) else { continue };
+        // The instance ends here. Workers make their own: what a guest keeps, and its random numbers, must not be shared.
+        match with_cpu_clock(engine, || configured::start(filter, &main.modules, &mut host)) {
+            Ok((vm, root)) => note_start(filter, vm, root, &mut main.notes),
+            Err(reason) => mistakes.add(&filter.place, &does_not_start(filter, &reason)),
+        }
+    }
+}
+
+fn does_not_start(filter: &FilterConf, reason: &str) -> String {
+    format!("filter \"{}\" does not start: {reason}", NgxStr::from_bytes(&filter.name))
 }
 
 /// Notes what the start of a filter tells about it.
@@ -141,138 +94,58 @@ fn note_start(filter: &mut FilterConf, mut vm: Vm, root: ContextId, notes: &mut 
     }
 }
 
+/// Finds the module of each filter, and of each location that a program answers.
+fn find_modules(main: &mut MainConf, mistakes: &mut Mistakes<'_>) {
+    let MainConf { filters, programs, modules, .. } = main;
+    let mut find = |name: &[u8], directive: &str, place: &ConfPosition| {
+        let found = modules.iter().position(|module| module.name == name);
+        if found.is_none() {
+            mistakes.add(place, &unknown(name, directive, modules));
+        }
+        found
+    };
+    for filter in filters {
+        filter.module = find(&filter.name, "proxy_wasm", &filter.place);
+    }
+    for program in programs {
+        program.module = find(&program.name, program.kind.directive(), &program.place);
+    }
+}
+
 /// Reads the configurations that are in files.
-fn read_configurations(main: &mut MainConf) -> Result<(), (ConfPosition, String)> {
-    let cannot = |what: &str, name: &[u8], path: &Path, reason: String| {
-        let (name, path) = (NgxStr::from_bytes(name), path.display());
-        format!("{what} \"{name}\": cannot read its configuration from \"{path}\": {reason}")
+fn read_configurations(main: &mut MainConf, mistakes: &mut Mistakes<'_>) {
+    let mut read = |what: &str, name: &[u8], path: &Path, place: &ConfPosition| {
+        configuration_file::read(path).unwrap_or_else(|reason| {
+            let (name, path) = (NgxStr::from_bytes(name), path.display());
+            mistakes.add(place, &format!("{what} \"{name}\": cannot read its configuration from \"{path}\": {reason}"));
+            Vec::new()
+        })
     };
     for module in &mut main.modules {
         if let Some(path) = &module.file {
-            module.vm_configuration = configuration_file::read(path)
-                .map_err(|reason| (module.place.clone(), cannot("module", &module.name, path, reason)))?;
+            module.vm_configuration = read("module", &module.name, path, &module.place);
         }
     }
     for filter in &mut main.filters {
         if let Some(path) = &filter.file {
-            filter.configuration = configuration_file::read(path)
-                .map_err(|reason| (filter.place.clone(), cannot("filter", &filter.name, path, reason)))?;
+            filter.configuration = read("filter", &filter.name, path, &filter.place);
         }
     }
-    Ok(())
 }
 
-/// Gets all modules, in the forms in which filters want them.
-fn supply_all(main: &mut MainConf, log: Log<'_>, notes: &mut Vec<Note>) -> Result<(), (ConfPosition, String)> {
-    let dir = main.cache_dir.as_ref();
-    let mut supplier = Supplier::open(dir, notes)
-        .map_err(|reason| (dir.map_or_else(|| main.modules[0].place.clone(), |dir| dir.place.clone()), reason))?;
-    for n in 0..main.modules.len() {
-        let name = format!("module \"{}\" ({})", NgxStr::from_bytes(&main.modules[n].name), main.modules[n].path);
-        let place = main.modules[n].place.clone();
-        let bytes = supply::read(&main.modules[n].path, main.modules[n].sha256.as_deref())
-            .map_err(|reason| (place.clone(), format!("{name}: {reason}")))?;
-        let failed = |reason: String| (place.clone(), format!("{name}: {reason}"));
-        let filters = forms(main, n);
-        let programs = forms_of_answerers(main, n, |kind| *kind == AnswererKind::Program);
-        let plugins = forms_of_answerers(main, n, |kind| matches!(kind, AnswererKind::Function { .. }));
-        if filters.is_empty() && programs.is_empty() && plugins.is_empty() {
-            check_unused(main, &mut supplier, &name, &bytes).map_err(failed)?;
+/// Opens the directories that filters may use.
+fn check_grants(main: &MainConf, mistakes: &mut Mistakes<'_>) {
+    for filter in &main.filters {
+        if let Some(Err(reason)) = filter.capabilities.as_deref().map(Vm::check_grants) {
+            mistakes.add(&filter.place, &does_not_start(filter, &reason.to_string()));
         }
-        for form in filters {
-            let engine = main.engine(form).map_err(|err| (place.clone(), err))?;
-            let compiled = supplier.module(&engine, &name, &bytes).map_err(failed)?;
-            let module = &mut main.modules[n];
-            warn_of_pool(log, form, engine.as_ref(), module, compiled.pool_refusal());
-            module.compiled.push((form, compiled));
-        }
-        for form in programs {
-            let engine = main.engine(form).map_err(|err| (place.clone(), err))?;
-            check_watch(engine.as_ref()).map_err(failed)?;
-            let compiled = supplier.program(&engine, &name, &bytes).map_err(failed)?;
-            let module = &mut main.modules[n];
-            warn_of_pool(log, form, engine.as_ref(), module, compiled.pool_refusal());
-            module.programs.push((form, compiled));
-        }
-        for form in plugins {
-            let engine = main.engine(form).map_err(|err| (place.clone(), err))?;
-            check_watch(engine.as_ref()).map_err(failed)?;
-            let compiled = supplier.plugin(&engine, &name, &bytes).map_err(failed)?;
-            let module = &mut main.modules[n];
-            warn_of_pool(log, form, engine.as_ref(), module, compiled.pool_refusal());
-            module.plugins.push((form, compiled));
-        }
-    }
-    if !supply::is_test() {
-        supplier.finish();
-    }
-    if let Some(caution) = main.engines.iter().find_map(|(_, engine)| engine.caution()) {
-        notes.push(Note::warning(format!("wasm: {caution}")));
-    }
-    Ok(())
-}
-
-/// Whether the engine can run what answers requests by itself.
-fn check_watch(engine: &dyn Engine) -> Result<(), String> {
-    let Some(reason) = engine.watch_refusal() else { return Ok(()) };
-    Err(format!(
-        "it is to answer requests by itself (wasm_cgi, wasm_function), which needs \"wasm_vm wasmtime\": {reason}"
-    ))
-}
-
-/// Compiles a module that nothing uses, to see whether it is one.
-fn check_unused(main: &mut MainConf, supplier: &mut Supplier<'_>, name: &str, bytes: &[u8]) -> Result<(), String> {
-    let engine = main.engine(ModuleVariant::default())?;
-    // What is wrong with what is neither is said as of a filter.
-    let Err(reason) = supplier.module(&engine, name, bytes) else { return Ok(()) };
-    // Nearly every module could be one or the other; these say what they are.
-    let is_program = supplier.program(&engine, name, bytes).is_ok_and(|program| program.function(START).is_some());
-    if is_program || supplier.plugin(&engine, name, bytes).is_ok_and(|plugin| plugin.is_of_pdk()) {
-        return Ok(());
-    }
-    Err(reason)
-}
-
-/// The forms in which the filters want module number `module`.
-fn forms(main: &MainConf, module: usize) -> Vec<ModuleVariant> {
-    let mut forms = Vec::new();
-    for filter in main.filters.iter().filter(|filter| filter.module == Some(module)) {
-        if !forms.contains(&filter.form()) {
-            forms.push(filter.form());
-        }
-    }
-    forms
-}
-
-/// The forms in which locations want it that are answered by it in this way.
-fn forms_of_answerers(main: &MainConf, module: usize, is_meant: impl Fn(&AnswererKind) -> bool) -> Vec<ModuleVariant> {
-    let mut forms = Vec::new();
-    let wanted = |program: &&ProgramLocation| program.module == Some(module) && is_meant(&program.kind);
-    for program in main.programs.iter().filter(wanted) {
-        if !forms.contains(&program.form()) {
-            forms.push(program.form());
-        }
-    }
-    forms
-}
-
-/// Says why instances that are meant to be in a pool will not be. They work all the same, at a higher cost.
-fn warn_of_pool(log: Log<'_>, form: ModuleVariant, engine: &dyn Engine, module: &ModuleConf, refusal: Option<&str>) {
-    let reason = engine.pool_failure().or(refusal);
-    if let (true, Some(reason)) = (form.pooled, reason) {
-        let name = NgxStr::from_bytes(&module.name);
-        let line = format!(
-            "module \"{name}\": its instances are made on demand, because the pool (instance_pool) has no room for them: {}",
-            log::printable(reason)
-        );
-        log.write(NGX_LOG_WARN, line);
     }
 }
 
 /// Asks nginx for shared memory, if anything needs it. An error has the place of the directive that made it, if any.
 ///
 /// # Safety
-/// As [`check`].
+/// As [`look`].
 unsafe fn declare_zones(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), (Option<ConfPosition>, String)> {
     // SAFETY: all modules of the cycle are known.
     if !unsafe { wants_shared_memory(cycle, main) } {
@@ -294,16 +167,6 @@ unsafe fn wants_shared_memory(cycle: *mut ngx_cycle_t, main: &MainConf) -> bool 
     }
     // SAFETY: all modules of the cycle are known, as said above.
     unsafe { modules::has_lua(cycle) }
-}
-
-/// The compiler takes much memory for a large module, and the allocator would keep it: in the master, and in each worker that
-/// is forked from it.
-fn give_memory_back() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: the function has no precondition.
-    unsafe {
-        libc::malloc_trim(0)
-    };
 }
 
 fn unknown(name: &[u8], directive: &str, modules: &[ModuleConf]) -> String {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nginx_sys::{NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE};
 use ngx_wasm::proxy_wasm::{AbiVersion, CallId, Capabilities, ContextId, Module, StreamToken, Vm, VmConfig};
+use ngx_wasm::supply::Content;
 use ngx_wasm::vm::{Engine, InstanceLimits};
 
 use super::pause;
@@ -58,11 +59,10 @@ impl LoadedModule {
         let Some(main) = main else { return Err("ngx_http_wasm_module is not configured".into()) };
         let engine = main.engine.unwrap_or_default().engine(&main.engine_conf, ModuleVariant::default())?;
         write(NGX_LOG_NOTICE, &format!("init wasm vm: {}", engine.name()));
-        let mut notes = Vec::new();
         let what = format!("plugin \"{}\"", String::from_utf8_lossy(name));
-        let module = Supplier::open(main.cache_dir.as_ref(), &mut notes)
-            .and_then(|mut supplier| supplier.module(&engine, &what, code));
-        supply::log_notes(&mut notes, cycle::log());
+        let mut supplier = Supplier::open(main.cache_dir.as_ref())?;
+        let module = supplier.module(&engine, &what, &Content::new(code));
+        supply::log_notes(&mut supplier.take_notes(), cycle::log());
         let (limits, timeout, max_calls) = main.lua_limits();
         let policy = main.lua_policy(name);
         Ok(Rc::new(LoadedModule {

@@ -8,7 +8,7 @@ use nginx_sys::{NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_test_config};
 use ngx_wasm::extism::Plugin;
 use ngx_wasm::programs;
 use ngx_wasm::proxy_wasm::Module;
-use ngx_wasm::supply::{CodeCache, Linked, Source, Supply, sha256_hex};
+use ngx_wasm::supply::{CodeCache, Content, Linked, Source, Supply};
 use ngx_wasm::vm::Engine;
 
 use crate::nginx::conf_position::ConfPosition;
@@ -18,12 +18,29 @@ use crate::process::{engine, regular_file};
 /// No engine takes more.
 const LARGEST_MODULE: usize = 1 << 30;
 
-/// Modules of one kind that some configuration of this process, or Lua, has.
-type Supplies<M> = Mutex<Option<Supply<M>>>;
+/// What is made of modules, of which this process has those that some configuration, or Lua, has.
+pub trait Kind: Linked + 'static {
+    /// Whether somebody watches its guests, which not every engine lets one do.
+    const IS_WATCHED: bool;
 
-static FILTERS: Supplies<Module> = Mutex::new(None);
-static PROGRAMS: Supplies<programs::Module> = Mutex::new(None);
-static PLUGINS: Supplies<Plugin> = Mutex::new(None);
+    /// All of them.
+    fn supply() -> &'static Mutex<Option<Supply<Self>>>;
+}
+
+macro_rules! kinds {
+    ($($kind:ty => $is_watched:literal),*) => {
+        $(impl Kind for $kind {
+            const IS_WATCHED: bool = $is_watched;
+
+            fn supply() -> &'static Mutex<Option<Supply<Self>>> {
+                static SUPPLY: Mutex<Option<Supply<$kind>>> = Mutex::new(None);
+                &SUPPLY
+            }
+        })*
+    };
+}
+
+kinds!(Module => false, programs::Module => true, Plugin => true);
 
 /// `cache_dir PATH;`
 pub struct CacheDir {
@@ -53,16 +70,17 @@ impl Note {
 }
 
 /// Gets modules, and notes how.
-pub struct Supplier<'a> {
+#[derive(Default)]
+pub struct Supplier {
     cache: Option<CodeCache>,
-    notes: &'a mut Vec<Note>,
+    notes: Vec<Note>,
     has_written: bool,
 }
 
-impl<'a> Supplier<'a> {
+impl Supplier {
     /// With the compile cache in this folder, if any.
-    pub fn open(dir: Option<&CacheDir>, notes: &'a mut Vec<Note>) -> Result<Self, String> {
-        let mut supplier = Supplier { cache: None, notes, has_written: false };
+    pub fn open(dir: Option<&CacheDir>) -> Result<Self, String> {
+        let mut supplier = Supplier::default();
         if let (Some(dir), false) = (dir, engine::in_worker()) {
             // SAFETY: the function has no precondition.
             let user = unsafe { libc::geteuid() };
@@ -74,36 +92,25 @@ impl<'a> Supplier<'a> {
         Ok(supplier)
     }
 
-    /// The module of filters with this content. `name` is what the log calls it.
-    pub fn module(&mut self, engine: &Arc<dyn Engine>, name: &str, bytes: &[u8]) -> Result<Arc<Module>, String> {
-        self.supply(&FILTERS, engine, name, bytes)
+    /// Finds what is wrong with a module without compiling it.
+    pub fn check<M: Kind>(&self, engine: &Arc<dyn Engine>, content: &Content<'_>) -> Result<(), String> {
+        let mut supply = M::supply().lock().unwrap_or_else(PoisonError::into_inner);
+        let checked = supply.get_or_insert_default().check(engine, content, self.cache.as_ref());
+        checked.map_err(|err| err.to_string())
     }
 
-    /// The program with this content.
-    pub fn program(
+    /// The module with this content. `name` is what the log calls it.
+    pub fn module<M: Kind>(
         &mut self,
         engine: &Arc<dyn Engine>,
         name: &str,
-        bytes: &[u8],
-    ) -> Result<Arc<programs::Module>, String> {
-        self.supply(&PROGRAMS, engine, name, bytes)
-    }
-
-    /// The plugin of Extism with this content.
-    pub fn plugin(&mut self, engine: &Arc<dyn Engine>, name: &str, bytes: &[u8]) -> Result<Arc<Plugin>, String> {
-        self.supply(&PLUGINS, engine, name, bytes)
-    }
-
-    fn supply<M: Linked>(
-        &mut self,
-        supply: &Supplies<M>,
-        engine: &Arc<dyn Engine>,
-        name: &str,
-        bytes: &[u8],
+        content: &Content<'_>,
     ) -> Result<Arc<M>, String> {
-        let mut supply = supply.lock().unwrap_or_else(PoisonError::into_inner);
-        let supplied =
-            supply.get_or_insert_default().module(engine, bytes, self.cache.as_ref()).map_err(|err| err.to_string())?;
+        let mut supply = M::supply().lock().unwrap_or_else(PoisonError::into_inner);
+        let supplied = supply
+            .get_or_insert_default()
+            .module(engine, content, self.cache.as_ref())
+            .map_err(|err| err.to_string())?;
         self.warn(supplied.complaints);
         self.has_written |= matches!(supplied.source, Source::Compiler(_));
         self.notes.push(Note { level: NGX_LOG_NOTICE, text: format!("wasm: {name}: {}", supplied.source) });
@@ -111,10 +118,15 @@ impl<'a> Supplier<'a> {
     }
 
     /// All modules are there.
-    pub fn finish(mut self) {
+    pub fn finish(&mut self) {
         if let (true, Some(Err(err))) = (self.has_written, self.cache.as_ref().map(CodeCache::prune)) {
             self.warn([format!("cannot remove old files: {err}")]);
         }
+    }
+
+    /// What is to be said of all that, so far.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
     }
 
     fn warn(&mut self, complaints: impl IntoIterator<Item = String>) {
@@ -124,19 +136,18 @@ impl<'a> Supplier<'a> {
 }
 
 /// The file of a module, if it has this SHA-256, in lower-case hexadecimal digits.
-pub fn read(path: &str, sha256: Option<&str>) -> Result<Vec<u8>, String> {
+pub fn read(path: &str, sha256: Option<&str>) -> Result<Content<'static>, String> {
     let bytes = regular_file::read(Path::new(path), LARGEST_MODULE, "a module")
         .map_err(|reason| format!("cannot read it: {reason}"))?;
-    if let Some(wanted) = sha256 {
-        let found = sha256_hex(&bytes);
-        if found != wanted {
-            return Err(format!(
-                "its SHA-256 is {found}, but the configuration says sha256={wanted}; bring the right file there, or, if this is \
-                 it, the right sum into the configuration"
-            ));
-        }
+    let content = Content::new(bytes);
+    let found = content.sha256_hex();
+    match sha256 {
+        Some(wanted) if found != wanted => Err(format!(
+            "its SHA-256 is {found}, but the configuration says sha256={wanted}; bring the right file there, or, if this is it, the \
+             right sum into the configuration"
+        )),
+        _ => Ok(content),
     }
-    Ok(bytes)
 }
 
 /// Writes what was noted, and forgets it.

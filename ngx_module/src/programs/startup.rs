@@ -1,26 +1,25 @@
-//! What happens to the programs of a configuration once nginx has read it, in the master or in `nginx -t`, behind the checks of
-//! filters (`filters/startup.rs`), which get all modules: their functions, directories and snapshots are looked at.
+//! What happens to the programs of a configuration once nginx has read it, in the master or in `nginx -t`, each time behind filters
+//! (`filters/startup.rs`), for which all modules are read and compiled: their functions, directories and manifests are looked at, then
+//! their snapshots are made. `startup.rs` above the rooms calls this.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use nginx_sys::NGX_LOG_EMERG;
 use ngx::core::NgxStr;
-use ngx_wasm::extism::{Manifest, Settings};
+use ngx_wasm::extism::{self, Manifest, Plugin, Settings};
 use ngx_wasm::programs::{
-    FunctionJob, Grants, INITIALIZE, Instances, Job, Module, NoStart, START, Start, Surroundings,
+    self, FunctionJob, Grants, INITIALIZE, Instances, Job, Module, NoStart, START, Start, Surroundings,
 };
+use ngx_wasm::supply::Content;
 
 use crate::config::conf::MainConf;
 use crate::config::configuration_file;
+use crate::config::mistakes::Mistakes;
+use crate::config::modules::Modules;
 use crate::config::program_conf::{AnswererKind, Initializer, ProgramConf, ProgramLocation, Work};
 use crate::nginx::complex_value::ComplexValue;
-use crate::nginx::log::{self, Log};
 use crate::process::cpu_clock::with_cpu_clock;
-use crate::process::supply::{self, Note};
-
-/// The error is in the log already.
-pub struct Reported;
+use crate::process::supply::Note;
 
 /// A start that some location has, and others may have too.
 struct Known {
@@ -32,32 +31,108 @@ struct Known {
     fuel: Option<u64>,
 }
 
-/// Makes ready what locations run.
-pub fn check(main: &mut MainConf, log: Log<'_>) -> Result<(), Reported> {
-    let mut known = Vec::new();
+/// The manifests of plugins, in the order of [`MainConf::programs`].
+type Manifests = Vec<Option<Arc<Manifest>>>;
+
+/// Finds what is wrong with what locations run, as far as that can be seen before anything is compiled.
+pub fn look(main: &mut MainConf, modules: &Modules, mistakes: &mut Mistakes<'_>) -> Manifests {
+    let mut manifests = Vec::new();
     for n in 0..main.programs.len() {
-        // A process that only looks for the pid has no modules.
-        if main.programs[n].module.is_none() {
-            return Ok(());
-        }
-        match work(main, n, &mut known) {
-            Ok(work) => main.programs[n].work = Some(work),
-            Err(reason) => {
-                let ProgramLocation { name, place, .. } = &main.programs[n];
-                let line = format!("program \"{}\": {reason}", NgxStr::from_bytes(name));
-                log.write(NGX_LOG_EMERG, format!("{} in {place}", log::printable(&line)));
-                return Err(Reported);
-            }
-        }
+        let (looked, manifest) = look_at(main, n, modules);
+        looked.unwrap_or_else(|reason| wrong(main, n, &reason, mistakes));
+        manifests.push(manifest.unwrap_or_else(|reason| {
+            wrong(main, n, &reason, mistakes);
+            None
+        }));
     }
-    Ok(())
+    manifests
 }
 
-fn work(main: &mut MainConf, n: usize, known: &mut Vec<Known>) -> Result<Work, String> {
-    match main.programs[n].kind.clone() {
-        AnswererKind::Program => Ok(Work::Program(Arc::new(job(main, n, known)?))),
+/// Makes ready what locations run, once modules are compiled.
+pub fn make(main: &mut MainConf, manifests: Manifests, mistakes: &mut Mistakes<'_>) {
+    let mut known = Vec::new();
+    for (n, manifest) in manifests.into_iter().enumerate() {
+        match work(main, n, manifest, &mut known) {
+            Ok(work) => main.programs[n].work = work,
+            Err(reason) => wrong(main, n, &reason, mistakes),
+        }
+    }
+}
+
+fn wrong(main: &MainConf, n: usize, reason: &str, mistakes: &mut Mistakes<'_>) {
+    let ProgramLocation { name, place, .. } = &main.programs[n];
+    mistakes.add(place, &format!("program \"{}\": {reason}", NgxStr::from_bytes(name)));
+}
+
+/// Looks at location number `n`: its functions and directories, and its manifest.
+fn look_at(
+    main: &mut MainConf,
+    n: usize,
+    modules: &Modules,
+) -> (Result<(), String>, Result<Option<Arc<Manifest>>, String>) {
+    let program = &main.programs[n];
+    let (form, level, kind) = (program.form(), program.level, program.kind.clone());
+    // What is wrong with its module was told.
+    let Some(module) = program.module.filter(|module| modules.content(*module).is_some()) else {
+        return (Ok(()), Ok(None));
+    };
+    let outline = modules.outline(main, module, form);
+    match kind {
+        AnswererKind::Program => {
+            let said = &main.levels[level].programs;
+            let names = || outline.map(programs::functions);
+            let is_there = |name: &str| names().is_none_or(|mut names| names.any(|known| known == name));
+            let looked = || -> Result<(), String> {
+                for (name, directive) in wanted_functions(said) {
+                    find_function(
+                        name,
+                        directive,
+                        |name| is_there(name).then_some(()),
+                        || names().into_iter().flatten(),
+                    )?;
+                }
+                Grants::check(said.grants.as_deref().unwrap_or(&Grants::default()))
+            };
+            (looked(), Ok(None))
+        }
         AnswererKind::Function { function, manifest } => {
-            Ok(Work::Function(Arc::new(function_job(main, n, &function, manifest.as_deref())?)))
+            let names = || outline.map(extism::functions);
+            let is_there = |name: &str| names().is_none_or(|mut names| names.any(|known| known == name));
+            let found = find_plugin_function(&function, is_there, || names().into_iter().flatten());
+            let content = modules.content(module).map(Content::bytes).unwrap_or_default();
+            let manifest = manifest.map(|path| read_manifest(&path, content, main.folder())).transpose();
+            (found.map(|_| ()), manifest.map(|manifest| manifest.map(Arc::new)))
+        }
+    }
+}
+
+fn read_manifest(path: &Path, module: &[u8], folder: &Path) -> Result<Manifest, String> {
+    let wrong = |reason: String| format!("its manifest \"{}\": {reason}", path.display());
+    let text = configuration_file::read(path).map_err(wrong)?;
+    let manifest = Manifest::parse(&text, folder).map_err(|err| wrong(err.to_string()))?;
+    manifest.check(module).map_err(|err| wrong(err.to_string()))?;
+    Ok(manifest)
+}
+
+/// What a location runs; `None` if its module is not there, which was told.
+fn work(
+    main: &mut MainConf,
+    n: usize,
+    manifest: Option<Arc<Manifest>>,
+    known: &mut Vec<Known>,
+) -> Result<Option<Work>, String> {
+    let program = &main.programs[n];
+    let form = program.form();
+    let Some(module) = program.module.and_then(|module| main.modules.get(module)) else { return Ok(None) };
+    match &program.kind {
+        AnswererKind::Program => {
+            let Some(module) = module.program(form).cloned() else { return Ok(None) };
+            Ok(Some(Work::Program(Arc::new(job(main, n, module, known)?))))
+        }
+        AnswererKind::Function { function, .. } => {
+            let Some(plugin) = module.plugin(form).cloned() else { return Ok(None) };
+            let function = find_plugin_function(function, |name| plugin.has(name), || plugin.functions())?.to_owned();
+            Ok(Some(Work::Function(Arc::new(function_job(main, n, plugin, function, manifest)?))))
         }
     }
 }
@@ -65,31 +140,15 @@ fn work(main: &mut MainConf, n: usize, known: &mut Vec<Known>) -> Result<Work, S
 fn function_job(
     main: &mut MainConf,
     n: usize,
-    function: &[u8],
-    manifest: Option<&Path>,
+    plugin: Arc<Plugin>,
+    function: String,
+    manifest: Option<Arc<Manifest>>,
 ) -> Result<FunctionJob, String> {
     let program = &main.programs[n];
     let (form, cpu_time) = (program.form(), program.cpu_time);
-    let module = program.module.and_then(|module| main.modules.get(module)).ok_or("it has no module")?;
-    let plugin = module.plugin(form).ok_or("its module is not compiled")?.clone();
-    let name = str::from_utf8(function).ok().filter(|name| plugin.has(name)).ok_or_else(|| {
-        let names: Vec<_> = plugin.functions().map(|name| format!("\"{name}\"")).take(20).collect();
-        format!("it has no function \"{}\"; it has {}", NgxStr::from_bytes(function), names.join(", "))
-    })?;
-    let manifest = match manifest {
-        None => Manifest::default(),
-        Some(path) => {
-            let wrong = |reason: String| format!("its manifest \"{}\": {reason}", path.display());
-            let text = configuration_file::read(path).map_err(wrong)?;
-            let manifest = Manifest::parse(&text, main.folder()).map_err(|err| wrong(err.to_string()))?;
-            let bytes = supply::read(&module.path, module.sha256.as_deref())?;
-            manifest.check(&bytes).map_err(|err| wrong(err.to_string()))?;
-            manifest
-        }
-    };
-    let settings = Settings { manifest: Arc::new(manifest), limits: program.limits, fuel: program.fuel };
+    let settings = Settings { manifest: manifest.unwrap_or_default(), limits: program.limits, fuel: program.fuel };
     let mode = main.levels[program.level].programs.function_mode();
-    let job = FunctionJob::new(plugin, name.to_owned(), settings, mode, cpu_time);
+    let job = FunctionJob::new(plugin, function, settings, mode, cpu_time);
     let engine = main.engine(form)?;
     let never_put_back = with_cpu_clock(&engine, || job.check())?;
     if let Some(reason) = never_put_back {
@@ -98,26 +157,51 @@ fn function_job(
     Ok(job)
 }
 
-fn job(main: &mut MainConf, n: usize, known: &mut Vec<Known>) -> Result<Job, String> {
+fn job(main: &mut MainConf, n: usize, module: Arc<Module>, known: &mut Vec<Known>) -> Result<Job, String> {
     let program = &main.programs[n];
     let said = &main.levels[program.level].programs;
-    let module = program.module.and_then(|module| main.modules.get(module)?.program(program.form()));
-    let module = module.ok_or("its module is not compiled")?;
-    let entry = function(module, said.entry.as_ref().map_or(START.as_bytes(), |entry| entry.as_slice()), "wasm_entry")?;
+    let entry = function(&module, entry_name(said), ENTRY)?;
     let grants = said.grants.as_deref().cloned().unwrap_or_default();
     Grants::check(&grants)?;
     let instances = Instances { module: module.clone(), limits: program.limits, fuel: program.fuel };
     let cpu_time = program.cpu_time;
-    let initialisation = initialisation(module, said)?;
+    let initialisation = initialisation(&module, said)?;
     let start = start(main, n, &instances, initialisation, known)?;
     Ok(Job { instances, entry, cpu_time, grants, start })
 }
 
+/// The directives that name functions of programs.
+const ENTRY: &str = "wasm_entry";
+const SNAPSHOT: &str = "wasm_snapshot";
+
+/// The function that a program begins with.
+fn entry_name(said: &ProgramConf) -> &[u8] {
+    said.entry.as_ref().map_or(START.as_bytes(), |entry| entry.as_slice())
+}
+
+/// The functions that a program must have, and what says so.
+fn wanted_functions(said: &ProgramConf) -> Vec<(&[u8], &'static str)> {
+    let mut wanted = vec![(entry_name(said), ENTRY)];
+    if let Some(Initializer::Function(name)) = said.snapshot.as_deref().map(|snapshot| &snapshot.behind) {
+        wanted.push((name, SNAPSHOT));
+    }
+    wanted
+}
+
 /// The number of a function of a program.
 fn function(module: &Module, name: &[u8], directive: &str) -> Result<usize, String> {
-    let found = str::from_utf8(name).ok().and_then(|name| module.function(name));
+    find_function(name, directive, |name| module.function(name), || module.functions())
+}
+
+fn find_function<'a, T, N: Iterator<Item = &'a str>>(
+    name: &[u8],
+    directive: &str,
+    find: impl Fn(&str) -> Option<T>,
+    names: impl Fn() -> N,
+) -> Result<T, String> {
+    let found = str::from_utf8(name).ok().and_then(find);
     found.ok_or_else(|| {
-        let mut names: Vec<_> = module.functions().map(|name| format!("\"{name}\"")).take(20).collect();
+        let mut names: Vec<_> = names().map(|name| format!("\"{name}\"")).take(20).collect();
         if names.is_empty() {
             names.push("none".into());
         }
@@ -126,6 +210,19 @@ fn function(module: &Module, name: &[u8], directive: &str) -> Result<usize, Stri
             NgxStr::from_bytes(name),
             names.join(", ")
         )
+    })
+}
+
+/// The name of a function that a plugin has.
+fn find_plugin_function<'a, 'n, N: Iterator<Item = &'a str>>(
+    name: &'n [u8],
+    has: impl Fn(&str) -> bool,
+    names: impl Fn() -> N,
+) -> Result<&'n str, String> {
+    let found = str::from_utf8(name).ok().filter(|name| has(name));
+    found.ok_or_else(|| {
+        let names: Vec<_> = names().map(|name| format!("\"{name}\"")).take(20).collect();
+        format!("it has no function \"{}\"; it has {}", NgxStr::from_bytes(name), names.join(", "))
     })
 }
 
@@ -142,7 +239,7 @@ fn initialisation(module: &Module, said: &ProgramConf) -> Result<Initialisation,
     Ok(match said.snapshot.as_deref().map(|snapshot| &snapshot.behind) {
         None | Some(Initializer::Off) => Initialisation::Unasked,
         Some(Initializer::On) => Initialisation::Asked(module.function(INITIALIZE)),
-        Some(Initializer::Function(name)) => Initialisation::Asked(Some(function(module, name, "wasm_snapshot")?)),
+        Some(Initializer::Function(name)) => Initialisation::Asked(Some(function(module, name, SNAPSHOT)?)),
     })
 }
 

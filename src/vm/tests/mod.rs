@@ -2,6 +2,7 @@
 //! Wasmtime, or WasmEdge in a build without it.
 
 mod fuel;
+mod outline;
 mod start_clock;
 mod types;
 

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use std::borrow::Cow;
 use std::ptr;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use super::setup::Setup;
 use super::shared::Shared;
 use super::types::{Bytes, CODE_SECTION, Configure, Outcome};
 use super::{entries, parked, signals, tables, trap};
-use crate::vm::{Activity, CompileError, Engine, EngineOptions, Module, TrustedCode};
+use crate::vm::{Activity, CompileError, Engine, EngineOptions, Module, Outline, TrustedCode, outline};
 
 /// What this backend makes of a module. To be changed whenever that changes, so that no code is used that an earlier version has left in
 /// a cache.
@@ -53,9 +54,12 @@ impl WasmEdgeEngine {
         Ok(engine)
     }
 
-    /// Compiles a module, and loads what comes out.
-    fn compiled(&self, bytes: &[u8]) -> Result<(Ast, Vec<u8>), CompileError> {
-        let binary = match bytes.starts_with(MAGIC) {
+    /// A module in the binary format, whether it was that or text, that the compiler would take.
+    fn checked<'a>(&self, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, CompileError> {
+        if bytes.is_empty() {
+            return Err(CompileError::NotWasm("the file is empty".into()));
+        }
+        let binary: Cow<'a, [u8]> = match bytes.starts_with(MAGIC) {
             true => bytes.into(),
             false => wat::parse_bytes(bytes).map_err(|err| CompileError::NotWasm(one_line(&err.to_string())))?,
         };
@@ -69,8 +73,18 @@ impl WasmEdgeEngine {
         let Shared { library, setup, .. } = *self.shared;
         let configure = setup.configure_without_code(library).map_err(CompileError::Failed)?;
         self.parse(&configure, &binary).map_err(CompileError::Invalid)?;
-        let binary = tables::capped(&binary).map_err(CompileError::Invalid)?;
+        let capped = match tables::capped(&binary).map_err(CompileError::Invalid)? {
+            Cow::Owned(capped) => Some(capped),
+            Cow::Borrowed(_) => None,
+        };
+        Ok(capped.map_or(binary, Cow::Owned))
+    }
+
+    /// Compiles a module, and loads what comes out.
+    fn compiled(&self, bytes: &[u8]) -> Result<(Ast, Vec<u8>), CompileError> {
+        let binary = self.checked(bytes)?;
         let binary = entries::watched(&binary).map_err(CompileError::Invalid)?;
+        let Shared { library, setup, .. } = *self.shared;
         let code =
             compile(library, setup, &binary).map_err(|reason| CompileError::Failed(format!("WasmEdge: {reason}")))?;
         Ok((self.load_code(&code)?, code))
@@ -125,11 +139,16 @@ impl Engine for WasmEdgeEngine {
     }
 
     fn compile(&self, bytes: &[u8]) -> Result<Arc<dyn Module>, CompileError> {
-        if bytes.is_empty() {
-            return Err(CompileError::NotWasm("the file is empty".into()));
-        }
         let (ast, code) = self.compiled(bytes)?;
         Ok(self.module(ast, code))
+    }
+
+    fn validate(&self, bytes: &[u8]) -> Result<(), CompileError> {
+        self.checked(bytes).map(|_| ())
+    }
+
+    fn outline(&self, bytes: &[u8]) -> Option<Outline> {
+        outline::outline(bytes)
     }
 
     fn fingerprint(&self) -> Vec<u8> {

@@ -19,6 +19,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use wasmtime as wt;
 
 use crate::vm::TrustedCode;
 
-use super::{Activity, CompileError, Engine, EngineOptions, LinkError, Module};
+use super::{Activity, CompileError, Engine, EngineOptions, LinkError, Module, Outline, outline};
 use instrument::{Instrumented, instrument};
 use module::WasmtimeModule;
 use trap::one_line;
@@ -81,17 +82,17 @@ impl Engine for WasmtimeEngine {
     }
 
     fn compile(&self, bytes: &[u8]) -> Result<Arc<dyn Module>, CompileError> {
-        const MAGIC: &[u8] = b"\0asm";
-        if bytes.is_empty() {
-            return Err(CompileError::NotWasm("the file is empty".into()));
-        }
-        // Text that cannot be read is left to the engine, which says so.
-        let binary = wat::parse_bytes(bytes).unwrap_or(bytes.into());
-        match self.compile_instrumented(&binary) {
-            Ok(module) => Ok(module),
-            Err(err) if bytes.starts_with(MAGIC) => Err(CompileError::Invalid(one_line(&err))),
-            Err(err) => Err(CompileError::NotWasm(one_line(&err))),
-        }
+        let binary = binary(bytes)?;
+        self.compile_instrumented(&binary).map_err(|err| refused(bytes, &err))
+    }
+
+    fn validate(&self, bytes: &[u8]) -> Result<(), CompileError> {
+        let binary = binary(bytes)?;
+        wt::Module::validate(&self.on_demand, &binary).map_err(|err| refused(bytes, &err))
+    }
+
+    fn outline(&self, bytes: &[u8]) -> Option<Outline> {
+        outline::outline(bytes)
     }
 
     fn fingerprint(&self) -> Vec<u8> {
@@ -121,6 +122,22 @@ impl Engine for WasmtimeEngine {
             pool.increment_epoch();
         }
     }
+}
+
+/// A module in the binary format, whether it was that or text.
+fn binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
+    if bytes.is_empty() {
+        return Err(CompileError::NotWasm("the file is empty".into()));
+    }
+    // Text that cannot be read is left to the engine, which says so.
+    Ok(wat::parse_bytes(bytes).unwrap_or(bytes.into()))
+}
+
+/// What is wrong with a module that Wasmtime does not take.
+fn refused(bytes: &[u8], err: &wt::Error) -> CompileError {
+    const MAGIC: &[u8] = b"\0asm";
+    let make = if bytes.starts_with(MAGIC) { CompileError::Invalid } else { CompileError::NotWasm };
+    make(one_line(err))
 }
 
 /// Keeps all that it is given: what is told from each other by it must not collide.
