@@ -78,6 +78,7 @@ impl fmt::Display for Source {
         match self {
             Source::Memory => f.write_str("unchanged, kept in memory"),
             Source::Cache(time) => write!(f, "taken from the compile cache in {} ms", time.as_millis()),
+            Source::Compiler(time) if time.as_secs() > 0 => write!(f, "compiled in {:.1} s", time.as_secs_f64()),
             Source::Compiler(time) => write!(f, "compiled in {} ms", time.as_millis()),
         }
     }
@@ -137,12 +138,13 @@ impl<M: Linked> Supply<M> {
         content.outline(engine.as_ref()).map_or(Ok(()), M::check)
     }
 
-    /// The module with this content, for this engine.
+    /// The module with this content, for this engine. `compiles` is called before the compiler is, if that is.
     pub fn module(
         &mut self,
         engine: &Arc<dyn Engine>,
         content: &Content<'_>,
         cache: Option<&CodeCache>,
+        compiles: impl FnOnce(),
     ) -> Result<Supplied<M>, M::Error> {
         self.known.retain(|known| known.module.strong_count() > 0);
         let key = content.key(engine.as_ref());
@@ -165,6 +167,7 @@ impl<M: Linked> Supply<M> {
         } else if let Some(module) = cache.and_then(|cache| from_cache::<M>(engine, &key, cache, &mut complaints)) {
             (module, Source::Cache(begin.elapsed()))
         } else {
+            compiles();
             let module = M::link(engine.compile(content.bytes())?)?;
             let source = Source::Compiler(begin.elapsed());
             complaints.extend(cache.and_then(|cache| to_cache(module.compiled(), &key, cache)));

@@ -66,7 +66,7 @@ fn module(number: u32) -> Vec<u8> {
 /// Where a start of nginx would take the module from: nothing is in memory.
 fn start(cache: &CodeCache, engine: &Arc<dyn Engine>, bytes: &[u8]) -> (Source, Vec<String>) {
     let supplied = Supply::<Module>::default()
-        .module(engine, &Content::new(bytes), Some(cache))
+        .module(engine, &Content::new(bytes), Some(cache), || ())
         .map_err(|err| err.to_string())
         .unwrap();
     (supplied.source, supplied.complaints)
@@ -121,6 +121,29 @@ fn the_second_start_compiles_nothing() {
 }
 
 #[test]
+fn the_compiler_is_announced_before_it_begins_and_nothing_else_is() {
+    let (_scratch, cache, _) = filled();
+    let mut supply = Supply::<Module>::default();
+    let mut announced = |bytes: &[u8], cache| {
+        let mut count = 0;
+        let supplied = supply.module(&engine(), &Content::new(bytes), cache, || count += 1).ok().unwrap();
+        (count, matches!(supplied.source, Source::Compiler(_)))
+    };
+    assert_eq!(announced(&module(1), Some(&cache)), (0, false));
+    assert_eq!(announced(&module(2), Some(&cache)), (1, true));
+    assert_eq!(announced(&module(3), None), (1, true));
+}
+
+#[test]
+fn long_compiling_is_told_in_seconds() {
+    let compiled = |millis| Source::Compiler(Duration::from_millis(millis)).to_string();
+    assert_eq!(compiled(7), "compiled in 7 ms");
+    assert_eq!(compiled(999), "compiled in 999 ms");
+    assert_eq!(compiled(1000), "compiled in 1.0 s");
+    assert_eq!(compiled(18_231), "compiled in 18.2 s");
+}
+
+#[test]
 fn another_module_is_compiled() {
     let (scratch, cache, _) = filled();
     let (source, _) = start(&cache, &engine(), &module(2));
@@ -134,7 +157,7 @@ fn what_is_in_use_is_not_compiled_again_and_not_kept_longer() {
     let other = tests::engine(options);
     let (mut supply, engine, third) = (Supply::<Module>::default(), engine(), engine());
     let mut supplied =
-        |engine: &Arc<dyn Engine>, bytes: &[u8]| supply.module(engine, &Content::new(bytes), None).ok().unwrap();
+        |engine: &Arc<dyn Engine>, bytes: &[u8]| supply.module(engine, &Content::new(bytes), None, || ()).ok().unwrap();
     let first = supplied(&engine, &module(1));
     assert!(matches!(first.source, Source::Compiler(_)));
     let second = supplied(&engine, &module(1));
@@ -201,7 +224,8 @@ fn mistakes_are_found_before_anything_is_compiled() {
     ] {
         let content = Content::new(bytes.as_bytes());
         let found = Supply::<Module>::default().check(&looks, &content, None).unwrap_err().to_string();
-        let compiled = Supply::<Module>::default().module(&engine, &content, None).map(drop).unwrap_err().to_string();
+        let compiled =
+            Supply::<Module>::default().module(&engine, &content, None, || ()).map(drop).unwrap_err().to_string();
         // The compiler says where it was when it found it.
         if what == "wrong code" {
             assert!(found.contains("type mismatch") && compiled.contains("type mismatch"), "{found}");
@@ -223,7 +247,7 @@ fn what_was_compiled_before_is_valid() {
     let found = Supply::<crate::programs::Module>::default().check(&looks, &content, Some(&cache));
     assert!(found.unwrap_err().to_string().starts_with("not a program"));
     let mut supply = Supply::<Module>::default();
-    let supplied = supply.module(&engine(), &content, None).ok().unwrap();
+    let supplied = supply.module(&engine(), &content, None, || ()).ok().unwrap();
     assert!(supply.check(&looks, &content, None).is_ok(), "it is in memory");
     drop(supplied);
 }
@@ -233,7 +257,7 @@ fn a_module_that_cannot_be_used_leaves_nothing() {
     let scratch = Scratch::new();
     let cache = open(&scratch.cache());
     for bytes in [b"no module".as_slice(), b"(module)"] {
-        assert!(Supply::<Module>::default().module(&engine(), &Content::new(bytes), Some(&cache)).is_err());
+        assert!(Supply::<Module>::default().module(&engine(), &Content::new(bytes), Some(&cache), || ()).is_err());
     }
     assert_eq!(code_files(&scratch.cache()).len(), 0);
 }

@@ -55,7 +55,7 @@ sub master {
 }
 sub compiled {
     my %count;
-    $count{$_}++ for $nginx->log =~ /wasm: module "(\w+)" \(\S+\): compiled in \d+ ms/g;
+    $count{$_}++ for $nginx->log =~ /wasm: module "(\w+)" \(\S+\): compiled in [\d.]+ m?s/g;
     return \%count;
 }
 

@@ -146,7 +146,7 @@ impl Modules {
             ($uses:ident => $compiled:ident) => {
                 for form in &file.uses.$uses {
                     let made = main.engine(*form).and_then(|engine| {
-                        let module = supplier.module(&engine, &name, &file.content);
+                        let module = supplier.module(&engine, &name, &file.content, mistakes.log());
                         module.map_err(|reason| format!("{name}: {reason}")).map(|module| (engine, module))
                     });
                     let module = &mut main.modules[n];

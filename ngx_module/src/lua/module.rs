@@ -61,7 +61,7 @@ impl LoadedModule {
         write(NGX_LOG_NOTICE, &format!("init wasm vm: {}", engine.name()));
         let what = format!("plugin \"{}\"", String::from_utf8_lossy(name));
         let mut supplier = Supplier::open(main.cache_dir.as_ref())?;
-        let module = supplier.module(&engine, &what, &Content::new(code));
+        let module = supplier.module(&engine, &what, &Content::new(code), cycle::log());
         supply::log_notes(&mut supplier.take_notes(), cycle::log());
         let (limits, timeout, max_calls) = main.lua_limits();
         let policy = main.lua_policy(name);

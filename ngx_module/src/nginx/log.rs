@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use nginx_sys::{
     NGX_LOG_CRIT, NGX_LOG_DEBUG, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_WARN, ngx_http_log_ctx_t, ngx_log_error_core,
-    ngx_log_t, ngx_uint_t,
+    ngx_log_stderr, ngx_log_t, ngx_quiet_mode, ngx_uint_t,
 };
 use ngx_wasm::proxy_wasm::LogLevel;
 
@@ -103,6 +103,19 @@ impl<'l> Log<'l> {
             .find(|candidate| self.wants(*candidate))
             .unwrap_or(LogLevel::Critical)
     }
+}
+
+/// Tells whoever has started `nginx -t` something that is no mistake, as nginx tells the outcome: on the terminal, unless it is to be
+/// quiet (`-q`).
+pub fn tell_terminal(text: &str) {
+    // SAFETY: nginx sets the variable before it reads a configuration.
+    if unsafe { ngx_quiet_mode } != 0 {
+        return;
+    }
+    let text = printable(text);
+    let (len, data) = (text.len(), text.as_ptr());
+    // SAFETY: "%*s" takes a size and a pointer (src/core/ngx_string.c, ngx_vslprintf).
+    unsafe { ngx_log_stderr(0, c"%*s".as_ptr(), len, data) };
 }
 
 /// A text of which a part came from a module, ready for the log: control characters are shown, and a long one is cut, so

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use nginx_sys::{NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_test_config};
 use ngx_wasm::extism::Plugin;
@@ -48,19 +49,26 @@ pub struct CacheDir {
     pub place: ConfPosition,
 }
 
+/// From this size on a module takes the compiler a second or more, and whoever waits for nginx is told why.
+const LARGE_MODULE: usize = 1 << 20;
+/// What takes so long is worth being told how to spare.
+const LONG: Duration = Duration::from_secs(1);
+
 /// A line for the error log. Nginx opens the log of a configuration after it has checked that.
 pub struct Note {
     level: u32,
     text: String,
+    /// Also where nginx does not go over to the configuration.
+    is_always_told: bool,
 }
 
 impl Note {
     pub fn warning(text: String) -> Note {
-        Note { level: NGX_LOG_WARN, text }
+        Note { level: NGX_LOG_WARN, text, is_always_told: true }
     }
 
     pub fn notice(text: String) -> Note {
-        Note { level: NGX_LOG_NOTICE, text }
+        Note { level: NGX_LOG_NOTICE, text, is_always_told: false }
     }
 
     /// Whether this is the note.
@@ -75,12 +83,15 @@ pub struct Supplier {
     cache: Option<CodeCache>,
     notes: Vec<Note>,
     has_written: bool,
+    /// There is none, because the configuration does not say where.
+    may_have_cache: bool,
 }
 
 impl Supplier {
     /// With the compile cache in this folder, if any.
     pub fn open(dir: Option<&CacheDir>) -> Result<Self, String> {
-        let mut supplier = Supplier::default();
+        let may_have_cache = dir.is_none() && !engine::in_worker();
+        let mut supplier = Supplier { may_have_cache, ..Supplier::default() };
         if let (Some(dir), false) = (dir, engine::in_worker()) {
             // SAFETY: the function has no precondition.
             let user = unsafe { libc::geteuid() };
@@ -99,21 +110,35 @@ impl Supplier {
         checked.map_err(|err| err.to_string())
     }
 
-    /// The module with this content. `name` is what the log calls it.
+    /// The module with this content. `name` is what the log calls it; `log` hears at once what takes long.
     pub fn module<M: Kind>(
         &mut self,
         engine: &Arc<dyn Engine>,
         name: &str,
         content: &Content<'_>,
+        log: Log<'_>,
     ) -> Result<Arc<M>, String> {
+        let size = content.bytes().len();
+        let announce = || {
+            if size >= LARGE_MODULE {
+                tell(&format!("wasm: {name}: compiling {} MB, which takes a while", size.div_ceil(1_000_000)), log);
+            }
+        };
         let mut supply = M::supply().lock().unwrap_or_else(PoisonError::into_inner);
         let supplied = supply
             .get_or_insert_default()
-            .module(engine, content, self.cache.as_ref())
+            .module(engine, content, self.cache.as_ref(), announce)
             .map_err(|err| err.to_string())?;
         self.warn(supplied.complaints);
-        self.has_written |= matches!(supplied.source, Source::Compiler(_));
-        self.notes.push(Note { level: NGX_LOG_NOTICE, text: format!("wasm: {name}: {}", supplied.source) });
+        let mut note = Note::notice(format!("wasm: {name}: {}", supplied.source));
+        if let Source::Compiler(time) = supplied.source {
+            self.has_written = true;
+            note.is_always_told = time >= LONG;
+            if time >= LONG && self.may_have_cache {
+                note.text.push_str(" (cache_dir would keep it for the next start)");
+            }
+        }
+        self.notes.push(note);
         Ok(supplied.module)
     }
 
@@ -130,7 +155,7 @@ impl Supplier {
     }
 
     fn warn(&mut self, complaints: impl IntoIterator<Item = String>) {
-        let note = |text| Note { level: NGX_LOG_WARN, text: format!("wasm: compile cache: {text}") };
+        let note = |text| Note::warning(format!("wasm: compile cache: {text}"));
         self.notes.extend(complaints.into_iter().map(note));
     }
 }
@@ -152,15 +177,30 @@ pub fn read(path: &str, sha256: Option<&str>) -> Result<Content<'static>, String
 
 /// Writes what was noted, and forgets it.
 pub fn log_notes(notes: &mut Vec<Note>, log: Log<'_>) {
-    for Note { level, text } in notes.drain(..) {
+    for Note { level, text, .. } in notes.drain(..) {
         log.write(level, log::printable(&text));
     }
 }
 
-/// Writes what was noted of a configuration that nginx does not go over to: what is wrong, and nothing else.
+/// Writes what was noted of a configuration that nginx does not go over to: what is wrong, what has taken long, and nothing else.
 pub fn tell_warnings(notes: &mut Vec<Note>, log: Log<'_>) {
-    notes.retain(|note| note.level <= NGX_LOG_WARN);
-    log_notes(notes, log);
+    for Note { level, text, is_always_told } in notes.drain(..) {
+        match level {
+            NGX_LOG_NOTICE if is_always_told => tell(&text, log),
+            NGX_LOG_NOTICE => {}
+            level => log.write(level, log::printable(&text)),
+        }
+    }
+}
+
+/// Tells whoever waits for nginx something that is no mistake. Who runs `nginx -t` looks at the terminal, to which nginx writes nothing
+/// below a warning from a log.
+fn tell(text: &str, log: Log<'_>) {
+    if is_test() {
+        log::tell_terminal(text);
+    } else {
+        log.write(NGX_LOG_NOTICE, log::printable(text));
+    }
 }
 
 /// Whether this is `nginx -t`.
