@@ -48,10 +48,10 @@ pub enum RefusedFile {
 }
 
 impl CodeCache {
-    /// Opens the folder for a process of this user, and makes it when it is not there. Answers also why there is a new key, if one
-    /// that was there could not be used: all files have to be made again then.
-    pub fn open(path: &Path, user: u32) -> Result<(CodeCache, Option<String>), FolderError> {
-        let folder = Folder::open(path, user)?;
+    /// Opens the folder for a process of this user, and makes it when it is not there, and may be made. Answers also why there is a new
+    /// key, if one that was there could not be used: all files have to be made again then.
+    pub fn open(path: &Path, user: u32, may_make: bool) -> Result<(CodeCache, Option<String>), FolderError> {
+        let folder = Folder::open(path, user, may_make)?;
         let failed = |reason| FolderError::Io { path: folder.path_of(KEY_FILE), reason };
         let mut complaint = None;
         // Two processes that begin at the same time have one key.

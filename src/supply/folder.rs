@@ -63,6 +63,19 @@ pub enum FolderError {
     Links(PathBuf),
 }
 
+impl FolderError {
+    /// Whether somebody has to put it right: others could write there, or it is no folder at all. Otherwise the folder is of no use as
+    /// things are, for want of room, of rights, or of the folder itself, and nothing is wrong with doing without.
+    pub fn is_mistake(&self) -> bool {
+        !matches!(self, FolderError::Io { .. })
+    }
+
+    /// Whether there is no such folder, or none that it could be in.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, FolderError::Io { reason, .. } if reason.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 /// Why a file in the folder is not read.
 #[derive(Debug, Error)]
 pub enum FileError {
@@ -105,13 +118,14 @@ pub struct Listed {
 }
 
 impl Folder {
-    /// Opens the folder with this absolute path, for a process of this user; makes it when it is not there.
-    pub fn open(path: &Path, user: u32) -> Result<Folder, FolderError> {
-        match DirBuilder::new().mode(0o700).create(path) {
-            Err(err) if err.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(FolderError::Io { path: path.to_owned(), reason: err });
+    /// Opens the folder with this absolute path, for a process of this user. `may_make`: when it is not there, it is made.
+    pub fn open(path: &Path, user: u32, may_make: bool) -> Result<Folder, FolderError> {
+        if may_make && let Err(reason) = DirBuilder::new().mode(0o700).create(path) {
+            // On a file system that is only read, a folder may be all the same.
+            let is_there = reason.kind() == io::ErrorKind::AlreadyExists || fs::symlink_metadata(path).is_ok();
+            if !is_there {
+                return Err(FolderError::Io { path: path.to_owned(), reason });
             }
-            _ => {}
         }
         let resolved = resolve(path, user)?;
         let failed = |reason: Errno| FolderError::Io { path: resolved.clone(), reason: reason.into() };

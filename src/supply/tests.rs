@@ -73,13 +73,13 @@ fn start(cache: &CodeCache, engine: &Arc<dyn Engine>, bytes: &[u8]) -> (Source, 
 }
 
 fn open(path: &Path) -> CodeCache {
-    let (cache, complaint) = CodeCache::open(path, me()).unwrap();
+    let (cache, complaint) = CodeCache::open(path, me(), true).unwrap();
     assert_eq!(complaint, None);
     cache
 }
 
 fn refused(path: &Path, user: u32) -> String {
-    CodeCache::open(path, user).err().map(|err| err.to_string()).unwrap_or_default()
+    CodeCache::open(path, user, true).err().map(|err| err.to_string()).unwrap_or_default()
 }
 
 fn code_files(path: &Path) -> Vec<PathBuf> {
@@ -417,6 +417,33 @@ fn what_is_no_folder_is_refused() {
 }
 
 #[test]
+fn what_could_be_written_by_others_is_a_mistake_and_what_is_of_no_use_is_none() {
+    let scratch = Scratch::new();
+    let failed = |path: &Path, may_make| CodeCache::open(path, me(), may_make).err().unwrap();
+    let missing = failed(&scratch.0.join("a/b"), true);
+    assert!(missing.is_missing() && !missing.is_mistake(), "{missing}");
+    fs::write(scratch.0.join("file"), "").unwrap();
+    let file = failed(&scratch.0.join("file"), true);
+    assert!(file.is_mistake() && !file.is_missing(), "{file}");
+    // No room for a name like this.
+    let long = failed(&scratch.0.join("x".repeat(5000)), true);
+    assert!(!long.is_mistake() && !long.is_missing(), "{long}");
+    fs::create_dir(scratch.cache()).unwrap();
+    mode(&scratch.cache(), 0o722);
+    assert!(failed(&scratch.cache(), true).is_mistake());
+}
+
+#[test]
+fn a_folder_is_not_made_for_who_only_looks() {
+    let scratch = Scratch::new();
+    let missing = CodeCache::open(&scratch.cache(), me(), false).err().unwrap();
+    assert!(missing.is_missing(), "{missing}");
+    assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 0);
+    drop(open(&scratch.cache()));
+    assert!(CodeCache::open(&scratch.cache(), me(), false).is_ok());
+}
+
+#[test]
 fn a_key_that_others_may_know_is_replaced_and_with_it_all_code() {
     for spoil in [
         (|key| mode(key, 0o640)) as fn(&Path),
@@ -430,7 +457,7 @@ fn a_key_that_others_may_know_is_replaced_and_with_it_all_code() {
         let (scratch, _, file) = filled();
         let key = scratch.cache().join("key");
         spoil(&key);
-        let (cache, complaint) = CodeCache::open(&scratch.cache(), me()).unwrap();
+        let (cache, complaint) = CodeCache::open(&scratch.cache(), me(), true).unwrap();
         let complaint = complaint.unwrap();
         assert!(complaint.contains(key.to_str().unwrap()) && complaint.contains("is replaced"), "{complaint}");
         not_used(&cache, &file, "keyed sum");

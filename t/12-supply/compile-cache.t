@@ -203,7 +203,99 @@ if ($is_root) {
     chown $nobody, -1, "$scratch/open";
     refused("$scratch/open/inner", qr/"\Q$scratch\E\/open" belongs to user $nobody/, "one in somebody else's folder");
 }
-refused("$scratch/none/cache", qr/"\Q$scratch\E\/none\/cache": No such file or directory/, 'one in a folder that is not there');
+
+# One that is of no use: a warning, and nginx does without.
+sub does_without {
+    my ($folder, $message, $what, $test) = @_;
+    configure($folder);
+    my ($ok, $output) = ($test // sub { $nginx->test })->();
+    ok($ok, "$what: nginx goes on") or diag $output;
+    my @warnings = grep {/\[(?:warn|error|crit|alert|emerg)\]/} split /\n/, $output;
+    is(scalar @warnings, 1, "$what: with one warning") or diag explain \@warnings;
+    like($warnings[0], qr/\[warn\] .*compile cache: $message/, "$what: that says why");
+}
+my $none = 'none, modules are compiled each time:';
+does_without("$scratch/none/cache", qr/$none "\Q$scratch\E\/none\/cache": No such file or directory/, 'in a folder that is not there');
+ok(!-e "$scratch/none", 'nothing is made for it');
+configure("$scratch/none/cache");
+is(restart(), $compiled, 'nginx starts without it');
+is(scalar(grep {/compile cache: \Q$none\E/} warnings(0)), 1, 'and says so in the log');
+
+# nginx -t in a name space with a file system of its own, with these options.
+sub test_on {
+    my ($options, @before) = @_;
+    my $script = join ' && ', "mount -t tmpfs -o $options none $scratch/small", @before, $nginx->command('-t');
+    my $output = qx(unshare -m sh -c '$script' 2>&1);
+    return ($? == 0, $output);
+}
+mkdir "$scratch/small";
+SKIP: {
+    skip 'mounts are for root', 1 if !$is_root || system("unshare -m mount -t tmpfs none $scratch/small 2>/dev/null") != 0;
+    does_without("$scratch/small/cache", qr/$none "\Q$scratch\E\/small\/cache": Read-only file system/,
+        'a file system that is only read', sub { test_on('ro') });
+    does_without("$scratch/small/cache", qr/$none "\Q$scratch\E\/small\/cache": No space left on device/,
+        'a file system without room for the folder', sub { test_on('nr_inodes=1') });
+    does_without("$scratch/small/cache", qr/$none "\Q$scratch\E\/small\/cache\/key": No space left on device/,
+        'a file system without room for the key', sub { test_on('nr_inodes=2') });
+    configure("$scratch/small/cache");
+    my ($ok, $output) = test_on('size=16k,mode=755');
+    ok($ok, 'a file system without room for code: nginx goes on') or diag $output;
+    my @warnings = $output =~ /\[warn\] .*compile cache: cannot write "\S+\.code": No space left on device/g;
+    is(scalar @warnings, 2, 'with a warning for each module') or diag $output;
+    # A cache that was filled before its file system was made one that is only read.
+    ($ok, $output) = test_on('mode=755', $nginx->command('-t') . ' 2>/dev/null', "mount -o remount,ro $scratch/small");
+    ok($ok, 'a cache that is only read is used') or diag $output;
+    unlike($output, qr/\[warn\]/, 'without a warning');
+}
+
+# Somebody else looks at the configuration, who may not read the folder of the nginx that runs.
+SKIP: {
+    skip 'only root can be somebody else', 1 if !$is_root;
+    my $looks = File::Temp->newdir('wasm-looks-XXXXXX', TMPDIR => 1);
+    chmod 0755, $looks, $scratch;
+    mkdir "$looks/own", 0755;
+    mkdir "$looks/others", 0755;
+    chown $nobody, -1, "$looks/own";
+    chown 1, -1, "$looks/others";
+    open my $out, '>', "$looks/a.wat" or die "a.wat: $!";
+    print $out module('a', 1);
+    close $out;
+    my $look = sub {
+        my $folder = shift;
+        my $load = join '', map {"load_module $_;"} @{ $nginx->{modules} };
+        my $conf = "$looks/nginx.conf";
+        open my $out, '>', $conf or die "$conf: $!";
+        print $out "$load error_log stderr; pid $looks/own/pid; events {} wasm { module a $looks/a.wat; cache_dir $folder; }";
+        close $out;
+        my $nginx = "$nginx->{binary} -t -p $looks/own -c $conf -e stderr";
+        my $output = qx(setpriv --reuid=$nobody --regid=$nobody --clear-groups $nginx 2>&1);
+        return ($? == 0, $output);
+    };
+    for my $case (
+        ['a folder that cannot be read', $dir,           qr/none, .*Permission denied/],
+        ["a third one's folder",         "$looks/others", qr/none, .*"\Q$looks\E\/others" belongs to user 1;/],
+        ['a folder that is not there',   "$looks/own/new", undef],
+        ['one in a folder of root',      "$looks/new",     undef],
+        ['the own folder',               "$looks/own",     undef],
+    ) {
+        my ($what, $folder, $warning) = @$case;
+        my ($ok, $output) = $look->($folder);
+        ok($ok, "$what: somebody else's nginx -t passes") or diag $output;
+        my @warnings = grep {/compile cache/} split /\n/, $output;
+        is(scalar @warnings, defined $warning ? 1 : 0, "$what: warnings") or diag $output;
+        like($warnings[0], $warning, "$what: it says why") if defined $warning;
+        ok(!-e $folder, "$what: it is not made") if $folder =~ /new\z/;
+    }
+    my @strange = grep { (stat)[4] != 0 } glob "$dir/*";
+    is("@strange", '', 'nobody else has written into the folder of root');
+    ok(-f "$looks/own/key", 'but into the own one');
+    my ($ok, $output) = $look->("$looks/own/pid");
+    ok(!$ok, 'what is no folder is a mistake for everybody') or diag $output;
+    chmod 0777, "$looks/own";
+    ($ok, $output) = $look->("$looks/own");
+    ok(!$ok, 'and so is what anybody can write') or diag $output;
+    like($output, qr/cannot use the "cache_dir": .* has mode 0777/, 'which is told');
+}
 refused($nginx->write('plain', ''), qr/".*plain" is not a folder/, 'a file');
 
 # Relative to the prefix, as other folders that nginx writes.
