@@ -137,7 +137,7 @@ impl EngineName {
             #[cfg(feature = "wasmtime")]
             EngineName::Wasmtime => match ngx_wasm::vm::wasmtime::WasmtimeEngine::new(options) {
                 Ok(engine) => Ok(Arc::new(engine)),
-                Err(err) => Err(err.to_string()),
+                Err(reason) => Err(format!("wasm_vm wasmtime: {reason}")),
             },
             #[cfg(all(
                 feature = "wasmedge",

@@ -1,11 +1,12 @@
 //! The Wasmtime backend. [`WasmtimeEngine`] compiles, `module.rs` links, `instance.rs` makes instances, in a pool or on
-//! demand, and `call.rs` calls in both directions; `config.rs` says how Wasmtime is set up, `trap.rs` what went wrong. `reset.rs`
-//! puts instances back to what they were.
+//! demand, and `call.rs` calls in both directions; `config.rs` says how Wasmtime is set up, `code_pages.rs` where code lies, `trap.rs` what went
+//! wrong. `reset.rs` puts instances back to what they were.
 //!
 //! Where instances come from is a property of an engine of Wasmtime. So one that has a pool holds two of them, which run the
 //! same machine code: one whose instances are in the pool, and one for those that find no room there.
 
 mod call;
+mod code_pages;
 mod config;
 mod instance;
 mod instrument;
@@ -27,7 +28,8 @@ use wasmtime as wt;
 
 use crate::vm::TrustedCode;
 
-use super::{Activity, CompileError, Engine, EngineOptions, LinkError, Module, Outline, outline};
+use super::{Activity, CompileError, Engine, EngineOptions, Module, Outline, outline};
+use code_pages::CodePages;
 use instrument::{Instrumented, instrument};
 use module::WasmtimeModule;
 use trap::one_line;
@@ -42,18 +44,26 @@ pub struct WasmtimeEngine {
 
 impl WasmtimeEngine {
     /// Makes an engine. It installs Wasmtime's signal handlers and starts no thread. If there is no room for the pool, it has
-    /// none; [`Engine::pool_failure`] says why.
-    pub fn new(mut options: EngineOptions) -> Result<Self, LinkError> {
-        let (pool, pool_failure) = match config::pool(&options).map(|config| wt::Engine::new(&config)) {
+    /// none; [`Engine::pool_failure`] says why. The error says mostly that the system forbids what every engine has to do.
+    pub fn new(options: EngineOptions) -> Result<Self, String> {
+        WasmtimeEngine::with_code_in(CodePages::find()?, options)
+    }
+
+    fn with_code_in(pages: CodePages, mut options: EngineOptions) -> Result<Self, String> {
+        let engine = |mut config: wt::Config| {
+            pages.configure(&mut config);
+            wt::Engine::new(&config).map_err(|err| one_line(&err))
+        };
+        let (pool, pool_failure) = match config::pool(&options).map(engine) {
             None => (None, None),
             Some(Ok(pool)) => (Some(pool), None),
-            Some(Err(err)) => {
+            Some(Err(reason)) => {
                 // Machine code need not fit it any more.
                 options.pool = None;
-                (None, Some(one_line(&err)))
+                (None, Some(reason))
             }
         };
-        let on_demand = wt::Engine::new(&config::on_demand(&options)).map_err(|err| LinkError(one_line(&err)))?;
+        let on_demand = engine(config::on_demand(&options))?;
         Ok(WasmtimeEngine { on_demand, pool, pool_failure, activity: Activity::global().clone() })
     }
 
