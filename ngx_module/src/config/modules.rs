@@ -1,8 +1,6 @@
 //! The files of modules, and what is made of them in the master: read and looked at as a whole, before the first of them is compiled.
 //! Start-up has all of them (`startup.rs`), and looks at what stands in them (`filters/startup.rs`, `programs/startup.rs`).
 
-use std::sync::Arc;
-
 use nginx_sys::NGX_LOG_WARN;
 use ngx::core::NgxStr;
 use ngx_wasm::extism::{self, Plugin};
@@ -143,10 +141,10 @@ impl Modules {
         let name = full_name(&main.modules[n]);
         let supplier = &mut self.supplier;
         macro_rules! compile {
-            ($uses:ident => $compiled:ident) => {
+            ($uses:ident: $kind:ty => $compiled:ident) => {
                 for form in &file.uses.$uses {
                     let made = main.engine(*form).and_then(|engine| {
-                        let module = supplier.module(&engine, &name, &file.content, mistakes.log());
+                        let module = supplier.module::<$kind>(&engine, &name, &file.content, mistakes.log());
                         module.map_err(|reason| format!("{name}: {reason}")).map(|module| (engine, module))
                     });
                     let module = &mut main.modules[n];
@@ -160,9 +158,9 @@ impl Modules {
                 }
             };
         }
-        compile!(filters => compiled);
-        compile!(programs => programs);
-        compile!(plugins => plugins);
+        compile!(filters: Module => compiled);
+        compile!(programs: programs::Module => programs);
+        compile!(plugins: Plugin => plugins);
     }
 }
 

@@ -32,7 +32,7 @@ use super::{Activity, CompileError, Engine, EngineOptions, Module, Outline, outl
 use code_pages::CodePages;
 use instrument::{Instrumented, instrument};
 use module::WasmtimeModule;
-use trap::one_line;
+use trap::{one_line, words};
 
 /// Wasmtime, compiling ahead of time with Cranelift.
 pub struct WasmtimeEngine {
@@ -134,18 +134,22 @@ impl Engine for WasmtimeEngine {
     }
 }
 
+/// What binary modules begin with.
+const MAGIC: &[u8] = b"\0asm";
+
 /// A module in the binary format, whether it was that or text.
 fn binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
     if bytes.is_empty() {
         return Err(CompileError::NotWasm("the file is empty".into()));
     }
-    // Text that cannot be read is left to the engine, which says so.
-    Ok(wat::parse_bytes(bytes).unwrap_or(bytes.into()))
+    if bytes.starts_with(MAGIC) {
+        return Ok(bytes.into());
+    }
+    wat::parse_bytes(bytes).map_err(|err| CompileError::NotWasm(words(&err.to_string())))
 }
 
 /// What is wrong with a module that Wasmtime does not take.
 fn refused(bytes: &[u8], err: &wt::Error) -> CompileError {
-    const MAGIC: &[u8] = b"\0asm";
     let make = if bytes.starts_with(MAGIC) { CompileError::Invalid } else { CompileError::NotWasm };
     make(one_line(err))
 }
