@@ -53,7 +53,7 @@ SKIP: {
         $nginx->start or BAIL_OUT($nginx->{output});
         like($nginx->log, qr/module "filter" \(\S+\): $from/, "$from: nginx starts");
         is($nginx->get($_)->{headers}{'x-filter'}, 1, "$from: the filter works at $_") for qw( / /own );
-        is($nginx->get('/traps')->{status}, 500, "$from: a trap ends its request");
+        is($nginx->get('/traps')->{status}, 503, "$from: a trap ends its request");
         is($nginx->get('/')->{headers}{'x-filter'}, 1, "$from: and the worker goes on");
         my ($worker) = $nginx->workers;
         open my $in, '<', "/proc/$worker/maps" or die "maps: $!";
