@@ -166,8 +166,7 @@ unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
             if !supply::is_test() {
                 supply::log_notes(&mut main.notes, log);
             }
-            // SAFETY: nginx goes over to this cycle, and has not forked.
-            unsafe { queue_ready::prepare(cycle, main) };
+            queue_ready::prepare(main);
         }
         rc::OK
     })

@@ -48,12 +48,6 @@ impl Channel {
         unsafe { (*c).data = Box::into_raw(Box::new(channel)).cast() };
         channel.c.watch_read().map_err(|CannotWatch| Unwatched::CannotWatch)
     }
-
-    /// The end of the pipe.
-    pub fn end(self) -> RawFd {
-        self.c.fd()
-    }
-
     /// All that had come has been read. Nginx tells of what comes next.
     pub fn wait(self) -> Result<(), CannotWatch> {
         self.c.read().set_ready(false);

@@ -1,45 +1,54 @@
-//! How a worker wakes another up: a pipe for each, made by the master, so that all workers have both ends of all of them,
-//! also those of the configuration before a reload. Which worker has which is a table of processes in shared memory.
+//! How a worker wakes another up: a socket for each that has filters to be told of messages, under a name that stands beside its process
+//! in a table in shared memory. So a worker has one descriptor for it, and no descriptors of others, however many there are; those of
+//! the configuration before a reload have the same table.
+//!
+//! The names are those of Linux that are no files (abstract ones), by chance, so that nobody has to make or remove anything. Others on the
+//! machine could send something to them: it wakes a worker up, which finds nothing to do.
 
+use std::cell::RefCell;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::ptr;
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use ngx_wasm::shared::WORKERS;
 
-/// The pipes of this process, and the table. Made once, and made larger when a reload asks for more workers.
-struct Mailboxes {
-    /// The process of each, 0 for none.
-    owners: &'static [AtomicI32],
-    /// The ends to read from and to write to.
-    pipes: Vec<(RawFd, RawFd)>,
+/// A worker that can be woken up, in memory that processes share. Zeros are none.
+#[derive(Default)]
+struct Mailbox {
+    /// The process that has it.
+    owner: AtomicI32,
+    /// The name of its socket, 0 before it has one.
+    name: AtomicU64,
 }
 
-static MAILBOXES: Mutex<Option<Mailboxes>> = Mutex::new(None);
+/// All of them, made once by the master.
+static MAILBOXES: OnceLock<&'static [Mailbox]> = OnceLock::new();
 
-fn with<R>(run: impl FnOnce(&mut Option<Mailboxes>) -> R) -> R {
-    run(&mut MAILBOXES.lock().unwrap_or_else(PoisonError::into_inner))
+thread_local! {
+    /// The socket of this worker: to be woken up by, or to wake others up. The master has none that a worker could inherit.
+    static SOCKET: RefCell<Option<UnixDatagram>> = const { RefCell::new(None) };
 }
 
-/// Sees to it that there are mailboxes for so many workers at once, and as many of two configurations before.
-pub fn prepare(workers: usize) -> io::Result<()> {
-    let wanted = workers.saturating_mul(3).clamp(4, WORKERS);
-    with(|mailboxes| {
-        let mailboxes = match mailboxes {
-            Some(mailboxes) => mailboxes,
-            None => mailboxes.insert(Mailboxes { owners: table()?, pipes: Vec::new() }),
-        };
-        while mailboxes.pipes.len() < wanted {
-            mailboxes.pipes.push(pipe()?);
-        }
-        Ok(())
-    })
+fn mailbox(number: usize) -> Option<&'static Mailbox> {
+    MAILBOXES.get()?.get(number)
 }
 
-fn table() -> io::Result<&'static [AtomicI32]> {
-    let (size, access) = (WORKERS * size_of::<AtomicI32>(), libc::PROT_READ | libc::PROT_WRITE);
+/// Makes the table, in the master; and finds out whether this process may have such sockets.
+pub fn prepare() -> io::Result<()> {
+    if MAILBOXES.get().is_none() {
+        let _ = MAILBOXES.set(table()?);
+    }
+    bound().map(drop)
+}
+
+fn table() -> io::Result<&'static [Mailbox]> {
+    let (size, access) = (WORKERS * size_of::<Mailbox>(), libc::PROT_READ | libc::PROT_WRITE);
     // SAFETY: a new mapping of zeros.
     let place = unsafe { libc::mmap(ptr::null_mut(), size, access, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1, 0) };
     if place == libc::MAP_FAILED {
@@ -49,13 +58,26 @@ fn table() -> io::Result<&'static [AtomicI32]> {
     Ok(unsafe { std::slice::from_raw_parts(place.cast(), WORKERS) })
 }
 
-/// Nobody waits for it, and it does not pass to the program of an upgrade.
-fn pipe() -> io::Result<(RawFd, RawFd)> {
-    let mut ends = [0; 2];
-    // SAFETY: the call fills both places.
-    match unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) } {
-        0 => Ok((ends[0], ends[1])),
-        _ => Err(io::Error::last_os_error()),
+fn address(name: u64) -> io::Result<SocketAddr> {
+    SocketAddr::from_abstract_name(format!("ngx-wasm/{name:016x}"))
+}
+
+/// A socket under a name that nothing else has.
+fn bound() -> io::Result<(UnixDatagram, u64)> {
+    const TRIES: usize = 8;
+    let mut tries = 0;
+    loop {
+        let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        // What processes have for it by themselves, they may have inherited.
+        let name = RandomState::new().hash_one((own_pid(), time.as_nanos(), tries)).max(1);
+        match UnixDatagram::bind_addr(&address(name)?) {
+            Err(err) if err.kind() == io::ErrorKind::AddrInUse && tries < TRIES => tries += 1,
+            Err(err) => return Err(err),
+            Ok(socket) => {
+                socket.set_nonblocking(true)?;
+                return Ok((socket, name));
+            }
+        }
     }
 }
 
@@ -70,52 +92,65 @@ fn is_alive(pid: i32) -> bool {
     pid > 0 && unsafe { libc::kill(pid, 0) } == 0
 }
 
-/// Takes a mailbox for this worker: its number, and the end to read from.
-pub fn claim() -> Option<(usize, RawFd)> {
-    with(|mailboxes| {
-        let mailboxes = mailboxes.as_ref()?;
-        let own = own_pid();
-        mailboxes.pipes.iter().enumerate().find_map(|(number, (read, _))| {
-            let owner = mailboxes.owners.get(number)?;
-            let before = owner.load(Ordering::SeqCst);
-            let is_free = before == 0 || before == own || !is_alive(before);
-            let is_mine = is_free && owner.compare_exchange(before, own, Ordering::SeqCst, Ordering::SeqCst).is_ok();
-            is_mine.then_some((number, *read))
-        })
-    })
-}
-
-/// Gives the mailbox back.
-pub fn release(number: usize) {
-    with(|mailboxes| {
-        if let Some(owner) = mailboxes.as_ref().and_then(|mailboxes| mailboxes.owners.get(number)) {
-            let _ = owner.compare_exchange(own_pid(), 0, Ordering::SeqCst, Ordering::SeqCst);
-        }
+/// Takes a mailbox for this worker: its number, and the descriptor to be looked at. `None`: there are too many workers.
+pub fn claim() -> io::Result<Option<(usize, RawFd)>> {
+    let own = own_pid();
+    let all = MAILBOXES.get().copied().unwrap_or_default();
+    let number = all.iter().position(|mailbox| {
+        let before = mailbox.owner.load(Ordering::SeqCst);
+        let is_free = before == 0 || before == own || !is_alive(before);
+        is_free && mailbox.owner.compare_exchange(before, own, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     });
+    let Some(number) = number else { return Ok(None) };
+    let (socket, name) = bound().inspect_err(|_| release(number))?;
+    let descriptor = socket.as_raw_fd();
+    // Nobody wakes this worker up before it says that it is to be told of something.
+    all[number].name.store(name, Ordering::SeqCst);
+    SOCKET.with_borrow_mut(|own| *own = Some(socket));
+    Ok(Some((number, descriptor)))
 }
 
-/// Whether there is a worker that has this mailbox, and this process can reach it.
+/// Gives the mailbox back. Its socket goes with the worker.
+pub fn release(number: usize) {
+    if let Some(mailbox) = mailbox(number) {
+        let _ = mailbox.owner.compare_exchange(own_pid(), 0, Ordering::SeqCst, Ordering::SeqCst);
+    }
+}
+
+/// Whether there is a worker that has this mailbox.
 pub fn is_attended(number: usize) -> bool {
-    with(|mailboxes| {
-        let Some(mailboxes) = mailboxes else { return false };
-        let Some(owner) = mailboxes.owners.get(number) else { return false };
-        let owner = owner.load(Ordering::SeqCst);
-        number < mailboxes.pipes.len() && (owner == own_pid() || is_alive(owner))
-    })
+    let owner = mailbox(number).map_or(0, |mailbox| mailbox.owner.load(Ordering::SeqCst));
+    owner == own_pid() || is_alive(owner)
 }
 
 /// Wakes the worker of a mailbox up.
 pub fn ring(number: usize) -> io::Result<()> {
-    let Some(end) = with(|mailboxes| Some(mailboxes.as_ref()?.pipes.get(number)?.1)) else { return Ok(()) };
-    // SAFETY: one byte is there. A full pipe is one whose reader has not looked yet, and will.
-    let written = unsafe { libc::write(end, [1u8].as_ptr().cast(), 1) };
-    let err = io::Error::last_os_error();
-    if written == 1 || err.kind() == io::ErrorKind::WouldBlock { Ok(()) } else { Err(err) }
+    let name = mailbox(number).map_or(0, |mailbox| mailbox.name.load(Ordering::SeqCst));
+    let sent = SOCKET.with_borrow_mut(|own| {
+        let socket = match own {
+            Some(socket) => socket,
+            none => {
+                let socket = UnixDatagram::unbound()?;
+                socket.set_nonblocking(true)?;
+                none.insert(socket)
+            }
+        };
+        socket.send_to_addr(&[1], &address(name)?)
+    });
+    match sent {
+        Ok(_) => Ok(()),
+        // It has not looked yet, and will.
+        Err(err) if err.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        // It has ended. Others find that out when they look for who is to be told.
+        Err(err) if matches!(err.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => Ok(()),
+        Err(err) => Err(err),
+    }
 }
 
-/// Reads all that is in a pipe.
-pub fn drain(end: RawFd) {
-    let mut bytes = [0u8; 256];
-    // SAFETY: there is room for so many bytes.
-    while unsafe { libc::read(end, bytes.as_mut_ptr().cast(), bytes.len()) } > 0 {}
+/// Reads all that has come.
+pub fn drain() {
+    SOCKET.with_borrow(|own| {
+        // What does not fit is dropped.
+        while own.as_ref().is_some_and(|socket| socket.recv(&mut [0]).is_ok()) {}
+    });
 }

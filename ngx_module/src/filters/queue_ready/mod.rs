@@ -11,7 +11,6 @@ mod mailboxes;
 use std::cell::RefCell;
 use std::rc::Weak;
 
-use nginx_sys::ngx_cycle_t;
 use ngx_wasm::proxy_wasm::{Callback, ContextId};
 use ngx_wasm::shared::Queues;
 
@@ -68,11 +67,7 @@ fn queues() -> Option<&'static Queues> {
 }
 
 /// Makes what workers need to wake each other up, in the master, if there are filters that can be told of messages.
-///
-/// # Safety
-/// `cycle` is a cycle whose configuration is complete.
-#[allow(unsafe_code)]
-pub unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &MainConf) {
+pub fn prepare(main: &MainConf) {
     let is_wanted = main.filters.iter().any(|filter| {
         let module = filter.module(&main.modules).and_then(|module| module.compiled(filter.form()));
         module.is_some_and(|module| module.has(Callback::OnQueueReady))
@@ -80,10 +75,8 @@ pub unsafe fn prepare(cycle: *mut ngx_cycle_t, main: &MainConf) {
     if !is_wanted {
         return;
     }
-    // SAFETY: it is a cycle whose configuration is complete, as said above.
-    let workers = unsafe { cycle::workers(cycle) };
-    if let Err(err) = mailboxes::prepare(workers) {
-        log_error(format!("no pipes between workers, filters are not told of messages in shared queues: {err}"));
+    if let Err(err) = mailboxes::prepare() {
+        log_error(format!("no sockets between workers, filters are not told of messages in shared queues: {err}"));
     }
 }
 
@@ -94,22 +87,24 @@ fn own_number() -> Option<usize> {
 
 /// Takes a mailbox, and has nginx look into it.
 fn begin() -> Option<Worker> {
-    let Some((number, end)) = mailboxes::claim() else {
-        log_error(
-            "too many workers, or none that pipes were made for: filters here are not told of messages in shared \
-                  queues"
-                .into(),
-        );
-        return None;
+    let (number, end) = match mailboxes::claim() {
+        Ok(Some(claimed)) => claimed,
+        Ok(None) => {
+            log_error("too many workers: filters here are not told of messages in shared queues".into());
+            return None;
+        }
+        Err(err) => {
+            log_error(format!("no socket, filters here are not told of messages in shared queues: {err}"));
+            return None;
+        }
     };
     // What a worker that died with this mailbox has left.
     leave_queues(number);
-    mailboxes::drain(end);
     match Channel::open(end, on_mail) {
         Ok(()) => return Some(Worker { number, look: Later::new(run), registrations: Vec::new() }),
         Err(Unwatched::NoConnection) => {}
         Err(Unwatched::CannotWatch) => {
-            log_error("nginx cannot wait for a pipe: filters are not told of messages in shared queues".into());
+            log_error("nginx cannot wait for a socket: filters are not told of messages in shared queues".into());
         }
     }
     mailboxes::release(number);
@@ -181,9 +176,9 @@ pub fn leave() {
 }
 
 fn on_mail(mailbox: Channel) {
-    mailboxes::drain(mailbox.end());
+    mailboxes::drain();
     if mailbox.wait().is_err() {
-        log_error("nginx cannot wait for a pipe any more".into());
+        log_error("nginx cannot wait for a socket any more".into());
     }
     run();
 }
