@@ -14,6 +14,7 @@ set -euo pipefail
 name=libnginx-mod-http-wasm
 filter=$root/build/guests/rust-headers.wasm
 enabled=/etc/nginx/modules-enabled
+cache=/var/cache/nginx-wasm
 export DEBIAN_FRONTEND=noninteractive
 
 # step WHAT COMMAND...: says what has been seen to be so, or shows what the command said and ends.
@@ -48,6 +49,7 @@ nothing_left() {
     left=$(find /etc/nginx /usr/lib/nginx /usr/share/nginx/modules-available /usr/share/lua /usr/share/doc /usr/share/man /usr/bin \
         -name '*http?wasm*' -o -name proxy-wasm.lua -o -name 'ngx-wasm-try*')
     printf '%s\n' "$left"
+    [ ! -e "$cache" ] || { ls -ld "$cache"; return 1; }
     [ -z "$left" ] && ! dpkg-query -W "$name" 2>/dev/null
 }
 
@@ -57,6 +59,18 @@ asks_for_abi() {
     abi=$(dpkg-deb -f "$package" Depends | grep -oE 'nginx-abi-[^, ]+')
     printf 'asks for %s\n' "$abi"
     dpkg-query -W -f '${Provides}\n' nginx nginx-core 2>/dev/null | grep -qF "$abi"
+}
+
+# The folder for compiled modules is there, root's alone, with so many of them.
+caches() {
+    local files
+    files=$(find "$cache" -name '*.code')
+    stat -c '%n %a %U' "$cache" && printf '%s\n' "$files"
+    [ "$(stat -c '%a %u' "$cache")" = '700 0' ] && [ "$(printf '%s' "$files" | grep -c .)" = "$1" ]
+}
+compiled_nothing() {
+    grep ' wasm: ' "$work/error.log"
+    ! grep -q ': compiled in ' "$work/error.log" && grep -q ': taken from the compile cache in ' "$work/error.log"
 }
 
 # Both files have the build id of the module.
@@ -73,7 +87,7 @@ write_configuration() {
     cat >"$work/nginx.conf" <<END
 include $enabled/*.conf;
 pid $work/nginx.pid;
-error_log $work/error.log;
+error_log $work/error.log notice;
 events {}
 wasm {
     module headers $filter;
@@ -162,7 +176,12 @@ here() {
     step "the module is enabled" is_linked
     step "and loaded behind Lua's" behind_lua
     step "nginx -t passes" nginx -t
+    step "there is a folder for compiled modules, empty" caches 0
+    # As the unit of nginx does it.
+    step "nginx -t passes with a filter" nginx -t -q -c "$work/nginx.conf" -e "$work/test.log"
+    step "which is compiled then" caches 1
     step "nginx starts" start
+    step "and compiles nothing" compiled_nothing
     step "a Rust filter answers with curl, from nginx.conf and from Lua" serves
     step "ngx-wasm-try tries a filter" tries
     step "man ngx_http_wasm_module" man -w ngx_http_wasm_module

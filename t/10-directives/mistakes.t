@@ -59,7 +59,7 @@ my %row = (
         few   => ['' => $number, 'own' => $number],
         many  => ['own tiny.wat 1 2' => qq(unexpected "2" in "NAME": $in_module), 'own tiny.wat 1 2 3' => $number],
         empty => ["'' tiny.wat" => 'invalid name "" of "NAME": it must not be empty, "off" or "inherit"']],
-    cache_dir     => ['cache', undef, empty => ["''" => '"NAME" needs the path of a folder']],
+    cache_dir     => ['cache', undef, empty => ["''" => '"NAME" needs the path of a folder, or "off"']],
     backtraces    => ['on', $switch],
     instance_pool => ['16', $pool,
         many  => ['16 memory=64m 1' => $number],

@@ -43,10 +43,22 @@ macro_rules! kinds {
 
 kinds!(Module => false, programs::Module => true, Plugin => true);
 
-/// `cache_dir PATH;`
+/// `cache_dir PATH | off;`
 pub struct CacheDir {
-    pub path: PathBuf,
+    /// `None` is `off`.
+    pub path: Option<PathBuf>,
     pub place: ConfPosition,
+}
+
+/// The folder where nothing is said about it: packages make one, and say so when they compile the module (docs/install.md).
+pub const DEFAULT_CACHE_DIR: Option<&str> = option_env!("NGX_WASM_CACHE_DIR");
+
+/// The folder that is meant by what is said about it, and whether it was named.
+fn chosen(said: Option<&CacheDir>) -> Option<(&Path, bool)> {
+    match said {
+        Some(said) => Some((said.path.as_deref()?, true)),
+        None => Some((Path::new(DEFAULT_CACHE_DIR?), false)),
+    }
 }
 
 /// From this size on a module takes the compiler a second or more, and whoever waits for nginx is told why.
@@ -88,14 +100,36 @@ pub struct Supplier {
 }
 
 impl Supplier {
-    /// With the compile cache in this folder, if any.
-    pub fn open(dir: Option<&CacheDir>) -> Result<Self, String> {
-        let may_have_cache = dir.is_none() && !engine::in_worker();
-        let mut supplier = Supplier { may_have_cache, ..Supplier::default() };
-        if let (Some(dir), false) = (dir, engine::in_worker()) {
-            supplier.open_cache(&dir.path)?;
+    /// With the compile cache that is meant by what is said about it, if any.
+    pub fn open(said: Option<&CacheDir>) -> Result<Self, String> {
+        let mut supplier = Supplier::default();
+        if engine::in_worker() {
+            return Ok(supplier);
+        }
+        supplier.may_have_cache = said.is_none();
+        match chosen(said) {
+            Some((path, true)) => supplier.open_cache(path)?,
+            Some((path, false)) => supplier.open_default_cache(path),
+            None => {}
         }
         Ok(supplier)
+    }
+
+    /// Nobody has asked for this folder. Who may not use it is not told so each time, but who should know that others could write there.
+    fn open_default_cache(&mut self, path: &Path) {
+        // SAFETY: the function has no precondition.
+        let user = unsafe { libc::geteuid() };
+        match CodeCache::open(path, user, user == 0) {
+            Ok((cache, complaint)) => {
+                self.cache = Some(cache);
+                self.may_have_cache = false;
+                self.warn(complaint);
+            }
+            Err(err) if err.is_mistake() && user == 0 => {
+                self.warn([format!("none, modules are compiled each time: {err}")])
+            }
+            Err(_) => {}
+        }
     }
 
     /// A folder that is of no use is no reason not to start: modules are compiled.

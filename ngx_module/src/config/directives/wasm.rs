@@ -72,9 +72,12 @@ pub fn module(directive: &Directive, main: &mut MainConf) -> Result<(), String> 
 pub fn cache_dir(directive: &Directive, main: &mut MainConf) -> Result<(), String> {
     let path = match directive.word(1) {
         Some(path) if !path.is_empty() => path,
-        _ => return Err("\"cache_dir\" needs the path of a folder".into()),
+        _ => return Err("\"cache_dir\" needs the path of a folder, or \"off\"".into()),
     };
-    let path = PathBuf::from(OsString::from_vec(directive.full_name(path, Base::Prefix)?));
+    let path = match path {
+        b"off" => None,
+        path => Some(PathBuf::from(OsString::from_vec(directive.full_name(path, Base::Prefix)?))),
+    };
     directive.set(&mut main.cache_dir, Ok(CacheDir { path, place: directive.place() }))
 }
 
