@@ -10,8 +10,8 @@ use Test::More;
 my $workers = 6;
 my $nginx   = NginxProcess->new('descriptors', workers => $workers);
 
-# A filter that registers a queue when it starts, and puts a message into it for each request.
-$nginx->write('queue.wat', <<'WAT');
+# A filter that registers a queue when it starts, and puts a message into it for each request; and one that does not.
+my $queue = <<'WAT';
 (module
   (import "env" "proxy_register_shared_queue" (func $register (param i32 i32 i32) (result i32)))
   (import "env" "proxy_enqueue_shared_queue" (func $enqueue (param i32 i32 i32) (result i32)))
@@ -30,6 +30,8 @@ $nginx->write('queue.wat', <<'WAT');
   (func (export "proxy_on_queue_ready") (param i32 i32)
     (drop (call $log (i32.const 2) (i32.const 8) (i32.const 4)))))
 WAT
+$nginx->write('queue.wat', $queue);
+$nginx->write('plain.wat', $queue =~ s/proxy_on_(configure|queue_ready)/other_$1/gr);
 
 sub descriptors {
     my $pid = shift;
@@ -54,7 +56,7 @@ sub reload {
         if $nginx->read('nginx.conf') =~ /proxy_wasm/;
 }
 
-configure('wasm { module queue queue.wat; }', '');
+configure('wasm { module plain plain.wat; }', 'proxy_wasm plain;');
 $nginx->start or BAIL_OUT($nginx->{output});
 reload();
 my ($worker, $master) = counts();
