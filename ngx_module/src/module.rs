@@ -5,8 +5,8 @@ use std::ffi::{c_char, c_void};
 use std::ptr;
 
 use nginx_sys::{
-    NGX_CORE_MODULE, NGX_HTTP_MODULE, NGX_LOG_EMERG, ngx_conf_t, ngx_core_module_t, ngx_cycle_t, ngx_http_module_t,
-    ngx_int_t, ngx_module_t,
+    NGX_CORE_MODULE, NGX_HTTP_MODULE, NGX_LOG_EMERG, NGX_PROCESS_MASTER, ngx_conf_t, ngx_core_module_t, ngx_cycle_t,
+    ngx_http_module_t, ngx_int_t, ngx_module_t, ngx_uint_t,
 };
 use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 
@@ -21,7 +21,7 @@ use crate::nginx::guard::guard;
 use crate::nginx::module::name;
 use crate::nginx::{cycle, log, modules, rc, symbols, variables};
 use crate::process::status;
-use crate::process::{engine, supply};
+use crate::process::{engine, new_workers, supply};
 use crate::programs;
 use crate::startup;
 
@@ -167,6 +167,11 @@ unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
                 supply::log_notes(&mut main.notes, log);
             }
             queue_ready::prepare(main);
+            // Workers serve already, those of the cycle before.
+            if cycle::process() == NGX_PROCESS_MASTER as ngx_uint_t {
+                // SAFETY: nginx goes over to this cycle.
+                new_workers::expect(unsafe { cycle::workers(cycle) }, main.start_time);
+            }
         }
         rc::OK
     })
@@ -182,6 +187,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
                 // SAFETY: the process has this cycle.
                 worker::start(main, unsafe { cycle::log_of(cycle) });
             }
+            new_workers::ready();
         }
         rc::OK
     })

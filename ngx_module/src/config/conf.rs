@@ -77,6 +77,8 @@ pub struct MainConf {
     pub shared: Box<SharedMemory>,
     /// What has become of filters.
     pub status: Status,
+    /// Set by start-up: how long all filters took to start, once each.
+    pub start_time: Duration,
     /// Something names `$wasm_time`.
     pub measures_time: bool,
     /// How requests begin with upstreams, once the configuration is read.
@@ -106,6 +108,7 @@ impl Default for MainConf {
             settings: ZoneSettings::default(),
             shared: SharedMemory::create(),
             status: Status::default(),
+            start_time: Duration::ZERO,
             measures_time: false,
             balancers: Balancers::default(),
         }

@@ -3,6 +3,7 @@
 //! `startup.rs` above the rooms calls this.
 
 use std::path::Path;
+use std::time::Instant;
 
 use nginx_sys::ngx_cycle_t;
 use ngx::core::NgxStr;
@@ -48,6 +49,7 @@ pub unsafe fn look(cycle: *mut ngx_cycle_t, main: &mut MainConf, mistakes: &mut 
 
 /// Starts each filter whose module is there, to see whether it does.
 pub fn start(main: &mut MainConf, mistakes: &mut Mistakes<'_>) {
+    let begin = Instant::now();
     for filter in &mut main.filters {
         let (name, lines) = (filter.name.clone(), filter.lines.clone());
         let mut host = RootHost::new(mistakes.log(), name, filter.timeout, lines, FilterStatus::default());
@@ -61,6 +63,7 @@ pub fn start(main: &mut MainConf, mistakes: &mut Mistakes<'_>) {
             Err(reason) => mistakes.add(&filter.place, &does_not_start(filter, &reason)),
         }
     }
+    main.start_time = begin.elapsed();
 }
 
 fn does_not_start(filter: &FilterConf, reason: &str) -> String {

@@ -5,6 +5,8 @@ pub mod cpu_clock;
 #[allow(unsafe_code)]
 pub mod engine;
 pub mod log_rate;
+#[allow(unsafe_code)]
+pub mod new_workers;
 pub mod regular_file;
 #[allow(unsafe_code)]
 pub mod shared_memory;
