@@ -11,6 +11,8 @@ use NginxProcess;
 use RawClient;
 use Test::More;
 
+plan skip_all => 'needs an engine that puts instances back' unless Engine::can_do('put back');
+
 my $nginx = NginxProcess->new('reset');
 
 # How a request is treated is the first letter of its header `x-do`. `x-found` tells how many words of secrets it has found, and

@@ -70,7 +70,7 @@ $nginx->wait_for('both workers', sub { (() = $nginx->log =~ /filter\(s\) started
     my $status = decode_json($response->{content});
     is($status->{workers},         2,          'two workers');
     is($status->{leaving_workers}, 0,          'none of which leaves');
-    is($status->{engine},          'wasmtime', 'the engine');
+    is($status->{engine},          Engine::name(), 'the engine');
     like($status->{$_}, qr/^\d+\.\d+\.\d+$/, "version: $_") for qw( version nginx );
 
     my ($filter, @more) = @{ $status->{filters} };

@@ -59,6 +59,7 @@ sub compiled {
     return \%count;
 }
 
+$Engine::shares_cache = 0;
 new_workers({});
 my %once = map { $_ => 1 } Mix->modules;
 is_deeply(compiled(), \%once, 'each module is compiled at the start');

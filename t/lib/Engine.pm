@@ -50,7 +50,7 @@ sub but_what_it_says {
 sub can_do {
     my ($what) = @_;
     return unless grep { $_->{$what} } values %cannot;
-    return !$cannot{ name() }{$what} || 0;
+    return !$cannot{ name() }{$what};
 }
 
 1;
