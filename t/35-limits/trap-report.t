@@ -19,6 +19,8 @@ run_tests();
 __DATA__
 
 === TEST 1: a trap: all of it, in one entry, the request last
+--- needs
+full backtraces
 --- config
 location /t {
     proxy_wasm probe 'abort';
