@@ -83,6 +83,8 @@ wasm filter "probe": failed to call function: proxy_on_response_headers
 
 
 === TEST 5: more functions than the entry has room for: whole names, and the request is still there
+--- needs
+full backtraces
 --- main_config
 wasm { module deep $TEST_NGINX_HTML_DIR/deep.wat; }
 --- user_files eval
