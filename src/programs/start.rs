@@ -1,5 +1,6 @@
-//! What the instances of a program start as, once for all runs of a worker: an image of an instance that is new, or that a function
-//! of the program has initialised (`wasm_snapshot`). Each run gets an instance that is byte for byte that.
+//! What the instances of a program start as, once for all runs of a worker, and where that can be for all workers: an image of an
+//! instance that is new, or that a function of the program has initialised (`wasm_snapshot`). Each run gets an instance that is
+//! byte for byte that.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -68,8 +69,18 @@ impl Start {
     pub fn check(&self, timeout: Duration) -> Result<(), NoStart> {
         let mut instance =
             self.initialized(Deadline::Timeout(timeout)).map_err(|trap| NoStart::Fails(trap.to_string()))?;
-        instance.snapshot().map_err(NoStart::NotPutBack)?;
+        let image = instance.snapshot().map_err(NoStart::NotPutBack)?;
+        if self.is_same_in_all_processes() {
+            *self.image.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(image));
+        }
         Ok(())
+    }
+
+    /// Whether workers may have the image that the master has made: it depends neither on what another user may read of files, nor on
+    /// random numbers.
+    fn is_same_in_all_processes(&self) -> bool {
+        let Surroundings { grants, has_random, .. } = &self.surroundings;
+        self.function.is_none() || !has_random && *grants == Grants::default()
     }
 
     /// Makes an instance that is what all start as. Others wait while the first is made.

@@ -21,7 +21,7 @@ pub fn start(main: &MainConf, log: Log<'_>) {
     }
     for instances in cycle::all(main) {
         if let Ok(mut instances) = instances.try_borrow_mut() {
-            instances.ensure(log);
+            instances.begin(log);
         }
     }
     log.write(NGX_LOG_NOTICE, format!("wasm: {} filter(s) started", main.filters.len()));

@@ -133,6 +133,13 @@ impl Instances {
         generation.and_then(|generation| self.get(generation)).ok_or(without)
     }
 
+    /// Makes before there is a request what the first one would wait for: the instance that all share, or an image for their own.
+    pub fn begin(&mut self, log: Log<'_>) {
+        if self.ensure(log).is_none() {
+            self.begin_image(log);
+        }
+    }
+
     /// The instance that all requests share, started now if it is not there and may be. `None` when it does not start; the
     /// log says why.
     pub fn ensure(&mut self, log: Log<'_>) -> Option<u64> {

@@ -79,7 +79,18 @@ impl Instances {
         }
     }
 
-    /// Keeps the image of a VM that has just started for a request, if that is the first and there can be one.
+    /// Starts the filter for its image alone, if there can be one: what it wants beside that, each request's instance would have to want.
+    pub(super) fn begin_image(&mut self, log: Log<'_>) {
+        if !matches!(self.reset.template, Template::Unknown) {
+            return;
+        }
+        match self.filter.start(log) {
+            Ok((mut vm, _)) => self.keep_image(&mut vm, log),
+            Err(reason) => self.start_failed(&reason, log),
+        }
+    }
+
+    /// Keeps the image of a VM that has just started, if that is the first and there can be one.
     pub(super) fn keep_image(&mut self, vm: &mut Vm, log: Log<'_>) {
         if self.filter.policy().isolation != Isolation::Request || !matches!(self.reset.template, Template::Unknown) {
             return;
