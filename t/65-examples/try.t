@@ -17,7 +17,7 @@ my $root   = $ENV{TEST_WASM_ROOT} or die "run the tests with t/run or 'make test
 my $guests = "$root/build/guests";
 my $port   = $ENV{TEST_NGINX_PORT};
 my @which  = ('--nginx', $ENV{TEST_NGINX_BINARY}, '--module', $ENV{TEST_WASM_MODULE});
-plan skip_all => 'nginx as root would run under valgrind as another user' if $ENV{TEST_WASM_VALGRIND};
+plan skip_all => 'not under valgrind: who is a process of nginx would not be known' if $ENV{TEST_WASM_VALGRIND};
 
 # What it makes is in there, so what it leaves is seen. Workers of another user pass through it.
 my $folder = File::Temp->newdir;
