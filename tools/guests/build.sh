@@ -258,7 +258,7 @@ build_c() {
 # A copy of each template, of which nothing of this checkout is a part, in build/templates: what is built there, and tested, is built
 # and tested by the commands that its README tells users.
 build_template() {
-    local name language copy version stamp
+    local name language copy version stamp build test
     for name in "$@"; do
         language=${name%-call} copy=$root/build/templates/$name
         case $language in
@@ -277,16 +277,18 @@ build_template() {
         fi
         stamp="$version $(cd "$copy" && find . -name target -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum)"
         if [ -e "$out/template-$name.wasm" ] && [ "$(cat "$work/template-$name.stamp" 2>/dev/null)" = "$stamp" ]; then continue; fi
+        build=$(commands "$copy/README.md" Build)
+        test=$(commands "$copy/README.md" Test)
         (
             # The copy is in a repository that is not its own.
             export GOFLAGS=-buildvcs=false
             unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET CARGO_TARGET_DIR GOROOT GOWORK
             if [ "$language" = go ]; then PATH=$(dirname "$go_compiler"):$PATH; fi
             cd "$copy"
-            run_logged "$work/template-$name.log" bash -euxc "$(commands README.md Build)"
+            run_logged "$work/template-$name.log" bash -euxc "$build"
             # The tests are about the main file that it came with.
             if [ "$name" = "$language" ]; then
-                run_logged "$work/template-$name-test.log" bash -euxc "$(commands README.md Test)"
+                run_logged "$work/template-$name-test.log" bash -euxc "$test"
             fi
         )
         case $language in
