@@ -36,7 +36,7 @@ pub static mut CORE: [ngx_command_t; 11] = [
 ];
 
 /// Directives of the HTTP module.
-pub static mut HTTP: [ngx_command_t; 58] = [
+pub static mut HTTP: [ngx_command_t; 61] = [
     http(c"wasm_vm", NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, &Main(wasm_vm::set)),
     http(c"proxy_wasm", ANY_HTTP | NGX_CONF_1MORE, &Filters(proxy_wasm::set)),
     http(c"wasm_memory_limit", ANY_HTTP | NGX_CONF_TAKE1, &Level(limits::memory)),
@@ -60,8 +60,11 @@ pub static mut HTTP: [ngx_command_t; 58] = [
     http(c"proxy_wasm_isolation", ANY_HTTP | NGX_CONF_1MORE, &Filters(rules::isolation)),
     http(c"proxy_wasm_recycle", ANY_HTTP | NGX_CONF_1MORE, &Filters(rules::recycle)),
     http(c"proxy_wasm_restart_delay", ANY_HTTP | NGX_CONF_1MORE, &Filters(rules::restart_delay)),
+    http(c"proxy_wasm_log_level", ANY_HTTP | NGX_CONF_1MORE, &Filters(rules::log_level)),
     http(c"proxy_wasm_log_rate", ANY_HTTP | NGX_CONF_1MORE, &Filters(rules::log_rate)),
     http(c"proxy_wasm_allow", ANY_HTTP | NGX_CONF_1MORE, &Filters(rules::allow)),
+    http(c"proxy_wasm_env", ANY_HTTP | NGX_CONF_1MORE, &Filters(rules::environment)),
+    http(c"proxy_wasm_trace", ANY_HTTP | NGX_CONF_1MORE, &Filters(rules::trace)),
     http(c"wasm_fuel", ANY_HTTP | NGX_CONF_1MORE, &Filters(rules::fuel)),
     http(c"wasm_max_calls", ANY_HTTP | NGX_CONF_TAKE1, &Level(calls::max_calls)),
     http(c"wasm_call_connect_timeout", ANY_HTTP | NGX_CONF_TAKE1, &Level(calls::connect_timeout)),

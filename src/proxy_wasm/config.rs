@@ -12,6 +12,8 @@ pub struct VmConfig {
     pub id: Vec<u8>,
     /// VM configuration.
     pub configuration: Vec<u8>,
+    /// `NAME=VALUE`, each: what WASI shows of an environment.
+    pub environment: Arc<Vec<Vec<u8>>>,
     /// Caps on the instance.
     pub limits: InstanceLimits,
     /// Whether the number of a context that has ended goes to the next new one.
@@ -32,6 +34,7 @@ impl Default for VmConfig {
         VmConfig {
             id: Vec::new(),
             configuration: Vec::new(),
+            environment: Arc::default(),
             limits: InstanceLimits::default(),
             reuse_context_ids: false,
             max_calls: 1024,

@@ -96,6 +96,8 @@ pub(crate) struct FakeHost {
     pub services: Vec<&'static [u8]>,
     /// What has been warned of.
     pub warned: Vec<&'static str>,
+    /// The lines of traces, if callbacks are traced.
+    pub trace: Option<Vec<String>>,
 }
 
 impl Default for FakeHost {
@@ -113,6 +115,7 @@ impl Default for FakeHost {
             filled: Vec::new(),
             services: vec![b"service"],
             warned: Vec::new(),
+            trace: None,
         }
     }
 }
@@ -155,6 +158,16 @@ impl Host for FakeHost {
 
     fn log_level(&self) -> LogLevel {
         self.lowest_level
+    }
+
+    fn traces(&self) -> bool {
+        self.trace.is_some()
+    }
+
+    fn trace(&mut self, line: &str) {
+        if let Some(lines) = &mut self.trace {
+            lines.push(line.to_owned());
+        }
     }
 
     fn warn_once(&mut self, subject: &'static str, message: &str) {

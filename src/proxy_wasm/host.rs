@@ -53,11 +53,26 @@ pub trait Host {
     /// How long one callback may run.
     fn timeout(&self) -> Duration;
 
-    /// Writes a message of the guest, or one about it.
+    /// Writes what there is to be said about the guest.
     fn log(&mut self, level: LogLevel, message: &[u8]);
 
-    /// The lowest level that is written.
+    /// Writes a message of the guest: what it logs, and what it prints.
+    fn guest_log(&mut self, level: LogLevel, message: &[u8]) {
+        self.log(level, message);
+    }
+
+    /// The lowest level at which messages of the guest are written.
     fn log_level(&self) -> LogLevel;
+
+    /// Whether the callback that runs is traced, line by line: by [`Host::trace`].
+    fn traces(&self) -> bool {
+        false
+    }
+
+    /// Writes a line of the trace.
+    fn trace(&mut self, line: &str) {
+        let _ = line;
+    }
 
     /// Warns of what the filter does, once for each `subject` in the life of the filter.
     fn warn_once(&mut self, subject: &'static str, message: &str) {

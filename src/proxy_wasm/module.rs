@@ -10,13 +10,19 @@ use super::host_calls;
 use super::types::AbiVersion;
 use crate::supply::Linked;
 use crate::vm::{
-    self, CompileError, Engine, Export, ExternType, FuncType, ImportError, LinkError, LinkedImport, Outline, Program,
-    ValType, imports,
+    self, CompileError, Engine, Export, ExternType, FuncType, Import, ImportError, LinkError, LinkedImport, Outline,
+    Program, ValType, imports,
 };
 
 /// How to build what stays when its start is over.
 pub(super) const AS_REACTOR: &str = "Go with -buildmode=c-shared, Rust with crate-type = [\"cdylib\"], C and C++ with \
                                      -mexec-model=reactor";
+
+/// What begins the imports of plugins of Extism.
+const EXTISM: &str = "extism:";
+
+/// An error names so many functions.
+const MOST_NAMED: usize = 5;
 
 /// A compiled, checked and linked Proxy-Wasm module.
 pub struct Module {
@@ -36,14 +42,20 @@ pub enum ModuleError {
     #[error(transparent)]
     Link(#[from] LinkError),
     /// No marker of an ABI version.
-    #[error("not a Proxy-Wasm module: it exports no \"proxy_abi_version_X_Y_Z\"; build it with a Proxy-Wasm SDK")]
-    NoAbi,
+    #[error(
+        "not a Proxy-Wasm module: it exports no \"proxy_abi_version_X_Y_Z\", as what is built with a Proxy-Wasm SDK does, {0}; if it was \
+         built so, its exports were left out: {AS_REACTOR} and -Wl,--export-dynamic"
+    )]
+    NoAbi(String),
     /// The same of a program.
     #[error(
         "not a Proxy-Wasm module: it exports no \"proxy_abi_version_X_Y_Z\", but \"_start\", as a program does; build it with a \
-         Proxy-Wasm SDK, and as a library: {AS_REACTOR}"
+         Proxy-Wasm SDK, and as a library: {AS_REACTOR}; a program that is to answer requests by itself has the directive \"wasm_cgi\""
     )]
     Program,
+    /// It is made for something else.
+    #[error("not a filter, but a plugin of Extism: it imports \"{0}\"; the directive for it is \"wasm_function\"")]
+    Extism(String),
     /// It has a marker, and nothing that the host would call but its `_start`.
     #[error(
         "not a filter: it exports no callback of Proxy-Wasm, but \"_start\", as a program does; build it as a library: {AS_REACTOR}"
@@ -53,10 +65,15 @@ pub enum ModuleError {
     #[error("unknown Proxy-Wasm ABI \"{0}\"; known are 0_1_0, 0_2_0, 0_2_1 and 0_2_100")]
     UnknownAbi(String),
     /// Nothing to read arguments from.
-    #[error("it exports no memory named \"memory\"")]
+    #[error(
+        "it exports no memory named \"memory\"; linkers export it so, unless they are told --import-memory or --export-memory=NAME"
+    )]
     NoMemory,
     /// No way to hand values to the guest.
-    #[error("it exports no allocator: neither \"proxy_on_memory_allocate\" nor \"malloc\", of type (i32) -> (i32)")]
+    #[error(
+        "it exports no allocator: neither \"proxy_on_memory_allocate\" nor \"malloc\", of type (i32) -> (i32); in C and C++ link it with \
+         -Wl,--export=malloc (Emscripten: -sEXPORTED_FUNCTIONS=_malloc); the SDKs of other languages bring one along"
+    )]
     NoAllocator,
     /// A callback with a type that the host cannot call.
     #[error("its export \"{name}\" is {found}, but the ABI wants func {wanted}")]
@@ -131,7 +148,7 @@ struct Checked {
 }
 
 fn check(Outline { imports, exports }: &Outline) -> Result<Checked, ModuleError> {
-    let abi = abi_version(exports)?;
+    let abi = abi_version(exports).map_err(|err| as_extism(err, imports))?;
     if !exports.iter().any(|export| export.name == "memory" && export.ty == ExternType::Memory) {
         return Err(ModuleError::NoMemory);
     }
@@ -162,8 +179,27 @@ fn abi_version(exports: &[Export]) -> Result<AbiVersion, ModuleError> {
     Err(match unknown {
         Some(version) => ModuleError::UnknownAbi(version),
         None if has("_start") && !has("_initialize") => ModuleError::Program,
-        None => ModuleError::NoAbi,
+        None => ModuleError::NoAbi(functions(exports)),
     })
+}
+
+/// The functions that a module exports, for an error.
+fn functions(exports: &[Export]) -> String {
+    let functions = exports.iter().filter(|export| matches!(export.ty, ExternType::Func(_)));
+    let names: Vec<_> = functions.map(|export| format!("\"{}\"", host_calls::shown(export.name.as_bytes()))).collect();
+    match names.split_at_checked(MOST_NAMED) {
+        _ if names.is_empty() => "and no function at all".into(),
+        Some((first, rest)) if !rest.is_empty() => format!("but {}, and {} more", first.join(", "), rest.len()),
+        _ => format!("but {}", names.join(", ")),
+    }
+}
+
+/// What has no marker may say by its imports what it is.
+fn as_extism(err: ModuleError, imports: &[Import]) -> ModuleError {
+    match imports.iter().find(|import| import.module.starts_with(EXTISM)) {
+        Some(import) => ModuleError::Extism(format!("{}.{}", import.module, import.name)),
+        None => err,
+    }
 }
 
 fn callbacks(exports: &[Export]) -> Result<Callbacks, ModuleError> {

@@ -12,6 +12,7 @@ use super::host::Host;
 use super::ids::ContextId;
 use super::in_flight::Calls;
 use super::redis_services::RedisServices;
+use super::trace::Trace;
 use super::types::{AbiVersion, LogLevel};
 use crate::wasi;
 
@@ -60,6 +61,8 @@ pub(crate) struct State {
     pub(super) asked: Asked,
     /// When it was complained about what last, in nanoseconds.
     pub(super) complaints: HashMap<&'static str, u64>,
+    /// That of the callback that runs, if somebody wants it.
+    pub(super) trace: Option<Box<Trace>>,
 }
 
 /// What the host keeps of a VM that has a root context and nothing else.
@@ -78,7 +81,7 @@ impl State {
     pub(super) fn new(abi: AbiVersion, allocator: Callback, config: VmConfig) -> State {
         State {
             contexts: Contexts::new(config.reuse_context_ids),
-            wasi: wasi::State::default(),
+            wasi: wasi::State { environment: config.environment.clone(), ..wasi::State::default() },
             foreign: foreign::Kept::default(),
             calls: Calls::new(config.max_calls, config.limits.memory),
             redis: RedisServices::default(),
@@ -99,6 +102,7 @@ impl State {
             denied: 0,
             asked: Asked::default(),
             complaints: HashMap::new(),
+            trace: None,
         }
     }
 
@@ -154,6 +158,8 @@ impl State {
             denied: _,
             asked: _,
             complaints: _,
+            // There as long as a callback runs.
+            trace: _,
         } = self;
         foreign.put_back(&image.declared);
         if *redis != image.redis {

@@ -16,6 +16,7 @@ use super::ids::{ContextId, StreamToken};
 use super::module::Module;
 use super::root_id::{self, RootIdUse};
 use super::state::State;
+use super::trace::{Ended, Trace};
 use super::types::{AbiVersion, Action};
 use crate::vm::{Instance, InstanceStats, Trap};
 use crate::wasi::Descriptors;
@@ -344,6 +345,9 @@ impl Vm {
         self.state.own = id;
         self.state.effective = id;
         host.about(id);
+        if host.traces() {
+            self.state.trace = Some(Trace::begin());
+        }
         let timeout = host.timeout();
         if let Some(fuel) = self.state.fuel_of(id) {
             self.instance.set_fuel(fuel);
@@ -359,11 +363,30 @@ impl Vm {
             host.select(self.state.contexts.token_of(id));
         }
         self.state.calls.hide();
+        if self.state.trace.is_some() {
+            self.end_trace(callback, id, args, &result, host);
+        }
         result.map_err(|trap| {
             self.dead = true;
             self.state.calls.forget_all();
             CallError::Trap { callback, context: id, trap }
         })
+    }
+
+    /// Has the host write what the callback has done.
+    #[cold]
+    fn end_trace(
+        &mut self,
+        callback: Callback,
+        context: ContextId,
+        args: &[u32],
+        result: &Result<u32, Trap>,
+        host: &mut dyn Host,
+    ) {
+        if let Some(trace) = self.state.trace.take() {
+            let (result, abi) = (result.as_ref().copied(), self.state.abi());
+            trace.end(&Ended { callback, context, args, result, abi }, host);
+        }
     }
 }
 

@@ -10,8 +10,17 @@ pub enum CompileError {
     /// Neither binary WebAssembly nor WAT text.
     #[error("not a WebAssembly module (neither the binary format nor WAT text): {0}")]
     NotWasm(String),
+    /// It is made of modules, for another kind of host.
+    #[error(
+        "a component, and not a module: build it for WASI preview 1, in Rust with --target wasm32-wasip1 (not wasm32-wasip2), in \
+         TinyGo with -target=wasip1, and without tools that make components (cargo component, wasm-tools component new, jco)"
+    )]
+    Component,
+    /// It is a module, and ends too early.
+    #[error("truncated WebAssembly module: {0}")]
+    Truncated(String),
     /// Starts as a module and is broken further on.
-    #[error("invalid or truncated WebAssembly module: {0}")]
+    #[error("invalid WebAssembly module: {0}")]
     Invalid(String),
     /// It may be a module, but the compiler makes nothing of it.
     #[error("cannot compile: {0}")]

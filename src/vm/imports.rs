@@ -3,6 +3,7 @@
 
 use thiserror::Error;
 
+use super::import_origin;
 use super::{ExternType, FuncType, Import, LinkedImport, ValType};
 
 /// The types of a host function as tables spell them: parameters and results, `i` for i32, `I` for i64.
@@ -15,12 +16,14 @@ const MOST_NAMED: usize = 8;
 #[derive(Debug, Error)]
 pub enum ImportError {
     /// No host function serves these.
-    #[error("unknown import {}{known}", named(.imports))]
+    #[error("unknown import {}{known}{}", named(.imports), .cause.map(|cause| format!("; {cause}")).unwrap_or_default())]
     Unknown {
         /// Each with both of its names, and the type that the module wants.
         imports: Vec<String>,
         /// What is known instead, to stand behind them.
         known: &'static str,
+        /// Why the module wants them, as far as a name tells.
+        cause: Option<&'static str>,
     },
     /// It is known with another type.
     #[error("its import \"{name}\" is {found}, but the host offers {offered}")]
@@ -53,7 +56,7 @@ pub(crate) fn resolve(
     for import in imports {
         let name = format!("{}.{}", import.module, import.name);
         let Some((function, types)) = find(import) else {
-            unknown.push(format!("\"{name}\" of type {}", import.ty));
+            unknown.push(import);
             continue;
         };
         match &import.ty {
@@ -66,7 +69,12 @@ pub(crate) fn resolve(
             found => return Err(ImportError::Type { name, found: found.clone(), offered: offered(types) }),
         }
     }
-    if unknown.is_empty() { Ok(linked) } else { Err(ImportError::Unknown { imports: unknown, known }) }
+    if unknown.is_empty() {
+        return Ok(linked);
+    }
+    let cause = import_origin::cause(&unknown);
+    let named = |import: &&Import| format!("\"{}.{}\" of type {}", import.module, import.name, import.ty);
+    Err(ImportError::Unknown { imports: unknown.iter().map(named).collect(), known, cause })
 }
 
 /// Whether a module may import a function of these types as one of this.
@@ -92,9 +100,26 @@ mod tests {
     #[test]
     fn the_first_unknown_imports_are_named_and_the_rest_counted() {
         let imports = |count: usize| (0..count).map(|n| format!("\"{n}\"")).collect::<Vec<_>>();
-        let text = |count| ImportError::Unknown { imports: imports(count), known: "; known" }.to_string();
+        let text = |count| ImportError::Unknown { imports: imports(count), known: "; known", cause: None }.to_string();
         assert_eq!(text(2), "unknown import \"0\", \"1\"; known");
         assert!(text(MOST_NAMED).ends_with("\"6\", \"7\"; known"));
         assert!(text(MOST_NAMED + 16).ends_with("\"6\", \"7\", and 16 more; known"));
+    }
+
+    #[test]
+    fn the_cause_stands_behind_them() {
+        let import = |module: &str, name: &str| Import {
+            module: module.into(),
+            name: name.into(),
+            ty: ExternType::Func(FuncType { params: Vec::new(), results: Vec::new() }),
+        };
+        let text = resolve(&[import("env", "puts"), import("wbg", "f")], "; known", |_| None).unwrap_err().to_string();
+        assert!(
+            text.starts_with(
+                "unknown import \"env.puts\" of type func () -> (), \"wbg.f\" of type func () -> (); known; "
+            ),
+            "{text}"
+        );
+        assert!(text.contains("wasm-bindgen"), "{text}");
     }
 }

@@ -44,6 +44,12 @@ impl<'a> GuestMemory<'a> {
         Ok(&self.bytes[start..end])
     }
 
+    /// As [`GuestMemory::read`], for who looks on: it is not counted.
+    pub fn peek(&self, ptr: u32, len: u32) -> Result<&[u8], OutOfBounds> {
+        let (start, end) = self.range(ptr, u64::from(len))?;
+        Ok(&self.bytes[start..end])
+    }
+
     /// Copies `bytes` to `ptr`.
     pub fn write(&mut self, ptr: u32, bytes: &[u8]) -> Result<(), OutOfBounds> {
         let (start, end) = self.range(ptr, bytes.len() as u64)?;

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 mod arguments;
 mod clock;
+#[cfg(any(feature = "wasmtime", feature = "wasmedge"))]
+mod content;
 mod deadline;
 mod error;
 #[cfg(any(feature = "wasmtime", feature = "wasmedge"))]
@@ -18,6 +20,7 @@ mod function_names;
 // Wasmtime alone makes images.
 #[cfg_attr(not(feature = "wasmtime"), allow(dead_code))]
 mod image;
+mod import_origin;
 pub(crate) mod imports;
 mod memory;
 #[cfg(any(feature = "wasmtime", feature = "wasmedge"))]

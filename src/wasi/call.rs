@@ -1,5 +1,7 @@
 //! A call of a function of WASI: what it gets, and what it answers.
 
+use std::sync::Arc;
+
 use super::descriptors::Descriptors;
 use super::errno::Errno;
 use super::lines::Output;
@@ -46,6 +48,8 @@ pub(crate) struct State {
     pub files: Descriptors,
     /// What it printed and has not ended a line behind.
     pub output: Output,
+    /// `NAME=VALUE`, each: the environment of a filter. A program has that of its run.
+    pub environment: Arc<Vec<Vec<u8>>>,
     /// It has been given random numbers.
     pub has_read_random: bool,
     /// Which of its standard streams a program does not want to wait for. Go chooses so for all, before anything else: whoever
@@ -62,7 +66,7 @@ impl State {
     /// Closes what the guest has opened, and has its standard streams wait again. Answers whether it has what it was granted,
     /// and nothing else.
     pub fn put_back(&mut self) -> bool {
-        let State { files, output, has_read_random: _, nonblocking } = self;
+        let State { files, output, environment: _, has_read_random: _, nonblocking } = self;
         *nonblocking = [false; 3];
         files.put_back() && output.is_empty()
     }

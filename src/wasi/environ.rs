@@ -1,7 +1,8 @@
-//! Arguments and environment: `args_get`, `args_sizes_get`, `environ_get`, `environ_sizes_get`. Both are empty for a filter.
+//! Arguments and environment: `args_get`, `args_sizes_get`, `environ_get`, `environ_sizes_get`. A filter has no arguments, and the environment that
+//! the configuration gives it; a program has both of its run.
 
 use super::call::{Call, Row, Run};
-use super::{Errno, Process};
+use super::{Errno, Outside, State};
 use crate::vm::args;
 
 pub(super) const TABLE: &[Row] = &[
@@ -11,31 +12,49 @@ pub(super) const TABLE: &[Row] = &[
     Row { name: "environ_sizes_get", types: &[("ii", "i")], run: Run::Errno(environ_sizes_get) },
 ];
 
-/// One of the lists that a program has.
-type List = fn(&dyn Process) -> &[Vec<u8>];
+/// One of the lists that a guest has.
+#[derive(Clone, Copy)]
+enum List {
+    Arguments,
+    Environment,
+}
+
+impl List {
+    fn of<'a>(self, state: &'a State, host: &'a mut dyn Outside) -> &'a [Vec<u8>] {
+        match (self, host.process()) {
+            (List::Arguments, Some(process)) => process.arguments(),
+            (List::Arguments, None) => &[],
+            (List::Environment, Some(process)) => process.environment(),
+            (List::Environment, None) => &state.environment,
+        }
+    }
+}
 
 fn args_get(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
-    get(call, raw, |process| process.arguments())
+    get(call, raw, List::Arguments)
 }
 
 fn args_sizes_get(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
-    sizes_get(call, raw, |process| process.arguments())
+    sizes_get(call, raw, List::Arguments)
 }
 
 fn environ_get(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
-    get(call, raw, |process| process.environment())
+    get(call, raw, List::Environment)
 }
 
 fn environ_sizes_get(call: &mut Call<'_>, raw: &[u64]) -> Result<(), Errno> {
-    sizes_get(call, raw, |process| process.environment())
+    sizes_get(call, raw, List::Environment)
 }
 
 /// Writes a list: pointers to one place, and to the other what they point to, strings that end with a zero.
 fn get(call: &mut Call<'_>, raw: &[u64], list: List) -> Result<(), Errno> {
     const POINTER: u32 = 4;
     let [pointers_at, strings_at] = args(raw);
-    let Some(process) = call.host.process() else { return Ok(()) };
-    let list = list(process);
+    let list = list.of(call.state, call.host);
+    // Where there is nothing to write, the places need not be there.
+    if list.is_empty() {
+        return Ok(());
+    }
     let (count, size) = sizes(list)?;
     let mut memory = call.caller.memory();
     memory.check(pointers_at, u64::from(count) * u64::from(POINTER))?;
@@ -55,7 +74,7 @@ fn get(call: &mut Call<'_>, raw: &[u64], list: List) -> Result<(), Errno> {
 
 fn sizes_get(call: &mut Call<'_>, raw: &[u64], list: List) -> Result<(), Errno> {
     let [count_at, size_at] = args(raw);
-    let (count, size) = sizes(call.host.process().map_or(&[], |process| list(process)))?;
+    let (count, size) = sizes(list.of(call.state, call.host))?;
     call.memory().check(size_at, 4)?;
     call.put_u32(count_at, count)?;
     call.put_u32(size_at, size)?;
@@ -74,7 +93,10 @@ fn sizes(list: &[Vec<u8>]) -> Result<(u32, u32), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy_wasm::tests::support::{MEMORY, probe};
+    use std::sync::Arc;
+
+    use crate::proxy_wasm::tests::support::{FakeHost, Guest, MEMORY, World, probe};
+    use crate::proxy_wasm::{LogLevel, RootConfig, VmConfig};
 
     #[test]
     fn there_are_no_arguments_and_no_environment() {
@@ -87,6 +109,45 @@ mod tests {
             assert_eq!(answer.status, 0, "{function}");
             assert!(answer.untouched(), "{function}");
         }
+    }
+
+    /// What a guest notes of its environment, whose strings it logs in one piece.
+    fn world_with(environment: &[&str]) -> World {
+        let environment = environment.iter().map(|string| string.as_bytes().to_vec()).collect();
+        let vm = VmConfig { environment: Arc::new(environment), ..VmConfig::default() };
+        let code = "(note \"sizes\" (call $environ_sizes_get (i32.const 0x10) (i32.const 0x14)))
+                    (note \"count\" (i32.load (i32.const 0x10))) (note \"size\" (i32.load (i32.const 0x14)))
+                    (note \"get\" (call $environ_get (i32.const 0x100) (i32.const 0x200)))
+                    (note \"first\" (i32.load (i32.const 0x100))) (note \"second\" (i32.load (i32.const 0x104)))
+                    (drop (call $proxy_log (i32.const 2) (i32.const 0x200) (i32.load (i32.const 0x14))))
+                    (note \"arguments\" (call $args_sizes_get (i32.const 0x10) (i32.const 0x14)))
+                    (note \"count\" (i32.load (i32.const 0x10)))";
+        let mut world = Guest::on_request(code).start_with(vm, RootConfig::default(), FakeHost::default()).unwrap();
+        let id = world.stream();
+        world.request_headers(id).unwrap();
+        world
+    }
+
+    #[test]
+    fn a_filter_has_the_environment_that_it_is_given_and_no_arguments() {
+        let world = &mut world_with(&["A=1", "LONGER=x=y"]);
+        assert_eq!(world.host.logged(LogLevel::Info), ["A=1\0LONGER=x=y\0"]);
+        let wanted = ["sizes 0", "count 2", "size 15", "get 0", "first 512", "second 516", "arguments 0", "count 0"];
+        assert_eq!(world.notes(), wanted);
+    }
+
+    #[test]
+    fn a_filter_without_an_environment_finds_an_empty_one() {
+        let wanted = ["sizes 0", "count 0", "size 0", "get 0", "first 0", "second 0", "arguments 0", "count 0"];
+        assert_eq!(world_with(&[]).notes(), wanted);
+    }
+
+    #[test]
+    fn a_filter_that_is_put_back_keeps_its_environment() {
+        let environment = Arc::new(vec![b"A=1".to_vec()]);
+        let mut state = State { environment, ..State::default() };
+        assert!(state.put_back());
+        assert_eq!(*state.environment, [b"A=1".to_vec()]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The part of WASI preview 1 that runtimes of Proxy-Wasm guests need: output to the log, clocks, random numbers, an
-//! empty environment, and files of the directories that the configuration grants. `proxy_wasm::host_calls` links it, and gives it
-//! what it wants of the rest of the host (`outside.rs`). Programs have more: arguments, an environment, an input and an output;
-//! and they may wait. `Outside::process` tells the two apart. Source: the WASI preview 1 witx definitions.
+//! The part of WASI preview 1 that runtimes of Proxy-Wasm guests need: output to the log, clocks, random numbers, the
+//! environment, and files of the directories, that the configuration grants. `proxy_wasm::host_calls` links it, and gives it
+//! what it wants of the rest of the host (`outside.rs`). Programs have more: arguments, an environment of each run, an input and
+//! an output; and they may wait. `Outside::process` tells the two apart. Source: the WASI preview 1 witx definitions.
 
 mod call;
 mod clock;

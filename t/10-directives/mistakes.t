@@ -36,7 +36,10 @@ my $on_error = '"closed", "open", "reload", "reload closed" or "reload open"';
 my $isolation = '"worker" (or "none"), or "request" (or "stream", "filter"), which "fresh" may follow';
 my $recycle  = '"on", "off", or a size such as 64m';
 my $delay    = 'one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10';
+my $level    = '"trace", "debug", "info", "warn", "error" or "critical"';
 my $rate     = '"off", or a number of lines in a second, such as 1000';
+my $variable = 'the name of a variable, without "=", and perhaps a value; without one it is that of nginx\'s own environment';
+my $trace    = '"on", "off", or a condition such as if=$arg_trace';
 my $units    = '"off", or a number of units above 0, such as 10000000';
 my $words    = 'one or more words, such as host=auth or http_call';
 my $pool     = '"off", or a number from 1 to 16384, such as 1024';
@@ -120,8 +123,14 @@ my %row = (
     proxy_wasm_isolation     => ['request', $isolation, many => ['request worker' => value('request worker', $isolation)]],
     proxy_wasm_recycle       => ['on', $recycle, many => ['on off' => value('on off', $recycle)]],
     proxy_wasm_restart_delay => ['1s', $delay, many => ['1s 2s 3s' => value('1s 2s 3s', $delay)]],
+    proxy_wasm_log_level     => ['warn', $level, many => ['warn error' => value('warn error', $level)]],
     proxy_wasm_log_rate      => ['5', $rate, many => ['5 5' => value('5 5', $rate)]],
     wasm_fuel                => ['5', $units, many => ['5 5' => value('5 5', $units)]],
+    proxy_wasm_trace         => ['on', $trace, many => ['on off' => value('on off', $trace), 'if=' => value('if=', $trace)]],
+    proxy_wasm_env           => ['A 1', $variable,
+        twice => ['A 1' => 'duplicate "NAME" "A", the first is in FIRST', 'filter=tiny A 1' => 'duplicate "NAME" "A", the first is in FIRST'],
+        other => ['A 1', 'B 1', "C ''"],
+        many  => ['A 1 2' => value('A 1 2', $variable)]],
     proxy_wasm_allow         => ['http_call', $words, twice => [], other => ['http_call', 'http_call'], many => [],
         empty => ["''" => 'unknown word ""; known are ... in "NAME"']],
 
@@ -286,7 +295,7 @@ for my $name (grep { $row{$_} } @directives) {
     );
     if ($of_filters{$name}) {
         push @wrong, "filter= $takes" => '"filter=" of "NAME" lacks a name', 'filter=tiny' => value('', $wants),
-            "filter=nobody $takes" => 'no "proxy_wasm nobody" for what is said of "filter=nobody"';
+            "filter=nobody $takes" => 'no "proxy_wasm nobody" for what is said of "filter=nobody" (there is no filter)';
     }
     # From here on it is nginx that looks, by what the module's table says.
     push @wrong, @{ $but{few} // ['' => $number] },

@@ -64,7 +64,7 @@ qr/\[emerg\] .*module "m" .*not a WebAssembly module .*the file is empty in \S+n
 >>> m.wat
 Dear reader, this is not a module.
 --- error_log eval
-qr/\[emerg\] .*module "m" .*not a WebAssembly module .* in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*module "m" .*not a WebAssembly module .*: it is text, and begins with "Dear reader, this is not a module\.", where WAT has a "\(" in \S+nginx\.conf:\d+$/
 
 
 
@@ -74,7 +74,7 @@ qr/\[emerg\] .*module "m" .*not a WebAssembly module .* in \S+nginx\.conf:\d+$/
 (module
   (func (export "f") (i32.cnst 1)))
 --- error_log eval
-qr/\[emerg\] .*module "m" .*not a WebAssembly module .*i32\.cnst.* in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*module "m" .*not a WebAssembly module .*: line 2, column 23: .*i32\.cnst.* in \S+nginx\.conf:\d+$/
 
 
 
@@ -82,7 +82,7 @@ qr/\[emerg\] .*module "m" .*not a WebAssembly module .*i32\.cnst.* in \S+nginx\.
 --- user_files eval
 [['m.wat', "\x7fELF\x02\x01\x01\0" . "\xff\xfe\0" x 100]]
 --- error_log eval
-qr/\[emerg\] .*module "m" .*not a WebAssembly module .* in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*module "m" .*not a WebAssembly module .*: it is a program or library of this or another machine: .*wasm32-wasip1.* in \S+nginx\.conf:\d+$/
 
 
 
@@ -90,7 +90,7 @@ qr/\[emerg\] .*module "m" .*not a WebAssembly module .* in \S+nginx\.conf:\d+$/
 --- user_files eval
 [['m.wat', main::half('rust-headers.wasm')]]
 --- error_log eval
-qr/\[emerg\] .*module "m" .*truncated WebAssembly module: .* in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*module "m" \(\S+\): truncated WebAssembly module: it has \d+ bytes, and goes on to byte \d+ at least; .* in \S+nginx\.conf:\d+$/
 
 
 
@@ -114,7 +114,7 @@ qr/\[emerg\] .*module "m" .*WebAssembly module: .*version.* in \S+nginx\.conf:\d
 --- user_files eval
 [['m.wat', "(component)\n"]]
 --- error_log eval
-qr/\[emerg\] .*module "m" .*component.* in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*module "m" .*: a component, and not a module: .*wasm32-wasip1 \(not wasm32-wasip2\).* in \S+nginx\.conf:\d+$/
 
 
 
@@ -122,7 +122,7 @@ qr/\[emerg\] .*module "m" .*component.* in \S+nginx\.conf:\d+$/
 --- user_files eval
 [['m.wat', '(module ' . main::but() . '(func (result i32) (i64.const 1)))']]
 --- error_log eval
-qr/\[emerg\] .*module "m" .*type mismatch.* in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*module "m" .*: invalid WebAssembly module: .*type mismatch.* in \S+nginx\.conf:\d+$/
 
 
 
@@ -130,7 +130,7 @@ qr/\[emerg\] .*module "m" .*type mismatch.* in \S+nginx\.conf:\d+$/
 --- user_files eval
 [['m.wat', '(module ' . main::but('abi') . ')']]
 --- error_log eval
-qr/\[emerg\] .*module "m" .*not a Proxy-Wasm module: it exports no "proxy_abi_version_X_Y_Z".* in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*module "m" .*not a Proxy-Wasm module: it exports no "proxy_abi_version_X_Y_Z", .*but "malloc"; .*-buildmode=c-shared.*"cdylib".*-mexec-model=reactor.*-Wl,--export-dynamic in \S+nginx\.conf:\d+$/
 
 
 
@@ -146,7 +146,7 @@ qr/\[emerg\] .*module "m" .*unknown Proxy-Wasm ABI "7_8_9"; known are 0_1_0, 0_2
 --- user_files eval
 [['m.wat', '(module ' . main::but('memory') . ')']]
 --- error_log eval
-qr/\[emerg\] .*module "m" .*exports no memory named "memory" in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*module "m" .*exports no memory named "memory"; .*--import-memory.* in \S+nginx\.conf:\d+$/
 
 
 
@@ -154,7 +154,7 @@ qr/\[emerg\] .*module "m" .*exports no memory named "memory" in \S+nginx\.conf:\
 --- user_files eval
 [['m.wat', '(module ' . main::but('memory') . '(memory 1) (func (export "memory")))']]
 --- error_log eval
-qr/\[emerg\] .*module "m" .*exports no memory named "memory" in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*module "m" .*exports no memory named "memory"; .* in \S+nginx\.conf:\d+$/
 
 
 
@@ -162,7 +162,7 @@ qr/\[emerg\] .*module "m" .*exports no memory named "memory" in \S+nginx\.conf:\
 --- user_files eval
 [['m.wat', '(module ' . main::but('malloc') . ')']]
 --- error_log eval
-qr/\[emerg\] .*module "m" .*exports no allocator: neither "proxy_on_memory_allocate" nor "malloc".* in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*module "m" .*exports no allocator: neither "proxy_on_memory_allocate" nor "malloc", .*-Wl,--export=malloc.* in \S+nginx\.conf:\d+$/
 
 
 
@@ -178,7 +178,7 @@ qr/\[emerg\] .*module "m" .*exports no allocator.* in \S+nginx\.conf:\d+$/
 --- user_files eval
 main::importing('(import "env" "proxy_fly" (func (param i32 i64) (result i32)))')
 --- error_log eval
-qr/\[emerg\] .*module "m" .*unknown import "env\.proxy_fly" of type func \(i32, i64\) -> \(i32\) in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*module "m" .*unknown import "env\.proxy_fly" of type func \(i32, i64\) -> \(i32\); it is of another host, .* in \S+nginx\.conf:\d+$/
 
 
 
@@ -186,7 +186,7 @@ qr/\[emerg\] .*module "m" .*unknown import "env\.proxy_fly" of type func \(i32, 
 --- user_files eval
 main::importing('(import "env" "proxy_fly" (func)) (import "env" "proxy_swim" (func (param f64)))')
 --- error_log eval
-qr/\[emerg\] .*module "m" .*"env\.proxy_fly" of type func \(\) -> \(\), "env\.proxy_swim" of type func \(f64\) -> \(\) in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*module "m" .*"env\.proxy_fly" of type func \(\) -> \(\), "env\.proxy_swim" of type func \(f64\) -> \(\); .* in \S+nginx\.conf:\d+$/
 
 
 
@@ -194,7 +194,7 @@ qr/\[emerg\] .*module "m" .*"env\.proxy_fly" of type func \(\) -> \(\), "env\.pr
 --- user_files eval
 main::importing('(import "wasi_snapshot_preview2" "fd_write" (func (param i32 i32 i32 i32) (result i32)))')
 --- error_log eval
-qr/\[emerg\] .*module "m" .*unknown import "wasi_snapshot_preview2\.fd_write" of type .* in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*module "m" .*unknown import "wasi_snapshot_preview2\.fd_write" of type .*; WASI 0\.2 is for components: .*wasm32-wasip1.* in \S+nginx\.conf:\d+$/
 
 
 
@@ -266,7 +266,7 @@ qr/\[emerg\] .*module "m" .*its export "proxy_on_done" is (?:a )?global, but the
 --- user_files eval
 main::importing(CORE::join "\n", map { "(import \"env\" \"emscripten_runtime_function_$_\" (func (param i32 i32 i32) (result i32)))" } 1 .. 100)
 --- error_log eval
-qr/\[emerg\] .*module "m" .*"env\.emscripten_runtime_function_1" .*"env\.emscripten_runtime_function_8" of type \S+ \(i32, i32, i32\) -> \(i32\), and 92 more in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*module "m" .*"env\.emscripten_runtime_function_1" .*"env\.emscripten_runtime_function_8" of type \S+ \(i32, i32, i32\) -> \(i32\), and 92 more; Emscripten\'s for JavaScript: .*-sSTANDALONE_WASM.* in \S+nginx\.conf:\d+$/
 
 
 
@@ -292,7 +292,7 @@ proxy_wasm m;
 --- user_files eval
 [['m.wat', "(module\n" . main::but('abi') . '(func (export "_start")))']]
 --- error_log eval
-qr/\[emerg\] .*module "m" .*not a Proxy-Wasm module: .*-buildmode=c-shared.*cdylib.*-mexec-model=reactor in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*module "m" .*not a Proxy-Wasm module: .*-buildmode=c-shared.*cdylib.*-mexec-model=reactor; .*"wasm_cgi" in \S+nginx\.conf:\d+$/
 
 
 
@@ -301,3 +301,61 @@ qr/\[emerg\] .*module "m" .*not a Proxy-Wasm module: .*-buildmode=c-shared.*cdyl
 wasm { module endless /dev/zero; }
 --- error_log eval
 qr/\[emerg\] .*module "endless" \(\/dev\/zero\): cannot read it: it is not a regular file in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 34: a file that was packed by gzip
+--- user_files eval
+[['m.wat', "\x1f\x8b\x08\0\0\0\0\0\0\x03"]]
+--- error_log eval
+qr/\[emerg\] .*module "m" .*: it is packed by gzip: unpack it first, with gunzip .* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 35: a page of HTML in its place
+--- user_files eval
+[['m.wat', "<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head></html>\n"]]
+--- error_log eval
+qr/\[emerg\] .*module "m" .*: it is a page of HTML, .* it begins with "<!DOCTYPE html>" in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 36: an image of a container, as tar
+--- user_files eval
+[['m.wat', 'manifest.json' . "\0" x 244 . "ustar\0" . "00" . "\0" x 300]]
+--- error_log eval
+qr/\[emerg\] .*module "m" .*: it is a tar archive, as images of containers are: .* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 37: a component in its binary form
+--- user_files eval
+[['m.wat', "\0asm\x0d\0\1\0"]]
+--- error_log eval
+qr/\[emerg\] .*module "m" .*: a component, and not a module: .*wasm32-wasip1 \(not wasm32-wasip2\).* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 38: a module for JavaScript, of wasm-bindgen
+--- user_files eval
+main::importing('(import "__wbindgen_placeholder__" "__wbindgen_describe" (func (param i32)))')
+--- error_log eval
+qr/\[emerg\] .*module "m" .*unknown import "__wbindgen_placeholder__\.__wbindgen_describe" of type .*; wasm-bindgen's are for JavaScript: .*wasm32-wasip1 .* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 39: a function that the linker has not found
+--- user_files eval
+main::importing('(import "env" "inflate" (func (param i32 i32) (result i32)))')
+--- error_log eval
+qr/\[emerg\] .*module "m" .*unknown import "env\.inflate" of type .*; a function that the linker has not found: .* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 40: a plugin of Extism, which is to be a filter
+--- config
+proxy_wasm m;
+--- user_files eval
+[['m.wat', '(module (import "extism:host/env" "input_length" (func (result i64))) (memory (export "memory") 1) (func (export "f") (result i32) (i32.const 0)))']]
+--- error_log eval
+qr/\[emerg\] .*module "m" .*: not a filter, but a plugin of Extism: .*"wasm_function" in \S+nginx\.conf:\d+$/

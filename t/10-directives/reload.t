@@ -112,7 +112,7 @@ sub line_of {
     my $whole = do { local $/; <$in> };
     for my $length (0, 4, 8, int(length($whole) / 2), length($whole) - 1) {
         $nginx->write('version.wat', substr $whole, 0, $length);
-        $reload_fails->("$length bytes of a module", qr/\[emerg\] .*module "version" .*(?:invalid or truncated|not a) (?:WebAssembly|Proxy-Wasm) module/);
+        $reload_fails->("$length bytes of a module", qr/\[emerg\] .*module "version" .*(?:invalid|truncated|not a) (?:WebAssembly|Proxy-Wasm) module/);
     }
     is($served->(), '1 one', 'after reloads with half a module the old filter works');
 

@@ -461,9 +461,11 @@ qr/\[emerg\] .*invalid value "1\ 2" of "wasm_fuel": it takes "off", or a number 
 --- config
 proxy_wasm_on_error filter=prob open;
 proxy_wasm probe;
+proxy_wasm headers;
+proxy_wasm probe;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*no "proxy_wasm prob" for what is said of "filter=prob" \(there is probe, headers\) in \S+nginx\.conf:\d+$/
 
 
 

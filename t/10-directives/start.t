@@ -60,7 +60,7 @@ location /t { proxy_wasm headers 'sing a song'; }
 --- error_log eval
 [
     qr/\[error\] .*wasm "headers": bad statement: sing a song$/,
-    qr/\[emerg\] .*filter "headers" does not start: proxy_on_configure returned false: .* in \S+nginx\.conf:\d+$/,
+    qr/\[emerg\] .*filter "headers" does not start: proxy_on_configure returned false: the filter refuses its configuration; it said last: bad statement: sing a song in \S+nginx\.conf:\d+$/,
 ]
 
 
@@ -73,7 +73,7 @@ location /t { proxy_wasm headers 'sing a song'; }
 --- error_log eval
 [
     qr/\[error\] .*wasm "headers": bad statement: sing a song$/,
-    qr/\[emerg\] .*filter "headers" does not start: proxy_on_configure returned false: .* in \S+nginx\.conf:\d+$/,
+    qr/\[emerg\] .*filter "headers" does not start: proxy_on_configure returned false: the filter refuses its configuration; it said last: bad statement: sing a song in \S+nginx\.conf:\d+$/,
 ]
 
 
@@ -86,7 +86,7 @@ location /t { proxy_wasm headers 'sing a song'; }
 --- error_log eval
 [
     qr/\[error\] .*wasm "headers": bad statement: sing a song$/,
-    qr/\[emerg\] .*filter "headers" does not start: proxy_on_configure returned false: .* in \S+nginx\.conf:\d+$/,
+    qr/\[emerg\] .*filter "headers" does not start: proxy_on_configure returned false: the filter refuses its configuration; it said last: bad statement: sing a song in \S+nginx\.conf:\d+$/,
 ]
 
 
@@ -367,3 +367,115 @@ main::wat('', CORE::join "\n", map {
 location /t { proxy_wasm m; }
 --- error_log eval
 qr/\[emerg\] .*filter "m" does not start: _initialize trapped .*unreachable.* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 27: the message has what the filter said, also what the log has not
+--- config
+location /t { proxy_wasm probe '@configure log info the key is missing; @configure false'; }
+--- error_log eval
+qr/\[emerg\] .*: the filter refuses its configuration; it said last: .*the key is missing.* in \S+nginx\.conf:\d+$/
+--- no_error_log
+[info]
+
+
+
+=== TEST 28: JSON that lost a backslash to nginx, for a filter in Go
+--- main_config
+wasm { module auth $TEST_NGINX_GUESTS/go-auth.wasm; }
+--- config
+location /t { proxy_wasm auth '{"consumers": [{"name": "a \"b\""}]}'; }
+--- error_log eval
+qr/\[emerg\] .*filter "auth" does not start: proxy_on_configure returned false: the filter refuses its configuration, which begins as JSON does and is none: .* at line 1 column \d+ \(in nginx\.conf .* a backslash in it twice\); it said last: the configuration cannot be used: .* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 29: JSON that the filter does not like
+--- main_config
+wasm { module auth $TEST_NGINX_GUESTS/go-auth.wasm; }
+--- config
+location /t { proxy_wasm auth '{"consumers": []}'; }
+--- error_log eval
+qr/\[emerg\] .*: the filter refuses its configuration; it said last: the configuration cannot be used: there are no consumers in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 30: a configuration in a file
+--- main_config
+wasm { module auth $TEST_NGINX_GUESTS/go-auth.wasm; }
+--- config
+location /t { proxy_wasm auth file=$TEST_NGINX_HTML_DIR/auth.json; }
+--- user_files
+>>> auth.json
+{"consumers": [}
+--- error_log eval
+qr/\[emerg\] .*: the filter refuses its configuration, from "\S+\/auth\.json", which begins as JSON does and is none: .* at line 1 column 16; it said last: .* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 31: no configuration, for a filter that wants one
+--- main_config
+wasm { module auth $TEST_NGINX_GUESTS/go-auth.wasm; }
+--- config
+location /t { proxy_wasm auth; }
+--- error_log eval
+qr/\[emerg\] .*: the filter refuses its configuration, which is empty: it stands behind the name in "proxy_wasm", or in a file \(file=PATH\); it said last: .* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 32: the VM configuration
+--- main_config
+wasm { module probe $TEST_NGINX_GUESTS/rust-probe.wasm '[@vm_start false'; }
+--- config
+location /t { proxy_wasm probe '@vm_start log error "it is not that"; @vm_start false'; }
+--- error_log eval
+qr/\[emerg\] .*proxy_on_vm_start returned false: the filter refuses its VM configuration, which begins as JSON does and is none: .* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 33: an exception of AssemblyScript
+--- main_config
+wasm { module m $TEST_NGINX_GUESTS/assemblyscript-rootid.wasm; }
+--- config
+location /t { proxy_wasm m 'x' root_id=nobody; }
+--- error_log eval
+[
+    qr/\[crit\] .*wasm "m": Missing root context factory for root id: nobody/,
+    qr/\[emerg\] .*filter "m" does not start: proxy_on_context_create trapped in context \d+: .*; it asked for its root id before, which is "nobody" .*; it said last: Missing root context factory for root id: nobody at: \S+ in \S+nginx\.conf:\d+$/,
+]
+
+
+
+=== TEST 34: what a guest has printed before it ends itself, the last lines, up to 1 KB
+--- main_config
+wasm { module m $TEST_NGINX_HTML_DIR/m.wat; }
+--- user_files eval
+main::wat(
+    '(import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+     (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))',
+    '(data (i32.const 0) "\10\00\00\00\0e\06\00\00")
+     (data (i32.const 16) "early\0a' . ('x' x 500 . '\0a') x 3 . 'panic: no \1brealm\0a\0agoroutine 1 [running]:\0a")
+     (func (export "_initialize")
+        (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (call $exit (i32.const 2)))'
+)
+--- config
+location /t { proxy_wasm m; }
+--- error_log eval
+qr/\[emerg\] .*filter "m" does not start: _initialize trapped in context 0: called proc_exit\(2\); it said last: x{500} \| panic: no \\x1brealm \| goroutine 1 \[running\]: in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 35: what it said comes before a long backtrace
+--- main_config
+wasm { module m $TEST_NGINX_HTML_DIR/m.wat; }
+--- user_files eval
+main::wat('(import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))', '(data (i32.const 0) "no realm")' . CORE::join "\n", map {
+    my ($n, $long) = ($_, 'a_name_that_a_compiler_made' x 10);
+    my $does = $n == 1 ? '(drop (call $log (i32.const 4) (i32.const 0) (i32.const 8)))' : '';
+    "(func \$${long}_$n " . ($n == 1 ? '(export "_initialize") ' : '') . $does . ($n < 30 ? "(call \$${long}_" . ($n + 1) . ')' : 'unreachable') . ')'
+} 1 .. 30)
+--- config
+location /t { proxy_wasm m; }
+--- error_log eval
+qr/\[emerg\] .*filter "m" does not start: _initialize trapped .*unreachable.*; it said last: no realm \(guest backtrace: .* < \.\.\.\) in \S+nginx\.conf:\d+$/

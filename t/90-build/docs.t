@@ -23,8 +23,15 @@ my %level = (
     server     => 'http',
     location   => 'server',
     error_page => 'server',
+    error_log => 'http',
+    proxy_wasm => 'server',
     proxy_wasm_allow => 'http',
+    proxy_wasm_env => 'http',
     proxy_wasm_intercept_errors => 'server',
+    proxy_wasm_log_level => 'http',
+    proxy_wasm_trace => 'http',
+    geo => 'http',
+    map => 'http',
 );
 
 # For filters that are not ours.
@@ -108,7 +115,7 @@ sub here {
     $text =~ s{/etc/nginx/(programs|plugins)/(\w+)\.wasm}{guest($1, $2)}ge;
     $text =~ s{\bwasm_dir +/[^:;]+}{wasm_dir $prefix/granted}g;
     $text =~ s{/var/cache/nginx/wasm}{$prefix/cache}g;
-    $nginx->write($1, '{}') if $text =~ /manifest=([\w.]+)/;
+    $nginx->write($1, '{}') if $text =~ /\b(?:manifest|file)=([\w.]+)/;
     # Nothing listens elsewhere than on the loopback address.
     $text =~ s/^( *)server \{\n(?! *listen)/$1server {\n$1    listen 127.0.0.1:80;\n/mg;
     my %port;

@@ -33,7 +33,7 @@ use crate::nginx::cycle;
 use crate::nginx::module::ngx_wasm_module;
 use crate::nginx::pool::Kept;
 use crate::process::engine::{self, EngineConf, EngineName, ModuleVariant};
-use crate::process::log_rate::LogRate;
+use crate::process::guest_log::GuestLog;
 use crate::process::shared_memory::{SharedMemory, ZoneSettings};
 use crate::process::status::Status;
 use crate::process::supply::{CacheDir, Note};
@@ -182,6 +182,11 @@ impl MainConf {
         Ok(found.map(Arc::new))
     }
 
+    /// The environment of a filter that Lua loads under this name: what is said for it in http { }.
+    pub fn lua_environment(&self, name: &[u8]) -> Arc<Vec<Vec<u8>>> {
+        Arc::new(self.rules.environment(&self.levels, self.levels.http(), name))
+    }
+
     /// What is said about a filter that Lua loads under this name: what the level http { } says. Its requests share an instance in any
     /// case.
     pub fn lua_policy(&self, name: &[u8]) -> Policy {
@@ -227,6 +232,17 @@ impl MainConf {
         &self.folder
     }
 
+    /// Which filters there are, for a message.
+    fn filter_names(&self) -> String {
+        let mut names: Vec<String> = Vec::new();
+        for name in self.filters.iter().map(|filter| NgxStr::from_bytes(&filter.name).to_string()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if names.is_empty() { "there is no filter".into() } else { format!("there is {}", names.join(", ")) }
+    }
+
     /// Adds a filter at the end of the chain of a level.
     pub fn add_filter(&mut self, level: Level, filter: NewFilter) {
         let NewFilter { name, configuration, file, root_id, place } = filter;
@@ -249,8 +265,9 @@ impl MainConf {
             max_calls: 0,
             policy: Policy::default(),
             always_starts: false,
-            lines: LogRate::new(Vec::new(), None),
+            lines: GuestLog::new(b"", Vec::new(), None, None),
             capabilities: None,
+            environment: Arc::default(),
         });
     }
 
@@ -278,23 +295,26 @@ impl MainConf {
             filter.policy = self.rules.policy(&self.levels, Some(filter.declared), &filter.name);
             let pooled = filter.policy.isolation != Isolation::Worker;
             filter.limits = InstanceLimits { memory: declared.memory_limit(), pooled };
-            match self.rules.capabilities(&self.levels, Some(filter.declared), &filter.name, &self.folder) {
+            let level = Some(filter.declared);
+            match self.rules.capabilities(&self.levels, level, &filter.name, &self.folder) {
                 Ok(capabilities) => filter.capabilities = capabilities.map(Arc::new),
                 // Nginx does not go over to a configuration with mistakes.
                 Err(reason) => self.mistakes.push(reason),
             }
-            filter.lines = LogRate::new(filter.name.clone(), filter.policy.log_rate);
+            filter.environment = Arc::new(self.rules.environment(&self.levels, level, &filter.name));
+            let Policy { log_level, log_rate, .. } = filter.policy;
+            filter.lines = GuestLog::new(b"", filter.name.clone(), log_level, log_rate);
         }
         programs::complete(self, conf)?;
         // What Lua loads gets its name later, and goes by the level http { }.
         let of_lua = self.levels.http().filter(|_| conf.has_lua());
-        let is_known = |name: &[u8]| {
-            let is_program = self.programs.iter().any(|program| program.name == name);
-            is_program || self.filters.iter().any(|filter| filter.name == name)
-        };
+        let is_filter = |name: &[u8]| self.filters.iter().any(|filter| filter.name == name);
+        let is_program = |name: &[u8]| self.programs.iter().any(|program| program.name == name);
+        let is_known = |name: &[u8], may_be_program: bool| is_filter(name) || (may_be_program && is_program(name));
+        let known = self.filter_names();
         let unknown = self.rules.unknown_filters(of_lua, is_known).map(|(name, place)| {
             let name = NgxStr::from_bytes(name);
-            format!("no \"proxy_wasm {name}\" for what is said of \"filter={name}\" in {place}")
+            format!("no \"proxy_wasm {name}\" for what is said of \"filter={name}\" ({known}) in {place}")
         });
         self.mistakes.extend(unknown);
         Ok(())

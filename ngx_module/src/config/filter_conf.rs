@@ -5,7 +5,7 @@ use crate::config::rules::Policy;
 use crate::net::settings::CallSettings;
 use crate::nginx::conf_position::ConfPosition;
 use crate::process::engine::ModuleVariant;
-use crate::process::log_rate::LogRate;
+use crate::process::guest_log::GuestLog;
 use crate::process::status::Identity;
 use ngx_wasm::extism::Plugin;
 use ngx_wasm::programs;
@@ -86,9 +86,11 @@ pub struct FilterConf {
     /// Set by start-up: its instances cannot be put back to what they were when they had started.
     pub always_starts: bool,
     /// What it has logged.
-    pub lines: Rc<LogRate>,
+    pub lines: Rc<GuestLog>,
     /// What it may do; `None` is everything but files.
     pub capabilities: Option<Arc<Capabilities>>,
+    /// `NAME=VALUE`, each.
+    pub(super) environment: Arc<Vec<Vec<u8>>>,
 }
 
 impl FilterConf {
@@ -118,6 +120,7 @@ impl FilterConf {
         let vm = VmConfig {
             id: module.name.clone(),
             configuration: module.vm_configuration.clone(),
+            environment: self.environment.clone(),
             limits: self.limits,
             reuse_context_ids: false,
             max_calls: self.max_calls,

@@ -16,7 +16,7 @@ use crate::net::settings::CallSettings;
 use crate::nginx::complex_value::ComplexValue;
 use crate::nginx::conf_position::ConfPosition;
 use crate::process::engine::ModuleVariant;
-use crate::process::log_rate::LogRate;
+use crate::process::guest_log::GuestLog;
 use crate::process::status::Identity;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -205,7 +205,7 @@ pub struct ProgramLocation {
     /// The time of the processor that a run may use.
     pub cpu_time: Duration,
     /// Its lines in the log.
-    pub lines: Rc<LogRate>,
+    pub lines: Rc<GuestLog>,
     /// Set by start-up: the place of its module in `MainConf::modules`.
     pub module: Option<usize>,
     /// How it calls other services.

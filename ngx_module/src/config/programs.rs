@@ -8,7 +8,7 @@ use ngx_wasm::vm::InstanceLimits;
 use crate::config::conf::MainConf;
 use crate::config::program_conf::{ProgramConf, ProgramLocation};
 use crate::nginx::conf::Conf;
-use crate::process::log_rate::LogRate;
+use crate::process::guest_log::GuestLog;
 
 /// Has an `if` run the program of its location, and a `limit_except` too.
 pub fn merge(own: &mut ProgramConf, conf: &Conf<'_>) {
@@ -48,7 +48,7 @@ pub fn complete(main: &mut MainConf, conf: &Conf<'_>) -> Result<(), String> {
             limits: InstanceLimits { memory: loc.memory_limit(), pooled: true },
             fuel: policy.fuel,
             cpu_time: loc.timeout(),
-            lines: LogRate::new(answerer.name.clone(), policy.log_rate),
+            lines: GuestLog::new(answerer.kind.word(), answerer.name.clone(), policy.log_level, policy.log_rate),
             calls,
             capabilities: capabilities.map(Arc::new),
             module: None,

@@ -8,10 +8,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ngx_wasm::proxy_wasm::Capabilities;
+use ngx_wasm::proxy_wasm::{Capabilities, LogLevel};
 
 use crate::config::level::{Level, Levels};
+use crate::nginx::complex_value::ComplexValue;
 use crate::nginx::conf_position::ConfPosition;
+use crate::nginx::request::HttpRequest;
 
 /// What becomes of requests while a filter cannot do its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +80,27 @@ impl Default for RestartDelay {
     }
 }
 
+/// Whether a filter's callbacks are traced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trace {
+    Off,
+    /// All of them.
+    On,
+    /// Those about requests in which this is not empty, and not "0".
+    If(ComplexValue),
+}
+
+impl Trace {
+    /// Whether those about a request are.
+    pub fn is_on_in(self, r: HttpRequest<'_>) -> bool {
+        match self {
+            Trace::Off => false,
+            Trace::On => true,
+            Trace::If(value) => value.of(r).is_some_and(|value| !matches!(value, b"" | b"0")),
+        }
+    }
+}
+
 const DEFAULT_LOG_RATE: u32 = 1000;
 
 /// All that is said about one filter but what it may do.
@@ -87,10 +110,13 @@ pub struct Policy {
     pub isolation: Isolation,
     pub recycle: Recycle,
     pub restart_delay: RestartDelay,
+    /// From which level on it logs; `None`: from that of the log.
+    pub log_level: Option<LogLevel>,
     /// Lines that it may log in a second; `None` is any number.
     pub log_rate: Option<u32>,
     /// What all callbacks about a request may use up together, if that is limited.
     pub fuel: Option<u64>,
+    pub trace: Trace,
 }
 
 impl Default for Policy {
@@ -100,8 +126,10 @@ impl Default for Policy {
             isolation: Isolation::Worker,
             recycle: Recycle::AtLimit,
             restart_delay: RestartDelay::default(),
+            log_level: None,
             log_rate: Some(DEFAULT_LOG_RATE),
             fuel: None,
+            trace: Trace::Off,
         }
     }
 }
@@ -130,12 +158,25 @@ pub enum Setting {
     Isolation(Isolation),
     Recycle(Recycle),
     RestartDelay(RestartDelay),
+    LogLevel(LogLevel),
     /// Lines in a second; `None` is any number.
     LogRate(Option<u32>),
     /// Units for a request; `None` is no limit.
     Fuel(Option<u64>),
+    Trace(Trace),
     /// The words of `proxy_wasm_allow`.
     Allow(Vec<Vec<u8>>),
+    /// What `proxy_wasm_env` says.
+    Environment(Vec<EnvironmentVariable>),
+}
+
+/// A variable for the environment of filters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvironmentVariable {
+    pub name: Vec<u8>,
+    /// `None`: that of nginx has no variable of this name, and those of filters have none, either.
+    pub value: Option<Vec<u8>>,
+    pub place: ConfPosition,
 }
 
 impl Setting {
@@ -162,6 +203,19 @@ impl Rule {
             _ => None,
         }
     }
+
+    /// Those of `proxy_wasm_env`.
+    fn variables(&self) -> Option<&[EnvironmentVariable]> {
+        match &self.setting {
+            Setting::Environment(variables) => Some(variables),
+            _ => None,
+        }
+    }
+
+    /// Whether it can be about a program of a location, too.
+    fn is_for_programs(&self) -> bool {
+        !matches!(self.setting, Setting::Environment(_) | Setting::Trace(_))
+    }
 }
 
 fn parse(words: &[Vec<u8>], place: &ConfPosition, base: &Path) -> Result<Capabilities, String> {
@@ -175,16 +229,32 @@ pub struct Rules(Vec<Rule>);
 
 impl Rules {
     /// Adds what a level says. Answers false when it has said such a thing about the same filters before; words of
-    /// `proxy_wasm_allow` add up.
+    /// `proxy_wasm_allow` add up, and variables of `proxy_wasm_env`.
     pub fn add(&mut self, level: Level, filter: Option<Vec<u8>>, setting: Setting, place: ConfPosition) -> bool {
         let is_same = |rule: &&mut Rule| rule.level == level && rule.filter == filter && rule.setting.is_like(&setting);
         if let Some(rule) = self.0.iter_mut().find(is_same) {
-            let (Setting::Allow(words), Setting::Allow(more)) = (&mut rule.setting, setting) else { return false };
-            words.extend(more);
+            match (&mut rule.setting, setting) {
+                (Setting::Allow(words), Setting::Allow(more)) => words.extend(more),
+                (Setting::Environment(variables), Setting::Environment(more)) => variables.extend(more),
+                _ => return false,
+            }
             return true;
         }
         self.0.push(Rule { level, filter, setting, place });
         true
+    }
+
+    /// The variable of this name that the level has given to the same filters.
+    pub fn variable(&self, level: Level, filter: Option<&[u8]>, name: &[u8]) -> Option<&EnvironmentVariable> {
+        let rules = self.0.iter().filter(|rule| rule.level == level && rule.filter.as_deref() == filter);
+        rules.flat_map(|rule| rule.variables().unwrap_or_default()).find(|variable| variable.name == name)
+    }
+
+    /// The environment of a filter that `declared` declares: `NAME=VALUE`, each, once levels are merged.
+    pub fn environment(&self, levels: &Levels, declared: Option<Level>, name: &[u8]) -> Vec<Vec<u8>> {
+        let said = self.find(levels, declared, name, Rule::variables).unwrap_or_default();
+        let string = |variable: &EnvironmentVariable| Some([&variable.name, variable.value.as_deref()?].join(&b'='));
+        said.iter().filter_map(string).collect()
     }
 
     /// What is said nearest to a filter that `declared` declares, of those settings that `choose` knows, once levels are merged.
@@ -217,7 +287,11 @@ impl Rules {
             };
         }
         take!(OnError => on_error, Isolation => isolation, Recycle => recycle, RestartDelay => restart_delay,
-              LogRate => log_rate, Fuel => fuel);
+              LogRate => log_rate, Fuel => fuel, Trace => trace);
+        policy.log_level = self.find(levels, declared, name, |rule| match &rule.setting {
+            Setting::LogLevel(level) => Some(*level),
+            _ => None,
+        });
         policy
     }
 
@@ -240,15 +314,17 @@ impl Rules {
         words.filter_map(move |(words, place)| parse(words, place, base).err())
     }
 
-    /// Directives that are about a name that no filter has, on another level than `except`.
+    /// Directives that are about a name that no filter has, on another level than `except`. Is told of each name whether a program
+    /// may have it, too.
     pub fn unknown_filters(
         &self,
         except: Option<Level>,
-        is_known: impl Fn(&[u8]) -> bool,
+        is_known: impl Fn(&[u8], bool) -> bool,
     ) -> impl Iterator<Item = (&[u8], &ConfPosition)> {
         self.0.iter().filter_map(move |rule| {
             let name = rule.filter.as_deref()?;
-            (Some(rule.level) != except && !is_known(name)).then_some((name, &rule.place))
+            let is_unknown = Some(rule.level) != except && !is_known(name, rule.is_for_programs());
+            is_unknown.then_some((name, &rule.place))
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Filters of nginx.conf, as their instances know them.
 
 use std::cell::Cell;
+use std::path::Path;
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -67,8 +68,7 @@ impl Filter for Configured {
     fn start(&self, log: Log<'_>) -> Result<(Vm, Option<ContextId>), String> {
         let (main, conf) = (self.main(), self.conf());
         self.status.set(main.status.filter(self.filter));
-        let (name, lines) = (conf.name.clone(), conf.lines.clone());
-        let mut host = RootHost::new(log, name, conf.timeout, lines, self.status.get());
+        let mut host = RootHost::new(log, conf.timeout, conf.lines.clone(), self.status.get(), conf.policy.trace);
         start(conf, &main.modules, &mut host).map(|(vm, root)| (vm, Some(root)))
     }
 
@@ -119,9 +119,9 @@ impl Filter for Configured {
         true
     }
 
-    fn world<'a>(&'a self, _generation: u64, log: Log<'a>) -> Option<Box<dyn RootWorld + 'a>> {
+    fn world<'a>(&'a self, _generation: u64, log: Log<'a>, streams: &[StreamToken]) -> Option<Box<dyn RootWorld + 'a>> {
         let conf = self.conf();
-        Some((requests::known()?.world)(self.filter, log, &conf.name, conf.timeout))
+        Some((requests::known()?.world)(self.filter, log, conf, streams))
     }
 
     fn let_go(&self, stream: StreamToken, consequences: &Consequences) {
@@ -141,16 +141,39 @@ fn compiled<'a>(filter: &FilterConf, modules: &'a [ModuleConf]) -> Option<(&'a M
 pub fn start(filter: &FilterConf, modules: &[ModuleConf], host: &mut RootHost<'_>) -> Result<(Vm, ContextId), String> {
     let (module, compiled) = compiled(filter, modules).ok_or("its module is not compiled")?;
     let (vm, root) = filter.configs(module);
-    let mut vm = Vm::start(compiled, vm, host).map_err(|err| err.to_string())?;
+    let mut vm = Vm::start(compiled, vm, host).map_err(|err| host.explain(&err, ""))?;
     match vm.create_root(root, host) {
         Ok(root) => Ok((vm, root)),
-        // SDKs with a registry of root ids look for theirs there.
-        Err(StartError::Call(err @ CallError::Trap { callback: Callback::OnContextCreate, .. }))
-            if vm.asked_root_id() =>
-        {
-            let id = NgxStr::from_bytes(&filter.root_id);
-            Err(format!("{err}; it asked for its root id before, which is \"{id}\" (root_id=ID names another)"))
+        Err(err) => {
+            let about = match &err {
+                // SDKs with a registry of root ids look for theirs there.
+                StartError::Call(CallError::Trap { callback: Callback::OnContextCreate, .. }) if vm.asked_root_id() => {
+                    let id = NgxStr::from_bytes(&filter.root_id);
+                    format!("; it asked for its root id before, which is \"{id}\" (root_id=ID names another)")
+                }
+                StartError::VmStart => refused(&module.vm_configuration, module.file.as_deref(), "\"module\""),
+                StartError::Configure => refused(&filter.configuration, filter.file.as_deref(), "\"proxy_wasm\""),
+                _ => String::new(),
+            };
+            Err(host.explain(&err, &about))
         }
-        Err(err) => Err(err.to_string()),
     }
+}
+
+/// What can be said of a configuration that a filter has refused.
+fn refused(configuration: &[u8], file: Option<&Path>, directive: &str) -> String {
+    let source = file.map(|path| format!(", from \"{}\"", path.display())).unwrap_or_default();
+    let what = match configuration.trim_ascii_start() {
+        [] => format!(", which is empty: it stands behind the name in {directive}, or in a file (file=PATH)"),
+        [b'{' | b'[', ..] => match serde_json::from_slice::<serde_json::Value>(configuration) {
+            Err(err) if file.is_some() => format!(", which begins as JSON does and is none: {err}"),
+            Err(err) => {
+                let how = "in nginx.conf it stands in single quotes, and a backslash in it twice";
+                format!(", which begins as JSON does and is none: {err} ({how})")
+            }
+            Ok(_) => String::new(),
+        },
+        _ => String::new(),
+    };
+    source + &what
 }

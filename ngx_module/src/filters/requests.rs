@@ -2,11 +2,11 @@
 //! `instances/`, `root_callback.rs`, `calls/` and `root_host.rs` ask.
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use nginx_sys::ngx_log_t;
 use ngx_wasm::proxy_wasm::{CallError, Host, Status, StreamToken};
 
+use crate::config::filter_conf::FilterConf;
 use crate::config::rules::Without;
 use crate::nginx::cycle;
 use crate::nginx::log::Log;
@@ -29,8 +29,8 @@ pub struct Requests {
     pub client: fn(StreamToken) -> Option<Client>,
     /// The instance of a filter has gone: a request that it holds goes on without it, or fails.
     pub let_go: fn(StreamToken, usize, Without, &FilterStatus),
-    /// The world of a callback of a filter, by its place in the configuration.
-    pub world: for<'a> fn(usize, Log<'a>, &'a [u8], Duration) -> Box<dyn RootWorld + 'a>,
+    /// The world of a callback of a filter, by its place in the configuration; it is about a call that was made for these, if any.
+    pub world: for<'a> fn(usize, Log<'a>, &'a FilterConf, &[StreamToken]) -> Box<dyn RootWorld + 'a>,
     /// Appends the value of a property that has one without a request.
     pub property: fn(&[u8], &mut Vec<u8>) -> Result<(), Status>,
 }

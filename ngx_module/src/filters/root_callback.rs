@@ -1,9 +1,10 @@
 //! Callbacks of filters that are about no request: ticks, messages in queues, results of calls. They all end in the same way.
 
-use ngx_wasm::proxy_wasm::{CallError, CallId, Host, Vm};
+use ngx_wasm::proxy_wasm::{CallError, CallId, Host, StreamToken, Vm};
 
 use super::calls;
 use super::instances::{About, Instances, OwnWork};
+use crate::config::rules::Trace;
 use crate::nginx::cycle;
 
 /// What such a callback is about.
@@ -45,9 +46,14 @@ impl Instances {
             RootCallback::Tick | RootCallback::Queue => None,
         };
         let log = call.map_or_else(cycle::log, |call| calls::log_of_call(&instance.vm, call));
+        // Who makes a call for a request that is traced has its result traced.
+        let made_for: Vec<StreamToken> = match (call, filter.policy().trace) {
+            (Some(call), Trace::If(_)) => instance.vm.streams_of_call(call).collect(),
+            _ => Vec::new(),
+        };
         let waiting = filter.waiting(&instance.vm, call);
         filter.start_clock();
-        let Some(mut world) = filter.world(generation, log) else { return false };
+        let Some(mut world) = filter.world(generation, log, &made_for) else { return false };
         let result = callback(&mut instance.vm, world.as_mut());
         let work = about.work(&instance.vm);
         match result {

@@ -51,8 +51,8 @@ pub unsafe fn look(cycle: *mut ngx_cycle_t, main: &mut MainConf, mistakes: &mut 
 pub fn start(main: &mut MainConf, mistakes: &mut Mistakes<'_>) {
     let begin = Instant::now();
     for filter in &mut main.filters {
-        let (name, lines) = (filter.name.clone(), filter.lines.clone());
-        let mut host = RootHost::new(mistakes.log(), name, filter.timeout, lines, FilterStatus::default());
+        let (lines, trace) = (filter.lines.clone(), filter.policy.trace);
+        let mut host = RootHost::new(mistakes.log(), filter.timeout, lines, FilterStatus::default(), trace);
         let engine = main.engines.iter().find(|(form, _)| *form == filter.form()).map(|(_, engine)| engine);
         let is_compiled = filter.module(&main.modules).is_some_and(|module| module.compiled(filter.form()).is_some());
         // Why its module is not compiled, was told.

@@ -59,16 +59,18 @@ pub fn create_contexts(request: &Request, loc: &LocConf, filters: &[usize]) -> R
             response_trailers: instance.vm.has(Callback::OnResponseTrailers),
         };
         let (root, token) = (instance.root, request.token());
+        let is_traced = main.filters[*filter].policy.trace.is_on_in(request.r());
         let begun = |context| {
             started.push(wanted);
-            request.runs.borrow_mut().push(Run { filter: *filter, instances: all, context, generation, of_higress });
+            let run = Run { filter: *filter, instances: all, context, generation, of_higress, is_traced };
+            request.runs.borrow_mut().push(run);
         };
         if !instance.vm.has(Callback::OnContextCreate) {
             begun(instance.vm.add_stream(root, token));
             instances.status().count(Event::Request);
             continue;
         }
-        let mut host = RequestHost::new(request, *filter, request.filter_name(*filter), loc.timeout());
+        let mut host = RequestHost::new(request, *filter, loc.timeout(), is_traced);
         match report::measured(request, || instance.vm.create_stream(root, token, &mut host)) {
             Ok(context) => {
                 begun(context);
@@ -139,7 +141,7 @@ pub fn call<R>(
             }
         }
         Some(instance) => {
-            let mut host = RequestHost::new(request, run.filter, request.filter_name(run.filter), loc.timeout());
+            let mut host = RequestHost::new(request, run.filter, loc.timeout(), run.is_traced);
             let result = report::measured(request, || callback(&mut instance.vm, &mut host));
             report::note_fuel(request, run, instance.vm.fuel_used(run.context));
             match result {

@@ -1,16 +1,17 @@
 //! What `http/` says of requests to running filters, which stand below it (`filters/requests.rs`). `module.rs` hands it over.
 
-use std::time::Duration;
-
 use nginx_sys::ngx_log_t;
 use ngx_wasm::proxy_wasm::StreamToken;
 
-use crate::config::rules::Without;
+use crate::config::filter_conf::FilterConf;
+use crate::config::rules::{Trace, Without};
 use crate::filters::requests::{Client, Requests, RootWorld};
 use crate::http::chain;
 use crate::http::host::RequestHost;
+use crate::http::request::Request;
 use crate::http::{phases, properties, tokens};
 use crate::nginx::log::Log;
+use crate::nginx::pool::Kept;
 use crate::process::status::FilterStatus;
 
 /// How filters ask for what they have to know of requests.
@@ -34,6 +35,14 @@ fn let_go(stream: StreamToken, filter: usize, without: Without, status: &FilterS
     }
 }
 
-fn world<'a>(filter: usize, log: Log<'a>, name: &'a [u8], timeout: Duration) -> Box<dyn RootWorld + 'a> {
-    Box::new(RequestHost::for_root(filter, log, name, timeout))
+fn world<'a>(filter: usize, log: Log<'a>, conf: &'a FilterConf, streams: &[StreamToken]) -> Box<dyn RootWorld + 'a> {
+    let is_traced = |request: Kept<Request>| {
+        request.run_of(filter).and_then(|run| request.run(run)).is_some_and(|run| run.is_traced)
+    };
+    let is_traced = match conf.policy.trace {
+        Trace::Off => false,
+        Trace::On => true,
+        Trace::If(_) => streams.iter().copied().filter_map(tokens::find).any(is_traced),
+    };
+    Box::new(RequestHost::for_root(filter, log, conf, is_traced))
 }

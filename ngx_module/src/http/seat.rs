@@ -9,12 +9,12 @@ use ngx_wasm::proxy_wasm::{BufferType, ContextId};
 use crate::config::direction::Direction;
 use crate::filters::instances::Filter;
 use crate::http::request::Request;
-use crate::process::log_rate::LogRate;
+use crate::process::guest_log::GuestLog;
 
 /// A filter that somebody else runs. It may have several contexts in one request.
 pub trait Seat: Filter {
     /// The lines that it may log.
-    fn lines(&self) -> &Rc<LogRate>;
+    fn lines(&self) -> &Rc<GuestLog>;
     /// Whether it has the ABI of Higress.
     fn of_higress(&self) -> bool;
 

@@ -28,7 +28,7 @@ use crate::nginx::cycle;
 use crate::nginx::log::Log;
 use crate::process::cpu_clock::with_cpu_clock;
 use crate::process::engine::{self, ModuleVariant};
-use crate::process::log_rate::LogRate;
+use crate::process::guest_log::GuestLog;
 use crate::process::status::{self, FilterStatus};
 use crate::process::supply::{self, Supplier};
 
@@ -42,8 +42,9 @@ pub struct LoadedModule {
     max_calls: usize,
     policy: Policy,
     capabilities: Option<Arc<Capabilities>>,
+    environment: Arc<Vec<Vec<u8>>>,
     /// What it has logged.
-    lines: Rc<LogRate>,
+    lines: Rc<GuestLog>,
     /// Counts for it, by the configuration that there was last.
     status: Cell<FilterStatus>,
     /// The instance in which a callback runs, or the last one has.
@@ -74,7 +75,8 @@ impl LoadedModule {
             max_calls,
             policy,
             capabilities: main.lua_capabilities(name)?,
-            lines: LogRate::new(name.to_vec(), policy.log_rate),
+            environment: main.lua_environment(name),
+            lines: GuestLog::new(b"", name.to_vec(), policy.log_level, policy.log_rate),
             status: Cell::default(),
             running: Cell::new(0),
             has_started: Cell::new(false),
@@ -83,7 +85,7 @@ impl LoadedModule {
 
     /// The world of a callback that is about no request, and from which none can be chosen.
     pub fn root_host<'l>(&self, log: Log<'l>) -> RootHost<'l> {
-        RootHost::new(log, self.name.clone(), self.timeout, self.lines.clone(), self.status())
+        RootHost::new(log, self.timeout, self.lines.clone(), self.status(), self.policy.trace)
     }
 
     /// Runs guest code with a clock for its deadline.
@@ -139,6 +141,7 @@ impl Filter for LoadedModule {
     fn start(&self, log: Log<'_>) -> Result<(Vm, Option<ContextId>), String> {
         let config = VmConfig {
             id: self.name.clone(),
+            environment: self.environment.clone(),
             limits: self.limits,
             reuse_context_ids: true,
             max_calls: self.max_calls,
@@ -146,7 +149,7 @@ impl Filter for LoadedModule {
             ..VmConfig::default()
         };
         let mut host = self.root_host(log);
-        let vm = self.clocked(|| Vm::start(&self.module, config, &mut host)).map_err(|err| err.to_string())?;
+        let vm = self.clocked(|| Vm::start(&self.module, config, &mut host)).map_err(|err| host.explain(&err, ""))?;
         self.has_started.set(true);
         Ok((vm, None))
     }
@@ -197,9 +200,9 @@ impl Filter for LoadedModule {
         }
     }
 
-    fn world<'a>(&'a self, generation: u64, log: Log<'a>) -> Option<Box<dyn RootWorld + 'a>> {
+    fn world<'a>(&'a self, generation: u64, log: Log<'a>, streams: &[StreamToken]) -> Option<Box<dyn RootWorld + 'a>> {
         self.set_running(generation);
-        Some(Box::new(RequestHost::for_root_of_seat(self, log, self.timeout)))
+        Some(Box::new(RequestHost::for_root_of_seat(self, log, self.timeout, streams)))
     }
 
     fn let_go(&self, stream: StreamToken, consequences: &Consequences) {
@@ -228,7 +231,7 @@ impl Seat for LoadedModule {
         self.module.abi() == AbiVersion::V0_2_100
     }
 
-    fn lines(&self) -> &Rc<LogRate> {
+    fn lines(&self) -> &Rc<GuestLog> {
         &self.lines
     }
 

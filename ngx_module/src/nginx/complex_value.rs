@@ -13,7 +13,7 @@ use super::rc;
 use super::request::{HttpRequest, bytes};
 
 /// A text, as long there as its configuration.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ComplexValue(NonNull<ngx_http_complex_value_t>);
 
 impl ComplexValue {

@@ -5,7 +5,7 @@ use std::fmt;
 use nginx_sys::{ngx_conf_t, ngx_uint_t};
 
 /// Where in the configuration something was said.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfPosition {
     file: String,
     line: ngx_uint_t,

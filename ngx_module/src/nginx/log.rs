@@ -53,8 +53,8 @@ impl<'l> Log<'l> {
 
     /// Writes `message` at one of nginx's levels, when the log wants it.
     pub fn write(self, level: u32, message: impl AsRef<[u8]>) {
-        let (level, message) = (level as ngx_uint_t, message.as_ref());
-        if self.level() >= level {
+        if self.wants(level) {
+            let (level, message) = (level as ngx_uint_t, message.as_ref());
             let (len, data) = (message.len(), message.as_ptr());
             // SAFETY: the log is there; "%*s" takes a size and a pointer (src/core/ngx_string.c, ngx_vslprintf).
             unsafe { ngx_log_error_core(level, self.as_ptr(), 0, c"%*s".as_ptr(), len, data) };
@@ -66,42 +66,22 @@ impl<'l> Log<'l> {
         self.write(NGX_LOG_ERR, message);
     }
 
-    /// Whether it writes messages of guests at this level.
-    pub fn wants(self, level: LogLevel) -> bool {
-        self.level() >= nginx_level(level) as ngx_uint_t
+    /// Whether it writes lines at one of nginx's levels.
+    pub fn wants(self, level: u32) -> bool {
+        self.level() >= level as ngx_uint_t
     }
 
-    /// Writes a message of a guest, with the name of its filter before it. Control characters are shown, not written, so that
-    /// a guest cannot forge entries.
-    pub fn guest(self, level: LogLevel, filter: &[u8], message: &[u8]) {
-        self.printed(level, b"", filter, message);
-    }
-
-    /// The same of a guest that is no filter, but a `kind`.
-    pub fn printed(self, level: LogLevel, kind: &[u8], name: &[u8], message: &[u8]) {
-        if !self.wants(level) {
-            return;
-        }
+    /// Writes a message of a guest, with `before` before it. Control characters are shown, not written, so that a guest cannot forge
+    /// entries.
+    pub fn guest(self, level: u32, before: &[&[u8]], message: &[u8]) {
         // Nginx cuts an entry at NGX_MAX_ERROR_STR, so there is no use in looking at more.
         let message = &message[..message.len().min(nginx_sys::NGX_MAX_ERROR_STR as usize)];
-        let mut line = Vec::with_capacity(name.len() + message.len() + 32);
-        line.extend_from_slice(b"wasm ");
-        line.extend_from_slice(kind);
-        line.extend_from_slice(b"\"");
-        line.extend_from_slice(name);
-        line.extend_from_slice(b"\": ");
+        let mut line = Vec::with_capacity(message.len() + 64);
+        before.iter().for_each(|part| line.extend_from_slice(part));
         for byte in message {
             push_printable(&mut line, *byte);
         }
-        self.write(nginx_level(level), line);
-    }
-
-    /// The lowest level of the ABI that it writes.
-    pub fn lowest(self) -> LogLevel {
-        [LogLevel::Trace, LogLevel::Info, LogLevel::Warn, LogLevel::Error]
-            .into_iter()
-            .find(|candidate| self.wants(*candidate))
-            .unwrap_or(LogLevel::Critical)
+        self.write(level, line);
     }
 }
 

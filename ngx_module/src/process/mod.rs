@@ -4,7 +4,7 @@
 pub mod cpu_clock;
 #[allow(unsafe_code)]
 pub mod engine;
-pub mod log_rate;
+pub mod guest_log;
 #[allow(unsafe_code)]
 pub mod new_workers;
 pub mod regular_file;

@@ -64,7 +64,7 @@ fn token(arguments: &[u8]) -> Result<u32, Status> {
 fn log_failure(call: &mut Call<'_>, level: LogLevel, function: &str, reason: &str) {
     if call.host.log_level() <= level {
         let reason: String = reason.chars().take(MAX_REASON).collect();
-        call.host.log(level, format!("{function}: {reason}").as_bytes());
+        call.host.guest_log(level, format!("{function}: {reason}").as_bytes());
     }
 }
 

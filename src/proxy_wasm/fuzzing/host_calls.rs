@@ -32,6 +32,8 @@ const MAX_PENDING: usize = 4;
 const MEMORY: usize = 4 << 16;
 /// The most that one host call, or what the host says of itself, may log: a guest's message is a piece of its memory.
 const MAX_ENTRY: usize = MEMORY + (1 << 10);
+/// The longest line of a trace: texts are shown in short, and reasons of traps are the longest of them.
+const MAX_TRACE: usize = 8 << 10;
 
 /// Both guests: the functions that they call, and the module.
 static GUESTS: LazyLock<[(Vec<Function>, Arc<Module>); 2]> = LazyLock::new(|| {
@@ -79,7 +81,7 @@ pub fn host_calls(data: &[u8]) {
     let files = (flags & 0x1c == 4).then(Files::new);
     config.capabilities = capabilities(flags, content, files.as_ref());
     let root = RootConfig { name: b"name".to_vec(), root_id: b"root".to_vec(), configuration: content.to_vec() };
-    let mut host = FakeHost::default();
+    let mut host = FakeHost { trace: Some(Vec::new()), ..FakeHost::default() };
     let started = Vm::start(module, config.clone(), &mut host).and_then(|mut vm| {
         let root = vm.create_root(root.clone(), &mut host)?;
         Ok((vm, root))
@@ -392,6 +394,9 @@ impl World<'_> {
         assert!(self.vm.streams().count() >= self.streams.len() || self.vm.is_dead(), "a stream has lost its context");
         for (level, message) in self.host.entries.drain(..) {
             assert!(level <= LogLevel::Critical && message.len() <= MAX_ENTRY, "{} bytes were logged", message.len());
+        }
+        for line in self.host.trace.iter_mut().flat_map(|lines| lines.drain(..)) {
+            assert!(line.len() <= MAX_TRACE, "a line of a trace has {} bytes", line.len());
         }
         self.vm.take_tick_periods();
         self.vm.take_registered_queues();

@@ -1,5 +1,8 @@
 //! A host call: what a host function is, what it gets, and how it is found and run.
 
+use std::time::Instant;
+
+use super::traced::Traced;
 use crate::proxy_wasm::host::Host;
 use crate::proxy_wasm::ids::ContextId;
 use crate::proxy_wasm::state::State;
@@ -92,6 +95,40 @@ pub(in crate::proxy_wasm) struct Dispatch<'a> {
 
 impl HostFunctions for Dispatch<'_> {
     fn call(&mut self, function: u32, caller: &mut dyn Caller, args: &[u64]) -> Result<u64, Trap> {
+        match self.state.trace {
+            None => self.run(function, caller, args),
+            Some(_) => self.run_traced(function, caller, args),
+        }
+    }
+}
+
+impl Dispatch<'_> {
+    /// Runs a host call, and has the host write what came of it.
+    #[cold]
+    fn run_traced(&mut self, function: u32, caller: &mut dyn Caller, args: &[u64]) -> Result<u64, Trap> {
+        let has_line = self.state.trace.as_mut().is_some_and(|trace| trace.has_line());
+        let (true, Some(row)) = (has_line, self.rows.get(function as usize)) else {
+            return self.run(function, caller, args);
+        };
+        let context = self.state.effective();
+        let traced = Traced::new(row.name, args, &caller.memory());
+        let begin = Instant::now();
+        let result = self.run(function, caller, args);
+        let took = begin.elapsed().as_micros();
+        let answer = match (&result, row.run) {
+            (Err(trap), _) => format!("trap: {trap}"),
+            (Ok(status), Run::Status(_)) => traced.status(*status, &caller.memory()),
+            (Ok(0), Run::Wasi(_)) => "0".into(),
+            (Ok(errno), Run::Wasi(_)) => format!("errno {errno}"),
+            (Ok(value), Run::Value(_)) => value.to_string(),
+        };
+        self.host.trace(&format!("context {context}: {}({}) = {answer}, {took} us", row.name, traced.arguments));
+        result
+    }
+
+    // Both of those above are to have it inside: it runs for each host call.
+    #[inline(always)]
+    fn run(&mut self, function: u32, caller: &mut dyn Caller, args: &[u64]) -> Result<u64, Trap> {
         let Some(row) = self.rows.get(function as usize) else {
             return Err(Trap::host(format!("no host function number {function}")));
         };
@@ -240,7 +277,7 @@ impl HostCall<'_> {
 }
 
 /// A name that a guest gave, for a message: its beginning, when it is long.
-pub(super) fn shown(name: &[u8]) -> String {
+pub(in crate::proxy_wasm) fn shown(name: &[u8]) -> String {
     String::from_utf8_lossy(&name[..name.len().min(100)]).into_owned()
 }
 
@@ -254,6 +291,6 @@ impl wasi::Outside for &mut (dyn Host + '_) {
             wasi::Stream::Out => LogLevel::Info,
             wasi::Stream::Err => LogLevel::Error,
         };
-        self.log(level, line);
+        self.guest_log(level, line);
     }
 }

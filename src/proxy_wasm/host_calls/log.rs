@@ -16,7 +16,7 @@ pub(super) const TABLE: &[Row] = &[
 fn log(call: &mut HostCall<'_>, raw: &[u64]) -> Result<(), Failure> {
     let [level, ptr, len] = args(raw);
     let level = LogLevel::try_from(level)?;
-    call.with_bytes(ptr, len, |message, _, host| host.log(level, message))?;
+    call.with_bytes(ptr, len, |message, _, host| host.guest_log(level, message))?;
     Ok(())
 }
 

@@ -25,9 +25,9 @@ mod shared_queue;
 mod streams;
 mod table;
 mod time;
+mod traced;
 
 use crate::vm::args;
 pub(super) use call::Dispatch;
-use call::shown;
-pub(super) use call::{Denied, Failure, HostCall, Row, Run};
+pub(super) use call::{Denied, Failure, HostCall, Row, Run, shown};
 pub(super) use table::{families, family, find, functions, row, rows};

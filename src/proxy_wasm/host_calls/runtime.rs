@@ -28,7 +28,7 @@ fn pthread_equal(_: &mut HostCall<'_>, raw: &[u64]) -> Result<u64, Trap> {
 fn abort(call: &mut HostCall<'_>, raw: &[u64]) -> Result<u64, Trap> {
     let [message, file, line, column] = args(raw);
     let reason = format!("abort: {} at {}:{line}:{column}", utf16(call, message), utf16(call, file));
-    call.host.log(LogLevel::Critical, reason.as_bytes());
+    call.host.guest_log(LogLevel::Critical, reason.as_bytes());
     Err(Trap::host(reason))
 }
 

@@ -30,4 +30,5 @@ mod shared_queue;
 mod start;
 mod streams;
 mod time;
+mod trace;
 mod traps;

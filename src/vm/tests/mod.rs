@@ -75,7 +75,13 @@ fn what_is_no_module_is_told_from_a_broken_one_on_one_line() {
         assert!(matches!(err, CompileError::NotWasm(_)), "{err}");
         assert!(!err.to_string().contains('\n'), "{err}");
     }
-    for bytes in [&b"\0asm"[..], b"\0asm\x01\0\0\0\x01", b"\0asm\x01\0\0\0\xff\xff", b"\0asm\x09\0\0\0"] {
+    for bytes in [&b"\0asm"[..], b"\0asm\x01\0\0\0\x01", b"\0asm\x01\0\0\0\xff\xff"] {
+        let err = compile_error(bytes);
+        assert!(matches!(err, CompileError::Truncated(_)), "{err}");
+    }
+    for bytes in
+        [&b"\0asm\x09\0\0\0"[..], b"\0asm\x01\0\0\0\x01\x02\xff\xff", b"(module (func (result i32) (i64.const 1)))"]
+    {
         let err = compile_error(bytes);
         assert!(matches!(err, CompileError::Invalid(_)), "{err}");
         assert!(!err.to_string().contains('\n'), "{err}");

@@ -10,20 +10,18 @@ use super::ast::Ast;
 use super::compile::compile;
 use super::deadline::Deadlines;
 use super::executor::Nothing;
-use super::library::{Library, Owned, one_line, take_notes};
+use super::library::{Library, Owned, take_notes};
 use super::module::WasmEdgeModule;
 use super::program::NO_WATCH;
 use super::setup::Setup;
 use super::shared::Shared;
 use super::types::{Bytes, CODE_SECTION, Configure, Outcome};
 use super::{entries, parked, signals, tables, trap};
-use crate::vm::{Activity, CompileError, Engine, EngineOptions, Module, Outline, TrustedCode, outline};
+use crate::vm::{Activity, CompileError, Engine, EngineOptions, Module, Outline, TrustedCode, content, outline};
 
 /// What this backend makes of a module. To be changed whenever that changes, so that no code is used that an earlier version has left in
 /// a cache.
 const FORM: &str = "interruptible, 2";
-
-const MAGIC: &[u8] = b"\0asm";
 
 /// How the library says that it would run a module in its interpreter.
 const FALLBACK: &str = "interpreter";
@@ -56,13 +54,7 @@ impl WasmEdgeEngine {
 
     /// A module in the binary format, whether it was that or text, that the compiler would take.
     fn checked<'a>(&self, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, CompileError> {
-        if bytes.is_empty() {
-            return Err(CompileError::NotWasm("the file is empty".into()));
-        }
-        let binary: Cow<'a, [u8]> = match bytes.starts_with(MAGIC) {
-            true => bytes.into(),
-            false => wat::parse_bytes(bytes).map_err(|err| CompileError::NotWasm(one_line(&err.to_string())))?,
-        };
+        let binary = content::binary(bytes)?;
         // Whoever loads what comes out takes the last of such sections: no other than ours is to be there.
         if sections(&binary).any(|name| name == Some(CODE_SECTION)) {
             let name = String::from_utf8_lossy(CODE_SECTION);

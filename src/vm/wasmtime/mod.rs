@@ -20,7 +20,6 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -28,11 +27,11 @@ use wasmtime as wt;
 
 use crate::vm::TrustedCode;
 
-use super::{Activity, CompileError, Engine, EngineOptions, Module, Outline, outline};
+use super::{Activity, CompileError, Engine, EngineOptions, Module, Outline, content, outline};
 use code_pages::CodePages;
 use instrument::{Instrumented, instrument};
 use module::WasmtimeModule;
-use trap::{one_line, words};
+use trap::one_line;
 
 /// Wasmtime, compiling ahead of time with Cranelift.
 pub struct WasmtimeEngine {
@@ -92,13 +91,13 @@ impl Engine for WasmtimeEngine {
     }
 
     fn compile(&self, bytes: &[u8]) -> Result<Arc<dyn Module>, CompileError> {
-        let binary = binary(bytes)?;
-        self.compile_instrumented(&binary).map_err(|err| refused(bytes, &err))
+        let binary = content::binary(bytes)?;
+        self.compile_instrumented(&binary).map_err(|err| CompileError::Invalid(one_line(&err)))
     }
 
     fn validate(&self, bytes: &[u8]) -> Result<(), CompileError> {
-        let binary = binary(bytes)?;
-        wt::Module::validate(&self.on_demand, &binary).map_err(|err| refused(bytes, &err))
+        let binary = content::binary(bytes)?;
+        wt::Module::validate(&self.on_demand, &binary).map_err(|err| CompileError::Invalid(one_line(&err)))
     }
 
     fn outline(&self, bytes: &[u8]) -> Option<Outline> {
@@ -132,26 +131,6 @@ impl Engine for WasmtimeEngine {
             pool.increment_epoch();
         }
     }
-}
-
-/// What binary modules begin with.
-const MAGIC: &[u8] = b"\0asm";
-
-/// A module in the binary format, whether it was that or text.
-fn binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
-    if bytes.is_empty() {
-        return Err(CompileError::NotWasm("the file is empty".into()));
-    }
-    if bytes.starts_with(MAGIC) {
-        return Ok(bytes.into());
-    }
-    wat::parse_bytes(bytes).map_err(|err| CompileError::NotWasm(words(&err.to_string())))
-}
-
-/// What is wrong with a module that Wasmtime does not take.
-fn refused(bytes: &[u8], err: &wt::Error) -> CompileError {
-    let make = if bytes.starts_with(MAGIC) { CompileError::Invalid } else { CompileError::NotWasm };
-    make(one_line(err))
 }
 
 /// Keeps all that it is given: what is told from each other by it must not collide.

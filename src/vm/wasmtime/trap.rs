@@ -75,11 +75,6 @@ pub(super) fn one_line(err: &wt::Error) -> String {
         .filter(|cause| !cause.starts_with("error while executing at wasm backtrace"))
         .collect::<Vec<_>>()
         .join(": ");
-    words(&text)
-}
-
-/// A text on one line.
-pub(super) fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

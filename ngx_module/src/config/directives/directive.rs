@@ -119,7 +119,12 @@ impl Directive<'_> {
 
     /// Word number `n` as a text that may have variables in it.
     pub fn complex_value(&self, n: usize) -> Result<ComplexValue, String> {
-        ComplexValue::compile(self.0, self.word(n).unwrap_or_default())
+        self.complex_text(self.word(n).unwrap_or_default())
+    }
+
+    /// A part of a word as such a text.
+    pub fn complex_text(&self, text: &[u8]) -> Result<ComplexValue, String> {
+        ComplexValue::compile(self.0, text)
     }
 
     /// Where it stands.

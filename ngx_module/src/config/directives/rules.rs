@@ -1,13 +1,24 @@
-//! `proxy_wasm_on_error`, `proxy_wasm_isolation`, `proxy_wasm_recycle`, `proxy_wasm_restart_delay`, `proxy_wasm_log_rate`,
-//! `proxy_wasm_allow`, `wasm_fuel` in http, server, location, each with `filter=NAME` before its value if it is about some of
-//! the filters: how they are kept from harm, and kept from doing any.
+//! `proxy_wasm_on_error`, `proxy_wasm_isolation`, `proxy_wasm_recycle`, `proxy_wasm_restart_delay`, `proxy_wasm_log_level`,
+//! `proxy_wasm_log_rate`, `proxy_wasm_trace`, `proxy_wasm_allow`, `proxy_wasm_env`, `wasm_fuel` in http, server, location, each with
+//! `filter=NAME` before its value if it is about some of the filters: how they are kept from harm, and kept from doing any, and what
+//! the log has of them.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use ngx_wasm::proxy_wasm::LogLevel;
 
 use super::Directive;
+use super::directive::shown;
 use super::values::{number, time};
 use crate::config::conf::MainConf;
 use crate::config::level::Level;
-use crate::config::rules::{Isolation, OnError, Recycle, RestartDelay, Setting, Without};
+use crate::config::rules::{EnvironmentVariable, Isolation, OnError, Recycle, RestartDelay, Setting, Trace, Without};
 use crate::nginx::conf::parse_size;
+use crate::process::supply::Note;
+
+/// What begins a condition, as in nginx's `access_log`.
+const CONDITION: &[u8] = b"if=";
 
 pub fn on_error(directive: &Directive, main: &mut MainConf, level: Level) -> Result<(), String> {
     let wanted = "\"closed\", \"open\", \"reload\", \"reload closed\" or \"reload open\"";
@@ -67,6 +78,22 @@ pub fn restart_delay(directive: &Directive, main: &mut MainConf, level: Level) -
     })
 }
 
+pub fn log_level(directive: &Directive, main: &mut MainConf, level: Level) -> Result<(), String> {
+    let wanted = "\"trace\", \"debug\", \"info\", \"warn\", \"error\" or \"critical\"";
+    add(directive, main, level, wanted, |values| {
+        let [word] = values else { return None };
+        Some(Setting::LogLevel(match *word {
+            b"trace" => LogLevel::Trace,
+            b"debug" => LogLevel::Debug,
+            b"info" => LogLevel::Info,
+            b"warn" => LogLevel::Warn,
+            b"error" => LogLevel::Error,
+            b"critical" => LogLevel::Critical,
+            _ => return None,
+        }))
+    })
+}
+
 pub fn log_rate(directive: &Directive, main: &mut MainConf, level: Level) -> Result<(), String> {
     let wanted = "\"off\", or a number of lines in a second, such as 1000";
     add(directive, main, level, wanted, |values| {
@@ -94,6 +121,55 @@ pub fn allow(directive: &Directive, main: &mut MainConf, level: Level) -> Result
     add(directive, main, level, wanted, |values| {
         (!values.is_empty()).then(|| Setting::Allow(values.iter().map(|word| word.to_vec()).collect()))
     })
+}
+
+pub fn trace(directive: &Directive, main: &mut MainConf, level: Level) -> Result<(), String> {
+    let words = directive.values();
+    let (filter, values) = split(directive, &words)?;
+    let said = match values {
+        [b"off"] => Trace::Off,
+        [b"on"] => Trace::On,
+        [word] if word.len() > CONDITION.len() && word.starts_with(CONDITION) => {
+            Trace::If(directive.complex_text(&word[CONDITION.len()..])?)
+        }
+        values => {
+            return Err(directive.invalid(&values.join(&b' '), "\"on\", \"off\", or a condition such as if=$arg_trace"));
+        }
+    };
+    let is_new = main.rules.add(level, filter, Setting::Trace(said), directive.place());
+    if is_new { Ok(()) } else { Err(directive.duplicate()) }
+}
+
+pub fn environment(directive: &Directive, main: &mut MainConf, level: Level) -> Result<(), String> {
+    let words = directive.values();
+    let (filter, values) = split(directive, &words)?;
+    let said = match values {
+        [name] => Some((*name, None)),
+        [name, value] => Some((*name, Some(*value))),
+        _ => None,
+    };
+    let is_name = |name: &[u8]| !name.is_empty() && !name.contains(&b'=');
+    let has_nul = values.iter().any(|word| word.contains(&0));
+    let Some((name, value)) = said.filter(|(name, _)| is_name(name) && !has_nul) else {
+        let wanted = "the name of a variable, without \"=\", and perhaps a value; without one it is that of nginx's own environment";
+        return Err(directive.invalid(&values.join(&b' '), wanted));
+    };
+    if let Some(first) = main.rules.variable(level, filter.as_deref(), name) {
+        let (directive, name) = (directive.name(), shown(name));
+        return Err(format!("duplicate \"{directive}\" \"{name}\", the first is in {}", first.place));
+    }
+    let place = directive.place();
+    let of_nginx = || std::env::var_os(OsStr::from_bytes(name)).map(OsString::into_vec);
+    let value = value.map(<[u8]>::to_vec).or_else(of_nginx);
+    if value.is_none() {
+        main.notes.push(Note::warning(format!(
+            "nginx's environment has no \"{}\", so filters get none of \"proxy_wasm_env\" in {place}",
+            shown(name)
+        )));
+    }
+    let variable = EnvironmentVariable { name: name.to_vec(), value, place: place.clone() };
+    main.rules.add(level, filter, Setting::Environment(vec![variable]), place);
+    Ok(())
 }
 
 /// Has the filters of a level go by what `parse` makes of the values, if they are what is wanted.

@@ -70,13 +70,13 @@ fn variable(r: HttpRequest<'_>, name: &[u8]) -> Vec<u8> {
     value
 }
 
-/// What a function is told of a request. `None`: there is no memory.
-pub fn of_function(r: HttpRequest<'_>) -> Option<FunctionRequest> {
+/// What a function is told of a request; `lowest` is the lowest level at which it is logged. `None`: there is no memory.
+pub fn of_function(r: HttpRequest<'_>, lowest: LogLevel) -> Option<FunctionRequest> {
     let loc = &LocConf::of(r).programs;
     let config = said(r)?;
     let mut headers = headers_of(r);
     headers.retain(|(name, _)| loc.passes_authorization() || !is_credentials(name));
-    let level = match r.log().lowest() {
+    let level = match lowest {
         LogLevel::Trace => Some(Level::Trace),
         LogLevel::Debug => Some(Level::Debug),
         LogLevel::Info => Some(Level::Info),

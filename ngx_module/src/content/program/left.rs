@@ -13,14 +13,12 @@ use ngx_wasm::programs::{Ending, Run};
 use super::environment;
 use crate::config::program_conf::ProgramLocation;
 use crate::nginx::{cycle, log};
-use crate::process::log_rate::LogRate;
+use crate::process::guest_log::GuestLog;
 
 struct Left {
     run: Arc<Run>,
-    kind: &'static [u8],
-    name: Vec<u8>,
     who: String,
-    lines: Rc<LogRate>,
+    lines: Rc<GuestLog>,
 }
 
 thread_local! {
@@ -31,9 +29,8 @@ thread_local! {
 /// Leaves a run to itself, so long at most.
 pub fn leave(token: usize, run: Arc<Run>, location: &ProgramLocation, longest: Duration) {
     run.leave(Instant::now() + longest);
-    let (kind, name, who) = (location.kind.word(), location.name.clone(), location.who());
-    let lines = location.lines.clone();
-    LEFT.with_borrow_mut(|left| left.insert(token, Left { run, kind, name, who, lines }));
+    let (who, lines) = (location.who(), location.lines.clone());
+    LEFT.with_borrow_mut(|left| left.insert(token, Left { run, who, lines }));
     // It may have ended meanwhile.
     look(token);
 }
@@ -44,9 +41,7 @@ pub fn look(token: usize) {
         let left = all.get(&token)?;
         let news = left.run.look(true);
         for line in &news.lines {
-            if left.lines.admit(cycle::log()) {
-                cycle::log().printed(environment::level(line.level), left.kind, &left.name, &line.text);
-            }
+            left.lines.guest(cycle::log(), environment::level(line.level), &line.text);
         }
         Some((left.who.clone(), news))
     }) else {

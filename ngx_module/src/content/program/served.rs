@@ -225,7 +225,8 @@ impl Served {
                 Box::new(move |place, run| job.perform(place, run, &arguments, &environment, input))
             }
             Work::Function(job) => {
-                let request = environment::of_function(r).ok_or(Failure::NoMemory)?;
+                let request =
+                    environment::of_function(r, self.location().lines.lowest(r.log())).ok_or(Failure::NoMemory)?;
                 Box::new(move |place, run| job.perform(place, run, &request, input))
             }
         };
@@ -460,13 +461,7 @@ impl Served {
 
     /// Logs a line that the program has printed.
     fn print(&self, line: &Line) {
-        let (log, location, level) = (self.r().log(), self.location(), environment::level(line.level));
-        if !log.wants(level) {
-            return;
-        }
-        if location.lines.admit(log) {
-            log.printed(level, location.kind.word(), &location.name, &line.text);
-        } else {
+        if !self.location().lines.guest(self.r().log(), environment::level(line.level), &line.text) {
             self.status().count(status::Event::DroppedLine);
         }
     }

@@ -63,8 +63,9 @@ pub trait Filter {
     /// Sees to it that the deadlines of callbacks hold that follow.
     fn start_clock(&self) {}
 
-    /// The world of a callback of an instance that is about no request. `None` without requests.
-    fn world<'a>(&'a self, generation: u64, log: Log<'a>) -> Option<Box<dyn RootWorld + 'a>>;
+    /// The world of a callback of an instance that is about no request, or about a call that was made for some. `None` without
+    /// requests.
+    fn world<'a>(&'a self, generation: u64, log: Log<'a>, streams: &[StreamToken]) -> Option<Box<dyn RootWorld + 'a>>;
 
     /// The instance of a consequences has gone, in which the request had a context: it goes on without the filter, or fails.
     fn let_go(&self, stream: StreamToken, consequences: &Consequences);

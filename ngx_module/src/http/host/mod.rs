@@ -16,6 +16,8 @@ use ngx_wasm::shared::Stores;
 
 use crate::config::conf::MainConf;
 use crate::config::direction::Direction;
+use crate::config::filter_conf::FilterConf;
+use crate::config::rules::Trace;
 use crate::filters::requests::RootWorld;
 use crate::filters::{calls, queue_ready};
 use crate::http::request::Request;
@@ -25,7 +27,7 @@ use crate::net::upstreams;
 use crate::nginx::cycle;
 use crate::nginx::log::{self, Log};
 use crate::nginx::pool::Kept;
-use crate::process::log_rate::LogRate;
+use crate::process::guest_log::{GuestLog, TRACE_LEVEL};
 use crate::process::shared_memory;
 use crate::process::status::{Event, FilterStatus};
 
@@ -48,7 +50,12 @@ pub struct RequestHost<'a> {
     others: Vec<Kept<Request>>,
     /// Bytes of headers that the guest has written in this callback.
     written: usize,
+    /// What the callback does is written to the log, line by line.
+    is_traced: bool,
 }
+
+/// How a line is written: as one of the guest, or as one about it.
+type WriteLine = fn(&Rc<GuestLog>, Log<'_>, LogLevel, &[u8]) -> bool;
 
 /// A property of Higress, by which a filter keeps a request in its location ("off"). It is kept like others, too.
 const KEEPS_ROUTE: &[u8] = b"clear_route_cache";
@@ -68,23 +75,28 @@ impl Drop for RequestHost<'_> {
 
 impl<'a> RequestHost<'a> {
     /// A host for a callback about a request.
-    pub fn new(request: &'a Request, filter: usize, name: &'a [u8], timeout: Duration) -> Self {
-        Self::with(Some(request), filter, None, request.r().log(), name, timeout)
+    pub fn new(request: &'a Request, filter: usize, timeout: Duration, is_traced: bool) -> Self {
+        let name = request.filter_name(filter);
+        Self::with(Some(request), filter, None, request.r().log(), name, timeout, is_traced)
     }
 
     /// A host for a filter that somebody else runs.
     pub fn for_seat(request: &'a Request, seat: &'a dyn Seat, timeout: Duration) -> Self {
-        Self::with(Some(request), ELSEWHERE, Some(seat), request.r().log(), seat.name(), timeout)
+        let is_traced = seat.policy().trace.is_on_in(request.r());
+        Self::with(Some(request), ELSEWHERE, Some(seat), request.r().log(), seat.name(), timeout, is_traced)
     }
 
-    /// As [`RequestHost::for_root`], for a filter that somebody else runs.
-    pub fn for_root_of_seat(seat: &'a dyn Seat, log: Log<'a>, timeout: Duration) -> Self {
-        Self::with(None, ELSEWHERE, Some(seat), log, seat.name(), timeout)
+    /// As [`RequestHost::for_root`], for a filter that somebody else runs; about a call that was made for these, if any.
+    pub fn for_root_of_seat(seat: &'a dyn Seat, log: Log<'a>, timeout: Duration, streams: &[StreamToken]) -> Self {
+        let trace = seat.policy().trace;
+        let of_stream = |stream: &StreamToken| tokens::find(*stream).is_some_and(|request| trace.is_on_in(request.r()));
+        let is_traced = trace == Trace::On || streams.iter().any(of_stream);
+        Self::with(None, ELSEWHERE, Some(seat), log, seat.name(), timeout, is_traced)
     }
 
     /// A host for a callback about no request, from which the guest can choose one: a tick, the result of a call.
-    pub fn for_root(filter: usize, log: Log<'a>, name: &'a [u8], timeout: Duration) -> Self {
-        Self::with(None, filter, None, log, name, timeout)
+    pub fn for_root(filter: usize, log: Log<'a>, conf: &'a FilterConf, is_traced: bool) -> Self {
+        Self::with(None, filter, None, log, &conf.name, conf.timeout, is_traced)
     }
 
     fn with(
@@ -94,6 +106,7 @@ impl<'a> RequestHost<'a> {
         log: Log<'a>,
         name: &'a [u8],
         timeout: Duration,
+        is_traced: bool,
     ) -> Self {
         RequestHost {
             request: own.and_then(Request::kept),
@@ -106,6 +119,7 @@ impl<'a> RequestHost<'a> {
             timeout,
             others: Vec::new(),
             written: 0,
+            is_traced,
         }
     }
 
@@ -127,10 +141,17 @@ impl<'a> RequestHost<'a> {
         self.own.map_or_else(MainConf::current, |request| Some(request.main))
     }
 
-    fn lines(&self) -> Option<&Rc<LogRate>> {
+    fn lines(&self) -> Option<&Rc<GuestLog>> {
         match self.seat {
             Some(seat) => Some(seat.lines()),
             None => self.main()?.filters.get(self.filter).map(|filter| &filter.lines),
+        }
+    }
+
+    /// Writes a line. There is a log for each filter of a configuration, and callbacks run by one.
+    fn line(&self, write: WriteLine, level: LogLevel, message: &[u8]) {
+        if self.lines().is_some_and(|lines| !write(lines, self.log, level, message)) {
+            self.status().count(Event::DroppedLine);
         }
     }
 
@@ -163,18 +184,25 @@ impl Host for RequestHost<'_> {
     }
 
     fn log(&mut self, level: LogLevel, message: &[u8]) {
-        if !self.log.wants(level) {
-            return;
-        }
-        if self.lines().is_none_or(|lines| lines.admit(self.log)) {
-            self.log.guest(level, self.name, message);
-        } else {
-            self.status().count(Event::DroppedLine);
-        }
+        self.line(GuestLog::host, level, message);
+    }
+
+    fn guest_log(&mut self, level: LogLevel, message: &[u8]) {
+        self.line(GuestLog::guest, level, message);
     }
 
     fn log_level(&self) -> LogLevel {
-        self.log.lowest()
+        self.lines().map_or(LogLevel::Critical, |lines| lines.lowest(self.log))
+    }
+
+    fn traces(&self) -> bool {
+        self.is_traced && self.log.wants(TRACE_LEVEL)
+    }
+
+    fn trace(&mut self, line: &str) {
+        if self.lines().is_some_and(|lines| !lines.trace(self.log, line.as_bytes())) {
+            self.status().count(Event::DroppedLine);
+        }
     }
 
     fn warn_once(&mut self, subject: &'static str, message: &str) {

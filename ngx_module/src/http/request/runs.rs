@@ -21,6 +21,8 @@ pub struct Run {
     pub generation: u64,
     /// The filter has the ABI of Higress.
     pub of_higress: bool,
+    /// Its callbacks about the request are traced.
+    pub is_traced: bool,
 }
 
 /// Which callbacks a filter has.

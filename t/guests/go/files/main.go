@@ -172,6 +172,12 @@ func act(words []string) (string, error) {
 		return done(os.Rename(first, second))
 	case "link":
 		return done(os.Link(first, second))
+	case "env":
+		value, ok := os.LookupEnv(first)
+		if !ok {
+			return "", errors.New("not set")
+		}
+		return value, nil
 	case "symlink":
 		return done(os.Symlink(first, second))
 	}

@@ -134,6 +134,7 @@ fn act(words: &[&str]) -> io::Result<String> {
             }
             Ok(open.len().to_string())
         }
+        ["env", name] => Ok(std::env::var(name).map_err(io::Error::other)?),
         _ => Ok("unknown statement".to_owned()),
     }
 }
