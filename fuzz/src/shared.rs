@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use ngx_wasm::shared::page::{Format, Page};
 use ngx_wasm::shared::{
     DEFAULT_MAX_METRIC_NAME, Eviction, Heap, KeyValue, Memory, MetricType, Metrics, QueueZone, Queues, SharedData,
-    exposition,
+    guest_metrics,
 };
 
 const SIZE: usize = 4 << 10;
@@ -73,7 +74,10 @@ impl Store {
                 3 => drop(metrics.record(u32::from(a), u64::from(b)).ok()),
                 _ => {
                     let _ = metrics.get(u32::from(a));
-                    drop(exposition(metrics));
+                    let _ = metrics.usage();
+                    for format in [Format::Text, Format::OpenMetrics] {
+                        guest_metrics(&mut Page::new(format), metrics);
+                    }
                 }
             },
             Store::Data(data) => {
@@ -82,14 +86,18 @@ impl Store {
                 match step % 4 {
                     0 | 1 => drop(store.set(b"vm", &name, value, u32::from(b % 4)).ok()),
                     2 => drop(store.get(b"vm", &name, &mut out)),
-                    _ => {}
+                    _ => drop(store.usage()),
                 }
             }
-            Store::Queues(queues) => match step % 4 {
+            Store::Queues(queues) => match step % 5 {
                 0 => drop(queues.register(b"vm", &name)),
                 1 => drop(queues.resolve(b"vm", &name)),
                 2 => drop(queues.enqueue(u32::from(a), value).ok()),
-                _ => drop(queues.dequeue(u32::from(a), &mut Vec::new()).ok()),
+                3 => drop(queues.dequeue(u32::from(a), &mut Vec::new()).ok()),
+                _ => {
+                    drop(queues.depths(usize::from(b % 4)));
+                    queues.zones().for_each(|(_, zone)| drop(zone.usage()));
+                }
             },
         }
     }

@@ -12,8 +12,8 @@ use nginx_sys::{
 
 use crate::config::directives::Handler::{Answer, Block, Content, Filters, Level, Main};
 use crate::config::directives::{
-    Handler, METRICS_CONF, WASM_CONF, bodies, calls, engine, handle, limits, programs, proxy_wasm, responses, rules,
-    shared_memory, streams, wasm, wasm_vm,
+    Handler, METRICS_CONF, WASM_CONF, bodies, calls, engine, handle, latency, limits, programs, proxy_wasm, responses,
+    rules, shared_memory, streams, wasm, wasm_vm,
 };
 use crate::content::{metrics_page, program, status_page};
 use crate::nginx::module::name;
@@ -36,13 +36,14 @@ pub static mut CORE: [ngx_command_t; 11] = [
 ];
 
 /// Directives of the HTTP module.
-pub static mut HTTP: [ngx_command_t; 61] = [
+pub static mut HTTP: [ngx_command_t; 62] = [
     http(c"wasm_vm", NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, &Main(wasm_vm::set)),
     http(c"proxy_wasm", ANY_HTTP | NGX_CONF_1MORE, &Filters(proxy_wasm::set)),
     http(c"wasm_memory_limit", ANY_HTTP | NGX_CONF_TAKE1, &Level(limits::memory)),
     http(c"wasm_timeout", ANY_HTTP | NGX_CONF_TAKE1, &Level(limits::timeout)),
     http(c"wasm_metrics", NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, &Content(metrics_page::handler)),
     http(c"wasm_status", NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, &Content(status_page::handler)),
+    http(c"wasm_latency", NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, &Main(latency::set)),
     http(c"wasm_pause_timeout", ANY_HTTP | NGX_CONF_TAKE1, &Level(limits::pause_timeout)),
     http(c"proxy_wasm_request_body_buffer", ANY_HTTP | NGX_CONF_TAKE1, &Level(bodies::request)),
     http(c"proxy_wasm_response_body_buffer", ANY_HTTP | NGX_CONF_TAKE1, &Level(bodies::response)),

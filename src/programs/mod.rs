@@ -33,5 +33,5 @@ pub use place::Place;
 pub use query::search_words;
 pub use run::{Line, News, ROOM, Run, Usage};
 pub use start::{NoStart, Start, Surroundings};
-pub use threads::{Limits, Refused, Spawn, Task, Threads};
+pub use threads::{Limits, Load, Refused, Spawn, Task, Threads};
 pub use world::{Input, Piece};

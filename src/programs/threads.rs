@@ -55,6 +55,17 @@ struct State {
     is_closed: bool,
 }
 
+/// How busy the threads of a worker are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Threads that there are.
+    pub threads: usize,
+    /// Those that have a run, or are about to take one.
+    pub busy: usize,
+    /// Runs that wait for one of them.
+    pub queued: usize,
+}
+
 /// Why a run does not begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
@@ -121,6 +132,15 @@ impl Threads {
             state = self.shared.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         state.threads
+    }
+
+    /// How busy they are.
+    pub fn load(&self) -> Load {
+        let state = self.shared.state();
+        // A thread that has been woken up takes what waits, and nobody is told when it does.
+        let runs = state.running.len() + state.queue.len();
+        let busy = runs.min(state.threads);
+        Load { threads: state.threads, busy, queued: runs - busy }
     }
 
     /// How many threads there are, how many of them have nothing to do, and how many runs wait.
@@ -245,6 +265,7 @@ mod tests {
         gos.push(go);
         let (task, _go) = waiting(&begun);
         assert_eq!(threads.begin(limits, run(), task), Err(Refused::Full));
+        assert_eq!(threads.load(), Load { threads: 2, busy: 2, queued: 1 });
         for go in &gos {
             go.send(()).unwrap();
         }
@@ -270,6 +291,7 @@ mod tests {
             }
         }
         assert_eq!(threads.counts().0, 1);
+        assert_eq!(threads.load(), Load { threads: 1, busy: 0, queued: 0 });
         threads.close(BOUND);
     }
 

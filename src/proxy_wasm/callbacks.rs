@@ -1,6 +1,8 @@
 //! Everything that the host calls in a guest, with the types that it accepts. Source: specification 0.2.1, "Callbacks";
 //! the older shapes are those of 0.1.0.
 
+use crate::shared::latency::Kind;
+
 /// A function that a guest may export for the host.
 ///
 /// The number of a variant is the number of the export in [`crate::vm::Instance::call`].
@@ -101,6 +103,30 @@ impl Callback {
     /// The name of the export.
     pub fn name(self) -> &'static str {
         NAMES[self as usize]
+    }
+
+    /// What it is measured as.
+    pub fn kind(self) -> Kind {
+        match self {
+            Callback::Initialize | Callback::Main | Callback::MainVoid | Callback::Start => Kind::Start,
+            Callback::OnMemoryAllocate | Callback::Malloc | Callback::OnVmStart | Callback::OnConfigure => Kind::Start,
+            Callback::OnContextCreate => Kind::ContextCreate,
+            Callback::OnTick => Kind::Tick,
+            Callback::OnQueueReady => Kind::QueueReady,
+            Callback::OnRequestHeaders => Kind::RequestHeaders,
+            Callback::OnRequestBody => Kind::RequestBody,
+            Callback::OnRequestTrailers => Kind::RequestTrailers,
+            Callback::OnResponseHeaders => Kind::ResponseHeaders,
+            Callback::OnResponseBody => Kind::ResponseBody,
+            Callback::OnResponseTrailers => Kind::ResponseTrailers,
+            Callback::OnHttpCallResponse
+            | Callback::OnGrpcReceiveInitialMetadata
+            | Callback::OnGrpcReceive
+            | Callback::OnGrpcReceiveTrailingMetadata
+            | Callback::OnGrpcClose
+            | Callback::OnRedisCallResponse => Kind::CallResponse,
+            Callback::OnDone | Callback::OnLog | Callback::OnDelete => Kind::End,
+        }
     }
 }
 

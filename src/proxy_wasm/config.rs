@@ -27,6 +27,8 @@ pub struct VmConfig {
     /// What all callbacks about a stream may use up together; each one about no stream has as much, too. The module must have
     /// been compiled for that.
     pub fuel: Option<u64>,
+    /// The host is told how long each callback took.
+    pub is_measured: bool,
 }
 
 impl Default for VmConfig {
@@ -41,6 +43,7 @@ impl Default for VmConfig {
             max_pending: 1024,
             capabilities: None,
             fuel: None,
+            is_measured: false,
         }
     }
 }

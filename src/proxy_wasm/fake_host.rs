@@ -13,6 +13,7 @@ use super::ids::StreamToken;
 use super::pairs::Pairs;
 use super::types::{BufferType, LogLevel, MapType, Status, StreamType};
 use crate::shared::Stores;
+use crate::shared::latency::Kind;
 
 type Map = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -98,6 +99,8 @@ pub(crate) struct FakeHost {
     pub warned: Vec<&'static str>,
     /// The lines of traces, if callbacks are traced.
     pub trace: Option<Vec<String>>,
+    /// What it was told of that took its time.
+    pub took: Vec<Kind>,
 }
 
 impl Default for FakeHost {
@@ -116,6 +119,7 @@ impl Default for FakeHost {
             services: vec![b"service"],
             warned: Vec::new(),
             trace: None,
+            took: Vec::new(),
         }
     }
 }
@@ -147,6 +151,10 @@ impl FakeHost {
 impl Host for FakeHost {
     fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    fn callback_took(&mut self, kind: Kind, _: Duration) {
+        self.took.push(kind);
     }
 
     fn log(&mut self, level: LogLevel, message: &[u8]) {

@@ -8,6 +8,7 @@ use super::ids::{ContextId, StreamToken};
 use super::pairs::Pairs;
 use super::types::{BufferType, LogLevel, MapType, Status, StreamType};
 use crate::shared::Stores;
+use crate::shared::latency::Kind;
 
 /// A response that the filter makes itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,6 +53,9 @@ pub enum HostHealth {
 pub trait Host {
     /// How long one callback may run.
     fn timeout(&self) -> Duration;
+
+    /// A callback took so long, if the VM is to measure that.
+    fn callback_took(&mut self, _kind: Kind, _time: Duration) {}
 
     /// Writes what there is to be said about the guest.
     fn log(&mut self, level: LogLevel, message: &[u8]);

@@ -4,6 +4,7 @@
 //! traps ends the VM: guest memory may be half-written then, so nothing runs in it any more.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::callbacks::{Callback, Callbacks};
 use super::capabilities::Capabilities;
@@ -352,8 +353,13 @@ impl Vm {
         if let Some(fuel) = self.state.fuel_of(id) {
             self.instance.set_fuel(fuel);
         }
+        // A clock costs something, so that one is read only where somebody wants to know.
+        let begin = self.state.config.is_measured.then(Instant::now);
         let mut dispatch = Dispatch { rows: host_calls::rows(), state: &mut self.state, host };
         let result = self.instance.call(callback as usize, args, timeout, &mut dispatch);
+        if let Some(begin) = begin {
+            host.callback_took(callback.kind(), begin.elapsed());
+        }
         if self.state.config.fuel.is_some() {
             let left = self.instance.fuel().unwrap_or_default();
             self.state.set_fuel_of(id, left);

@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::thread;
 
-use super::memory::{Locked, Memory, hash, seed};
+use super::memory::{Locked, Memory, Usage, hash, seed};
 
 /// Words of a cell. The first has the kind of the record and the link of the next cell.
 const CELL: usize = 16;
@@ -34,6 +34,9 @@ const FREE: usize = 5;
 const FREE_COUNT: usize = 6;
 /// How many cells were ever used; those behind them have never been touched.
 const USED: usize = 7;
+/// What made room for something else, and what found none.
+const EVICTIONS: usize = 8;
+const REFUSALS: usize = 9;
 /// The first of those that the caller uses as it likes.
 const OWN: usize = 16;
 const HEADER: usize = 32;
@@ -135,6 +138,28 @@ impl<'a> Cells<'a> {
     /// would take as long as its name is.
     pub fn could_hold(&self, parts: &[&[u8]]) -> bool {
         parts.iter().map(|part| part.len()).sum::<usize>() <= self.cells * USABLE * 8
+    }
+
+    /// Notes that something made room for something else. The lock is held, and the memory is being written.
+    pub fn count_eviction(&self) {
+        self.store(EVICTIONS, self.load(EVICTIONS).wrapping_add(1));
+    }
+
+    /// Notes that there was no room for something.
+    pub fn count_refusal(&self) {
+        self.store(REFUSALS, self.load(REFUSALS).wrapping_add(1));
+    }
+
+    /// How full the memory is. `evicts`: what is there makes room for what comes.
+    pub fn usage(&self, evicts: bool) -> Usage {
+        let bytes = |words: usize| (words * size_of::<u64>()) as u64;
+        let free = self.free_count().min(self.cells) * CELL;
+        Usage {
+            size: bytes(self.words.len()),
+            used: bytes(self.words.len() - free),
+            evictions: evicts.then(|| self.load(EVICTIONS)),
+            refusals: self.load(REFUSALS),
+        }
     }
 
     /// How many cells there are.

@@ -2,7 +2,7 @@
 //! Source: specification 0.2.1, "Shared Key-Value Store".
 
 use super::cells::{Cells, FIELDS, pack, unpack};
-use super::memory::Memory;
+use super::memory::{Memory, Usage};
 
 const ENTRY: u32 = 1;
 
@@ -71,6 +71,7 @@ impl KeyValue {
     pub fn set(&self, vm_id: &[u8], key: &[u8], value: &[u8], cas: u32) -> Result<(), SetError> {
         let cells = Cells::open(self.memory.as_ref()).ok_or(SetError::Full)?;
         if !cells.could_hold(&[vm_id, key, value]) {
+            cells.count_refusal();
             return Err(SetError::Full);
         }
         let hash = cells.hash(&[vm_id, key]);
@@ -87,7 +88,10 @@ impl KeyValue {
             Eviction::LeastRecentlyUsed => needed <= cells.count(),
         };
         let sizes = (u32::try_from(vm_id.len()), u32::try_from(key.len()), u32::try_from(value.len()));
-        let (true, (Ok(vm_len), Ok(key_len), Ok(value_len))) = (fits, sizes) else { return Err(SetError::Full) };
+        let (true, (Ok(vm_len), Ok(key_len), Ok(value_len))) = (fits, sizes) else {
+            cells.count_refusal();
+            return Err(SetError::Full);
+        };
 
         cells.write();
         if let Some(entry) = old.filter(|entry| old_size(*entry) != needed) {
@@ -102,6 +106,7 @@ impl KeyValue {
             None => {
                 while cells.free_count() < needed && cells.own(OLDEST) != 0 {
                     drop_entry(&cells, cells.own(OLDEST) as u32);
+                    cells.count_eviction();
                 }
                 let entry = cells.allocate(needed, ENTRY).ok_or(SetError::Full)?;
                 cells.set_field(entry, NAME, pack(vm_len, key_len));
@@ -119,6 +124,11 @@ impl KeyValue {
         [vm_id, key, value].into_iter().for_each(|part| bytes.put(part));
         note_use(&cells, entry);
         Ok(())
+    }
+
+    /// How full it is; `None` while it has no memory.
+    pub fn usage(&self) -> Option<Usage> {
+        Some(Cells::open(self.memory.as_ref())?.usage(self.eviction == Eviction::LeastRecentlyUsed))
     }
 }
 
@@ -182,6 +192,12 @@ impl SharedData {
     /// Adds a store for keys that begin with `name/`.
     pub fn add(&mut self, name: &[u8], store: KeyValue) {
         self.named.push((name.to_vec(), store));
+    }
+
+    /// All stores, with the names that keys begin with; that for everybody has none.
+    pub fn stores(&self) -> impl Iterator<Item = (Option<&[u8]>, &KeyValue)> {
+        let named = self.named.iter().map(|(name, store)| (Some(name.as_slice()), store));
+        std::iter::once((None, &self.default)).chain(named)
     }
 
     /// The store that has this key.

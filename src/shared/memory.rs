@@ -20,6 +20,19 @@ pub trait Memory {
     fn was_reset(&self) {}
 }
 
+/// How full a store is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes of its memory.
+    pub size: u64,
+    /// Those that are used.
+    pub used: u64,
+    /// What made room for something else; `None`: nothing ever does.
+    pub evictions: Option<u64>,
+    /// What was not stored because there was no room.
+    pub refusals: u64,
+}
+
 /// The lock of a memory, until dropped.
 pub(super) struct Locked<'a>(&'a dyn Memory);
 

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::memory::{Locked, Memory, hash, seed};
+use super::memory::{Locked, Memory, Usage, hash, seed};
 
 pub(super) const DEFAULT_MAX_NAME: usize = 256;
 
@@ -24,6 +24,8 @@ const COUNT: usize = 3;
 const BACK: usize = 4;
 /// How many configurations have used the memory.
 const GENERATION: usize = 5;
+/// Definitions for which there was no room.
+const REFUSALS: usize = 6;
 const HEADER: usize = 16;
 
 // Words of a slot.
@@ -212,7 +214,10 @@ impl Metrics {
                 self.store(slot + DEFINED_BY, self.generation.get());
                 Ok(id)
             }
-            None => self.add(kind, name, hash, bucket).ok_or(DefineError::Full),
+            None => self.add(kind, name, hash, bucket).ok_or_else(|| {
+                self.store(REFUSALS, self.load(REFUSALS).wrapping_add(1));
+                DefineError::Full
+            }),
         }
     }
 
@@ -245,6 +250,17 @@ impl Metrics {
         self.word(COUNT)?.store(u64::from(id), Ordering::Release);
         self.store(bucket, u64::from(id));
         Some(id)
+    }
+
+    /// How full the memory is; `None` while there is none.
+    pub fn usage(&self) -> Option<Usage> {
+        let words = self.memory.words().len();
+        let _lock = self.open()?;
+        let back = (self.load(BACK) as usize).min(words);
+        let front = HEADER + self.buckets() + self.count() * SLOT;
+        let bytes = |words: usize| (words * size_of::<u64>()) as u64;
+        let used = front.saturating_add(words - back).min(words);
+        Some(Usage { size: bytes(words), used: bytes(used), evictions: None, refusals: self.load(REFUSALS) })
     }
 
     fn has_name(&self, slot: usize, name: &[u8]) -> bool {

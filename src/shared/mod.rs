@@ -5,19 +5,26 @@
 //! elsewhere, and every index that is read from the memory is checked before it is used.
 
 mod cells;
-mod exposition;
+pub mod families;
+pub mod filter_page;
 pub mod filter_status;
+mod guest_metrics;
+mod histogram;
+pub mod host_status;
 mod key_value;
-mod label;
+pub mod latency;
 mod memory;
 mod metrics;
+pub mod page;
 mod queues;
+mod table;
 
-pub use exposition::exposition;
+pub use guest_metrics::guest_metrics;
+pub use histogram::Histogram;
 pub use key_value::{Eviction, KeyValue, SetError, SharedData};
-pub use memory::{Heap, Memory};
+pub use memory::{Heap, Memory, Usage};
 pub use metrics::{DefineError, MetricError, MetricType, Metrics};
-pub use queues::{DequeueError, EnqueueError, QueueZone, Queues, WORKERS};
+pub use queues::{Depth, DequeueError, EnqueueError, QueueZone, Queues, WORKERS};
 
 /// Everything of one configuration.
 pub struct Stores {

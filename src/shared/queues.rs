@@ -4,7 +4,7 @@
 //! on_queue_ready: a worker is a number below [`WORKERS`], and what it means to tell one is the embedder's to know.
 
 use super::cells::{Cells, FIELDS, pack, unpack};
-use super::memory::Memory;
+use super::memory::{Memory, Usage};
 
 /// How many workers can be told.
 pub const WORKERS: usize = 256;
@@ -31,6 +31,9 @@ const MESSAGE_FIELDS: usize = 1;
 
 // Word of the memory: the first queue of all.
 const FIRST: usize = 0;
+
+/// What is shown of the name of a queue: a multiple of 8, which parts of records are.
+const LONGEST_SHOWN: usize = 256;
 
 /// The number of a queue has that of its memory here.
 const ZONE_SHIFT: u32 = 24;
@@ -66,6 +69,11 @@ impl QueueZone {
 
     fn open(&self) -> Option<Cells<'_>> {
         Cells::open(self.memory.as_ref())
+    }
+
+    /// How full it is; `None` while it has no memory.
+    pub fn usage(&self) -> Option<Usage> {
+        Some(self.open()?.usage(false))
     }
 
     fn open_for(&self, vm_id: &[u8], name: &[u8]) -> Option<Cells<'_>> {
@@ -128,6 +136,17 @@ fn choose(cells: &Cells<'_>, queue: u32, can_be_told: &dyn Fn(usize) -> bool) ->
     chosen
 }
 
+/// How many messages a queue has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Depth {
+    /// Whose it is, or the beginning of that.
+    pub vm_id: Vec<u8>,
+    /// Its name, or the beginning of that.
+    pub name: Vec<u8>,
+    /// How many it has.
+    pub messages: u64,
+}
+
 /// All queues of a configuration.
 pub struct Queues {
     zones: Vec<QueueZone>,
@@ -151,6 +170,40 @@ impl Queues {
         true
     }
 
+    /// The memories, with the names of the queues that they are for; that for all others has none.
+    pub fn zones(&self) -> impl Iterator<Item = (Option<&[u8]>, &QueueZone)> {
+        let names = std::iter::once(None).chain(self.names.iter().map(|name| Some(name.as_slice())));
+        names.zip(&self.zones)
+    }
+
+    /// How many messages the queues have: each of `most` at most, those that were made first, and then how many all others have
+    /// together, if there are any.
+    pub fn depths(&self, most: usize) -> (Vec<Depth>, Option<u64>) {
+        let (mut shown, mut others) = (Vec::new(), None);
+        for cells in self.zones.iter().filter_map(QueueZone::open) {
+            // Each new queue is put before all others.
+            let mut queues: Vec<u32> = all(&cells).collect();
+            queues.reverse();
+            for queue in queues {
+                let messages = u64::from(unpack(cells.field(queue, COUNTS)).0);
+                if shown.len() == most {
+                    others = Some(others.unwrap_or_default() + messages);
+                    continue;
+                }
+                let (vm_len, name_len) = unpack(cells.field(queue, NAME));
+                let (mut vm_id, mut name) = (Vec::new(), Vec::new());
+                let mut bytes = cells.bytes(queue, QUEUE_FIELDS);
+                for (len, part) in [(vm_len as usize, &mut vm_id), (name_len as usize, &mut name)] {
+                    let shown = len.min(LONGEST_SHOWN);
+                    bytes.take(shown, part);
+                    bytes.skip(len - shown);
+                }
+                shown.push(Depth { vm_id, name, messages });
+            }
+        }
+        (shown, others)
+    }
+
     fn zone_of(&self, name: &[u8]) -> usize {
         self.names.iter().position(|known| known == name).map_or(0, |n| n + 1)
     }
@@ -172,7 +225,10 @@ impl Queues {
                 let name_len = u32::try_from(name.len()).ok()?;
                 let vm_len = u32::try_from(vm_id.len()).ok()?;
                 let needed = Cells::needed(QUEUE_FIELDS, &[vm_id.len(), name.len()]);
-                let queue = cells.allocate(needed, QUEUE)?;
+                let Some(queue) = cells.allocate(needed, QUEUE) else {
+                    cells.count_refusal();
+                    return None;
+                };
                 cells.set_field(queue, NAME, pack(vm_len, name_len));
                 let mut bytes = cells.bytes(queue, QUEUE_FIELDS);
                 bytes.put(vm_id);
@@ -199,7 +255,10 @@ impl Queues {
         let (cells, queue) = self.open(id).ok_or(EnqueueError::Unknown)?;
         let len = u32::try_from(message.len()).map_err(|_| EnqueueError::Full)?;
         let needed = Cells::needed(MESSAGE_FIELDS, &[message.len()]);
-        let added = cells.allocate(needed, MESSAGE).ok_or(EnqueueError::Full)?;
+        let Some(added) = cells.allocate(needed, MESSAGE) else {
+            cells.count_refusal();
+            return Err(EnqueueError::Full);
+        };
         cells.set_field(added, NEXT, pack(0, len));
         cells.bytes(added, MESSAGE_FIELDS).put(message);
         let (first, last) = unpack(cells.field(queue, ENDS));

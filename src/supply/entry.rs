@@ -58,6 +58,11 @@ impl EntryKey {
         EntryKey { fingerprint: sum(fingerprint), module }
     }
 
+    /// The sum of the module.
+    pub fn module_sum(&self) -> String {
+        hex(&self.module)
+    }
+
     /// The file name, without a suffix.
     pub fn name(&self) -> String {
         hex(&Sha256::new().chain_update(self.fingerprint).chain_update(self.module).finalize())

@@ -58,6 +58,8 @@ pub struct Supplied<M> {
     pub module: Arc<M>,
     /// Where it comes from.
     pub source: Source,
+    /// The SHA-256 of its content, as `sha256sum` writes it.
+    pub sum: String,
     /// What was wrong with the cache. The module is right nevertheless.
     pub complaints: Vec<String>,
 }
@@ -71,6 +73,37 @@ pub enum Source {
     Cache(Duration),
     /// The compiler made it.
     Compiler(Duration),
+}
+
+impl Source {
+    /// Of a module that was wanted in two forms: what took most trouble, and the time of all that was done.
+    pub fn and(self, other: Source) -> Source {
+        match (self, other) {
+            (Source::Compiler(a), Source::Compiler(b)) => Source::Compiler(a + b),
+            (Source::Compiler(time), Source::Cache(more)) | (Source::Cache(more), Source::Compiler(time)) => {
+                Source::Compiler(time + more)
+            }
+            (Source::Cache(a), Source::Cache(b)) => Source::Cache(a + b),
+            (Source::Memory, source) | (source, Source::Memory) => source,
+        }
+    }
+
+    /// Its name, in a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::Memory => "memory",
+            Source::Cache(_) => "cache",
+            Source::Compiler(_) => "compiler",
+        }
+    }
+
+    /// How long it took.
+    pub fn time(self) -> Duration {
+        match self {
+            Source::Memory => Duration::ZERO,
+            Source::Cache(time) | Source::Compiler(time) => time,
+        }
+    }
 }
 
 impl fmt::Display for Source {
@@ -152,7 +185,7 @@ impl<M: Linked> Supply<M> {
         let mut same = self.known.iter().filter(|known| known.key == key);
         let known = same.clone().find(|known| known.engine.ptr_eq(&own));
         if let Some(module) = known.and_then(|known| known.module.upgrade()) {
-            return Ok(Supplied { module, source: Source::Memory, complaints: Vec::new() });
+            return Ok(Supplied { module, source: Source::Memory, sum: key.module_sum(), complaints: Vec::new() });
         }
         // An engine that differs only in where its instances are runs the same code.
         let again = same.find_map(|known| {
@@ -173,9 +206,9 @@ impl<M: Linked> Supply<M> {
             complaints.extend(cache.and_then(|cache| to_cache(module.compiled(), &key, cache)));
             (module, source)
         };
-        let module = Arc::new(module);
+        let (module, sum) = (Arc::new(module), key.module_sum());
         self.known.push(KnownModule { key, engine: own, module: Arc::downgrade(&module) });
-        Ok(Supplied { module, source, complaints })
+        Ok(Supplied { module, source, sum, complaints })
     }
 }
 

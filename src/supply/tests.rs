@@ -507,3 +507,25 @@ fn use_keeps_an_entry_young() {
 fn sums_are_those_of_sha256sum() {
     assert_eq!(sha256_hex(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
+
+#[test]
+fn a_module_comes_with_the_sum_of_its_content() {
+    let (engine, mut supply) = (engine(), Supply::<Module>::default());
+    for _ in ["compiled", "kept in memory"] {
+        let supplied = supply.module(&engine, &Content::new(&module(1)), None, || ()).ok().unwrap();
+        assert_eq!(supplied.sum, sha256_hex(&module(1)));
+    }
+}
+
+#[test]
+fn two_forms_of_a_module_took_the_time_of_both() {
+    let time = Duration::from_millis;
+    let both = |a: Source, b: Source| {
+        assert_eq!(a.and(b), b.and(a));
+        a.and(b)
+    };
+    assert_eq!(both(Source::Compiler(time(3)), Source::Compiler(time(4))), Source::Compiler(time(7)));
+    assert_eq!(both(Source::Compiler(time(3)), Source::Cache(time(1))), Source::Compiler(time(4)));
+    assert_eq!(both(Source::Cache(time(3)), Source::Memory), Source::Cache(time(3)));
+    assert_eq!(both(Source::Memory, Source::Memory), Source::Memory);
+}

@@ -104,6 +104,7 @@ my %row = (
     wasm_memory_limit  => ['64m', 'a size from 64k to 4096m, such as 128m'],
     wasm_timeout       => ['1s', $time],
     wasm_pause_timeout => ['1s', $time],
+    wasm_latency       => ['on', $switch],
     # As with nginx's own handlers, the last one has the location.
     wasm_metrics => ['', undef, twice => [], other => ['', ''], few => []],
     wasm_status  => ['', undef, twice => [], other => ['', ''], few => []],

@@ -112,17 +112,22 @@ location /t {
 GET /t
 --- response_headers
 Content-Type: text/plain; version=0.0.4; charset=utf-8
+Vary: Accept
 --- response_body_filters eval
-# What follows is about filters: t/35-limits/status.t.
-sub { $_[0] =~ s/^# TYPE wasm_filter_calls_total .*//smr }
+# What follows is about filters and the host: t/35-limits/metrics.t.
+sub { $_[0] =~ s/^# HELP wasm_build_info .*//smr }
 --- response_body
+# HELP _9_ Metric _9_ of a filter.
 # TYPE _9_ counter
 _9_{name="9\""} 0
+# HELP open Metric open of a filter.
 # TYPE open gauge
 open -3
+# HELP requests_total Metric requests_total of a filter.
 # TYPE requests_total counter
 requests_total{name="requests.total"} 2
 requests_total 0
+# HELP size Metric size of a filter.
 # TYPE size histogram
 size_bucket{le="1"} 1
 size_bucket{le="2"} 1
@@ -133,15 +138,18 @@ size_count 2
 
 
 
-=== TEST 7: without filters there is nothing to show
+=== TEST 7: without filters there is the version to show
 --- main_config
 --- config
 location /t { wasm_metrics; }
 --- request
 GET /t
---- response_headers
-Content-Length: 0
---- response_body
+--- response_body_like
+\A# HELP wasm_build_info .*
+# TYPE wasm_build_info gauge
+wasm_build_info\{version="[\d.]+",nginx="[\d.]+",engine="wasmtime"\} 1
+--- response_body_unlike
+wasm_(?:filter|program)
 
 
 

@@ -166,7 +166,7 @@ configure('define gauge requests; record requests 7');
 reload();
 my $shown = HTTP::Tiny->new->get("http://127.0.0.1:$port/metrics")->{content};
 like($shown, qr/^# TYPE requests gauge\nrequests 7$/m, 'after a reload a name may have another type');
-like($shown, qr/^# TYPE requests_counter counter\nrequests_counter 214$/m, 'the metric before is still shown');
+like($shown, qr/^# TYPE requests_counter counter\nrequests_counter\{name="requests"\} 214$/m, 'the metric before is still shown');
 
 # Both workers at the same time, all of them in the same queue and under the same names
 configure('register q');

@@ -46,7 +46,7 @@ sub filter {
 sub samples {
     my ($nginx, $family) = @_;
     my $text = $nginx->get('/metrics')->{content};
-    return { $text =~ /^$family\{module="([^"]*)",place="[^"]*"\} (\d+)$/mg };
+    return { $text =~ /^$family\{filter="([^"]*)",[^}]*\} (\d+)$/mg };
 }
 
 sub line_of {

@@ -461,9 +461,9 @@ location /metrics { wasm_metrics; }
 x-shared: define counter c; add c 1; get c
 --- response_body_filters eval
 # What follows is about filters: t/35-limits/status.t.
-sub { $_[0] =~ s/^# TYPE wasm_filter_calls_total .*//smr }
+sub { $_[0] =~ s/^# HELP wasm_build_info .*//smr }
 --- response_body eval
-["define counter c -> 1\nadd c 1 -> ()\nget c -> 4\n", "# TYPE c counter\nc 4\n"]
+["define counter c -> 1\nadd c 1 -> ()\nget c -> 4\n", "# HELP c Metric c of a filter.\n# TYPE c counter\nc 4\n"]
 
 
 

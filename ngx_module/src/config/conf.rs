@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
@@ -19,7 +20,7 @@ use ngx_wasm::vm::{Engine, InstanceLimits};
 
 use crate::config::calls::CallConf;
 use crate::config::filter_conf::{FilterConf, ModuleConf, NewFilter};
-use crate::config::level::{Level, Levels};
+use crate::config::level::{KnownAs, Level, Levels};
 use crate::config::loc_conf::{DEFAULT_TIMEOUT, LocConf};
 use crate::config::program_conf::ProgramLocation;
 use crate::config::programs;
@@ -81,6 +82,8 @@ pub struct MainConf {
     pub start_time: Duration,
     /// Something names `$wasm_time`.
     pub measures_time: bool,
+    /// `wasm_latency`
+    pub measures_callbacks: Option<bool>,
     /// How requests begin with upstreams, once the configuration is read.
     pub balancers: Balancers,
 }
@@ -110,6 +113,7 @@ impl Default for MainConf {
             status: Status::default(),
             start_time: Duration::ZERO,
             measures_time: false,
+            measures_callbacks: None,
             balancers: Balancers::default(),
         }
     }
@@ -268,6 +272,8 @@ impl MainConf {
             lines: GuestLog::new(b"", Vec::new(), None, None),
             capabilities: None,
             environment: Arc::default(),
+            known_as: KnownAs::default(),
+            is_measured: false,
         });
     }
 
@@ -282,6 +288,7 @@ impl MainConf {
             self.lua_calls = Some(calls.settings(conf)?);
         }
         let mut known: Vec<(Level, Rc<CallSettings>)> = Vec::new();
+        let mut before = BTreeMap::new();
         for filter in &mut self.filters {
             let declared = &self.levels[filter.declared];
             filter.timeout = declared.timeout();
@@ -304,6 +311,8 @@ impl MainConf {
             filter.environment = Arc::new(self.rules.environment(&self.levels, level, &filter.name));
             let Policy { log_level, log_rate, .. } = filter.policy;
             filter.lines = GuestLog::new(b"", filter.name.clone(), log_level, log_rate);
+            filter.known_as = KnownAs::next(self.levels.name(filter.declared), &mut before);
+            filter.is_measured = self.measures_callbacks == Some(true);
         }
         programs::complete(self, conf)?;
         // What Lua loads gets its name later, and goes by the level http { }.

@@ -1,12 +1,13 @@
 //! What nginx.conf says of one module, and of one filter.
 
-use crate::config::level::Level;
+use crate::config::level::{KnownAs, Level};
 use crate::config::rules::Policy;
 use crate::net::settings::CallSettings;
 use crate::nginx::conf_position::ConfPosition;
 use crate::process::engine::ModuleVariant;
 use crate::process::guest_log::GuestLog;
 use crate::process::status::Identity;
+use crate::process::supply::Origin;
 use ngx_wasm::extism::Plugin;
 use ngx_wasm::programs;
 use ngx_wasm::proxy_wasm::{Capabilities, Module, RootConfig, VmConfig};
@@ -26,6 +27,8 @@ pub struct ModuleConf {
     /// What the file has to have, in lower-case hexadecimal digits.
     pub sha256: Option<String>,
     pub place: ConfPosition,
+    /// Set by start-up: where it comes from.
+    pub origin: Option<Origin>,
     /// Set by start-up, for each form in which a filter wants it.
     pub compiled: Vec<(ModuleVariant, Arc<Module>)>,
     /// The same for programs.
@@ -91,6 +94,10 @@ pub struct FilterConf {
     pub capabilities: Option<Arc<Capabilities>>,
     /// `NAME=VALUE`, each.
     pub(super) environment: Arc<Vec<Vec<u8>>>,
+    /// What operators know it by; there once all levels are merged.
+    pub known_as: KnownAs,
+    /// It is measured how long its callbacks take.
+    pub(super) is_measured: bool,
 }
 
 impl FilterConf {
@@ -106,6 +113,8 @@ impl FilterConf {
             vm_configuration: self.module(modules).map_or(b"", |module| &module.vm_configuration),
             configuration: &self.configuration,
             root_id: &self.root_id,
+            server: &self.known_as.level.server,
+            location: &self.known_as.level.location,
             place: &self.place,
         }
     }
@@ -126,6 +135,7 @@ impl FilterConf {
             max_calls: self.max_calls,
             capabilities: self.capabilities.clone(),
             fuel: self.policy.fuel,
+            is_measured: self.is_measured,
             ..VmConfig::default()
         };
         let root = RootConfig {

@@ -1,7 +1,10 @@
-//! The levels of nginx.conf, http { } and what is in it, by number: what each says, and which one it is in.
+//! The levels of nginx.conf, http { } and what is in it, by number: what each says, which one it is in, and what operators know it
+//! by.
 
+use std::collections::BTreeMap;
 use std::iter;
 use std::ops::{Index, IndexMut};
+use std::rc::Rc;
 
 use crate::config::loc_conf::LocConf;
 
@@ -18,6 +21,17 @@ struct Entry {
     said: LocConf,
     /// The level that this one is in, once they are merged.
     outer: Option<Level>,
+    /// What it is called then.
+    name: Option<Rc<LevelName>>,
+}
+
+/// What operators know a level by.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LevelName {
+    /// The first name of its server.
+    pub server: Vec<u8>,
+    /// Its location, in the words of nginx.conf.
+    pub location: Vec<u8>,
 }
 
 impl Levels {
@@ -38,6 +52,18 @@ impl Levels {
         let around = self[outer].clone();
         self[level].inherit(&around);
         self.entry(level).outer = Some(outer);
+    }
+
+    /// Says what a level is called, once it is known which one it is in; `None`: as that.
+    pub fn set_name(&mut self, level: Level, name: Option<LevelName>) {
+        let outer = self.entry(level).outer;
+        let name = name.map(Rc::new).or_else(|| self.0[outer?.0 as usize].name.clone());
+        self.entry(level).name = name;
+    }
+
+    /// What a level is called. http { } has no name.
+    pub fn name(&self, level: Level) -> Rc<LevelName> {
+        self.0[level.0 as usize].name.clone().unwrap_or_default()
     }
 
     /// All of them.
@@ -66,5 +92,24 @@ impl Index<Level> for Levels {
 impl IndexMut<Level> for Levels {
     fn index_mut(&mut self, level: Level) -> &mut LocConf {
         &mut self.entry(level).said
+    }
+}
+
+/// What operators know a filter, or a program, by, beside the name of its module: no edit of other filters changes it.
+#[derive(Clone, Debug, Default)]
+pub struct KnownAs {
+    /// The level that declares it.
+    pub level: Rc<LevelName>,
+    /// Its place among those that levels of this name declare.
+    pub index: usize,
+}
+
+impl KnownAs {
+    /// The next one on a level of this name. `before` has those that were asked for.
+    pub fn next(level: Rc<LevelName>, before: &mut BTreeMap<Rc<LevelName>, usize>) -> KnownAs {
+        let count = before.entry(level.clone()).or_default();
+        let index = *count;
+        *count += 1;
+        KnownAs { level, index }
     }
 }

@@ -8,7 +8,7 @@ use nginx_sys::ngx_conf_t;
 
 use crate::config::chains;
 use crate::config::conf::MainConf;
-use crate::config::level::Level;
+use crate::config::level::{Level, LevelName};
 use crate::config::loc_conf::LocConf;
 use crate::config::{phase_notes, programs};
 use crate::nginx::conf::Conf;
@@ -51,6 +51,8 @@ impl Location {
         let main = unsafe { &mut *inner.main };
         chains::merge(main, inner.level, outer.level);
         main.levels.inherit(inner.level, outer.level);
+        let name = conf.level_name().map(|(server, location)| LevelName { server, location });
+        main.levels.set_name(inner.level, name);
         main.levels[inner.level].calls.core = conf.resolver();
         programs::merge(&mut main.levels[inner.level].programs, &conf);
         phase_notes::look(main, inner.level, &conf);

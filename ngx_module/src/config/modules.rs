@@ -1,6 +1,8 @@
 //! The files of modules, and what is made of them in the master: read and looked at as a whole, before the first of them is compiled.
 //! Start-up has all of them (`startup.rs`), and looks at what stands in them (`filters/startup.rs`, `programs/startup.rs`).
 
+use std::path::Path;
+
 use nginx_sys::NGX_LOG_WARN;
 use ngx::core::NgxStr;
 use ngx_wasm::extism::{self, Plugin};
@@ -15,6 +17,7 @@ use crate::config::mistakes::Mistakes;
 use crate::config::program_conf::{AnswererKind, ProgramLocation};
 use crate::nginx::log::{self, Log};
 use crate::process::engine::ModuleVariant;
+use crate::process::regular_file::{self, Stamp};
 use crate::process::supply::{self, Note, Supplier};
 
 /// The modules of a configuration before they are compiled.
@@ -28,6 +31,8 @@ pub struct Modules {
 /// The file of a module, and what it is for.
 struct File {
     content: Content<'static>,
+    /// What it looked like before it was read.
+    stamp: Option<Stamp>,
     uses: Uses,
 }
 
@@ -60,6 +65,7 @@ impl Modules {
 
     fn look_at(&self, main: &mut MainConf, n: usize, mistakes: &mut Mistakes<'_>) -> Option<File> {
         let (name, place) = (full_name(&main.modules[n]), main.modules[n].place.clone());
+        let stamp = regular_file::stamp(Path::new(&main.modules[n].path));
         let content = match supply::read(&main.modules[n].path, main.modules[n].sha256.as_deref()) {
             Ok(content) => content,
             Err(reason) => {
@@ -92,7 +98,7 @@ impl Modules {
         for form in &uses.plugins {
             found(self.check::<Plugin>(main, *form, &content));
         }
-        is_right.then_some(File { content, uses })
+        is_right.then_some(File { content, stamp, uses })
     }
 
     fn check<M: supply::Kind>(
@@ -161,6 +167,7 @@ impl Modules {
         compile!(filters: Module => compiled);
         compile!(programs: programs::Module => programs);
         compile!(plugins: Plugin => plugins);
+        main.modules[n].origin = self.supplier.take_origin(file.stamp);
     }
 }
 

@@ -11,7 +11,7 @@ use ngx_wasm::proxy_wasm::Capabilities;
 use ngx_wasm::vm::InstanceLimits;
 
 use crate::config::inherit::inherit;
-use crate::config::level::Level;
+use crate::config::level::{KnownAs, Level, LevelName};
 use crate::net::settings::CallSettings;
 use crate::nginx::complex_value::ComplexValue;
 use crate::nginx::conf_position::ConfPosition;
@@ -198,6 +198,8 @@ pub struct ProgramLocation {
     pub kind: AnswererKind,
     pub place: ConfPosition,
     pub level: Level,
+    /// What operators know it by.
+    pub known_as: KnownAs,
     /// Caps on each instance.
     pub limits: InstanceLimits,
     /// What a run may use up, if that is limited.
@@ -235,12 +237,13 @@ impl ProgramLocation {
 
     /// What it is counted under.
     pub fn identity(&self) -> Identity<'_> {
-        let Self { name, kind, place, .. } = self;
+        let Self { name, kind, place, known_as, .. } = self;
         let function: &[u8] = match kind {
             AnswererKind::Program => b"",
             AnswererKind::Function { function, .. } => function,
         };
         let kind = kind.directive().as_bytes();
-        Identity { name, vm_configuration: kind, configuration: function, root_id: b"", place }
+        let LevelName { server, location } = known_as.level.as_ref();
+        Identity { name, vm_configuration: kind, configuration: function, root_id: b"", server, location, place }
     }
 }

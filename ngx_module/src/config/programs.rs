@@ -1,11 +1,13 @@
 //! Which locations run programs: those that say so, and what nginx makes of them (`if`, `limit_except`). `location.rs` asks when nginx
 //! merges levels, and `conf.rs` when all are merged.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ngx_wasm::vm::InstanceLimits;
 
 use crate::config::conf::MainConf;
+use crate::config::level::KnownAs;
 use crate::config::program_conf::{ProgramConf, ProgramLocation};
 use crate::nginx::conf::Conf;
 use crate::process::guest_log::GuestLog;
@@ -26,6 +28,7 @@ pub fn merge(own: &mut ProgramConf, conf: &Conf<'_>) {
 
 /// Finds all of them, once all levels are merged.
 pub fn complete(main: &mut MainConf, conf: &Conf<'_>) -> Result<(), String> {
+    let mut before = BTreeMap::new();
     for level in main.levels.all() {
         let loc = &main.levels[level];
         let Some(answerer) = loc.programs.answerer.clone().filter(|_| loc.programs.is_answering) else { continue };
@@ -45,6 +48,7 @@ pub fn complete(main: &mut MainConf, conf: &Conf<'_>) -> Result<(), String> {
             kind: answerer.kind.clone(),
             place,
             level,
+            known_as: KnownAs::next(main.levels.name(level), &mut before),
             limits: InstanceLimits { memory: loc.memory_limit(), pooled: true },
             fuel: policy.fuel,
             cpu_time: loc.timeout(),

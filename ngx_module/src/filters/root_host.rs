@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ngx_wasm::proxy_wasm::{Host, LastWords, LogLevel, StartError, Status};
 use ngx_wasm::shared::Stores;
+use ngx_wasm::shared::latency::Kind;
 
 use crate::config::rules::Trace;
 use crate::filters::calls;
@@ -103,6 +104,10 @@ impl Drop for RootHost<'_> {
 impl Host for RootHost<'_> {
     fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    fn callback_took(&mut self, kind: Kind, time: Duration) {
+        self.status.took(kind, time);
     }
 
     fn log(&mut self, level: LogLevel, message: &[u8]) {

@@ -157,7 +157,10 @@ unsafe fn declare_zones(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<
     // SAFETY: nginx makes shared memory after this, as said above.
     unsafe { main.shared.declare(cycle, &main.settings) }?;
     // SAFETY: nginx makes shared memory after this, as said above.
-    unsafe { main.status.declare(cycle, main.filters.len() + main.programs.len()) }.map_err(|reason| (None, reason))
+    unsafe {
+        let (filters, measures) = (main.filters.len() + main.programs.len(), main.measures_callbacks == Some(true));
+        main.status.declare(cycle, filters, measures).map_err(|reason| (None, reason))
+    }
 }
 
 /// Whether anything can run that shares something: filters, or what Lua loads.

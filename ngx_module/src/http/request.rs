@@ -381,6 +381,9 @@ impl Drop for Request {
     fn drop(&mut self) {
         self.own.set(None);
         tokens::take_back(self.token.get());
+        for direction in [Direction::Request, Direction::Response] {
+            self.count_wait(direction, None);
+        }
         for run in self.left.get_mut().iter().chain(self.runs.get_mut().iter()) {
             runs::forget(run);
         }

@@ -41,6 +41,8 @@ pub struct LoadedModule {
     timeout: Duration,
     max_calls: usize,
     policy: Policy,
+    /// It is measured how long callbacks take.
+    is_measured: bool,
     capabilities: Option<Arc<Capabilities>>,
     environment: Arc<Vec<Vec<u8>>>,
     /// What it has logged.
@@ -74,6 +76,7 @@ impl LoadedModule {
             timeout,
             max_calls,
             policy,
+            is_measured: main.measures_callbacks == Some(true),
             capabilities: main.lua_capabilities(name)?,
             environment: main.lua_environment(name),
             lines: GuestLog::new(b"", name.to_vec(), policy.log_level, policy.log_rate),
@@ -146,6 +149,7 @@ impl Filter for LoadedModule {
             reuse_context_ids: true,
             max_calls: self.max_calls,
             capabilities: self.capabilities.clone(),
+            is_measured: self.is_measured,
             ..VmConfig::default()
         };
         let mut host = self.root_host(log);

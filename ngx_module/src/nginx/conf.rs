@@ -18,7 +18,7 @@ use crate::nginx::log::{self, Log};
 use crate::nginx::pool::{Kept, Pool};
 use crate::nginx::resolver::Resolver;
 use crate::nginx::upstream_block::{self, UpstreamBlock};
-use crate::nginx::{modules, rc, realip, returns};
+use crate::nginx::{location, modules, rc, realip, returns};
 
 /// What a relative path is relative to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,6 +162,31 @@ impl<'c> Conf<'c> {
         // SAFETY: nothing changes what the core module keeps of the level meanwhile.
         let core = self.core_location().map(|core| unsafe { core.as_ref() });
         core.is_some_and(|core| core.lmt_excpt() != 0 && core.handler.is_none())
+    }
+
+    /// What the level that nginx merges is called: its server, by the first name, and its location, in the words of nginx.conf. Both are
+    /// empty where there is none. `None`: it is a part of the level around it, such as an `if`, and is called as that.
+    pub fn level_name(&self) -> Option<(Vec<u8>, Vec<u8>)> {
+        let (core, http) = (self.core_location()?, self.http()?);
+        // SAFETY: nothing changes what the core module keeps of the level meanwhile.
+        let core = unsafe { core.as_ref() };
+        if core.noname() != 0 || core.lmt_excpt() != 0 {
+            return None;
+        }
+        // SAFETY: that is what the core module says of a server.
+        let server: Option<NonNull<ngx_http_core_srv_conf_t>> =
+            unsafe { http.http_server_conf_unchecked(NgxHttpCoreModule::module()) };
+        // SAFETY: the core module has merged its own levels, and changes its names no more.
+        let server = server.map_or(Vec::new(), |server| unsafe { server.as_ref() }.server_name.as_bytes().to_vec());
+        let name = core.name.as_bytes();
+        let is_regex = location::is_regex(core);
+        let sign: &[u8] = match () {
+            () if is_regex => b"~ ",
+            () if core.exact_match() != 0 => b"= ",
+            () if core.noregex() != 0 => b"^~ ",
+            () => b"",
+        };
+        Some((server, [sign, name].concat()))
     }
 
     /// Whether a `return` of the level that nginx merges answers, as [`returns::in_location`] has it. The modules of the

@@ -117,6 +117,17 @@ pub fn time() -> (i64, i64) {
     (now.sec, now.msec as i64)
 }
 
+/// The seconds of [`time`], as they are kept; 0 for a time before 1970.
+pub fn seconds() -> u64 {
+    u64::try_from(time().0).unwrap_or(0)
+}
+
+/// Milliseconds of the clock of nginx's timers, as nginx has looked at it last. All of its processes have the same.
+pub fn msec() -> u64 {
+    // SAFETY: nginx sets the variable in its loop, in this thread.
+    unsafe { nginx_sys::ngx_current_msec as u64 }
+}
+
 /// What a core module keeps of a cycle.
 ///
 /// # Safety

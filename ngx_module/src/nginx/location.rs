@@ -79,14 +79,22 @@ pub fn name(r: HttpRequest<'_>) -> &[u8] {
 
 /// The prefix that has chosen the location, and whether the path is that and nothing more. `None`: it was chosen otherwise.
 pub fn prefix(r: HttpRequest<'_>) -> Option<(&[u8], bool)> {
-    let core = core(r)?;
-    #[cfg(ngx_feature = "pcre")]
-    if !core.regex.is_null() {
-        return None;
-    }
+    let core = core(r).filter(|core| !is_regex(core))?;
     // A named one, or none at all.
     let name = name(r);
     name.starts_with(b"/").then(|| (name, core.exact_match() != 0))
+}
+
+/// Whether a location is chosen by a regular expression.
+#[cfg(ngx_feature = "pcre")]
+pub(super) fn is_regex(core: &ngx_http_core_loc_conf_t) -> bool {
+    !core.regex.is_null()
+}
+
+/// The same in an nginx that knows none.
+#[cfg(not(ngx_feature = "pcre"))]
+pub(super) fn is_regex(_: &ngx_http_core_loc_conf_t) -> bool {
+    false
 }
 
 /// Whether the server takes several slashes for one (`merge_slashes`).

@@ -1,9 +1,9 @@
 //! Files that the master reads while it reads nginx.conf: modules and configurations. One that is none, or has no end, must
 //! not keep nginx from starting, or from going on after a reload, without a word.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// All of a file that has `most` bytes at most. The error says why not; `what` is what may not have more.
@@ -23,4 +23,20 @@ pub fn read(path: &Path, most: usize, what: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(metadata.len() as usize);
     file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|err| err.to_string())?;
     if bytes.len() > most { Err(too_large()) } else { Ok(bytes) }
+}
+
+/// By what one sees that a file is another one than it was, without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    /// Seconds and nanoseconds.
+    changed: (i64, i64),
+}
+
+/// That of a file; `None`: it cannot be seen now.
+pub fn stamp(path: &Path) -> Option<Stamp> {
+    let seen = fs::metadata(path).ok()?;
+    Some(Stamp { device: seen.dev(), inode: seen.ino(), size: seen.size(), changed: (seen.mtime(), seen.mtime_nsec()) })
 }

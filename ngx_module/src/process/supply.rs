@@ -14,7 +14,8 @@ use ngx_wasm::vm::Engine;
 
 use crate::nginx::conf_position::ConfPosition;
 use crate::nginx::log::{self, Log};
-use crate::process::{engine, regular_file};
+use crate::process::engine;
+use crate::process::regular_file::{self, Stamp};
 
 /// No engine takes more.
 const LARGEST_MODULE: usize = 1 << 30;
@@ -89,6 +90,24 @@ impl Note {
     }
 }
 
+/// Where a module comes from, whose file was read.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The SHA-256 of the file.
+    pub sum: String,
+    /// Where its compiled code comes from, and how long all forms of it took.
+    pub source: Source,
+    /// What its file looked like before it was read.
+    stamp: Option<Stamp>,
+}
+
+impl Origin {
+    /// Whether the file is another one by now; `None`: it cannot be seen.
+    pub fn has_changed(&self, path: &str) -> Option<bool> {
+        Some(regular_file::stamp(Path::new(path))? != self.stamp?)
+    }
+}
+
 /// Gets modules, and notes how.
 #[derive(Default)]
 pub struct Supplier {
@@ -97,6 +116,8 @@ pub struct Supplier {
     has_written: bool,
     /// There is none, because the configuration does not say where.
     may_have_cache: bool,
+    /// Of the module that it gets.
+    origin: Option<Origin>,
 }
 
 impl Supplier {
@@ -188,7 +209,15 @@ impl Supplier {
             }
         }
         self.notes.push(note);
+        let before = self.origin.take().map(|origin| origin.source);
+        let source = before.map_or(supplied.source, |before| before.and(supplied.source));
+        self.origin = Some(Origin { sum: supplied.sum, source, stamp: None });
         Ok(supplied.module)
+    }
+
+    /// Where a module comes from that it has got, in all forms in which it is wanted. `stamp`: that of its file, before it was read.
+    pub fn take_origin(&mut self, stamp: Option<Stamp>) -> Option<Origin> {
+        self.origin.take().map(|origin| Origin { stamp, ..origin })
     }
 
     /// All modules are there.

@@ -5,11 +5,12 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ngx_wasm::programs::{Bell, Limits, Refused, Run, Task, Threads};
+use ngx_wasm::programs::{Bell, Limits, Load, Refused, Run, Task, Threads};
 
 use crate::nginx::channel::{Channel, Unwatched};
 use crate::nginx::cycle;
 use crate::process::engine;
+use crate::process::status::{self, ThreadCounts};
 
 /// A worker that ends waits so long for threads, which end within a tick unless they are in a system call.
 const LONGEST_END: Duration = Duration::from_secs(2);
@@ -51,14 +52,21 @@ fn begin(wake: Wake) -> Result<Worker, String> {
 /// Has a task done for a run, on a thread.
 pub fn run(limits: Limits, run: Arc<Run>, task: Task) -> Result<(), Refused> {
     WORKER.with_borrow(|worker| match worker {
-        Some(worker) => worker.threads.begin(limits, run, task),
+        Some(worker) => {
+            let begun = worker.threads.begin(limits, run, task);
+            show(&worker.threads);
+            begun
+        }
         None => Err(Refused::Closed),
     })
 }
 
 fn on_bell(channel: Channel) {
     let (tokens, wake) = WORKER.with_borrow(|worker| match worker {
-        Some(worker) => (worker.bell.take(), Some(worker.wake)),
+        Some(worker) => {
+            show(&worker.threads);
+            (worker.bell.take(), Some(worker.wake))
+        }
         None => (Vec::new(), None),
     });
     if channel.wait().is_err() {
@@ -67,6 +75,12 @@ fn on_bell(channel: Channel) {
     if let Some(wake) = wake {
         tokens.into_iter().for_each(wake);
     }
+}
+
+/// Has the status say how busy the threads are.
+fn show(threads: &Threads) {
+    let Load { threads, busy, queued } = threads.load();
+    status::set_threads(ThreadCounts { threads: threads as u64, busy: busy as u64, queued: queued as u64 });
 }
 
 /// The worker ends: so do all programs.

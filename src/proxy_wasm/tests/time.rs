@@ -1,8 +1,10 @@
-//! proxy_get_current_time_nanoseconds, and ticks.
+//! proxy_get_current_time_nanoseconds, ticks, and how long callbacks take.
 
 use super::support::{Guest, probe};
+use crate::proxy_wasm::config::VmConfig;
 use crate::proxy_wasm::fake_host::{FakeHost, FakeStream};
 use crate::proxy_wasm::{RootConfig, StartError};
+use crate::shared::latency::Kind;
 
 #[test]
 fn the_time_is_the_hosts_in_64_bits() {
@@ -59,4 +61,24 @@ fn a_tick_is_a_callback_of_the_root() {
     let mut world = Guest::new("").noting("on_tick", 1, "").start();
     world.vm.on_tick(world.root, &mut world.host).unwrap();
     assert_eq!(world.notes(), ["on_tick 1"]);
+}
+
+#[test]
+fn the_host_is_told_how_long_callbacks_took_if_it_wants_to_know() {
+    let guest = || {
+        Guest::on_request("").and(
+            "(func (export \"proxy_on_context_create\") (param i32 i32))
+             (func (export \"proxy_on_log\") (param i32) unreachable)",
+        )
+    };
+    for is_measured in [false, true] {
+        let vm = VmConfig { is_measured, ..VmConfig::default() };
+        let mut world = guest().start_with(vm, RootConfig::default(), FakeHost::default()).unwrap();
+        let id = world.stream();
+        world.request_headers(id).unwrap();
+        // One that traps, too.
+        world.end(id).unwrap_err();
+        let kinds = [Kind::ContextCreate, Kind::ContextCreate, Kind::RequestHeaders, Kind::End];
+        assert_eq!(world.host.took, if is_measured { &kinds[..] } else { &[] });
+    }
 }

@@ -2,9 +2,12 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::shared::memory::Heap;
+
+const NOW: u64 = 1000;
 
 /// A machine, with processes that live until they are killed.
 struct Machine {
@@ -34,7 +37,7 @@ impl Machine {
     /// What a worker has that is forked now.
     fn fork(&self, master: &StatusTable, pid: u64) -> StatusTable {
         let worker = self.table();
-        worker.generation.set(master.generation.get());
+        worker.0.inherit(&master.0);
         let process = Process { pid, started: 1 };
         self.alive.borrow_mut().push(process);
         worker.enter(process, &|it| self.is_alive(it));
@@ -50,7 +53,7 @@ impl Machine {
     }
 
     fn snapshot(&self, table: &StatusTable) -> Snapshot {
-        table.snapshot(&|it| self.is_alive(it))
+        table.snapshot(NOW, &|it| self.is_alive(it))
     }
 
     fn calls(&self, table: &StatusTable, slot: Option<Slot>) -> u64 {
@@ -156,7 +159,7 @@ fn a_new_configuration_keeps_the_counters_of_filters_that_it_has_too() {
 #[test]
 fn entries_of_filters_that_are_gone_are_used_again_but_not_while_a_worker_has_them() {
     let machine = Machine::new(0, 1);
-    let names: Vec<String> = (0..machine.shape.filters).map(|n| format!("old {n}")).collect();
+    let names: Vec<String> = (0..machine.shape.filters()).map(|n| format!("old {n}")).collect();
     let keys: Vec<&str> = names.iter().map(String::as_str).collect();
     let (first, slots) = machine.configure(&keys);
     assert!(slots.iter().all(Option::is_some));
@@ -194,7 +197,7 @@ fn filters_with_names_are_those_of_the_configuration() {
     old.add(plugin, Event::Call, 1);
     old.declare(&[b"lua", b"gone"], &[b'g'; 200], &is_alive).unwrap();
     let names = |table: &StatusTable| -> Vec<_> {
-        machine.snapshot(table).named.into_iter().map(|(name, it)| (name, it.counters[0])).collect()
+        machine.snapshot(table).named.into_iter().map(|it| (it.name, it.summary.counters[0])).collect()
     };
     assert_eq!(names(&old), [(b"plugin".to_vec(), 1), (vec![b'g'; 128], 0)]);
     let (second, _) = machine.configure(&["a"]);
@@ -227,7 +230,7 @@ fn a_memory_that_is_not_there_or_too_small_counts_nothing() {
         assert_eq!(table.declare(&[b"a"], b"", &|_| true), None);
         table.enter(Process { pid: 1, started: 1 }, &|_| true);
         table.add(Slot(0), Event::Call, 1);
-        assert_eq!(table.snapshot(&|_| true).get(Slot(0)), Summary::default());
+        assert_eq!(table.snapshot(NOW, &|_| true).get(Slot(0)), Summary::default());
     }
 }
 
@@ -241,7 +244,7 @@ fn another_shape_begins_anew() {
     table.add(slot, Event::Call, 1);
     let other = StatusTable::new(Box::new(heap), Shape::of(100, 1));
     let slot = other.declare(&[b"a"], b"", &|_| true).unwrap();
-    assert_eq!(other.snapshot(&|_| true).get(slot), Summary::default());
+    assert_eq!(other.snapshot(NOW, &|_| true).get(slot), Summary::default());
 }
 
 #[test]
@@ -250,7 +253,7 @@ fn wrong_numbers_in_the_memory_harm_nobody() {
     let (master, slots) = machine.configure(&["a"]);
     let worker = machine.fork(&master, 1);
     let slot = slots[0].unwrap();
-    let interesting = (0..HEADER).chain(HEADER..HEADER + ENTRY).chain(worker.row_at(0)..worker.row_at(0) + 40);
+    let interesting = worker.0.interesting();
     for at in interesting {
         for wrong in [u64::MAX, 1 << 40, 7] {
             let before = machine.heap.words()[at].swap(wrong, Ordering::Relaxed);
@@ -265,8 +268,58 @@ fn wrong_numbers_in_the_memory_harm_nobody() {
 
 #[test]
 fn every_event_has_its_name() {
-    for (n, (event, name)) in Event::ALL.iter().enumerate() {
-        assert_eq!(*event as usize, n);
-        assert!(!name.is_empty());
+    for (n, shown) in Event::ALL.iter().enumerate() {
+        assert_eq!(shown.event as usize, n);
+        assert!(!shown.name.is_empty());
+        assert!([shown.of_filters, shown.of_programs].into_iter().flatten().all(|help| help.ends_with('.')));
     }
+    for (n, (event, _)) in Event::ANSWERS.iter().enumerate() {
+        assert_eq!(*event as usize, Event::ALL.len() + n);
+    }
+}
+
+#[test]
+fn answers_are_counted_by_the_class_of_their_status() {
+    let names = [200, 299, 301, 404, 503, 100, 0, 600].map(|status| {
+        let event = Event::of_answer(status);
+        Event::ANSWERS.iter().find(|(known, _)| *known == event).unwrap().1
+    });
+    assert_eq!(names, ["2xx", "2xx", "3xx", "4xx", "5xx", "other", "other", "other"]);
+}
+
+#[test]
+fn a_filter_is_down_in_the_workers_that_say_so_until_their_time_has_come() {
+    let machine = Machine::new(1, 4);
+    let (master, slots) = machine.configure(&["a"]);
+    let slot = slots[0].unwrap();
+    let workers: Vec<_> = (1..=4).map(|pid| machine.fork(&master, pid)).collect();
+    let down = [Down::ForGood, Down::Until(NOW + 1), Down::Until(NOW), Down::No];
+    workers.iter().zip(down).for_each(|(worker, down)| worker.set_down(slot, down));
+    let seen = |machine: &Machine| {
+        let summary = machine.snapshot(&master).get(slot);
+        (summary.stopped, summary.waiting)
+    };
+    assert_eq!(seen(&machine), (1, 1));
+    machine.kill(1);
+    assert_eq!(seen(&machine), (0, 1));
+    workers[1].set_down(slot, Down::Until(u64::MAX));
+    assert_eq!(seen(&machine), (0, 1));
+    workers[1].set_down(slot, Down::No);
+    assert_eq!(seen(&machine), (0, 0));
+}
+
+#[test]
+fn streams_that_wait_for_a_filter_are_those_of_workers_that_live() {
+    let machine = Machine::new(1, 2);
+    let (master, slots) = machine.configure(&["a"]);
+    let slot = slots[0].unwrap();
+    let workers = [machine.fork(&master, 1), machine.fork(&master, 2)];
+    for worker in &workers {
+        [true, true, false, true].into_iter().for_each(|is_more| worker.change_paused(slot, is_more));
+    }
+    assert_eq!(machine.snapshot(&master).get(slot).paused, 4);
+    machine.kill(2);
+    assert_eq!(machine.snapshot(&master).get(slot).paused, 2);
+    (0..3).for_each(|_| workers[0].change_paused(slot, false));
+    assert_eq!(machine.snapshot(&master).get(slot).paused, 0);
 }

@@ -210,3 +210,23 @@ fn keys_that_begin_with_the_name_of_a_store_are_in_it() {
         assert_eq!(std::ptr::eq(data.store(key.as_bytes()), &data.named[0].1), named, "{key}");
     }
 }
+
+#[test]
+fn a_store_says_how_full_it_is_what_made_room_and_what_found_none() {
+    let evicting = store(1 << 12);
+    let empty = evicting.usage().unwrap();
+    assert_eq!((empty.size, empty.evictions, empty.refusals), (1 << 12, Some(0), 0));
+    (0..40).for_each(|n: u32| evicting.set(b"vm", &n.to_le_bytes(), b"value", 0).unwrap());
+    assert_eq!(evicting.set(b"vm", b"key", &[0; 1 << 12], 0), Err(SetError::Full));
+    let full = evicting.usage().unwrap();
+    let kept =
+        (0..40).filter(|n: &u32| evicting.get(b"vm", &n.to_le_bytes(), &mut Vec::new()).is_some()).count() as u64;
+    assert_eq!((full.evictions, full.refusals), (Some(40 - kept), 1));
+    assert_eq!(full.used, empty.used + kept * 128);
+
+    let refusing = KeyValue::new(Heap::boxed(1 << 12), Eviction::None);
+    let stored = (0..40).filter(|n: &u32| refusing.set(b"vm", &n.to_le_bytes(), b"value", 0).is_ok()).count() as u64;
+    let full = refusing.usage().unwrap();
+    assert_eq!((full.evictions, full.refusals), (None, 40 - stored));
+    assert_eq!(KeyValue::new(Heap::boxed(0), Eviction::None).usage(), None);
+}

@@ -65,8 +65,6 @@ fn a_name_has_one_type_in_a_configuration_and_may_have_another_in_the_next() {
     // Workers of the configuration before are still at work.
     assert_eq!(first.define(Counter, b"m"), Ok(counter));
     assert_eq!(first.get(counter), Ok(5));
-    let shown = crate::shared::exposition(&second);
-    assert_eq!(shown, "# TYPE m gauge\nm 0\n# TYPE m_counter counter\nm_counter 5\n");
 }
 
 #[test]
@@ -200,4 +198,18 @@ fn wrong_numbers_in_the_memory_harm_nobody() {
             word.store(before, Ordering::Relaxed);
         }
     }
+}
+
+#[test]
+fn a_store_says_how_full_it_is_and_what_found_no_room() {
+    let metrics = metrics(1 << 12);
+    let empty = metrics.usage().unwrap();
+    assert_eq!((empty.size, empty.evictions, empty.refusals), (1 << 12, None, 0));
+    metrics.define(Counter, b"twelve bytes").unwrap();
+    // A slot, and two words of a name.
+    assert_eq!(metrics.usage().unwrap().used, empty.used + 48 + 16);
+    while metrics.define(Histogram, format!("h{}", metrics.count()).as_bytes()).is_ok() {}
+    let full = metrics.usage().unwrap();
+    assert_eq!((full.refusals, full.size - full.used < 600), (1, true), "{full:?}");
+    assert_eq!(super::Metrics::new(Heap::boxed(0), 1).usage(), None);
 }

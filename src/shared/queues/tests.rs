@@ -203,3 +203,33 @@ fn each_message_goes_to_one_of_many_at_the_same_time() {
     taken.dedup();
     assert_eq!(taken.len(), 3000);
 }
+
+#[test]
+fn depths_are_those_of_the_first_queues_and_of_all_others_together() {
+    let mut queues = queues();
+    assert!(queues.add(b"own", QueueZone::new(Heap::boxed(1 << 16))));
+    assert_eq!(queues.depths(2), (vec![], None));
+    let long = [b'x'; 300];
+    for (name, messages) in [(&b"a"[..], 1), (b"own", 2), (&long, 0), (b"b", 4)] {
+        let id = queues.register(b"vm", name).unwrap();
+        (0..messages).for_each(|_| queues.enqueue(id, b"message").unwrap());
+    }
+    let depth = |name: &[u8], messages| Depth { vm_id: b"vm".to_vec(), name: name.to_vec(), messages };
+    assert_eq!(queues.depths(2), (vec![depth(b"a", 1), depth(&[b'x'; 256], 0)], Some(6)));
+    let all = vec![depth(b"a", 1), depth(&[b'x'; 256], 0), depth(b"b", 4), depth(b"own", 2)];
+    assert_eq!(queues.depths(10), (all, None));
+}
+
+#[test]
+fn a_zone_says_how_full_it_is_and_what_found_no_room() {
+    let queues = queues();
+    let usage = || queues.zones().next().unwrap().1.usage().unwrap();
+    let empty = usage();
+    assert_eq!((empty.size, empty.evictions, empty.refusals), (1 << 16, None, 0));
+    let id = queues.register(b"vm", b"q").unwrap();
+    while queues.enqueue(id, &[b'x'; 1000]).is_ok() {}
+    let full = usage();
+    assert_eq!((full.refusals, full.size - full.used < 1200), (1, true), "{full:?}");
+    while queues.dequeue(id, &mut Vec::new()).is_ok() {}
+    assert_eq!(usage().used, empty.used + 128);
+}

@@ -6,6 +6,7 @@ pub mod calls;
 mod directive;
 pub mod engine;
 mod file;
+pub mod latency;
 pub mod limits;
 pub mod programs;
 pub mod proxy_wasm;

@@ -62,6 +62,7 @@ pub fn module(directive: &Directive, main: &mut MainConf) -> Result<(), String> 
         file: from_file,
         sha256,
         place: directive.place(),
+        origin: None,
         compiled: Vec::new(),
         programs: Vec::new(),
         plugins: Vec::new(),

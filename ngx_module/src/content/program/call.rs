@@ -22,6 +22,7 @@ use crate::net::service;
 use crate::net::settings::Version;
 use crate::nginx::executor;
 use crate::nginx::timer::{self, AtExit};
+use crate::process::status::{CallKind, CallResult, CallStatus};
 
 /// Makes a call, and gives its answer to the run. It ends when the task is dropped.
 pub fn begin(
@@ -35,11 +36,18 @@ pub fn begin(
     let prepared = prepare(location, &request);
     let left = request.until.map_or(longest, |until| until.saturating_duration_since(Instant::now()).min(longest));
     let body = Outgoing::Whole(Bytes::from(request.body.unwrap_or_default()), None);
+    let host =
+        request.uri.authority().map_or("", |authority| authority.as_str().rsplit('@').next().unwrap_or_default());
+    let status = CallStatus::begin(CallKind::Http, host.as_bytes());
     executor::spawn(async move {
         let answer = match prepared {
-            Ok((service, head, subject)) => answer(service, head, body, subject, left, most).await,
-            Err(reason) => Err(reason),
+            Ok((service, head, subject)) => answer(service, head, body, subject, left, most, &status).await,
+            Err(reason) => {
+                status.fails(false);
+                Err(reason)
+            }
         };
+        drop(status);
         run.answer(number, answer);
     })
 }
@@ -91,11 +99,14 @@ async fn answer(
     subject: BalancerInput,
     left: Duration,
     most: u64,
+    status: &CallStatus,
 ) -> Result<HttpResponse, String> {
     let exchange = pin!(service.exchange(&head, body, &subject));
-    let (parts, body, _) = timer::timeout(left, AtExit::Wait, exchange)
-        .await
-        .unwrap_or_else(|timer::Elapsed| Err(format!("no answer within {} ms", left.as_millis())))?;
+    let answer = timer::timeout(left, AtExit::Wait, exchange).await;
+    status.fails(answer.is_err());
+    let (parts, body, _) =
+        answer.unwrap_or_else(|timer::Elapsed| Err(format!("no answer within {} ms", left.as_millis())))?;
+    status.ends(CallResult::of_status(parts.status.as_u16()));
     if body.len() as u64 > most {
         return Err(format!("the answer has more than {most} bytes (max_http_response_bytes of the manifest)"));
     }

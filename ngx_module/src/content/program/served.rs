@@ -3,10 +3,12 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
+use std::time::Instant;
 
 use nginx_sys::{NGX_LOG_INFO, ngx_http_request_t, ngx_int_t, ngx_msec_t};
 use ngx_wasm::programs::{Ending, HeadParser, Input, Line, News, ROOM, Run, Task, Usage};
 use ngx_wasm::proxy_wasm::StreamToken;
+use ngx_wasm::shared::latency::Kind;
 use ngx_wasm::tokens::Tokens;
 
 use super::failure::Failure;
@@ -66,6 +68,8 @@ pub struct Served {
     pub output: RefCell<Output>,
     /// The signs of life that there had been when the timer was set.
     signs: Cell<u64>,
+    /// When the program was begun, if it is measured how long that takes.
+    begin: Cell<Option<Instant>>,
     /// A call that a function waits for.
     call: RefCell<Option<async_task::Task<()>>>,
 }
@@ -140,6 +144,7 @@ impl Served {
             written: Cell::new(0),
             output: RefCell::default(),
             signs: Cell::new(0),
+            begin: Cell::new(None),
             call: RefCell::default(),
         })?;
         served.token.set(TOKENS.with_borrow_mut(|tokens| tokens.give(served))?);
@@ -238,6 +243,7 @@ impl Served {
         let _ = self.run.set(run);
         self.is_fed.set(is_fed);
         self.status().count(status::Event::Request);
+        self.begin.set(self.status().clock());
         Ok(())
     }
 
@@ -393,6 +399,9 @@ impl Served {
     fn leave(&self) {
         if self.is_over.replace(true) {
             return;
+        }
+        if let Some(begin) = self.begin.take() {
+            self.status().took(Kind::Program, begin.elapsed());
         }
         if let Some(run) = self.run() {
             let used = run.usage();

@@ -15,6 +15,7 @@ use crate::net::balancer::BalancerInput;
 use crate::net::body::{Outgoing, Queue};
 use crate::net::http::{Feed, Servers, Service, describe};
 use crate::nginx::timer;
+use crate::process::status::{CallKind, CallResult, CallStatus};
 
 /// What a frame adds to its message, in bytes.
 const FRAME: usize = 5;
@@ -55,6 +56,7 @@ pub fn run(owner: Rc<Owner>, call: GrpcCall, feed: Option<Feed>) -> Call {
     let subject = subject(&service, call.stream, Some(&call.head));
     // Before the call runs, so that one which never does is given up too.
     let open = Open(feed.clone());
+    let status = CallStatus::begin(CallKind::Grpc, &call.target);
     Box::pin(async move {
         let _open = open;
         let (id, target, timeout, exit) = (call.id, call.target.clone(), call.timeout, at_exit(call.stream));
@@ -80,6 +82,8 @@ pub fn run(owner: Rc<Owner>, call: GrpcCall, feed: Option<Feed>) -> Call {
             }),
             None => running.await,
         };
+        status.ends(result(&outcome));
+        drop(status);
         let outcome = outcome.unwrap_or_else(|failure| {
             owner.log_failed_call(id, &target, &CallFailure { reason: failure.reason.clone() });
             End::Closed(GrpcOutcome::new(failure.status, failure.reason))
@@ -90,6 +94,17 @@ pub fn run(owner: Rc<Owner>, call: GrpcCall, feed: Option<Feed>) -> Call {
         });
         owner.forget(id);
     })
+}
+
+/// How a call has ended, as it is counted.
+fn result(outcome: &Result<End, Failure>) -> CallResult {
+    match outcome {
+        Ok(End::Message(_)) => CallResult::Answered,
+        Ok(End::Closed(outcome)) if outcome.status == code::OK => CallResult::Answered,
+        Ok(End::Closed(_)) => CallResult::ServerError,
+        Err(failure) if failure.status == code::DEADLINE_EXCEEDED => CallResult::Timeout,
+        Err(_) => CallResult::Failed,
+    }
 }
 
 /// The last callback of a call.

@@ -14,6 +14,7 @@ use crate::net::body::Outgoing;
 use crate::net::http::Service;
 use crate::net::settings::Version;
 use crate::nginx::timer::{self, AtExit};
+use crate::process::status::{CallKind, CallResult, CallStatus};
 
 /// Runs a call to its end.
 pub fn run(owner: Rc<Owner>, call: HttpCall) -> Call {
@@ -23,8 +24,11 @@ pub fn run(owner: Rc<Owner>, call: HttpCall) -> Call {
     let subject = subject(&service, stream, Some(&head));
     let trailers = (!trailers.is_empty()).then(|| trailers.encoded());
     let body = Outgoing::Whole(Bytes::from(body), trailers);
+    let status = CallStatus::begin(CallKind::Http, &target);
     Box::pin(async move {
-        let answer = answer(service, head, body, timeout, at_exit(stream), subject).await;
+        let answer = answer(service, head, body, timeout, at_exit(stream), subject, &status).await;
+        // The guest may end its request, and with it this call, in the callback.
+        drop(status);
         let outcome = answer.map_err(|reason| CallFailure { reason });
         if let Err(failure) = &outcome {
             owner.log_failed_call(id, &target, failure);
@@ -41,11 +45,16 @@ async fn answer(
     timeout: Duration,
     at_exit: AtExit,
     subject: BalancerInput,
+    status: &CallStatus,
 ) -> Result<HttpAnswer, String> {
+    status.ends(CallResult::Failed);
     let service = service?;
     let exchange = pin!(service.exchange(&head, body, &subject));
-    let (parts, body, trailers) = timer::timeout(timeout, at_exit, exchange)
-        .await
-        .unwrap_or_else(|timer::Elapsed| Err(format!("no answer within {} ms", timeout.as_millis())))?;
+    status.ends(CallResult::Cancelled);
+    let answer = timer::timeout(timeout, at_exit, exchange).await;
+    status.fails(answer.is_err());
+    let (parts, body, trailers) =
+        answer.unwrap_or_else(|timer::Elapsed| Err(format!("no answer within {} ms", timeout.as_millis())))?;
+    status.ends(CallResult::of_status(parts.status.as_u16()));
     Ok(HttpAnswer::new(&parts, body, trailers.as_ref()))
 }

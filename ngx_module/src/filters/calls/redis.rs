@@ -13,6 +13,7 @@ use crate::net::connection::Connection;
 use crate::net::http::{Endpoint, Reasons, Servers, Service, Trouble};
 use crate::net::pool::{self, Key, Protocol};
 use crate::nginx::timer;
+use crate::process::status::{CallKind, CallResult, CallStatus};
 
 const PORT: u16 = 6379;
 
@@ -20,14 +21,25 @@ const PORT: u16 = 6379;
 pub fn run(owner: Rc<Owner>, call: RedisCall) -> Call {
     let service = owner.service(&call.target, b"", false, false).map(at_port);
     let subject = subject(&service, call.stream, None);
+    let status = CallStatus::begin(CallKind::Redis, &call.target);
     Box::pin(async move {
         let (id, time, exit) = (call.id, call.timeout, at_exit(call.stream));
         let outcome = match service {
-            Ok(service) => timer::timeout(time, exit, pin!(reply(&service, &call, &subject)))
-                .await
-                .unwrap_or_else(|timer::Elapsed| Err(format!("no answer within {} ms", time.as_millis()))),
-            Err(reason) => Err(reason),
+            Ok(service) => {
+                let reply = timer::timeout(time, exit, pin!(reply(&service, &call, &subject))).await;
+                status.fails(reply.is_err());
+                reply.unwrap_or_else(|timer::Elapsed| Err(format!("no answer within {} ms", time.as_millis())))
+            }
+            Err(reason) => {
+                status.fails(false);
+                Err(reason)
+            }
         };
+        if let Ok(reply) = &outcome {
+            let is_error = error_of(reply).is_some();
+            status.ends(if is_error { CallResult::ServerError } else { CallResult::Answered });
+        }
+        drop(status);
         let outcome = outcome.map_err(|reason| CallFailure { reason });
         if let Err(failure) = &outcome {
             owner.log_failed_call(id, &call.target, failure);

@@ -10,6 +10,7 @@ use super::{Call, Owner};
 /// Tells the guest, in a callback of its own: it is not to be entered while it makes the call.
 pub fn run(owner: Rc<Owner>, call: UnsendableCall) -> Call {
     Box::pin(async move {
+        // It is not counted: nothing of it has gone to anybody.
         let UnsendableCall { id, target, reason } = call;
         let failure = CallFailure { reason };
         owner.log_failed_call(id, &target, &failure);

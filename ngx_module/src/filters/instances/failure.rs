@@ -164,6 +164,9 @@ impl Instances {
     pub fn discard(&mut self, consequences: &Consequences, own: Option<StreamToken>) {
         let is_current = self.current == Some(consequences.generation);
         let Some(instance) = self.remove(consequences.generation) else { return };
+        if is_current {
+            self.show_absence();
+        }
         for stream in instance.vm.streams().filter(|stream| Some(*stream) != own) {
             self.filter.let_go(stream, consequences);
         }
@@ -197,8 +200,8 @@ impl Instances {
         self.status().start_failure(reason);
         self.has_failed = true;
         let wait = self.restarts.start_failed(Instant::now());
-        let policy = self.filter.policy();
-        match policy.on_error {
+        let policy = *self.filter.policy();
+        let fate = match policy.on_error {
             _ if self.current.is_some() => ("as long as it lives".to_owned(), None),
             OnError::Stay(without) if policy.isolation == Isolation::Worker => {
                 self.is_stopped = true;
@@ -207,7 +210,9 @@ impl Instances {
             OnError::Stay(without) | OnError::Reload(without) => {
                 (format!("for {}, then it is tried again", seconds(wait)), Some(without))
             }
-        }
+        };
+        self.show_absence();
+        fate
     }
 
     /// Starts the instance that all requests share, if it can be, and lets it do its own work. Tries again when that fails.

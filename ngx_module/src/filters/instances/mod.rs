@@ -26,7 +26,7 @@ pub use reset::told;
 
 use crate::config::rules::{Isolation, Without};
 use crate::nginx::log::Log;
-use crate::process::status::{Event, FilterStatus};
+use crate::process::status::{Absence, Event, FilterStatus};
 use reset::Reset;
 use revival::Revival;
 
@@ -70,6 +70,8 @@ pub struct Instances {
     memory: usize,
     /// That is in the status. What Lua loads in init_worker_by_lua* starts before anything is counted.
     is_shown: bool,
+    /// The status says that requests have to do without the filter.
+    is_shown_absent: bool,
 }
 
 impl Instances {
@@ -102,6 +104,7 @@ impl Instances {
             count: 0,
             memory: 0,
             is_shown: false,
+            is_shown_absent: false,
         }
     }
 
@@ -145,6 +148,9 @@ impl Instances {
     pub fn ensure(&mut self, log: Log<'_>) -> Option<u64> {
         if self.current.is_none() && self.filter.policy().isolation == Isolation::Worker {
             self.current = self.start(log);
+            if self.is_shown_absent && self.current.is_some() {
+                self.show_absence();
+            }
         }
         self.current
     }
@@ -185,6 +191,18 @@ impl Instances {
         let generation = self.take_in(instance);
         self.show();
         generation
+    }
+
+    /// Has the status say whether requests have to do without the filter now.
+    fn show_absence(&mut self) {
+        let wait = self.restarts.wait(Instant::now());
+        let absence = match self.current {
+            None if self.is_stopped => Absence::Lasting,
+            None if !wait.is_zero() => Absence::For(wait),
+            _ => Absence::None,
+        };
+        self.is_shown_absent = absence != Absence::None;
+        self.status().absent(absence);
     }
 
     /// Gives an instance a place, and a generation that none has had.
@@ -240,6 +258,9 @@ impl Instances {
     pub fn leave(&mut self, generation: u64, served: bool) {
         if served {
             self.restarts.served();
+            if self.is_shown_absent {
+                self.show_absence();
+            }
         }
         if let Some(instance) = find(&mut self.places, generation) {
             self.filter.status().callbacks(&mut instance.vm);

@@ -34,6 +34,8 @@ pub struct Way {
     pub asked: Cell<Option<Asked>>,
     /// The limit that a filter has passed.
     pub exceeded: Cell<Option<Limit>>,
+    /// The filter for which it is counted that the direction waits, by its place in `MainConf::filters`.
+    pub waits_for: Cell<Option<usize>>,
     /// Armed or posted when a stage holds the stream, or has let it go.
     pub event: OnceCell<Event<Request>>,
     /// What leaves the last stage and is not nginx's own.
@@ -61,6 +63,7 @@ impl Default for Way {
             ended: Cell::new(false),
             asked: Cell::new(None),
             exceeded: Cell::new(None),
+            waits_for: Cell::new(None),
             event: OnceCell::new(),
             output: RefCell::default(),
         }

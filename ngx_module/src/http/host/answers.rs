@@ -6,6 +6,7 @@ use super::RequestHost;
 use crate::config::direction::Direction;
 use crate::http::request::Response;
 use crate::http::{properties, report};
+use crate::process::status::Event;
 
 /// Longer than any address of a server.
 const LONGEST: usize = 512;
@@ -18,6 +19,7 @@ impl RequestHost<'_> {
             self.log(LogLevel::Warn, b"a second local response, or one after the response, is ignored");
             return;
         }
+        self.status().count(Event::of_answer(response.status));
         request.answer(response);
     }
 

@@ -13,6 +13,7 @@ use ngx_wasm::proxy_wasm::{
     StreamToken, StreamType, UpstreamHost,
 };
 use ngx_wasm::shared::Stores;
+use ngx_wasm::shared::latency::Kind;
 
 use crate::config::conf::MainConf;
 use crate::config::direction::Direction;
@@ -181,6 +182,10 @@ impl RootWorld for RequestHost<'_> {
 impl Host for RequestHost<'_> {
     fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    fn callback_took(&mut self, kind: Kind, time: Duration) {
+        self.status().took(kind, time);
     }
 
     fn log(&mut self, level: LogLevel, message: &[u8]) {

@@ -18,6 +18,7 @@ pub(super) struct CannotWait;
 /// Lets a direction wait for a filter, for as long as the location allows.
 pub(super) fn begin(request: &Request, loc: &LocConf, direction: Direction) -> Result<(), CannotWait> {
     request.event(direction, deed(direction)).ok_or(CannotWait)?.arm(loc.pause_timeout());
+    request.count_wait(direction, holder(request, direction));
     Ok(())
 }
 
@@ -26,6 +27,7 @@ pub(super) fn end(request: &Request, direction: Direction) {
     if let Some(event) = request.flow(direction).event.get() {
         event.disarm();
     }
+    request.count_wait(direction, None);
 }
 
 /// Has the event's deed done when nginx is done with what it does now.
@@ -68,16 +70,17 @@ pub fn release_waiting(request: &Request, filter: usize, without: Without) -> bo
     holds
 }
 
-/// The name of the filter that a direction waits for. `None`: it waits for none.
-fn holder(request: &Request, direction: Direction) -> Option<&'static [u8]> {
+/// The filter that a direction waits for, by its place in the configuration. `None`: it waits for none.
+fn holder(request: &Request, direction: Direction) -> Option<usize> {
     let run = request.flow(direction).holder()?;
-    Some(request.filter_name(request.run(run).map_or(usize::MAX, |run| run.filter)))
+    Some(request.run(run).map_or(usize::MAX, |run| run.filter))
 }
 
 /// Says in the log that nothing made the direction go on.
 pub(super) fn log_timeout(request: &Request, direction: Direction) {
     let r = request.r();
-    let filter = holder(request, direction).unwrap_or_else(|| request.filter_name(usize::MAX));
+    let filter = request.filter_name(holder(request, direction).unwrap_or(usize::MAX));
+    request.count_wait(direction, None);
     report::keep_error(request, filter, "pause timeout");
     let name = String::from_utf8_lossy(filter);
     let waited = LocConf::of(r).pause_timeout();
@@ -108,7 +111,7 @@ pub(super) fn is_shut_out(r: HttpRequest<'_>) -> bool {
 pub(super) fn log_shut_out(request: &Request) {
     for (direction, what) in [(Direction::Request, "request"), (Direction::Response, "response")] {
         let Some(filter) = holder(request, direction) else { continue };
-        let name = String::from_utf8_lossy(filter);
+        let name = String::from_utf8_lossy(request.filter_name(filter));
         request.r().log().error(format!(
             "wasm filter \"{name}\" paused the {what}, and nothing resumed it before the worker had to end \
              (worker_shutdown_timeout)"

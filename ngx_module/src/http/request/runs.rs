@@ -7,6 +7,7 @@ use ngx_wasm::proxy_wasm::ContextId;
 
 use super::{Progress, Request, Response, Sight};
 use crate::filters::instances::Instances;
+use crate::http::flow::Direction;
 
 /// A filter in a request.
 #[derive(Clone, Copy)]
@@ -100,6 +101,21 @@ impl Request {
     /// Whether the request does without a filter.
     pub fn is_skipped(&self, filter: usize) -> bool {
         self.run_of(filter).is_some_and(|run| self.outbound.is_skipped(run))
+    }
+
+    /// Counts that a direction waits for a filter, by its place in the configuration, and for no other one.
+    pub fn count_wait(&self, direction: Direction, filter: Option<usize>) {
+        let counted = &self.flow(direction).waits_for;
+        let before = counted.get();
+        if before == filter {
+            return;
+        }
+        counted.set(filter);
+        for (filter, is_more) in [(before, false), (filter, true)] {
+            if let Some(filter) = filter {
+                self.main.status.filter(filter).paused(is_more);
+            }
+        }
     }
 
     /// Adds the stages of both directions of a filter that has these callbacks.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use nginx_sys::ngx_cycle_t;
 use ngx_wasm::shared::{
-    DEFAULT_MAX_METRIC_NAME, Eviction, KeyValue, Memory, Metrics, QueueZone, Queues, SharedData, Stores,
+    DEFAULT_MAX_METRIC_NAME, Eviction, KeyValue, Memory, Metrics, QueueZone, Queues, SharedData, Stores, Usage,
 };
 
 use crate::nginx::conf_position::ConfPosition;
@@ -19,6 +19,13 @@ pub use crate::nginx::zone::Zone;
 use crate::process::engine;
 
 const DEFAULT_SIZE: usize = 1 << 20;
+
+// Names of zones; the last bytes of some are those of the directive.
+const METRICS: &[u8] = b"wasm_metrics";
+const SHARED_DATA: &[u8] = b"wasm_shared_data";
+const OWN_DATA: &[u8] = b"wasm_shm_kv_";
+const SHARED_QUEUES: &[u8] = b"wasm_shared_queues";
+const OWN_QUEUE: &[u8] = b"wasm_shm_queue_";
 
 /// `shm_kv NAME SIZE [eviction=...];`
 pub struct KeyValueConf {
@@ -127,31 +134,44 @@ impl ZoneSettings {
         let make = |name: &[u8], size: usize, place: Option<&ConfPosition>| {
             make(name, size).map_err(|err| (place.cloned(), err))
         };
-        let metrics = make(b"wasm_metrics", self.slab_size.unwrap_or(DEFAULT_SIZE), self.metrics.as_ref())?;
+        let metrics = make(METRICS, self.slab_size.unwrap_or(DEFAULT_SIZE), self.metrics.as_ref())?;
         let max_name = self.max_metric_name_length.unwrap_or(DEFAULT_MAX_METRIC_NAME);
 
         let default = self.key_values.iter().find(|conf| conf.name == b"*");
         let (size, eviction) =
             default.map_or((DEFAULT_SIZE, Eviction::LeastRecentlyUsed), |conf| (conf.size, conf.eviction));
-        let memory = make(b"wasm_shared_data", size, default.map(|conf| &conf.place))?;
+        let memory = make(SHARED_DATA, size, default.map(|conf| &conf.place))?;
         let mut data = SharedData::new(KeyValue::new(memory, eviction));
         for conf in self.key_values.iter().filter(|conf| conf.name != b"*") {
-            let memory = make(&[b"wasm_shm_kv_", &*conf.name].concat(), conf.size, Some(&conf.place))?;
+            let memory = make(&[OWN_DATA, &*conf.name].concat(), conf.size, Some(&conf.place))?;
             data.add(&conf.name, KeyValue::new(memory, conf.eviction));
         }
 
         let default = self.queues.iter().find(|conf| conf.name == b"*");
         let size = default.map_or(DEFAULT_SIZE, |conf| conf.size);
-        let memory = make(b"wasm_shared_queues", size, default.map(|conf| &conf.place))?;
+        let memory = make(SHARED_QUEUES, size, default.map(|conf| &conf.place))?;
         let mut queues = Queues::new(QueueZone::new(memory));
         for conf in self.queues.iter().filter(|conf| conf.name != b"*") {
-            let memory = make(&[b"wasm_shm_queue_", &*conf.name].concat(), conf.size, Some(&conf.place))?;
+            let memory = make(&[OWN_QUEUE, &*conf.name].concat(), conf.size, Some(&conf.place))?;
             if !queues.add(&conf.name, QueueZone::new(memory)) {
                 return Err((Some(conf.place.clone()), "too many \"shm_queue\", there can be 254 beside \"*\"".into()));
             }
         }
         Ok(Stores { metrics: Metrics::new(metrics, max_name), data, queues })
     }
+}
+
+/// How full the zones of some stores are, by their names.
+pub fn usage(stores: &Stores) -> Vec<(Vec<u8>, Usage)> {
+    let of = |all: &[u8], one: &[u8], name: Option<&[u8]>| match name {
+        None => all.to_vec(),
+        Some(name) => [one, name].concat(),
+    };
+    let metrics = (METRICS.to_vec(), stores.metrics.usage());
+    let data = stores.data.stores().map(|(name, store)| (of(SHARED_DATA, OWN_DATA, name), store.usage()));
+    let queues = stores.queues.zones().map(|(name, zone)| (of(SHARED_QUEUES, OWN_QUEUE, name), zone.usage()));
+    let all = std::iter::once(metrics).chain(data).chain(queues);
+    all.filter_map(|(name, usage)| Some((name, usage?))).collect()
 }
 
 /// The shared state of this process: in a worker that of its configuration; in the master, where filters are only tried,

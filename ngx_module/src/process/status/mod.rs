@@ -1,10 +1,13 @@
-//! What has become of each filter, counted over all workers: callbacks, failures, instances, memory. [`Status`] is the
-//! table of a configuration, in a zone of shared memory; [`FilterStatus`] counts for one filter, in whatever runs it.
-//! `page.rs` shows the table (`wasm_status;`), and `metrics_page.rs` too.
+//! What has become of each filter, counted over all workers: callbacks, failures, instances, memory; and of calls, reloads and
+//! threads. [`Status`] has the tables of a configuration, in zones of shared memory; [`FilterStatus`] counts for one filter, in
+//! whatever runs it. `content/` shows all of it (`wasm_status;`, `wasm_metrics;`).
 //!
-//! A filter is known by its module, both configurations, its root id, and its place among those that have all this in common,
-//! so that a reload that leaves it as it is leaves its counters, too. What Lua loads is known by its name.
+//! A filter is known by its module, both configurations, its root id, the names of the server and the location that declare it, and
+//! its place among those that have all this in common, so that a reload that leaves it as it is leaves its counters, too. What Lua
+//! loads is known by its name.
 
+mod calls;
+mod filter;
 mod process;
 
 use std::cell::{Cell, RefCell};
@@ -13,25 +16,40 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use nginx_sys::{NGX_LOG_WARN, ngx_cycle_t};
-use ngx_wasm::proxy_wasm::{CallError, Vm};
 pub use ngx_wasm::shared::filter_status::Event;
 use ngx_wasm::shared::filter_status::{Shape, Slot, Snapshot, StatusTable};
-use ngx_wasm::vm::{InstanceStats, Trap};
+pub use ngx_wasm::shared::host_status::ThreadCounts;
+use ngx_wasm::shared::host_status::{HostSnapshot, HostStatus};
+use ngx_wasm::shared::latency::{Kind, Latencies};
+use ngx_wasm::shared::{Histogram, Memory};
 
 use crate::nginx::conf_position::ConfPosition;
 use crate::nginx::cycle;
-use crate::nginx::log::{self, Log};
+use crate::nginx::log::Log;
 use crate::process::engine;
 use crate::process::shared_memory::Zone;
+pub use calls::{CallKind, CallResult, CallStatus};
+pub use filter::{Absence, Counted, FilterStatus};
 
-/// The table of a configuration.
+/// Where calls to a service are counted, by its name.
+type KnownServices = HashMap<Vec<u8>, Vec<(CallKind, Slot)>>;
+
+/// The tables of a configuration.
 #[derive(Default)]
 pub struct Status {
     table: Option<StatusTable>,
+    /// Calls, reloads, threads.
+    host: Option<HostStatus>,
+    /// How long callbacks take, if that is measured.
+    latency: Option<Latencies>,
+    /// nginx has gone over to the configuration.
+    is_begun: bool,
     /// The filters of the configuration, in their order, once nginx has made the memory.
     filters: Vec<Option<Slot>>,
     /// What Lua has loaded in this process.
     plugins: RefCell<HashMap<Vec<u8>, Option<Slot>>>,
+    /// Services that this process has called.
+    services: RefCell<KnownServices>,
 }
 
 /// What a filter is known by, beside its place among those that have all this in common.
@@ -40,6 +58,9 @@ pub struct Identity<'a> {
     pub vm_configuration: &'a [u8],
     pub configuration: &'a [u8],
     pub root_id: &'a [u8],
+    /// The level that declares it.
+    pub server: &'a [u8],
+    pub location: &'a [u8],
     /// Where it is declared, for the log.
     pub place: &'a ConfPosition,
 }
@@ -51,36 +72,55 @@ static CURRENT: AtomicPtr<Status> = AtomicPtr::new(ptr::null_mut());
 impl Drop for Status {
     fn drop(&mut self) {
         self.end();
+        // The process goes on with the configuration that it has, and this one is none that it had before: it was refused. `nginx -t`
+        // has none, nor has the first start.
+        let time = cycle::seconds();
+        if let Some(host) = current().filter(|_| !self.is_begun).and_then(|status| status.host.as_ref()) {
+            host.refuse(time);
+        }
     }
 }
 
 impl Status {
-    /// Asks nginx for the zone.
+    /// Asks nginx for the zones. `measures`: it is counted how long callbacks take.
     ///
     /// # Safety
     /// As [`Zone::declare`].
-    pub unsafe fn declare(&mut self, cycle: *mut ngx_cycle_t, filters: usize) -> Result<(), String> {
+    pub unsafe fn declare(&mut self, cycle: *mut ngx_cycle_t, filters: usize, measures: bool) -> Result<(), String> {
         // SAFETY: nginx is making the cycle, and its core module's configuration comes before this one.
-        let shape = Shape::of(filters, unsafe { cycle::workers(cycle) });
-        // Nginx keeps some bytes for each page.
-        let size = shape.size() + shape.size() / 64 + ZONE_HEADER;
-        // SAFETY: nginx makes shared memory after this, and the table goes with the cycle.
-        let zone = unsafe { Zone::declare(cycle, b"wasm_status", size) }?;
-        self.table = Some(StatusTable::new(zone, shape));
+        let workers = unsafe { cycle::workers(cycle) };
+        let shape = Shape::of(filters, workers);
+        let zone = |name: &[u8], size: usize| -> Result<Box<dyn Memory>, String> {
+            // Nginx keeps some bytes for each page.
+            let size = size + size / 64 + ZONE_HEADER;
+            // SAFETY: nginx makes shared memory after this, and the tables go with the cycle.
+            Ok(unsafe { Zone::declare(cycle, name, size) }?)
+        };
+        self.table = Some(StatusTable::new(zone(b"wasm_status", shape.size())?, shape));
+        self.host = Some(HostStatus::new(zone(b"wasm_host_status", HostStatus::size(workers))?, workers));
+        if measures {
+            let memory = zone(b"wasm_latency", Latencies::size(shape.filters(), workers))?;
+            self.latency = Some(Latencies::new(memory, shape.filters(), workers));
+        }
         Ok(())
     }
 
     /// Nginx has made the memory, and goes over to this configuration.
     pub fn enter<'a>(&mut self, filters: impl Iterator<Item = Identity<'a>>, log: Log<'_>) {
+        self.is_begun = true;
         let Some(table) = &self.table else { return };
         table.begin();
-        let mut before = HashMap::<(&[u8], &[u8], &[u8]), u64>::new();
+        if let Some(host) = &self.host {
+            host.begin(cycle::seconds());
+        }
+        let mut before = HashMap::<[&[u8]; 5], u64>::new();
         for filter in filters {
-            let Identity { name, vm_configuration, configuration, root_id, place } = filter;
-            let count = before.entry((name, configuration, root_id)).or_default();
-            let key: [&[u8]; 6] = [b"filter", name, vm_configuration, configuration, root_id, &count.to_le_bytes()];
+            let Identity { name, vm_configuration, configuration, root_id, server, location, place } = filter;
+            let count = before.entry([name, configuration, root_id, server, location]).or_default();
+            let number = count.to_le_bytes();
             *count += 1;
-            let slot = table.declare(&key, b"", &process::is_alive);
+            let key = [b"filter", name, vm_configuration, configuration, root_id, server, location, &number];
+            let slot = self.declare_one(&key, b"");
             if slot.is_none() {
                 let name = String::from_utf8_lossy(name);
                 let why = "workers of configurations before still use all of \"wasm_status\"";
@@ -90,6 +130,15 @@ impl Status {
             self.filters.push(slot);
         }
         CURRENT.store(self, Ordering::Relaxed);
+    }
+
+    fn declare_one(&self, key: &[&[u8]], name: &[u8]) -> Option<Slot> {
+        let table = self.table.as_ref()?;
+        let slot = table.declare(key, name, &process::is_alive)?;
+        if let Some(latency) = &self.latency {
+            latency.claim(slot, table.key(slot));
+        }
+        Some(slot)
     }
 
     fn is_current(&self) -> bool {
@@ -105,9 +154,18 @@ impl Status {
     fn table(&self) -> Option<&StatusTable> {
         let table = self.table.as_ref().filter(|_| self.is_current() && engine::in_worker())?;
         if !table.is_entered() {
-            table.enter(process::own(), &process::is_alive);
+            let own = process::own();
+            table.enter(own, &process::is_alive);
+            if let Some(host) = &self.host {
+                host.enter(own, &process::is_alive);
+            }
         }
         Some(table)
+    }
+
+    /// What is counted beside filters, where it is counted.
+    fn host(&self) -> Option<&HostStatus> {
+        self.table().and(self.host.as_ref())
     }
 
     /// Counts for number `n` of the filters that [`Status::enter`] was given. In the master this counts nothing: filters are only tried there.
@@ -118,8 +176,8 @@ impl Status {
     fn plugin(&self, name: &[u8]) -> FilterStatus {
         let known = self.plugins.borrow().get(name).copied();
         let slot = known.unwrap_or_else(|| {
-            let table = self.table()?;
-            let slot = table.declare(&[b"lua", name], name, &process::is_alive);
+            self.table()?;
+            let slot = self.declare_one(&[b"lua", name], name);
             self.plugins.borrow_mut().insert(name.to_vec(), slot);
             slot
         });
@@ -136,6 +194,7 @@ impl Status {
     fn leave(&self) {
         if let Some(table) = self.table.as_ref().filter(|_| self.is_current()) {
             table.leave();
+            self.host.iter().for_each(HostStatus::leave);
         }
         self.end();
     }
@@ -143,14 +202,22 @@ impl Status {
     /// What is known now about all filters, and where each of those that [`Status::enter`] was given stands in it.
     pub fn snapshot(&self) -> (Snapshot, &[Option<Slot>]) {
         match self.table() {
-            Some(table) => (table.snapshot(&process::is_alive), &self.filters),
+            Some(table) => (table.snapshot(cycle::msec(), &process::is_alive), &self.filters),
             None => (Snapshot::default(), &[]),
         }
     }
-}
 
-/// What is kept of an error.
-const LONGEST_ERROR: usize = 256;
+    /// What is known now of calls, reloads and threads; `None`: nothing is counted.
+    pub fn host_snapshot(&self) -> Option<HostSnapshot> {
+        Some(self.host()?.snapshot(&process::is_alive))
+    }
+
+    /// How long callbacks of the filter in a slot took, by their kind, if that is measured.
+    pub fn latency(&self, slot: Option<Slot>) -> Vec<(Kind, Histogram)> {
+        let latency = self.latency.as_ref().filter(|_| self.is_current());
+        latency.zip(slot).map(|(latency, slot)| latency.of(slot)).unwrap_or_default()
+    }
+}
 
 /// The table of the configuration that this process has now.
 fn current<'a>() -> Option<&'a Status> {
@@ -165,6 +232,13 @@ pub fn leave() {
     }
 }
 
+/// Says what this process has of threads for programs.
+pub fn set_threads(counts: ThreadCounts) {
+    if let Some(host) = current().and_then(Status::host) {
+        host.set_threads(counts);
+    }
+}
+
 /// More than nginx keeps of a zone beside what it keeps for each page.
 const ZONE_HEADER: usize = 16 << 10;
 
@@ -176,105 +250,4 @@ pub fn plugin(name: &[u8], known: &Cell<FilterStatus>) -> FilterStatus {
         known.set(status.plugin(name));
     }
     known.get()
-}
-
-/// What has been counted of a VM, whose own numbers only grow.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counted {
-    /// How often it was to grow and did not.
-    pub refused_growth: u64,
-    pub denied: u64,
-}
-
-/// What is counted about one filter in this worker. Whoever has one has it no longer than the configuration.
-#[derive(Clone, Copy)]
-pub struct FilterStatus {
-    /// Not used without a slot.
-    status: *const Status,
-    slot: Option<Slot>,
-}
-
-impl Default for FilterStatus {
-    /// Counts nothing.
-    fn default() -> Self {
-        FilterStatus { status: ptr::null(), slot: None }
-    }
-}
-
-impl FilterStatus {
-    fn with(&self, run: impl FnOnce(&StatusTable, Slot)) {
-        if let Some(slot) = self.slot {
-            // SAFETY: `Status` is in the configuration, which outlives this.
-            let status = unsafe { &*self.status };
-            if let Some(table) = status.table.as_ref().filter(|_| status.is_current()) {
-                run(table, slot);
-            }
-        }
-    }
-
-    /// Whether anything is counted.
-    pub fn counts(&self) -> bool {
-        self.slot.is_some()
-    }
-
-    /// Counts an event.
-    pub fn count(&self, event: Event) {
-        self.add(event, 1);
-    }
-
-    /// Counts `n` events.
-    pub fn add(&self, event: Event, n: u64) {
-        if n == 0 {
-            return;
-        }
-        self.with(|table, slot| table.add(slot, event, n));
-    }
-
-    /// Counts the callbacks that a VM has run since this was done last.
-    pub fn callbacks(&self, vm: &mut Vm) {
-        self.add(Event::Call, vm.take_callbacks());
-    }
-
-    /// Counts what a VM has done since this was done last: callbacks, and what it was refused.
-    pub fn vm(&self, vm: &mut Vm, counted: &mut Counted) -> InstanceStats {
-        self.callbacks(vm);
-        let stats = vm.stats();
-        let now = Counted { refused_growth: stats.refused_growth, denied: vm.denied() };
-        if now != *counted {
-            self.add(Event::RefusedGrowth, now.refused_growth.saturating_sub(counted.refused_growth));
-            self.add(Event::Denied, now.denied.saturating_sub(counted.denied));
-            *counted = now;
-        }
-        stats
-    }
-
-    /// How many instances this worker has of the filter, and how many bytes of memory they have together.
-    pub fn instances(&self, count: usize, memory: usize) {
-        self.with(|table, slot| table.set_instances(slot, count as u64, memory as u64));
-    }
-
-    /// Keeps the last error of the filter, and the time.
-    pub fn error(&self, what: &str) {
-        let what = log::printable(what);
-        let (now, _) = cycle::time();
-        self.with(|table, slot| table.set_error(slot, what.as_bytes(), u64::try_from(now).unwrap_or(0)));
-    }
-
-    /// Counts a callback that failed, and keeps why.
-    pub fn failure(&self, err: &CallError) {
-        if let CallError::Trap { trap, .. } = err {
-            self.count(match trap {
-                Trap::Timeout(_) => Event::Timeout,
-                Trap::OutOfFuel => Event::OutOfFuel,
-                _ => Event::Trap,
-            });
-            self.error(&err.report("", LONGEST_ERROR));
-        }
-    }
-
-    /// Counts an instance that did not start, and keeps why.
-    pub fn start_failure(&self, reason: &str) {
-        self.count(Event::StartFailure);
-        self.error(reason);
-    }
 }
