@@ -367,3 +367,31 @@ qr/calls to "127.0.0.1:\d+" are not allowed \(proxy_wasm_allow\)/
 --- grep_error_log eval: qr/calls to "[^"]*" are not allowed/
 --- grep_error_log_out eval
 [qr/^calls to "127\.0\.0\.1:\d+"/, (qr/^(calls to .*127.*\n){2}$/) , (qr/^(calls to .*127.*\n){2}calls to "api.test" are not allowed\n$/) x 5]
+
+
+
+=== TEST 26: proxy_wasm_log_level: debug and trace, without nginx's own
+--- config
+location = /log_levels { proxy_wasm_log_level filter=extism trace; wasm_function extism log_levels; }
+--- request
+POST /log_levels
+of the test
+--- error_log eval
+[
+    qr/\[info\] .*wasm plugin "extism": trace: Trace of the test/,
+    qr/\[info\] .*wasm plugin "extism": debug: Debug of the test/,
+    qr/\[info\] .*wasm plugin "extism": Info of the test/,
+]
+
+
+
+=== TEST 27: proxy_wasm_log_level: not what is below
+--- config
+location = /log_levels { proxy_wasm_log_level error; wasm_function extism log_levels; }
+--- request
+POST /log_levels
+of the test
+--- error_log eval
+qr/\[error\] .*wasm plugin "extism": Error of the test/
+--- no_error_log
+Warn of the test

@@ -2,7 +2,7 @@
 //! not keep nginx from starting, or from going on after a reload, without a word.
 
 use std::fs::{self, OpenOptions};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -10,7 +10,10 @@ use std::path::Path;
 pub fn read(path: &Path, most: usize, what: &str) -> Result<Vec<u8>, String> {
     // Opening a pipe would wait for who writes to it.
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
-    let file = opened.map_err(|err| err.to_string())?;
+    let file = opened.map_err(|err| match err.kind() {
+        ErrorKind::PermissionDenied => format!("{err}: the user who starts nginx needs the right to read it"),
+        _ => err.to_string(),
+    })?;
     let metadata = file.metadata().map_err(|err| err.to_string())?;
     if !metadata.is_file() {
         return Err(if metadata.is_dir() { "it is a directory" } else { "it is not a regular file" }.into());
