@@ -229,6 +229,7 @@ server {
 --- config
 location = /http { wasm_function extism http manifest=$TEST_NGINX_HTML_DIR/manifest.json; wasm_function_error 500 text; }
 location = /none { wasm_function extism http; wasm_function_error 500 text; }
+location = /metrics { wasm_metrics; }
 --- user_files
 >>> manifest.json
 { "allowed_hosts": ["127.0.0.*"] }
@@ -238,11 +239,13 @@ location = /none { wasm_function extism http; wasm_function_error 500 text; }
     "POST /none\nGET http://127.0.0.1:$ENV{TEST_NGINX_PORT_1}/",
     "POST /http\nGET http://127.0.0.1:$ENV{TEST_NGINX_PORT_1}/path?a=b\nX-A: yes",
     "POST /http\nPOST http://127.0.0.1:$ENV{TEST_NGINX_PORT_1}/post\nX-A: no\n\nthe body",
+    "GET /metrics",
 ]
 --- error_code eval
-[500, 500, 200, 200]
+[500, 500, 200, 200, 200]
 --- response_body_like eval
-['', '', "^207 GET yes\nanswer to /path\\?a=b\n\$", "^207 POST no\nanswer to /post\n\$"]
+['', '', "^207 GET yes\nanswer to /path\\?a=b\n\$", "^207 POST no\nanswer to /post\n\$",
+    qr/^wasm_service_calls_total\{protocol="http",service="127\.0\.0\.1:$ENV{TEST_NGINX_PORT_1}",result="answered"\} 2$/m]
 --- error_log eval
 qr/\[error\] .*"extism".*(allowed_hosts|not allowed)/
 
