@@ -298,6 +298,11 @@ def more_cases():
         "rust-fuel", work, "wasm", work.title, modules=[MODULE], guests=both[:1], http="wasm_fuel 1000000000;",
         filters=[(rust.name, rust.configuration)],
     )
+    work = Work("rust-latency", "the Rust filter, its callbacks measured", Answer(headers=1))
+    yield Case(
+        "rust-latency", work, "wasm", work.title, modules=[MODULE], guests=both[:1], http="wasm_latency on;",
+        filters=[(rust.name, rust.configuration)],
+    )
     work = Work("rust+go", "two filters in a chain, each adds a header", Answer(headers=2))
     yield Case(
         "rust+go", work, "wasm", work.title, modules=[MODULE], guests=both,
