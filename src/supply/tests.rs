@@ -512,7 +512,7 @@ fn sums_are_those_of_sha256sum() {
 fn a_module_comes_with_the_sum_of_its_content() {
     let (engine, mut supply) = (engine(), Supply::<Module>::default());
     for _ in ["compiled", "kept in memory"] {
-        let supplied = supply.module(&engine, &Content::new(&module(1)), None, || ()).ok().unwrap();
+        let supplied = supply.module(&engine, &Content::new(module(1)), None, || ()).ok().unwrap();
         assert_eq!(supplied.sum, sha256_hex(&module(1)));
     }
 }

@@ -34,6 +34,9 @@ struct Known {
 /// The manifests of plugins, in the order of [`MainConf::programs`].
 type Manifests = Vec<Option<Arc<Manifest>>>;
 
+/// What looking at a location has found: of its functions and directories, and its manifest.
+type Looked = (Result<(), String>, Result<Option<Arc<Manifest>>, String>);
+
 /// Finds what is wrong with what locations run, as far as that can be seen before anything is compiled.
 pub fn look(main: &mut MainConf, modules: &Modules, mistakes: &mut Mistakes<'_>) -> Manifests {
     let mut manifests = Vec::new();
@@ -65,11 +68,7 @@ fn wrong(main: &MainConf, n: usize, reason: &str, mistakes: &mut Mistakes<'_>) {
 }
 
 /// Looks at location number `n`: its functions and directories, and its manifest.
-fn look_at(
-    main: &mut MainConf,
-    n: usize,
-    modules: &Modules,
-) -> (Result<(), String>, Result<Option<Arc<Manifest>>, String>) {
+fn look_at(main: &mut MainConf, n: usize, modules: &Modules) -> Looked {
     let program = &main.programs[n];
     let (form, level, kind) = (program.form(), program.level, program.kind.clone());
     // What is wrong with its module was told.

@@ -17,27 +17,35 @@ const LOOP: [u8; 3] = [0x03, 0x40, 0x0b];
 /// The module with the token looked at where its functions begin.
 pub fn watched(module: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     match find(module).map_err(|err| err.to_string())? {
-        Some((section, content)) => Ok(sections::replace(module, section, CODE_SECTION, &content).into()),
+        Some(code) => Ok(sections::replace(module, code.section, CODE_SECTION, &code.content).into()),
         None => Ok(module.into()),
     }
 }
 
-/// Where the section of code is, with its head, and what is to be in it. `None`: there is none.
-fn find(module: &[u8]) -> Result<Option<(Range<usize>, Vec<u8>)>, BinaryReaderError> {
+/// The section of code.
+struct Code {
+    /// With its head.
+    section: Range<usize>,
+    /// What is to be in it.
+    content: Vec<u8>,
+}
+
+/// `None`: there is none.
+fn find(module: &[u8]) -> Result<Option<Code>, BinaryReaderError> {
     // Behind the section before.
     let mut end = 8;
-    let mut found: Option<(Range<usize>, Vec<u8>)> = None;
+    let mut found: Option<Code> = None;
     for payload in Parser::new(0).parse_all(module) {
         let payload = payload?;
         match &payload {
             Payload::CodeSectionStart { count, range, .. } => {
                 let mut content = Vec::with_capacity(range.len() + 5 * *count as usize);
                 write_number(&mut content, (*count).into());
-                found = Some((end..range.end, content));
+                found = Some(Code { section: end..range.end, content });
             }
             Payload::CodeSectionEntry(body) => {
-                if let Some((_, content)) = &mut found {
-                    write_body(content, module, body)?;
+                if let Some(code) = &mut found {
+                    write_body(&mut code.content, module, body)?;
                 }
             }
             payload => {
