@@ -96,7 +96,7 @@ impl Store {
                 3 => drop(queues.dequeue(u32::from(a), &mut Vec::new()).ok()),
                 _ => {
                     drop(queues.depths(usize::from(b % 4)));
-                    queues.zones().for_each(|(_, zone)| drop(zone.usage()));
+                    queues.zones().for_each(|(_, zone)| _ = zone.usage());
                 }
             },
         }
