@@ -47,7 +47,7 @@ fn a_callback_has_a_line_behind_those_of_its_host_calls() {
     let started = lines(&mut world);
     assert_eq!(
         started.last().unwrap(),
-        "context 1: proxy_on_configure(root=1, configuration_bytes=4) = true, 1 host calls"
+        "context 1: proxy_on_configure(root=1, configuration_bytes=4) = true, 2 host calls"
     );
     let id = world.stream_of(stream());
     lines(&mut world);
