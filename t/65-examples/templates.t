@@ -169,9 +169,9 @@ my %provoked = (
     'unknown module "my-filter" in "proxy_wasm"' => { use => 'my-filter' },
     'cannot read it: No such file or directory' => {},
     'neither the binary format nor WAT text'    => { file => "\x7fELF\xff" },
-    'encoded as a component'                    => { file => "\0asm\x0d\0\x01\0" },
-    'unexpected end-of-file'                    => { file => "\0asm\x01\0\0\0\x01\x10" },
-    'it exports no "proxy_abi_version_X_Y_Z"; build it with a Proxy-Wasm SDK' => { wat => "(memory (export \"memory\") 1) $malloc" },
+    'a component, and not a module'             => { file => "\0asm\x0d\0\x01\0" },
+    'truncated WebAssembly module'              => { file => "\0asm\x01\0\0\0\x01\x10" },
+    'it exports no "proxy_abi_version_X_Y_Z"'   => { wat => "(memory (export \"memory\") 1) $malloc" },
     'it exports no memory named "memory"'       => { wat => "(func (export \"proxy_abi_version_0_2_1\")) $malloc" },
     'it exports no allocator'                   => { wat => $filter },
     'unknown import "env.__cxa_allocate_exception"' =>
