@@ -254,7 +254,7 @@ WAT
         [qr/error: filter: "\Q$own\E" is a folder$/m,                 'a folder',                 $own],
         [qr/error: module "nothing" \(\Q$own\E\/nothing\.wasm\): .*\w/, 'an empty file',          "$own/nothing.wasm"],
         [qr/error: module "text" \(\Q$own\E\/text\.wasm\): not a WebAssembly module /, 'no module',  "$own/text.wasm"],
-        [qr/error: module "cut" \(\Q$own\E\/cut\.wasm\): invalid or truncated WebAssembly module/, 'half a module', "$own/cut.wasm"],
+        [qr/error: module "cut" \(\Q$own\E\/cut\.wasm\): truncated WebAssembly module/, 'half a module', "$own/cut.wasm"],
         [qr/error: module "program" .*: not a .*"_start", as a program does/, 'a program',        "$own/program.wat"],
         [qr/error: configuration: there is no file "\Q$own\E\/gone"$/m, 'a configuration that is not there', $headers, "file=$own/gone"],
         [qr/error: configuration: the path of a file is missing$/m,   'a file without a name',    $headers, 'file='],
@@ -344,7 +344,7 @@ sub get { return HTTP::Tiny->new(timeout => 60)->get("http://127.0.0.1:$port$_[0
     is(get('/')->{headers}{'x-version'}, 'three', 'the next one is loaded');
 
     put($filter, substr slurp($filter), 0, 5000);
-    $tool->wait_for('the refusal', sub { $tool->out =~ /^emerg  nginx: module "filter" \(\Q$filter\E\): invalid or truncated /m });
+    $tool->wait_for('the refusal', sub { $tool->out =~ /^emerg  nginx: module "filter" \(\Q$filter\E\): truncated /m });
     is(get('/')->{headers}{'x-version'}, 'three', 'so it is with a filter that is broken');
     put($filter, slurp($shows));
     $tool->wait_for('the new filter', sub { my $places = () = $tool->err =~ /is in place/g; $places == 3 });
