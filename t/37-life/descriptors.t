@@ -51,6 +51,8 @@ sub reload {
     my %old = map { $_ => 1 } $nginx->workers;
     $nginx->signal('HUP');
     $nginx->wait_for('new workers', sub { my @new = grep { !$old{$_} } $nginx->workers; @new == $workers && $nginx->workers == $workers });
+    # The master closes what it has of a worker behind its end.
+    $nginx->wait_for('the end of the workers before', sub { !grep { kill 0, $_ } keys %old });
     # They have started their filters, and wait for requests.
     $nginx->wait_for('the filters', sub { my $log = $nginx->log; !grep { $log !~ /\b$_#\d+: wasm: \d+ filter/ } $nginx->workers })
         if $nginx->read('nginx.conf') =~ /proxy_wasm/;
@@ -64,7 +66,8 @@ my ($worker, $master) = counts();
 configure('wasm { module queue queue.wat; }', 'proxy_wasm queue;');
 for my $round (1 .. 3) {
     reload();
-    my ($worker_now, $master_now) = counts();
+    my ($worker_now, $master_now);
+    $nginx->wait_for('the master to close what it had of them', sub { ($worker_now, $master_now) = counts(); $master_now <= $master });
     cmp_ok($worker_now, '<=', $worker + 1, "round $round: a worker has one more");
     is($master_now, $master, "round $round: the master has no more");
 }
