@@ -64,7 +64,8 @@ is_deeply(results('grpc', $closed), { failed => 1 }, 'a gRPC call is another one
 $calls->ask("grpc a service test.Echo Unary body:x timeout:50; answer 200");
 is(join(' ', keys %{ results('grpc', 'service') }), 'failed', 'to a server that speaks no gRPC it fails');
 $calls->ask("stream s $target test.Echo Bidi; close s; cancel s; answer 200");
-my ($result) = keys %{ results('grpc', $target) };
+my $result;
+$nginx->wait_for('the end of the stream', sub { ($result) = keys %{ results('grpc', $target) // {} }; $result });
 is($result, 'cancelled', 'a stream that is cancelled');
 SKIP: {
     mkdir $nginx->prefix . '/redis';
