@@ -349,7 +349,7 @@ location /status { wasm_status; }
 --- request eval
 ["GET /other", "GET /status"]
 --- response_body_like eval
-["^start 1 stream 1\n", '"instances": 1,[^}]*"memory": [1-9][^}]*"name": "other",']
+["^start 1 stream 1\n", '"instances": 1,[^{}]*(?:\{[^{}]*\}[^{}]*)*"memory": [1-9][^{}]*"name": "other",']
 
 
 
@@ -365,7 +365,7 @@ location /status { wasm_status; }
 --- request eval
 ["GET /t", "GET /t", "GET /status"]
 --- response_body_like eval
-["^start 1 stream 1\n", "^start 1 stream 2\n", '"instances": 1,[^}]*"name": "faulty",']
+["^start 1 stream 1\n", "^start 1 stream 2\n", '"instances": 1,[^{}]*(?:\{[^{}]*\}[^{}]*)*"name": "faulty",']
 
 
 
