@@ -21,7 +21,7 @@ package NginxProcess;
 #     my @said = $nginx->said('tiny');                       # what filters of the module 'tiny' logged
 #     $nginx->stop;                                          # also done at the end of the test file
 #
-# Nothing here depends on time: wait_for() waits for what is meant to happen, and dies when it does not in 30 s.
+# Nothing here depends on time: wait_for() waits for what is meant to happen, and dies when it does not in 120 s.
 
 use strict;
 use warnings;
@@ -198,7 +198,7 @@ sub get {
 
 sub wait_for {
     my ($self, $what, $condition) = @_;
-    my $end = time + 30;
+    my $end = time + 120;
     until ($condition->()) {
         die "$self->{name}: waited in vain for $what; the end of the error log:\n" . substr($self->log, -20_000) if time > $end;
         sleep 0.02;
