@@ -27,6 +27,8 @@ mod memory;
 mod outline;
 #[cfg(any(feature = "wasmtime", feature = "wasmedge"))]
 mod sections;
+#[cfg(any(feature = "wasmtime", feature = "wasmedge"))]
+mod stack;
 #[cfg(test)]
 pub(crate) mod tests;
 mod trusted;

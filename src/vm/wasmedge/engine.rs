@@ -17,7 +17,7 @@ use super::setup::Setup;
 use super::shared::Shared;
 use super::types::{Bytes, CODE_SECTION, Configure, Outcome};
 use super::{entries, parked, signals, tables, trap};
-use crate::vm::{Activity, CompileError, Engine, EngineOptions, Module, Outline, TrustedCode, content, outline};
+use crate::vm::{Activity, CompileError, Engine, EngineOptions, Module, Outline, TrustedCode, content, outline, stack};
 
 /// What this backend makes of a module. To be changed whenever that changes, so that no code is used that an earlier version has left in
 /// a cache.
@@ -35,6 +35,7 @@ pub struct WasmEdgeEngine {
 impl WasmEdgeEngine {
     /// Makes an engine, and opens the library if it is not open; the error says what is missing. It starts no thread.
     pub fn new(options: EngineOptions) -> Result<Self, String> {
+        stack::check()?;
         let library = Library::open()?;
         let shared = Shared {
             library,

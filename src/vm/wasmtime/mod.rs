@@ -27,7 +27,7 @@ use wasmtime as wt;
 
 use crate::vm::TrustedCode;
 
-use super::{Activity, CompileError, Engine, EngineOptions, Module, Outline, content, outline};
+use super::{Activity, CompileError, Engine, EngineOptions, Module, Outline, content, outline, stack};
 use code_pages::CodePages;
 use instrument::{Instrumented, instrument};
 use module::WasmtimeModule;
@@ -45,6 +45,7 @@ impl WasmtimeEngine {
     /// Makes an engine. It installs Wasmtime's signal handlers and starts no thread. If there is no room for the pool, it has
     /// none; [`Engine::pool_failure`] says why. The error says mostly that the system forbids what every engine has to do.
     pub fn new(options: EngineOptions) -> Result<Self, String> {
+        stack::check()?;
         WasmtimeEngine::with_code_in(CodePages::find()?, options)
     }
 
