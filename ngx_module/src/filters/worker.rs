@@ -1,6 +1,6 @@
 //! The start of a worker: its filters, and the clock of their deadlines; and its end.
 
-use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_NOTICE};
+use nginx_sys::NGX_LOG_NOTICE;
 
 use crate::config::conf::MainConf;
 use crate::filters::cycle;
@@ -11,10 +11,7 @@ use crate::process::engine;
 /// Starts the filters of a worker that runs by this configuration, and the clock of their deadlines.
 pub fn start(main: &MainConf, log: Log<'_>) {
     for (_, engine) in &main.engines {
-        if let Err(err) = engine::start_ticker(engine) {
-            let line = format!("wasm: no clock for deadlines, wasm_timeout does not work: {err}");
-            log.write(NGX_LOG_EMERG, line);
-        }
+        engine::start_ticker(engine, log);
     }
     if main.filters.is_empty() {
         return;

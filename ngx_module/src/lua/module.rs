@@ -199,9 +199,7 @@ impl Filter for LoadedModule {
     }
 
     fn start_clock(&self) {
-        if let Err(err) = engine::start_ticker(&self.engine) {
-            write(NGX_LOG_ERR, &format!("wasm: no clock for deadlines, wasm_timeout does not work: {err}"));
-        }
+        engine::start_ticker(&self.engine, cycle::log());
     }
 
     fn world<'a>(&'a self, generation: u64, log: Log<'a>, streams: &[StreamToken]) -> Option<Box<dyn RootWorld + 'a>> {

@@ -2,18 +2,20 @@
 //!
 //! A configuration has an engine for each [`ModuleVariant`] in which its filters want their modules. The next cycle takes over
 //! those that have the options that it wants; an engine goes with the last cycle that uses it. The ticker thread belongs
-//! to processes that serve requests; while the master runs guests (`nginx -t`, start, reload), `cpu_clock.rs` does its
-//! work without a thread.
+//! to processes that serve requests; while the master runs guests (`nginx -t`, start, reload), and where there is no thread to be had,
+//! `cpu_clock.rs` does its work without one.
 
-use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::{io, ptr};
 
-use nginx_sys::{NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_uint_t};
-use ngx_wasm::vm::{Activity, Engine, EngineOptions, PoolOptions, Ticker};
+use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_uint_t};
+use ngx_wasm::vm::{Activity, Engine, EngineOptions, PoolOptions, TICK, Ticker};
 
 use crate::nginx::cycle;
+use crate::nginx::log::Log;
 use crate::nginx::plain::Plain;
+use crate::process::cpu_clock;
 
 /// What makes a difference to the machine code of a module, or to where its instances are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -190,18 +192,37 @@ pub fn serves() -> bool {
     in_worker() || process == NGX_PROCESS_WORKER as ngx_uint_t || is_ready()
 }
 
-/// Starts the ticker of this worker, unless it runs, and has it serve this engine.
-pub fn start_ticker(engine: &Arc<dyn Engine>) -> Result<(), String> {
+/// Starts the ticker of this worker, unless it runs, and has it serve this engine. Where the system gives no thread, a timer of the
+/// kernel does its work: guests have deadlines in any case.
+pub fn start_ticker(engine: &Arc<dyn Engine>, log: Log<'_>) {
     let mut ticker = TICKER.lock().unwrap_or_else(PoisonError::into_inner);
-    let ticker = match &mut *ticker {
-        Some(ticker) => ticker,
-        none => {
-            let started = without_signals(|| Ticker::start(Activity::global())).map_err(|err| err.to_string())?;
-            none.insert(started)
-        }
+    let started = match ticker.take() {
+        Some(ticker) => Ok(ticker),
+        None => without_signals(|| Ticker::start(Activity::global())),
     };
-    ticker.serve(engine);
-    Ok(())
+    match started {
+        Ok(started) => {
+            started.serve(engine);
+            *ticker = Some(started);
+        }
+        Err(reason) => tick_without_thread(engine, &reason, log),
+    }
+}
+
+fn tick_without_thread(engine: &Arc<dyn Engine>, reason: &io::Error, log: Log<'_>) {
+    static IS_TOLD: AtomicBool = AtomicBool::new(false);
+    if let Err(why) = cpu_clock::keep_ticking(engine) {
+        log.write(NGX_LOG_EMERG, format!("wasm: no clock for deadlines, wasm_timeout does not work: {reason}; {why}"));
+    } else if !IS_TOLD.swap(true, Ordering::SeqCst) {
+        log.write(
+            NGX_LOG_WARN,
+            format!(
+                "wasm: no thread for the clock of deadlines: {reason}; a timer of the kernel interrupts this worker every {} ms \
+                 instead (each worker needs a thread: TasksMax= and LimitNPROC= in a unit of systemd, ulimit -u, or a container's limit)",
+                TICK.as_millis()
+            ),
+        );
+    }
 }
 
 /// Ends the ticker, and its thread with it. What runs in a guest after that has the clock of `cpu_clock.rs`.
