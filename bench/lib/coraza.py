@@ -137,4 +137,5 @@ def main():
         print(f"    {name:<28} {bare / 1e6:>10.3f} {cost / 1e6:>10.2f} {most / 1e6:>10.2f} {count:>10}")
 
 
-main()
+if __name__ == "__main__":
+    main()
