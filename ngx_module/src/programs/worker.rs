@@ -63,10 +63,7 @@ pub fn run(limits: Limits, run: Arc<Run>, task: Task) -> Result<(), Refused> {
 
 fn on_bell(channel: Channel) {
     let (tokens, wake) = WORKER.with_borrow(|worker| match worker {
-        Some(worker) => {
-            show(&worker.threads);
-            (worker.bell.take(), Some(worker.wake))
-        }
+        Some(worker) => (worker.bell.take(), Some(worker.wake)),
         None => (Vec::new(), None),
     });
     if channel.wait().is_err() {
@@ -75,6 +72,8 @@ fn on_bell(channel: Channel) {
     if let Some(wake) = wake {
         tokens.into_iter().for_each(wake);
     }
+    // Behind that: whose end was not seen rings once more.
+    WORKER.with_borrow(|worker| worker.iter().for_each(|worker| show(&worker.threads)));
 }
 
 /// Has the status say how busy the threads are.
