@@ -10,9 +10,10 @@
 #
 #   build   C compiler, libclang, the libraries that nginx is built with, Rust (checked)
 #   nginx   the distribution's nginx and its headers, unless an nginx is installed
-#   test    the Lua, echo and headers-more modules of that nginx, the Perl modules under Test::Nginx, Prometheus, and what the tests
-#           call
+#   test    the Lua, echo and headers-more modules of that nginx, the Perl modules under Test::Nginx, Prometheus, what the tests
+#           call, and the browser that they look at pages with
 #   calls   what the tests call: a Redis server, Python, certificates
+#   browser Chromium without a window (100 MB to download), on Debian, unless there is one
 #   check   linters
 #   bench   load generator, valgrind, what makes .wasm of .wat, nginx's Lua module, and what gets Envoy
 #   cpp     what compiles C++ to WebAssembly, for guests
@@ -112,6 +113,14 @@ group() {
             want libnginx-mod-http-echo libnginx-mod-http-headers-more-filter
         fi
         group calls
+        group browser
+        ;;
+    browser)
+        # As t/lib/Browser.pm looks for one. Not all of Debian's kin have the package.
+        if [ "$(. /etc/os-release 2>/dev/null && echo "${ID:-}")" = debian ] &&
+            ! command -v chromium-headless-shell chromium chromium-browser google-chrome >/dev/null; then
+            want chromium-headless-shell
+        fi
         ;;
     calls)
         command -v redis-server >/dev/null || want redis-server
@@ -525,9 +534,9 @@ esac
 [ $# -gt 0 ] || { usage >&2; exit 2; }
 for name; do
     case $name in
-    build | nginx | test | calls | check | bench | cpp | python | conformance | curl | roots | deb | deb-test | wasmedge) packages+=("$name") ;;
+    build | nginx | test | calls | browser | check | bench | cpp | python | conformance | curl | roots | deb | deb-test | wasmedge) packages+=("$name") ;;
     envoy | grpc | h2 | openmetrics | mdbook | cargo-deny | rust-target) others+=("$name") ;;
-    *) die "no group '$name'; there are build, nginx, test, calls, check, bench, cpp, python, curl, roots, deb, deb-test, wasmedge, conformance, envoy, grpc, h2, openmetrics, mdbook, cargo-deny, rust-target" ;;
+    *) die "no group '$name'; there are build, nginx, test, calls, browser, check, bench, cpp, python, curl, roots, deb, deb-test, wasmedge, conformance, envoy, grpc, h2, openmetrics, mdbook, cargo-deny, rust-target" ;;
     esac
 done
 

@@ -10,15 +10,18 @@ use nginx_sys::{
     NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF, NGX_MAIN_CONF, ngx_command_t, ngx_uint_t,
 };
 
-use crate::config::directives::Handler::{Answer, Block, Content, Filters, Level, Main};
+use crate::config::directives::Handler::{Answer, Block, Content, ContentIn, Filters, Level, Main};
 use crate::config::directives::{
-    Handler, METRICS_CONF, WASM_CONF, bodies, calls, engine, handle, latency, limits, programs, proxy_wasm, responses,
-    rules, shared_memory, streams, wasm, wasm_vm,
+    ContentForm, Handler, METRICS_CONF, WASM_CONF, bodies, calls, engine, handle, latency, limits, programs,
+    proxy_wasm, responses, rules, shared_memory, streams, wasm, wasm_vm,
 };
-use crate::content::{metrics_page, program, status_page};
+use crate::content::{html_page, metrics_page, program, status_page};
 use crate::nginx::module::name;
 
 const ANY_HTTP: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
+
+/// What `wasm_status` answers with.
+const STATUS_FORMS: &[ContentForm] = &[("json", status_page::handler), ("html", html_page::handler)];
 
 /// Directives of the core module.
 pub static mut CORE: [ngx_command_t; 11] = [
@@ -42,7 +45,7 @@ pub static mut HTTP: [ngx_command_t; 62] = [
     http(c"wasm_memory_limit", ANY_HTTP | NGX_CONF_TAKE1, &Level(limits::memory)),
     http(c"wasm_timeout", ANY_HTTP | NGX_CONF_TAKE1, &Level(limits::timeout)),
     http(c"wasm_metrics", NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, &Content(metrics_page::handler)),
-    http(c"wasm_status", NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, &Content(status_page::handler)),
+    http(c"wasm_status", NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE1, &ContentIn(STATUS_FORMS)),
     http(c"wasm_latency", NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, &Main(latency::set)),
     http(c"wasm_pause_timeout", ANY_HTTP | NGX_CONF_TAKE1, &Level(limits::pause_timeout)),
     http(c"proxy_wasm_request_body_buffer", ANY_HTTP | NGX_CONF_TAKE1, &Level(bodies::request)),

@@ -369,6 +369,11 @@ impl Run {
         if state.may_not_go_on() { Err(Stopped) } else { Ok(state) }
     }
 
+    /// Whether the program has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.state().has_ended
+    }
+
     /// The program has ended. Only the first ending counts.
     pub(super) fn end(&self, ending: Ending) {
         let mut state = self.state();
@@ -377,6 +382,8 @@ impl Run {
         }
         state.note_time();
         state.ending = Some(ending);
+        // Nobody may have looked when it was told before, and the loop keeps count of who is there.
+        state.is_rung &= !state.is_stopped;
         self.tell(&mut state);
     }
 }

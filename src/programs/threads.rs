@@ -60,7 +60,7 @@ struct State {
 pub struct Load {
     /// Threads that there are.
     pub threads: usize,
-    /// Those that have a run, or are about to take one.
+    /// Those that have a run which has not ended, or are about to take one.
     pub busy: usize,
     /// Runs that wait for one of them.
     pub queued: usize,
@@ -137,8 +137,9 @@ impl Threads {
     /// How busy they are.
     pub fn load(&self) -> Load {
         let state = self.shared.state();
-        // A thread that has been woken up takes what waits, and nobody is told when it does.
-        let runs = state.running.len() + state.queue.len();
+        // A thread that has been woken up takes what waits, and nobody is told when it does. Nor is anybody told when it has put back
+        // the instance of a program that has ended.
+        let runs = state.running.iter().filter(|run| !run.has_ended()).count() + state.queue.len();
         let busy = runs.min(state.threads);
         Load { threads: state.threads, busy, queued: runs - busy }
     }
@@ -292,6 +293,25 @@ mod tests {
         }
         assert_eq!(threads.counts().0, 1);
         assert_eq!(threads.load(), Load { threads: 1, busy: 0, queued: 0 });
+        threads.close(BOUND);
+    }
+
+    #[test]
+    fn a_thread_whose_program_has_ended_is_not_busy() {
+        let threads = threads();
+        let (begun, has_begun) = mpsc::channel();
+        let (go, wait) = mpsc::channel();
+        let task = move |_: &mut Place, run: &Arc<Run>| {
+            run.end(Ending::Done);
+            begun.send(()).unwrap();
+            wait.recv().unwrap();
+            Ending::Done
+        };
+        threads.begin(Limits { threads: 4, queue: 0 }, run(), Box::new(task)).unwrap();
+        has_begun.recv_timeout(BOUND).unwrap();
+        assert_eq!(threads.load(), Load { threads: 1, busy: 0, queued: 0 });
+        assert_eq!(threads.counts(), (1, 0, 0));
+        go.send(()).unwrap();
         threads.close(BOUND);
     }
 

@@ -113,7 +113,7 @@ impl StatusTable {
 
     /// Keeps the last error of a filter, or its beginning, and when it happened.
     pub fn set_error(&self, slot: Slot, text: &[u8], time: u64) {
-        self.0.set_text(slot, text, time);
+        self.0.set_text(slot, beginning(text, COLUMNS.text), time);
     }
 
     /// What is known now, which is the time `now` of the clock of [`StatusTable::set_down`].
@@ -133,6 +133,17 @@ impl StatusTable {
         }
         snapshot
     }
+}
+
+/// The beginning of a text, so many bytes at most, in which no character of UTF-8 is cut in two.
+fn beginning(text: &[u8], most: usize) -> &[u8] {
+    if text.len() <= most {
+        return text;
+    }
+    // A character has three bytes at most behind its first: what goes on for longer is none.
+    let is_inside = |end: &usize| text[*end] & 0xc0 == 0x80;
+    let end = (most.saturating_sub(3)..=most).rev().find(|end| !is_inside(end)).unwrap_or(most);
+    &text[..end]
 }
 
 fn summary(entry: &Entry, now: u64) -> Summary {

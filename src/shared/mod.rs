@@ -17,6 +17,7 @@ mod memory;
 mod metrics;
 pub mod page;
 mod queues;
+pub mod status_html;
 mod table;
 
 pub use guest_metrics::guest_metrics;

@@ -107,7 +107,8 @@ my %row = (
     wasm_latency       => ['on', $switch],
     # As with nginx's own handlers, the last one has the location.
     wasm_metrics => ['', undef, twice => [], other => ['', ''], few => []],
-    wasm_status  => ['', undef, twice => [], other => ['', ''], few => []],
+    wasm_status  => ['html', undef, twice => [], other => ['', 'html', 'json'], few => [],
+        empty => [map { ("'$_'" => value($_, '"json" or "html"')) } '', 'xml']],
 
     proxy_wasm_request_body_buffer       => ['1m', $body],
     proxy_wasm_response_body_buffer      => ['1m', $body],

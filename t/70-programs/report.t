@@ -94,6 +94,13 @@ like((logged('/small/grow'))[0], qr/^no more memory after \d MiB\n/, 'a program 
     is(scalar(grep { $_ > 0 } @refused), 1, 'wasm_status counts what it was refused') or diag explain \@refused;
 }
 
+# Threads. What a program does behind its response it does without the loop of nginx.
+for my $n (1 .. 20) {
+    $nginx->get('/p/hello');
+    $nginx->wait_for('the thread to have nothing to do', sub { decode_json($nginx->get('/status')->{content})->{threads}{busy} == 0 });
+}
+pass('threads whose programs have ended are not said to be busy');
+
 is_deeply([grep {/\[(?:alert|emerg)\]|bug in the module/} split /\n/, $nginx->log], [], 'nothing bad is in the error log');
 $nginx->stop;
 done_testing;

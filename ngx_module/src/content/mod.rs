@@ -1,5 +1,6 @@
 //! What a location answers by itself: status, metrics, programs.
 
+pub mod html_page;
 pub mod metrics_page;
 mod overview;
 pub mod program;

@@ -1,4 +1,4 @@
-//! What is known at one time, as the pages show it (`metrics_page.rs`, `status_page.rs`): what the tables of all workers say, beside what
+//! What is known at one time, as the pages show it (`metrics_page.rs`, `status_page.rs`, `html_page.rs`): what the tables of all workers say, beside what
 //! nginx.conf does.
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A location that answers with a text made on the spot: what `wasm_metrics;` and `wasm_status;` have in common.
+//! A location that answers with a text made on the spot: what `wasm_metrics;` and `wasm_status;` have in common, in each form.
 
 use nginx_sys::{NGX_HTTP_GET, NGX_HTTP_HEAD, NGX_HTTP_NOT_ALLOWED, NGX_HTTP_OK, ngx_int_t, ngx_uint_t};
 

@@ -1,23 +1,19 @@
 //! The threads of programs in this worker, and how they wake up nginx's loop. They are there from the first run on; `module.rs` ends
 //! them with the worker.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ngx_wasm::programs::{Bell, Limits, Load, Refused, Run, Task, Threads};
 
 use crate::nginx::channel::{Channel, Unwatched};
-use crate::nginx::timer::{self, AtExit};
-use crate::nginx::{cycle, executor};
+use crate::nginx::cycle;
 use crate::process::engine;
 use crate::process::status::{self, ThreadCounts};
 
 /// A worker that ends waits so long for threads, which end within a tick unless they are in a system call.
 const LONGEST_END: Duration = Duration::from_secs(2);
-
-/// How old the numbers of busy threads in the status may be.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What wakes up whoever a token belongs to.
 type Wake = fn(usize);
@@ -30,7 +26,6 @@ struct Worker {
 
 thread_local! {
     static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
-    static IS_LOOKING_AGAIN: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A run that has not begun. What there is to know of it, `wake` is told with this token.
@@ -68,12 +63,7 @@ pub fn run(limits: Limits, run: Arc<Run>, task: Task) -> Result<(), Refused> {
 
 fn on_bell(channel: Channel) {
     let (tokens, wake) = WORKER.with_borrow(|worker| match worker {
-        Some(worker) => {
-            // In this order: what has rung the bell since is told by the next ring.
-            let tokens = worker.bell.take();
-            show(&worker.threads);
-            (tokens, Some(worker.wake))
-        }
+        Some(worker) => (worker.bell.take(), Some(worker.wake)),
         None => (Vec::new(), None),
     });
     if channel.wait().is_err() {
@@ -82,32 +72,14 @@ fn on_bell(channel: Channel) {
     if let Some(wake) = wake {
         tokens.into_iter().for_each(wake);
     }
+    // Behind that: whose end was not seen rings once more.
+    WORKER.with_borrow(|worker| worker.iter().for_each(|worker| show(&worker.threads)));
 }
 
-/// Has the status say how busy the threads are. A thread is busy for a while behind the end of its run, which nobody is told of: so
-/// this looks again, until none is.
+/// Has the status say how busy the threads are.
 fn show(threads: &Threads) {
-    if tell(threads) && !IS_LOOKING_AGAIN.replace(true) {
-        executor::spawn(look_again()).detach();
-    }
-}
-
-/// Whether one is busy, or a run waits.
-fn tell(threads: &Threads) -> bool {
     let Load { threads, busy, queued } = threads.load();
     status::set_threads(ThreadCounts { threads: threads as u64, busy: busy as u64, queued: queued as u64 });
-    busy + queued > 0
-}
-
-async fn look_again() {
-    loop {
-        timer::sleep(LOOK_AGAIN, AtExit::Leave).await;
-        let is_busy = WORKER.with_borrow(|worker| worker.as_ref().is_some_and(|worker| tell(&worker.threads)));
-        if !is_busy {
-            IS_LOOKING_AGAIN.set(false);
-            return;
-        }
-    }
 }
 
 /// The worker ends: so do all programs.

@@ -126,6 +126,19 @@ fn a_program_that_is_left_goes_on_by_itself_for_some_time() {
 }
 
 #[test]
+fn the_loop_is_told_of_the_end_of_a_program_that_was_stopped_when_nobody_looked() {
+    let (bell, run) = run();
+    run.write(b"x").unwrap();
+    run.flush();
+    assert_eq!(bell.take(), [1]);
+    run.stop();
+    run.end(Ending::Stopped);
+    assert_eq!(bell.take(), [1]);
+    run.end(Ending::Stopped);
+    assert!(bell.take().is_empty());
+}
+
+#[test]
 fn a_wait_ends_at_its_time_or_when_something_can_go_on() {
     let (_, run) = run();
     let both = Ready { input: true, output: true };

@@ -188,6 +188,28 @@ fn the_last_error_is_kept_and_a_long_one_cut() {
 }
 
 #[test]
+fn a_long_error_ends_with_a_whole_character() {
+    let machine = Machine::new(1, 1);
+    let (master, slots) = machine.configure(&["a"]);
+    let slot = slots[0].unwrap();
+    let worker = machine.fork(&master, 1);
+    let kept = |text: &[u8]| {
+        worker.set_error(slot, text, 1);
+        machine.snapshot(&worker).get(slot).last_error.unwrap().0
+    };
+    for character in ["é", "€", "🦀"] {
+        for before in 0..character.len() {
+            let text = ["x".repeat(before).as_bytes(), character.repeat(200).as_bytes()].concat();
+            let kept = String::from_utf8(kept(&text)).unwrap();
+            assert!(text.starts_with(kept.as_bytes()) && kept.len() > 256 - character.len(), "{} bytes", kept.len());
+        }
+    }
+    // What is no UTF-8 is cut anywhere.
+    assert_eq!(kept(&[0x80; 1000]), [0x80; 256]);
+    assert_eq!(kept("é".repeat(128).as_bytes()).len(), 256);
+}
+
+#[test]
 fn filters_with_names_are_those_of_the_configuration() {
     let machine = Machine::new(0, 1);
     let (first, _) = machine.configure(&["a"]);

@@ -32,13 +32,18 @@ pub enum Handler {
     /// It is about filters of a level of http { }.
     Filters(fn(&Directive, &mut MainConf, Level) -> Result<(), String>),
     /// The location answers.
-    Content(unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t),
+    Content(ContentHandler),
+    /// The same in one of several forms, of which the argument names one. Without one it is the first.
+    ContentIn(&'static [ContentForm]),
     /// The same, and it is about the level.
-    Answer(
-        fn(&Directive, &mut LocConf) -> Result<(), String>,
-        unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t,
-    ),
+    Answer(fn(&Directive, &mut LocConf) -> Result<(), String>, ContentHandler),
 }
+
+/// What nginx calls to answer a request.
+pub type ContentHandler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
+
+/// A form of an answer: its word, and who answers so.
+pub type ContentForm = (&'static str, ContentHandler);
 
 /// The function of all directives that nginx calls. A mistake is reported as nginx does: message, file, line.
 ///
@@ -81,6 +86,12 @@ unsafe fn run(handler: &Handler, conf: &Conf, level: *const Location) -> Result<
         Handler::Filters(run) => run(&directive, main, level()),
         Handler::Content(handler) => {
             conf.answer_with(Some(*handler));
+            Ok(())
+        }
+        Handler::ContentIn(forms) => {
+            let first = forms.first().map(|(_, handler)| *handler);
+            let handler = if directive.word(1).is_some() { Some(directive.choice(forms)?) } else { first };
+            conf.answer_with(handler);
             Ok(())
         }
         Handler::Answer(run, handler) => {

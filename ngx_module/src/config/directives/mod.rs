@@ -18,4 +18,4 @@ mod values;
 pub mod wasm;
 pub mod wasm_vm;
 
-pub use directive::{Directive, Handler, METRICS_CONF, WASM_CONF, handle};
+pub use directive::{ContentForm, Directive, Handler, METRICS_CONF, WASM_CONF, handle};
