@@ -270,9 +270,13 @@ impl Table {
                 }
             }
         }
-        for gauge in 0..self.size.columns.gauges {
-            self.store(cell + self.size.columns.counters + gauge, 0);
-        }
+        self.clear_gauges(row, slot);
+    }
+
+    /// Forgets what is so with an entry in the process of a row.
+    fn clear_gauges(&self, row: usize, slot: usize) {
+        let first = self.cell(row, slot) + self.size.columns.counters;
+        (first..first + self.size.columns.gauges).for_each(|at| self.store(at, 0));
     }
 
     /// Begins a new configuration. Entries that are declared again keep their counters.
@@ -333,6 +337,8 @@ impl Table {
     pub fn enter(&self, process: Process, is_alive: IsAlive<'_>) {
         let Some(_lock) = self.open() else { return };
         let own = self.rows().find(|row| self.process_of(*row) == Some(process));
+        // It was of another configuration. What was so there ends without being counted here.
+        own.into_iter().for_each(|row| self.slots().for_each(|slot| self.clear_gauges(row, slot)));
         let row = own.or_else(|| {
             self.bury(is_alive);
             let free = self.rows().find(|row| self.process_of(*row).is_none())?;
