@@ -300,12 +300,14 @@ impl Table {
         let slot = match self.slots().find(|slot| self.load(self.entry(*slot) + KEY) == 0) {
             Some(free) => free,
             None => {
+                let declared_by = |slot: &usize| self.load(self.entry(*slot) + DECLARED_BY);
+                // Where all are of this configuration, which processes live needs not be asked: guests may ask for more all the time.
+                let first = self.slots().min_by_key(declared_by).filter(|slot| declared_by(slot) < own)?;
                 // Workers count for what their configuration, or a later one, has declared.
                 self.bury(is_alive);
                 let in_use = self.rows().filter(|row| self.process_of(*row).is_some());
-                let oldest = in_use.map(|row| self.load(row + WORKS_BY)).min().unwrap_or(own).min(own);
-                let declared_by = |slot: &usize| self.load(self.entry(*slot) + DECLARED_BY);
-                self.slots().min_by_key(declared_by).filter(|slot| declared_by(slot) < oldest)?
+                let oldest = in_use.map(|row| self.load(row + WORKS_BY)).min().unwrap_or(own);
+                Some(first).filter(|slot| declared_by(slot) < oldest)?
             }
         };
         let entry = self.entry(slot);
