@@ -158,10 +158,14 @@ impl Callbacks {
         self.0[callback as usize].is_some()
     }
 
+    /// Whether there is one that the host calls when the module has been initialized.
+    pub fn are_any(&self) -> bool {
+        self.0[Callback::OnContextCreate as usize..].iter().any(Option::is_some)
+    }
+
     /// Whether the module can run from its beginning to its end, and that is all: no callback could ever find it.
     pub fn is_program(&self) -> bool {
-        let is_called_later = |slot: usize| slot >= Callback::OnContextCreate as usize && self.0[slot].is_some();
-        self.has(Callback::Start) && !self.has(Callback::Initialize) && !(0..self.0.len()).any(is_called_later)
+        self.has(Callback::Start) && !self.has(Callback::Initialize) && !self.are_any()
     }
 
     /// The function that gives the host memory inside the guest.

@@ -19,8 +19,25 @@ const MOST_LINES: u64 = 1000;
 const MOST_TEXT: usize = 64;
 
 /// Words in the names of what may be a credential, in lower case.
-const SECRETS: [&str; 10] =
-    ["authorization", "cookie", "token", "secret", "passw", "credential", "key", "jwt", "session", "signature"];
+const SECRETS: [&str; 14] = [
+    "auth",
+    "cookie",
+    "token",
+    "secret",
+    "pass",
+    "pwd",
+    "credential",
+    "key",
+    "jwt",
+    "session",
+    "signature",
+    "csrf",
+    "xsrf",
+    "bearer",
+];
+
+/// What has one of them in it and is none.
+const NO_SECRET: &str = "authority";
 
 /// That of one callback.
 pub(super) struct Trace {
@@ -122,7 +139,7 @@ pub(super) fn text(bytes: &[u8]) -> String {
 
 /// Whether what has this name may be a credential: a header, or a property, in whose path a name may be.
 pub(super) fn is_secret(name: &[u8]) -> bool {
-    let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+    let name = String::from_utf8_lossy(name).to_ascii_lowercase().replace(NO_SECRET, "");
     SECRETS.iter().any(|word| name.contains(word))
 }
 
@@ -139,13 +156,18 @@ mod tests {
             "Set-Cookie",
             "x-api-key",
             "X-Amz-Security-Token",
+            "X-Auth",
+            "www-authenticate",
+            "x-basic-pass",
+            "arg_pwd",
+            "X-XSRF",
             "http_authorization",
             "request\0headers\0cookie",
             "cookie_sid",
         ] {
             assert!(is_secret(name.as_bytes()), "{name}");
         }
-        for name in [":authority", "content-type", "x-request-id", "source\0address"] {
+        for name in [":authority", "x-original-authority", "content-type", "x-request-id", "source\0address"] {
             assert!(!is_secret(name.as_bytes()), "{name}");
         }
     }

@@ -146,6 +146,11 @@ impl Vm {
         self.state.wasi.has_read_random
     }
 
+    /// Whether the guest has any callback, and may: all requests pass it otherwise, as in Envoy.
+    pub fn has_callbacks(&self) -> bool {
+        self.callbacks.are_any()
+    }
+
     /// Runs on_tick of a root context.
     pub fn on_tick(&mut self, root: ContextId, host: &mut dyn Host) -> Result<(), CallError> {
         self.call(Callback::OnTick, root, &[root.0], host).map(|_| ())

@@ -232,7 +232,9 @@ impl HostStatus {
 
     /// The service of this name: one that has numbers of its own if there is room, or the rest.
     pub fn service(&self, kind: CallKind, name: &[u8], is_alive: IsAlive<'_>) -> Option<Slot> {
-        let has_own = (1..=LONGEST_NAME).contains(&name.len()) && name != OTHERS.as_bytes();
+        // What is no text is no service. It would be shown as another name may be, too.
+        let is_text = || std::str::from_utf8(name).is_ok_and(|name| !name.chars().any(char::is_control));
+        let has_own = (1..=LONGEST_NAME).contains(&name.len()) && name != OTHERS.as_bytes() && is_text();
         let own = has_own.then(|| {
             let label = [&[kind as u8], name].concat();
             self.0.declare(&[b"service", &label], &label, is_alive)

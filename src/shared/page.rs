@@ -125,22 +125,25 @@ impl Labels {
     }
 }
 
-/// The value of a label: UTF-8, with three characters escaped. Other bytes than UTF-8 are shown.
+/// The value of a label: UTF-8, with three characters escaped. Other bytes than UTF-8 are shown, and other control characters: with a
+/// zero in it, nothing of the page would be read.
 pub(super) fn escaped(value: &[u8]) -> String {
     let mut out = String::new();
+    let show = |out: &mut String, byte: u8| {
+        // Writing to a string does not fail.
+        let _ = write!(out, "\\\\x{byte:02x}");
+    };
     for chunk in value.utf8_chunks() {
         for character in chunk.valid().chars() {
             match character {
                 '\\' => out.push_str("\\\\"),
                 '"' => out.push_str("\\\""),
                 '\n' => out.push_str("\\n"),
+                other if other.is_ascii_control() => show(&mut out, other as u8),
                 other => out.push(other),
             }
         }
-        for byte in chunk.invalid() {
-            // Writing to a string does not fail.
-            let _ = write!(out, "\\\\x{byte:02x}");
-        }
+        chunk.invalid().iter().for_each(|byte| show(&mut out, *byte));
     }
     out
 }
@@ -292,6 +295,7 @@ mod tests {
     fn labels_are_text_whatever_they_are() {
         let labels = Labels::of(&[("name", b"a\"\\\n\xff\xc3\xa4")]);
         assert_eq!(labels, Labels("name=\"a\\\"\\\\\\n\\\\xff\u{e4}\"".into()));
+        assert_eq!(escaped(b"\0\r\x1b\x7f \t"), "\\\\x00\\\\x0d\\\\x1b\\\\x7f \\\\x09");
     }
 
     #[test]

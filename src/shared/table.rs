@@ -270,9 +270,13 @@ impl Table {
                 }
             }
         }
-        for gauge in 0..self.size.columns.gauges {
-            self.store(cell + self.size.columns.counters + gauge, 0);
-        }
+        self.clear_gauges(row, slot);
+    }
+
+    /// Forgets what is so with an entry in the process of a row.
+    fn clear_gauges(&self, row: usize, slot: usize) {
+        let first = self.cell(row, slot) + self.size.columns.counters;
+        (first..first + self.size.columns.gauges).for_each(|at| self.store(at, 0));
     }
 
     /// Begins a new configuration. Entries that are declared again keep their counters.
@@ -296,12 +300,14 @@ impl Table {
         let slot = match self.slots().find(|slot| self.load(self.entry(*slot) + KEY) == 0) {
             Some(free) => free,
             None => {
+                let declared_by = |slot: &usize| self.load(self.entry(*slot) + DECLARED_BY);
+                // Where all are of this configuration, which processes live needs not be asked: guests may ask for more all the time.
+                let first = self.slots().min_by_key(declared_by).filter(|slot| declared_by(slot) < own)?;
                 // Workers count for what their configuration, or a later one, has declared.
                 self.bury(is_alive);
                 let in_use = self.rows().filter(|row| self.process_of(*row).is_some());
-                let oldest = in_use.map(|row| self.load(row + WORKS_BY)).min().unwrap_or(own).min(own);
-                let declared_by = |slot: &usize| self.load(self.entry(*slot) + DECLARED_BY);
-                self.slots().min_by_key(declared_by).filter(|slot| declared_by(slot) < oldest)?
+                let oldest = in_use.map(|row| self.load(row + WORKS_BY)).min().unwrap_or(own);
+                Some(first).filter(|slot| declared_by(slot) < oldest)?
             }
         };
         let entry = self.entry(slot);
@@ -333,6 +339,8 @@ impl Table {
     pub fn enter(&self, process: Process, is_alive: IsAlive<'_>) {
         let Some(_lock) = self.open() else { return };
         let own = self.rows().find(|row| self.process_of(*row) == Some(process));
+        // It was of another configuration. What was so there ends without being counted here.
+        own.into_iter().for_each(|row| self.slots().for_each(|slot| self.clear_gauges(row, slot)));
         let row = own.or_else(|| {
             self.bury(is_alive);
             let free = self.rows().find(|row| self.process_of(*row).is_none())?;

@@ -20,6 +20,7 @@ my $filter = <<'WAT';
   (memory (export "memory") 1)
   (func (export "malloc") (param i32) (result i32) (i32.const 1024))
   (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_log") (param i32))
 WAT
 my %file = (
     right  => "(module $filter)",

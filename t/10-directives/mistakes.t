@@ -16,7 +16,8 @@ $nginx->write('tiny.wat', <<'WAT');
 (module
   (memory (export "memory") 1)
   (func (export "proxy_abi_version_0_2_1"))
-  (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024)
+  (func (export "proxy_on_log") (param i32)))
 WAT
 
 $nginx->write('program.wat', '(module (memory (export "memory") 1) (func (export "_start")))');
@@ -39,7 +40,7 @@ my $delay    = 'one or two times above 0, the shorter first, and perhaps after=N
 my $level    = '"trace", "debug", "info", "warn", "error" or "critical"';
 my $rate     = '"off", or a number of lines in a second, such as 1000';
 my $variable = 'the name of a variable, without "=", and perhaps a value; without one it is that of nginx\'s own environment';
-my $trace    = '"on", "off", or a condition such as if=$arg_trace';
+my $trace    = '"on", "off", or a condition such as if=$is_traced, which is not for clients to choose';
 my $units    = '"off", or a number of units above 0, such as 10000000';
 my $words    = 'one or more words, such as host=auth or http_call';
 my $pool     = '"off", or a number from 1 to 16384, such as 1024';

@@ -536,3 +536,61 @@ proxy_wasm probe;
 --- must_die
 --- error_log eval
 qr/\[emerg\] .*invalid value "after=1\ 1s" of "proxy_wasm_restart_delay": it takes one or two times above 0, the shorter first, and perhaps after=NUMBER, such as 1s 60s after=10 in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 49: what is said for a name, and no filter goes by
+--- config
+location /t {
+    proxy_wasm_on_error filter=probe closed;
+    proxy_wasm headers 'response.add x-hello world';
+    return 200 "ok\n";
+}
+location /other { proxy_wasm probe; }
+--- request
+GET /t
+--- response_body
+ok
+--- error_log eval
+qr/\[warn\] .*"proxy_wasm_on_error filter=probe" in \S+nginx\.conf:\d+ has no effect: it is for what is declared on its level or further in, and "proxy_wasm probe" stands in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 50: what is said where a filter is only inherited
+--- config
+proxy_wasm headers 'response.add x-hello world';
+location /t {
+    proxy_wasm_isolation request;
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- response_body
+ok
+--- error_log eval
+qr/\[warn\] .*"proxy_wasm_isolation" in \S+nginx\.conf:\d+ has no effect: it is for what is declared on its level or further in, and the filters that run there are declared further out, the first by "proxy_wasm headers" in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 51: what is said for filters that are declared further in, or for none that there are
+--- http_config
+proxy_wasm_on_error filter=probe closed;
+proxy_wasm_isolation request;
+--- config
+proxy_wasm_restart_delay 1s;
+proxy_wasm_log_rate filter=headers 10;
+location /t {
+    proxy_wasm_recycle off;
+    location /t/t {
+        proxy_wasm probe 'level; report';
+        proxy_wasm headers;
+        return 200;
+    }
+}
+location /none { proxy_wasm_on_error closed; return 200; }
+--- request
+GET /t/t
+--- response_body
+level -> 0 2
+--- no_error_log
+has no effect

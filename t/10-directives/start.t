@@ -279,7 +279,8 @@ main::wat(
     '(data (i32.const 0) "initmainstrt")
      (func (export "_initialize") (drop (call $log (i32.const 2) (i32.const 0) (i32.const 4))))
      (func (export "main") (param i32 i32) (result i32) (call $log (i32.const 2) (i32.const 4) (i32.const 4)))
-     (func (export "_start") (drop (call $log (i32.const 2) (i32.const 8) (i32.const 4))))'
+     (func (export "_start") (drop (call $log (i32.const 2) (i32.const 8) (i32.const 4))))
+     (func (export "proxy_on_log") (param i32))'
 )
 --- config
 location /t {
@@ -479,3 +480,61 @@ main::wat('(import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)
 location /t { proxy_wasm m; }
 --- error_log eval
 qr/\[emerg\] .*filter "m" does not start: _initialize trapped .*unreachable.*; it said last: no realm \(guest backtrace: .* < \.\.\.\) in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 36: a filter that nothing would ever call starts, and lets all pass, but not without a word
+--- main_config
+wasm { module m $TEST_NGINX_HTML_DIR/m.wat; }
+--- user_files eval
+main::wat('', '(func (export "_initialize"))')
+--- config
+location /t {
+    proxy_wasm m;
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- response_body
+ok
+--- error_log eval
+qr/\[warn\] .*filter "m" has no callbacks of Proxy-Wasm, so it does nothing, and all requests pass: it exports none, .* in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 37: one callback is enough
+--- main_config
+wasm { module m $TEST_NGINX_HTML_DIR/m.wat; }
+--- user_files eval
+main::wat('', '(func (export "proxy_on_configure") (param i32 i32) (result i32) (i32.const 1))')
+--- config
+location /t {
+    proxy_wasm m;
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- response_body
+ok
+--- no_error_log
+[warn]
+
+
+
+=== TEST 38: callbacks that proxy_wasm_allow leaves out
+--- main_config
+wasm { module m $TEST_NGINX_HTML_DIR/m.wat; }
+--- user_files eval
+main::wat('', '(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (i32.const 0))')
+--- config
+location /t {
+    proxy_wasm_allow on_response_headers;
+    proxy_wasm m;
+    return 200 "ok\n";
+}
+--- request
+GET /t
+--- response_body
+ok
+--- error_log eval
+qr/\[warn\] .*filter "m" has no callbacks of Proxy-Wasm, .* it exports none, or "proxy_wasm_allow" leaves it none, in \S+nginx\.conf:\d+$/

@@ -13,7 +13,8 @@ $nginx->write('tiny.wat', <<'WAT');
 (module
   (memory (export "memory") 1)
   (func (export "proxy_abi_version_0_2_1"))
-  (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024)
+  (func (export "proxy_on_log") (param i32)))
 WAT
 $nginx->write('rules.json', '{}');
 $nginx->configure(

@@ -16,7 +16,8 @@ sub module {
 (module
   (memory (export "memory") 1)
   (func (export "malloc") (param i32) (result i32) (i32.const $number))
-  (func (export "proxy_abi_version_0_2_1")))
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_log") (param i32)))
 WAT
 }
 

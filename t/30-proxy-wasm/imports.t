@@ -120,7 +120,7 @@ sub importing_all {
             push @imports, qq{(import "$module" "$name" (func @{[ type($Functions{$module}{$name}[$which]) ]}))};
         }
     }
-    return [['m.wat', "(module\n" . join("\n", @imports) . "\n$Parts)\n"]];
+    return [['m.wat', "(module\n" . join("\n", @imports) . "\n$Parts(func (export \"proxy_on_log\") (param i32)))\n"]];
 }
 
 # The type with a result, the first or the last of those.

@@ -229,6 +229,25 @@ is(page()->value('wasm_config_last_reload_successful'), 1, 'the next one goes we
 is(page()->value('wasm_config_generation'), $generation + 1, 'and is the next configuration');
 is(page()->value('wasm_config_reloads_total', result => 'refused'), $refused, 'what was refused stays counted');
 
+# A worker that has no descriptor left, as under a flood of connections, sees nothing of others, nor of itself. They are no less there.
+{
+    my $kept = RawClient->new($nginx->port);
+    my $ask = sub {
+        $kept->send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+        return MetricsPage->of($kept->response->{body});
+    };
+    is($ask->()->value('wasm_workers'), 2, 'both workers are there');
+    my $requests = page()->value('wasm_filter_requests_total', location => '/answer');
+    my @workers = $nginx->workers;
+    my ($limit) = qx(prlimit --pid $workers[0] --nofile --output=SOFT --noheadings) =~ /(\d+)/;
+    system("prlimit --pid $_ --nofile=3:") == 0 or die "prlimit failed\n" for @workers;
+    is($ask->()->value('wasm_workers'), 2, 'also for one that cannot look');
+    system("prlimit --pid $_ --nofile=$limit:") == 0 or die "prlimit failed\n" for @workers;
+    is($ask->()->value('wasm_workers'), 2, 'and after that');
+    $nginx->get('/answer') for 1 .. 4;
+    is(page()->value('wasm_filter_requests_total', location => '/answer'), $requests + 4, 'and all that they count is');
+}
+
 # Modules and their files.
 $nginx->write('own.wasm', do { local (@ARGV, $/) = "$guests/rust-headers.wasm"; <> });
 $nginx->configure(

@@ -7,9 +7,7 @@ needs('lua');
 add_block_preprocessor(sub {
     my $block = shift;
     $block->set_value(http_config => "lua_package_path '\$TEST_NGINX_LUA_DIR/?.lua;;';\n" . ($block->http_config // ''));
-    $block->set_value(config => <<'CONF');
-    location /t {
-        proxy_wasm_env WHERE location;
+    $block->set_value(config => "location /t {\n" . ($block->in_location // '') . <<'CONF');
         content_by_lua_block {
             local wasm = require "resty.proxy-wasm"
             local plugin = assert(wasm.load("own", "$TEST_NGINX_GUESTS/rust-files.wasm"))
@@ -43,5 +41,9 @@ env: http
 
 
 === TEST 3: what a location says is not for them
+--- in_location
+proxy_wasm_env WHERE location;
 --- response_body
 env: error environment variable not found
+--- error_log eval
+qr/\[warn\] .*"proxy_wasm_env" in \S+nginx\.conf:\d+ has no effect: it is for what is declared on its level or further in, and none is; what Lua runs goes by http \{ \}$/

@@ -64,6 +64,34 @@ is_deeply(results('grpc', $closed), { failed => 1 }, 'a gRPC call is another one
 $calls->ask("grpc a service test.Echo Unary body:x timeout:50; answer 200");
 is(join(' ', keys %{ results('grpc', 'service') }), 'failed', 'to a server that speaks no gRPC it fails');
 SKIP: {
+    my $grpc = Peer->grpc('plain=127.0.0.1') or skip('grpcio cannot be had (tools/install.sh grpc)', 1);
+    my $to = '127.0.0.1:' . $grpc->port;
+    my %stream = (protocol => 'grpc', service => $to);
+    # A call that is given up ends when nginx has its turn again, which may be behind the response.
+    my $await = sub {
+        my ($wanted, $what) = @_;
+        my $seen;
+        $nginx->wait_for($what, sub {
+            my $page = MetricsPage->get($nginx);
+            $seen = { map { $_->[0]{result} => $_->[1] } grep { $_->[0]{protocol} eq 'grpc' && $_->[0]{service} eq $to && $_->[1] }
+                $page->samples('wasm_service_calls_total') };
+            return join(' ', map {"$_ $seen->{$_}"} sort keys %$seen) eq join(' ', map {"$_ $wanted->{$_}"} sort keys %$wanted)
+                && $page->value('wasm_service_calls_in_flight', %stream) == 0;
+        });
+        return pass($what);
+    };
+    $calls->ask("grpc a $to test.Echo Unary body:x; answer 200");
+    $await->({ answered => 1 }, 'a call of gRPC that is answered');
+    $calls->ask("grpc a $to test.Echo Unary body:x h:x-status=5; answer 200");
+    $await->({ answered => 1, server_error => 1 }, 'a status that is not OK');
+    $calls->ask("stream s $to test.Echo Bidi; send s one; \@s:message#1 close s; answer 200");
+    $await->({ answered => 2, server_error => 1 }, 'a stream whose filter has closed its side is answered to its end');
+    $calls->ask("stream s $to test.Echo Bidi; send s one; \@s:message#1 cancel s; answer 200");
+    $await->({ answered => 2, server_error => 1, cancelled => 1 }, 'one that its filter cancels is cancelled');
+    $calls->ask("grpc a $to test.Echo Silent body:x; call b service GET /status/200; \@b cancel-call a; answer 200");
+    $await->({ answered => 2, server_error => 1, cancelled => 2 }, 'and a call that it cancels');
+}
+SKIP: {
     mkdir $nginx->prefix . '/redis';
     my $redis = Peer->redis(dir => $nginx->prefix . '/redis') or skip('needs redis-server', 1);
     my $to = '127.0.0.1:' . $redis->port;

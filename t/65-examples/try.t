@@ -8,6 +8,7 @@ use File::Copy qw( copy );
 use File::Path ();
 use File::Temp ();
 use HTTP::Tiny;
+use IO::Select;
 use IO::Socket::INET;
 use POSIX ();
 use Test::More;
@@ -66,7 +67,7 @@ sub Tool::err { return main::slurp($_[0]{err_file}->filename) }
 # Waits for something, up to a bound that only a failure reaches.
 sub Tool::wait_for {
     my ($self, $what, $condition) = @_;
-    my $end = time + 60;
+    my $end = time + 300;
     until ($condition->()) {
         if (time > $end) {
             die "waited in vain for $what; what it has written:\n", $self->out, $self->err;
@@ -288,6 +289,8 @@ WAT
     my ($status, undef, $err) = run("$guests/rust-headers.wasm", '--', '/');
     is($status, 1, 'a port that is taken: exit status 1');
     like($err, qr/error: port $port of 127\.0\.0\.1 is taken; /, 'and a message');
+    # To be asked would cost it a connection, and time, when it does not accept.
+    is(scalar(my @connected = IO::Select->new($listener)->can_read(0)), 0, 'who listens there is not asked');
     # A port that answers nobody is taken, too.
     my $silent = $port + 9;
     my $bound = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $silent, Proto => 'tcp') or die "cannot bind: $!\n";

@@ -464,3 +464,58 @@ location /c/ { proxy_wasm headers; wasm_cgi program; }
 ["GET /a/hello", "GET /b/hello", "GET /c/hello"]
 --- response_body eval
 ["hello\n", "Content-Type: text/plain\n\nhello\n", "hello\n"]
+
+
+
+=== TEST 42: what is for filters alone, said of a program
+--- in_location
+proxy_wasm_on_error filter=program open;
+--- must_die
+--- error_log eval
+qr/\[emerg\] .*"proxy_wasm_on_error" is for filters alone, and "program" is what "wasm_cgi" in \S+nginx\.conf:\d+ runs, in \S+nginx\.conf:\d+$/
+
+
+
+=== TEST 43: each such directive
+--- config
+location /p/ {
+    wasm_function plugin count_vowels;
+    proxy_wasm_isolation filter=plugin request;
+    proxy_wasm_recycle filter=plugin off;
+    proxy_wasm_restart_delay filter=plugin 1s;
+    proxy_wasm_trace filter=plugin on;
+    proxy_wasm_env filter=plugin A 1;
+}
+--- must_die
+--- error_log eval
+[map { qr/\[emerg\] .*"proxy_wasm_$_" is for filters alone, and "plugin" is what "wasm_function" in / } qw( isolation recycle restart_delay trace env )]
+
+
+
+=== TEST 44: what is for programs, too
+--- config
+location /p/ {
+    wasm_cgi program;
+    proxy_wasm_allow filter=program log;
+    wasm_fuel filter=program 100000000;
+    proxy_wasm_log_level filter=program warn;
+    proxy_wasm_log_rate filter=program 10;
+}
+--- request
+GET /p/echo
+--- error_code: 200
+--- no_error_log
+has no effect
+
+
+
+=== TEST 45: and is said where none of that name is
+--- config
+location /p/ { wasm_cgi program; }
+location /q/ { wasm_fuel filter=program 1; return 200 "ok\n"; }
+--- request
+GET /q/
+--- response_body
+ok
+--- error_log eval
+qr/\[warn\] .*"wasm_fuel filter=program" in \S+nginx\.conf:\d+ has no effect: .* and "wasm_cgi program" stands in \S+nginx\.conf:\d+$/

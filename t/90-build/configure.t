@@ -80,7 +80,8 @@ my $tiny = <<'WAT';
 (module
   (memory (export "memory") 1)
   (func (export "proxy_abi_version_0_2_1"))
-  (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024)
+  (func (export "proxy_on_log") (param i32)))
 WAT
 
 sub works {

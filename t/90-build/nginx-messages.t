@@ -14,7 +14,8 @@ $nginx->write('a.wat', <<'WAT');
 (module
   (memory (export "memory") 1)
   (func (export "proxy_abi_version_0_2_1"))
-  (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024)
+  (func (export "proxy_on_log") (param i32)))
 WAT
 $nginx->write('in-http.conf', "wasm { module a a.wat; }\n");
 $nginx->write('short.so', 'x');

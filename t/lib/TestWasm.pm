@@ -49,7 +49,8 @@ package TestWasm;
 #       (memory (export "memory") 1)
 #       (func (export "malloc") (param i32) (result i32) (i32.const 1024))
 #       (func (export "proxy_abi_version_0_2_1"))
-#       (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024))
+#       (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024)
+#       (func (export "proxy_on_log") (param i32)))
 #
 # A MISTAKE THAT KEEPS NGINX FROM STARTING. '--- must_die': nginx must refuse, with an [emerg] line (that is checked
 # by itself), and each line of '--- error_log' must be part of some line of the log. No request is sent:

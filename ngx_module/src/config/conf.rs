@@ -24,6 +24,7 @@ use crate::config::level::{KnownAs, Level, Levels};
 use crate::config::loc_conf::{DEFAULT_TIMEOUT, LocConf};
 use crate::config::program_conf::ProgramLocation;
 use crate::config::programs;
+use crate::config::rule_notes;
 use crate::config::rules::{Isolation, Policy, Rules};
 use crate::net;
 use crate::net::settings::CallSettings;
@@ -237,7 +238,7 @@ impl MainConf {
     }
 
     /// Which filters there are, for a message.
-    fn filter_names(&self) -> String {
+    pub fn filter_names(&self) -> String {
         let mut names: Vec<String> = Vec::new();
         for name in self.filters.iter().map(|filter| NgxStr::from_bytes(&filter.name).to_string()) {
             if !names.contains(&name) {
@@ -315,17 +316,7 @@ impl MainConf {
             filter.is_measured = self.measures_callbacks == Some(true);
         }
         programs::complete(self, conf)?;
-        // What Lua loads gets its name later, and goes by the level http { }.
-        let of_lua = self.levels.http().filter(|_| conf.has_lua());
-        let is_filter = |name: &[u8]| self.filters.iter().any(|filter| filter.name == name);
-        let is_program = |name: &[u8]| self.programs.iter().any(|program| program.name == name);
-        let is_known = |name: &[u8], may_be_program: bool| is_filter(name) || (may_be_program && is_program(name));
-        let known = self.filter_names();
-        let unknown = self.rules.unknown_filters(of_lua, is_known).map(|(name, place)| {
-            let name = NgxStr::from_bytes(name);
-            format!("no \"proxy_wasm {name}\" for what is said of \"filter={name}\" ({known}) in {place}")
-        });
-        self.mistakes.extend(unknown);
+        rule_notes::look(self, conf.has_lua());
         Ok(())
     }
 }

@@ -180,6 +180,22 @@ pub struct EnvironmentVariable {
 }
 
 impl Setting {
+    /// The directive that says so.
+    pub fn directive(&self) -> &'static str {
+        match self {
+            Setting::OnError(_) => "proxy_wasm_on_error",
+            Setting::Isolation(_) => "proxy_wasm_isolation",
+            Setting::Recycle(_) => "proxy_wasm_recycle",
+            Setting::RestartDelay(_) => "proxy_wasm_restart_delay",
+            Setting::LogLevel(_) => "proxy_wasm_log_level",
+            Setting::LogRate(_) => "proxy_wasm_log_rate",
+            Setting::Fuel(_) => "wasm_fuel",
+            Setting::Trace(_) => "proxy_wasm_trace",
+            Setting::Allow(_) => "proxy_wasm_allow",
+            Setting::Environment(_) => "proxy_wasm_env",
+        }
+    }
+
     /// Whether both are of one kind.
     fn is_like(&self, other: &Setting) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
@@ -188,9 +204,9 @@ impl Setting {
 
 /// A directive.
 pub struct Rule {
-    level: Level,
+    pub level: Level,
     /// The filters that it is about; `None` is all.
-    filter: Option<Vec<u8>>,
+    pub filter: Option<Vec<u8>>,
     pub setting: Setting,
     pub place: ConfPosition,
 }
@@ -212,9 +228,10 @@ impl Rule {
         }
     }
 
-    /// Whether it can be about a program of a location, too.
-    fn is_for_programs(&self) -> bool {
-        !matches!(self.setting, Setting::Environment(_) | Setting::Trace(_))
+    /// Whether programs of locations go by it, too.
+    pub fn is_for_programs(&self) -> bool {
+        use Setting::{Allow, Fuel, LogLevel, LogRate};
+        matches!(self.setting, LogLevel(_) | LogRate(_) | Fuel(_) | Allow(_))
     }
 }
 
@@ -314,17 +331,8 @@ impl Rules {
         words.filter_map(move |(words, place)| parse(words, place, base).err())
     }
 
-    /// Directives that are about a name that no filter has, on another level than `except`. Is told of each name whether a program
-    /// may have it, too.
-    pub fn unknown_filters(
-        &self,
-        except: Option<Level>,
-        is_known: impl Fn(&[u8], bool) -> bool,
-    ) -> impl Iterator<Item = (&[u8], &ConfPosition)> {
-        self.0.iter().filter_map(move |rule| {
-            let name = rule.filter.as_deref()?;
-            let is_unknown = Some(rule.level) != except && !is_known(name, rule.is_for_programs());
-            is_unknown.then_some((name, &rule.place))
-        })
+    /// All directives.
+    pub fn all(&self) -> &[Rule] {
+        &self.0
     }
 }

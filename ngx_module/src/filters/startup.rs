@@ -80,6 +80,15 @@ fn note_start(filter: &mut FilterConf, mut vm: Vm, root: ContextId, notes: &mut 
             NgxStr::from_bytes(&filter.root_id),
         )));
     }
+    if !vm.has_callbacks() {
+        let why = match filter.capabilities {
+            Some(_) => "it exports none, or \"proxy_wasm_allow\" leaves it none",
+            None => "it exports none, as \"proxy_on_request_headers\" is one: build it with a Proxy-Wasm SDK",
+        };
+        notes.push(Note::warning(format!(
+            "filter \"{name}\" has no callbacks of Proxy-Wasm, so it does nothing, and all requests pass: {why}, in {place}"
+        )));
+    }
     if filter.policy.isolation != Isolation::Request {
         return;
     }

@@ -239,3 +239,16 @@ fn the_first_failure_of_an_instance_is_a_trap_of_its_own_kind() {
     let err = Guest::new("(func $go (call $proc_exit (i32.const 3))) (start $go)").start_error();
     assert!(matches!(err, StartError::Instantiate { trap: Trap::Exit(3) }), "{err:?}");
 }
+
+#[test]
+fn a_guest_without_callbacks_starts_and_is_known_to_have_none() {
+    for (body, has_any) in [
+        ("", false),
+        ("(func (export \"_initialize\"))", false),
+        ("(func (export \"proxy_on_configure\") (param i32 i32) (result i32) (i32.const 1))", true),
+        ("(func (export \"proxy_on_log\") (param i32))", true),
+        ("(func (export \"proxy_on_context_create\") (param i32 i32))", true),
+    ] {
+        assert_eq!(Guest::new(body).start().vm.has_callbacks(), has_any, "{body}");
+    }
+}

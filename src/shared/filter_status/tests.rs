@@ -244,6 +244,23 @@ fn a_process_that_goes_over_to_another_configuration_keeps_its_row() {
 }
 
 #[test]
+fn what_was_so_in_a_process_by_the_configuration_before_is_forgotten() {
+    let machine = Machine::new(1, 1);
+    let (first, slots) = machine.configure(&["a"]);
+    let before = machine.fork(&first, 1);
+    before.add(slots[0].unwrap(), Event::Request, 1);
+    before.change_paused(slots[0].unwrap(), true);
+    before.set_instances(slots[0].unwrap(), 1, 70);
+    before.set_down(slots[0].unwrap(), Down::ForGood);
+    // Its request goes on, and nobody counts its end where the process is now.
+    let (second, again) = machine.configure(&["a"]);
+    second.enter(Process { pid: 1, started: 1 }, &|it| machine.is_alive(it));
+    let summary = machine.snapshot(&second).get(again[0].unwrap());
+    assert_eq!((summary.paused, summary.instances, summary.memory, summary.stopped), (0, 0, 0, 0));
+    assert_eq!(summary.get(Event::Request), 1);
+}
+
+#[test]
 fn a_memory_that_is_not_there_or_too_small_counts_nothing() {
     let shape = Shape::of(1, 1);
     for size in [0, shape.size() - 8] {

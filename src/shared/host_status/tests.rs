@@ -1,5 +1,6 @@
 //! Tests of `host_status.rs`.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::*;
@@ -101,6 +102,36 @@ fn the_next_configuration_has_room_for_what_it_calls() {
     assert_ne!(slot(&|process| process.pid == 2), rest);
     // The rest has its place nevertheless.
     assert_eq!(new.declare_rest(CallKind::Http, ALIVE), rest);
+}
+
+#[test]
+fn services_without_room_do_not_ask_which_processes_live() {
+    let heap = heap();
+    let worker = worker(&heap, &status(&heap), 1);
+    for n in 0..200 {
+        worker.service(CallKind::Http, format!("service-{n}").as_bytes(), ALIVE).unwrap();
+    }
+    let asked = Cell::new(0);
+    let count = |_| {
+        asked.set(asked.get() + 1);
+        true
+    };
+    assert_eq!(worker.service(CallKind::Http, b"one more", &count), worker.declare_rest(CallKind::Http, ALIVE));
+    assert_eq!(asked.get(), 0);
+}
+
+#[test]
+fn services_whose_names_are_no_text_are_counted_together() {
+    let heap = heap();
+    let master = status(&heap);
+    let worker = worker(&heap, &master, 1);
+    for name in [&b"a\xffb"[..], b"a\0b", b"a\nb", "a\u{9b}b".as_bytes()] {
+        let slot = worker.service(CallKind::Http, name, ALIVE).unwrap();
+        worker.ended(slot, CallResult::Failed, Duration::ZERO);
+    }
+    let slot = worker.service(CallKind::Http, "caf\u{e9} \\xff".as_bytes(), ALIVE).unwrap();
+    worker.ended(slot, CallResult::Failed, Duration::ZERO);
+    assert_eq!(shown(&master), [(CallKind::Http, None, 4, 0), (CallKind::Http, Some("caf\u{e9} \\xff".into()), 1, 0)]);
 }
 
 #[test]

@@ -133,7 +133,10 @@ pub fn trace(directive: &Directive, main: &mut MainConf, level: Level) -> Result
             Trace::If(directive.complex_text(&word[CONDITION.len()..])?)
         }
         values => {
-            return Err(directive.invalid(&values.join(&b' '), "\"on\", \"off\", or a condition such as if=$arg_trace"));
+            return Err(directive.invalid(
+                &values.join(&b' '),
+                "\"on\", \"off\", or a condition such as if=$is_traced, which is not for clients to choose",
+            ));
         }
     };
     let is_new = main.rules.add(level, filter, Setting::Trace(said), directive.place());

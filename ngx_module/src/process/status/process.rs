@@ -15,9 +15,12 @@ pub fn own() -> Process {
 /// Whether a process lives, and is the one that had this number when it was noted.
 pub fn is_alive(process: Process) -> bool {
     match look(process.pid) {
+        // When it was noted, nothing was seen of it.
+        Some(seen) if process.started == 0 => !seen.is_dead,
         Some(seen) => !seen.is_dead && seen.started == process.started,
-        // There may be no /proc, on another system or after a chroot.
-        None => process.started == 0 && is_there(process.pid),
+        // That nothing is seen does not say that it is dead: there may be no /proc, on another system or after a chroot, or this
+        // process may have no descriptor left to look with.
+        None => is_there(process.pid),
     }
 }
 
