@@ -137,7 +137,7 @@ location /t {
     return 200 "ok\n";
 }
 --- error_log eval
-qr/\[info\] .*wasm "probe": debug: inherited,/
+[qr/\[info\] .*wasm "probe": debug: inherited,/, qr/\[warn\] .*"proxy_wasm_log_level" in \S+nginx\.conf:\d+ has no effect: /]
 
 
 
