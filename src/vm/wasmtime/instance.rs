@@ -92,6 +92,8 @@ impl WasmtimeProgram {
             exports: vec![None; linked.exports.len()].into(),
             limiter: Limiter { memory: limits.memory, refused: 0, is_news: false },
             counts_fuel: linked.counts_fuel,
+            is_interpreted: linked.is_interpreted,
+            stack_end: 0,
             is_watched: watch.is_some(),
             counts_cpu_time: true,
             timeout: (Duration::ZERO, 1),
