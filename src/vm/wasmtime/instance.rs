@@ -100,7 +100,8 @@ impl WasmtimeProgram {
             traps_at_deadline: true,
             copied: Cell::new(0),
         };
-        let mut store = wt::Store::new(linked.pre.module().engine(), data);
+        // The stack of one that is interpreted is in it, and there may be no memory for that.
+        let mut store = wt::Store::try_new(linked.pre.module().engine(), data)?;
         store.limiter(|data| &mut data.limiter);
         if let Some(watch) = watch {
             ask_each_tick(&mut store, watch);

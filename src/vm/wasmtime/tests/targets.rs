@@ -1,7 +1,9 @@
 //! Machine code and bytecode: what is not the same for both, and what must be.
 
 use super::*;
-use crate::vm::{Caller, HostFunctions, TrustedCode};
+#[cfg(feature = "pulley")]
+use crate::vm::TrustedCode;
+use crate::vm::{Caller, HostFunctions};
 
 /// Calls the guest from each of its host calls.
 struct Endless {
