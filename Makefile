@@ -3,7 +3,7 @@
 # Which nginx: installed (the distribution's package), vendored (built here, from a crate), asan (the same with
 # AddressSanitizer), or the path of a configured tree's objs folder.
 NGINX ?= installed
-# The engine of tests: wasmtime, wasmedge.
+# The engine of tests: wasmtime, pulley, wasmedge.
 ENGINE ?= wasmtime
 
 # One thing at a time: cargo keeps the cores busy, and the test summary has to come last.
@@ -59,6 +59,7 @@ test: test-unit test-fuzz test-nginx
 # Release, and the whole workspace: so cargo makes do with the dependencies that it has compiled for the module.
 test-unit:
 	@tools/cargo.sh '$(NGINX)' test --release --locked --workspace
+	@NGX_WASM_TEST_ENGINE=pulley tools/cargo.sh '$(NGINX)' test --release --locked --workspace --lib
 
 # The fuzz targets on their corpora and on some variations, the same in each run: a minute at most.
 test-fuzz:

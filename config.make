@@ -31,7 +31,7 @@ $ngx_wasm_lib:	ngx_wasm_cargo
 	CARGO_TARGET_DIR=$ngx_wasm_target MAKEFLAGS= \\
 	BINDGEN_EXTRA_CLANG_ARGS="$ngx_wasm_bits" \\
 	cargo build --release --locked -p ngx_http_wasm_module --lib \\
-		--no-default-features --features ${NGX_WASM_FEATURES:-wasmtime,wasmedge,cel,signatures}
+		--no-default-features --features ${NGX_WASM_FEATURES:-wasmtime,pulley,wasmedge,cel,signatures}
 	cmp -s $ngx_wasm_target/release/libngx_http_wasm_module.a \$@ \\
 	|| cp $ngx_wasm_target/release/libngx_http_wasm_module.a \$@
 	nm -g --defined-only \$@ 2>/dev/null \\

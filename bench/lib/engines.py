@@ -1,7 +1,8 @@
-"""What the same filters cost on Wasmtime and on WasmEdge: processor time of requests, memory of the worker, `nginx -t` without and with
-compiled code in the cache. The library of WasmEdge must be installed (docs/engines.md).
+"""What the same filters cost on Wasmtime, on its interpreter and on WasmEdge: processor time of requests, memory of the worker, `nginx -t`
+without and with compiled code in the cache. The library of WasmEdge must be installed (docs/engines.md), or that engine left out.
 
-  bench/run engines [installed | vendored | /path/to/configured/objs] [--works NAME,NAME...] [--rounds N] [--seconds N]
+  bench/run engines [installed | vendored | /path/to/configured/objs] [--engines NAME,NAME...] [--works NAME,NAME...] [--rounds N]
+      [--seconds N]
 
 In each round every server has a slice of so many seconds of load, beside one with nothing to do: *added* is the difference of both. Shown
 are medians of rounds. Works are those of bench/run all that a filter can do on either engine.
@@ -18,18 +19,18 @@ from life import check_configuration
 from measure import Figures, memory, saturated_rounds
 from nginx import cache_folder
 
-ENGINES = {"wasmtime": "Wasmtime", "wasmedge": "WasmEdge"}
+ENGINES = ("wasmtime", "pulley", "wasmedge")
 WORKS = ("wat", "rust", "json")
 
 
-def cases(names):
+def cases(names, engines):
     """Servers with nothing to do, and each work on each engine."""
     found = []
     for work, filter_, nginx, lua in works():
         if work.name not in names:
             continue
         (ours,) = [case for case in cases_of(work, filter_, nginx, lua) if case.way == "wasm"]
-        found += [replace(ours, name=f"{ours.name}-{engine}", http=f"wasm_vm {engine}; {ours.http}") for engine in ENGINES]
+        found += [replace(ours, name=f"{ours.name}-{engine}", http=f"wasm_vm {engine}; {ours.http}") for engine in engines]
     wanted = {case.base for case in found}
     return usable([case for case in bases() if case.name in wanted] + found)
 
@@ -52,13 +53,14 @@ def checks(chosen):
 
 def main():
     parser = argparse.ArgumentParser(prog="bench/run engines", add_help=False)
+    parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--works", default=",".join(WORKS))
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.5)
     arguments = parser.parse_args()
     if cache_folder() is None:
         sys.exit("others can write to build/bench, or to a folder that it is in: nginx would keep no compiled code there")
-    chosen = cases(arguments.works.split(","))
+    chosen = cases(arguments.works.split(","), arguments.engines.split(","))
     ours = [case for case in chosen if case.way == "wasm"]
     if not ours:
         sys.exit(f"no such works; there are {', '.join(row[0].name for row in works())}")

@@ -4,10 +4,18 @@
 use rustix::process::{Resource, getrlimit};
 
 /// What a guest may take, in bytes: Wasmtime's default.
-const GUEST: u64 = 512 << 10;
+pub(super) const GUEST: usize = 512 << 10;
 
 /// What nginx may have taken before, and what host calls may take on top of it.
-const HOST: u64 = 512 << 10;
+const HOST: usize = 512 << 10;
+
+/// Roughly where the stack of this thread ends now. It grows towards 0.
+#[cfg(feature = "wasmtime")]
+#[inline(never)]
+pub(super) fn pointer() -> usize {
+    let here = 0u8;
+    std::hint::black_box(&raw const here).addr()
+}
 
 /// Whether there is room on the stack of a process. The error says how to make it.
 pub(super) fn check() -> Result<(), String> {
@@ -17,7 +25,7 @@ pub(super) fn check() -> Result<(), String> {
 /// `limit` in bytes; `None` is no limit.
 fn check_limit(limit: Option<u64>) -> Result<(), String> {
     match limit {
-        Some(limit) if limit < GUEST + HOST => Err(format!(
+        Some(limit) if limit < (GUEST + HOST) as u64 => Err(format!(
             "the stack of this process is limited to {} KiB, and a guest that calls itself without end could end it: allow {} KiB or \
              more (LimitSTACK= in a unit of systemd, ulimit -s in a shell)",
             limit >> 10,

@@ -45,7 +45,7 @@ qr/\[emerg\] .*wasm_vm wasmedge: the library of WasmEdge, libwasmedge\.so\.0, ca
 wasm_vm v8;
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*unknown engine "v8" in "wasm_vm"; known are wasmtime, wasmedge in \S+nginx\.conf:\d+$/
+qr/\[emerg\] .*unknown engine "v8" in "wasm_vm"; known are wasmtime, pulley, wasmedge in \S+nginx\.conf:\d+$/
 
 
 

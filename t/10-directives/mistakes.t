@@ -89,7 +89,7 @@ my %row = (
             "a ''"   => value('', $size),
         ]],
 
-    wasm_vm => ['wasmtime', undef, empty => ["''" => 'unknown engine "" in "NAME"; known are wasmtime, wasmedge']],
+    wasm_vm => ['wasmtime', undef, empty => ["''" => 'unknown engine "" in "NAME"; known are wasmtime, pulley, wasmedge']],
     proxy_wasm => ['tiny', undef,
         twice => [
             'off'     => '"NAME off" is duplicate on this level',

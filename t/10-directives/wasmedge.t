@@ -139,4 +139,4 @@ location /t {
 }
 --- must_die
 --- error_log eval
-qr/\[emerg\] .*module "program" .*: it is to answer requests by itself \(wasm_cgi, wasm_function\), which needs "wasm_vm wasmtime": /
+qr/\[emerg\] .*module "program" .*: it is to answer requests by itself \(wasm_cgi, wasm_function\), which needs "wasm_vm wasmtime" or "wasm_vm pulley": /

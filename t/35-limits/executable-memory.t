@@ -1,5 +1,5 @@
 # Where memory that was writable must not become executable (MemoryDenyWriteExecute= of systemd), code lies in sealed files in memory; where
-# there are none either, nginx says what is forbidden and which settings allow it.
+# there are none either, nginx says what is forbidden and which settings allow it. An interpreter (wasm_vm pulley) runs there all the same.
 
 use strict;
 use warnings;
@@ -15,10 +15,10 @@ my $scratch = File::Temp->newdir('wasm-hardened-XXXXXX', TMPDIR => 1);
 
 # An nginx for which this is forbidden; none where that cannot be forbidden.
 sub hardened {
-    my $what = shift;
-    my $as   = "python3 $root/t/lib/hardened.py $what";
+    my ($what, $engine) = (@_, 'wasmtime');
+    my $as = "python3 $root/t/lib/hardened.py $what";
     if (system("$as true 2>/dev/null") != 0) { return }
-    my $nginx = NginxProcess->new("executable-memory-$what", binary => "$as $ENV{TEST_NGINX_BINARY}");
+    my $nginx = NginxProcess->new("executable-memory-$what-$engine", binary => "$as $ENV{TEST_NGINX_BINARY}");
     $nginx->write('filter.wat', <<'WAT');
 (module
   (import "env" "proxy_replace_header_map_value" (func $replace (param i32 i32 i32 i32 i32) (result i32)))
@@ -37,11 +37,14 @@ WAT
   (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) unreachable))
 WAT
     $nginx->configure(
-        main   => "wasm { module filter filter.wat; module traps traps.wat; cache_dir $scratch/$what; }",
+        main   => "wasm { module filter filter.wat; module traps traps.wat; module program $root/build/guests/c-program.wasm; "
+            . "cache_dir $scratch/$what-$engine; }",
+        http   => "wasm_vm $engine;",
         server => <<'CONF',
 location / { proxy_wasm filter; return 200 ok; }
 location /own { proxy_wasm filter; proxy_wasm_isolation request; return 200 ok; }
 location /traps { proxy_wasm traps; return 200 ok; }
+location /program { wasm_cgi program; }
 CONF
     );
     return $nginx;
@@ -69,11 +72,42 @@ SKIP: {
     my ($ok, $output) = $nginx->test;
     ok(!$ok, 'without any way nginx -t fails');
     my @mistakes = grep {/\[emerg\]/} split /\n/, $output;
-    is(scalar @mistakes, 1, 'with one line, although there are two modules') or diag $output;
+    is(scalar @mistakes, 1, 'with one line, although there are three modules') or diag $output;
     like($mistakes[0], qr/memory that was written to cannot be made executable \(Permission denied.*\)/, 'it says what is forbidden');
     like($mistakes[0], qr/MemoryDenyWriteExecute=no.*httpd_execmem/, 'and what allows it');
+    like($mistakes[0], qr/or have modules interpreted, which takes longer: wasm_vm pulley/, 'or does without');
     like($mistakes[0], qr/ in \S+nginx\.conf:\d+$/, 'and where a module is');
-    is(scalar(my @files = glob "$scratch/sealed/*.code"), 0, 'nothing is compiled before');
+    is(scalar(my @files = glob "$scratch/sealed-wasmtime/*.code"), 0, 'nothing is compiled before');
+}
+
+# What a worker may execute that is in no file of the system, and not the kernel's.
+sub made_executable {
+    my ($worker) = @_;
+    open my $in, '<', "/proc/$worker/maps" or die "maps: $!";
+    return grep { /^\S+ ..x/ && !m{ /(?!memfd:)|\[v\w+\]$} } <$in>;
+}
+
+SKIP: {
+    my $nginx = hardened('sealed', 'pulley') or skip 'this system cannot forbid it', 1;
+    for my $from ('compiled', 'taken from the compile cache') {
+        $nginx->start or BAIL_OUT($nginx->{output});
+        like($nginx->log, qr/module "filter" \(\S+\): $from/, "interpreted, $from: nginx starts");
+        is($nginx->get($_)->{headers}{'x-filter'}, 1, "interpreted, $from: the filter works at $_") for qw( / /own /own );
+        is($nginx->get('/traps')->{status}, 503, "interpreted, $from: a trap ends its request");
+        is($nginx->get('/program')->{status}, 200, "interpreted, $from: a program answers");
+        is($nginx->get('/')->{headers}{'x-filter'}, 1, "interpreted, $from: and the worker goes on");
+        is(join('', made_executable($nginx->workers)), '', "interpreted, $from: nothing has become executable");
+        $nginx->stop;
+    }
+}
+
+SKIP: {
+    my $nginx = hardened('files') or skip 'this system cannot forbid it', 1;
+    $nginx->start or BAIL_OUT($nginx->{output});
+    is($nginx->get($_)->{headers}{'x-filter'}, 1, "without files in memory alone machine code runs at $_") for qw( / /own /own );
+    is($nginx->get('/program')->{status}, 200, 'and a program answers');
+    isnt(join('', made_executable($nginx->workers)), '', 'which has become executable');
+    $nginx->stop;
 }
 
 SKIP: {

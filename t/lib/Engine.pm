@@ -5,7 +5,7 @@ package Engine;
 use strict;
 use warnings;
 
-# 'wasmtime' or 'wasmedge'.
+# 'wasmtime', 'pulley' or 'wasmedge'.
 sub name { return $ENV{TEST_ENGINE} || 'wasmtime' }
 
 # WasmEdge compiles so slowly that all tests share a cache, but for those that are about one.
@@ -16,7 +16,7 @@ sub choose {
     my ($conf) = @_;
     return $conf if name eq 'wasmtime' || $conf =~ /\bwasm_vm\b/ || $conf !~ /load_module .*ngx_http_wasm_module/;
     $conf =~ s/^(\s*http\s*\{)/$1 wasm_vm @{[ name ]};/m or return $conf;
-    return $conf unless $shares_cache;
+    return $conf unless name eq 'wasmedge' && $shares_cache;
     my $cache = "cache_dir $ENV{TEST_WASM_ROOT}/build/t/cache-@{[ name ]};";
     return $conf if $conf =~ /\bcache_dir\b/ || $conf =~ s/(\bwasm\s*\{)/$1 $cache/;
     $conf =~ s/^(\s*http\s*\{)/wasm { $cache } $1/m if $conf =~ /_by_lua/;
@@ -26,6 +26,7 @@ sub choose {
 # What not every engine can do, by the words that tests have for it; docs/engines.md says it to users.
 my %cannot = (
     wasmtime => {},
+    pulley   => { map { $_ => 1 } 'machine code', 'wasmtime' },
     wasmedge => { map { $_ => 1 } 'instance_pool', 'put back', 'programs', 'exact fuel', 'full backtraces', 'wasmtime' },
 );
 

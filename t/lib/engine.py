@@ -5,7 +5,7 @@ import re
 
 
 def name():
-    """'wasmtime' or 'wasmedge'."""
+    """'wasmtime', 'pulley' or 'wasmedge'."""
     return os.environ.get("TEST_ENGINE") or "wasmtime"
 
 
@@ -14,5 +14,7 @@ def choose(conf):
     if name() == "wasmtime":
         return conf
     conf = re.sub(r"^http \{", f"http {{ wasm_vm {name()};", conf, count=1, flags=re.M)
+    if name() != "wasmedge":
+        return conf
     cache = os.path.join(os.environ["TEST_WASM_ROOT"], "build/t", f"cache-{name()}")
     return re.sub(r"^wasm \{", f"wasm {{ cache_dir {cache};", conf, count=1, flags=re.M)

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Runs a program as a hardened system does: hardened.py mdwe|sealed|nothing COMMAND...
+"""Runs a program as a hardened system does: hardened.py mdwe|files|sealed|nothing COMMAND...
 
 mdwe     memory that was writable cannot become executable (PR_SET_MDWE, which MemoryDenyWriteExecute= of systemd sets)
-sealed   and there are no files in memory either (a seccomp filter over memfd_create)
+files    there are no files in memory (a seccomp filter over memfd_create)
+sealed   both
 nothing  nothing is forbidden
 
 Ends with 77 where the kernel, or the processor, does not know one of them.
@@ -44,7 +45,7 @@ def without_memfd():
 
 def main():
     what, command = sys.argv[1], sys.argv[2:]
-    if what == "sealed":
+    if what in ("files", "sealed"):
         without_memfd()
     if what in ("mdwe", "sealed"):
         prctl(PR_SET_MDWE, 1)

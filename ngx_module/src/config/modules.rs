@@ -249,7 +249,7 @@ fn full_name(module: &ModuleConf) -> String {
 fn check_watch(engine: &dyn Engine) -> Result<(), String> {
     let Some(reason) = engine.watch_refusal() else { return Ok(()) };
     Err(format!(
-        "it is to answer requests by itself (wasm_cgi, wasm_function), which needs \"wasm_vm wasmtime\": {reason}"
+        "it is to answer requests by itself (wasm_cgi, wasm_function), which needs \"wasm_vm wasmtime\" or \"wasm_vm pulley\": {reason}"
     ))
 }
 

@@ -82,19 +82,22 @@ const HAS_WASMEDGE: bool = cfg!(all(
 pub enum EngineName {
     #[cfg_attr(feature = "wasmtime", default)]
     Wasmtime,
+    /// Wasmtime's interpreter.
+    Pulley,
     #[cfg_attr(not(feature = "wasmtime"), default)]
     WasmEdge,
 }
 
 impl EngineName {
     /// All names that the directive knows.
-    pub const NAMES: [(&'static str, EngineName); 2] =
-        [("wasmtime", EngineName::Wasmtime), ("wasmedge", EngineName::WasmEdge)];
+    pub const NAMES: [(&'static str, EngineName); 3] =
+        [("wasmtime", EngineName::Wasmtime), ("pulley", EngineName::Pulley), ("wasmedge", EngineName::WasmEdge)];
 
     /// The name that the directive gives it.
     pub fn name(self) -> &'static str {
         match self {
             EngineName::Wasmtime => "wasmtime",
+            EngineName::Pulley => "pulley",
             EngineName::WasmEdge => "wasmedge",
         }
     }
@@ -103,6 +106,7 @@ impl EngineName {
     pub fn is_built_in(self) -> bool {
         match self {
             EngineName::Wasmtime => cfg!(feature = "wasmtime"),
+            EngineName::Pulley => cfg!(feature = "pulley"),
             EngineName::WasmEdge => HAS_WASMEDGE,
         }
     }
@@ -112,7 +116,7 @@ impl EngineName {
         static ENGINES: Mutex<Vec<KnownEngine>> = Mutex::new(Vec::new());
         let options = conf.options(form);
         let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
-        // Both have taken signals for themselves, and do not give them back.
+        // Two of them have taken signals for themselves, and do not give them back. All are as one to users.
         static CHOSEN: OnceLock<EngineName> = OnceLock::new();
         if let Some(chosen) = CHOSEN.get()
             && *chosen != self
@@ -140,6 +144,11 @@ impl EngineName {
             EngineName::Wasmtime => match ngx_wasm::vm::wasmtime::WasmtimeEngine::new(options) {
                 Ok(engine) => Ok(Arc::new(engine)),
                 Err(reason) => Err(format!("wasm_vm wasmtime: {reason}")),
+            },
+            #[cfg(feature = "pulley")]
+            EngineName::Pulley => match ngx_wasm::vm::wasmtime::WasmtimeEngine::interpreter(options) {
+                Ok(engine) => Ok(Arc::new(engine)),
+                Err(reason) => Err(format!("wasm_vm pulley: {reason}")),
             },
             #[cfg(all(
                 feature = "wasmedge",

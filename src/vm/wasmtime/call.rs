@@ -13,6 +13,7 @@ use wasmtime as wt;
 use super::store::{Exported, StoreData};
 use super::trap::into_trap;
 use crate::vm::clock::{MOST_WAITING, cpu_time};
+use crate::vm::stack;
 use crate::vm::{
     Activity, BYTES_PER_FUEL, Caller, FuncType, GuestMemory, HOST_CALL_FUEL, HostFunctions, LinkedImport, TICK, Trap,
     ValType, Watch,
@@ -30,6 +31,9 @@ pub(super) fn guest_call<R>(
     call: impl FnOnce(&mut wt::Store<StoreData>) -> wt::Result<R>,
 ) -> wt::Result<R> {
     let data = store.data_mut();
+    if data.is_interpreted {
+        data.stack_end = stack::pointer().saturating_sub(stack::GUEST);
+    }
     if data.is_watched {
         return watched_call(store, activity, host, call);
     }
@@ -223,6 +227,11 @@ impl Caller for WasmtimeCaller<'_, '_> {
 
     fn call(&mut self, export: usize, args: &[u32], host: &mut dyn HostFunctions) -> Result<u32, Trap> {
         let exported = Exported::find(&mut *self.0, export)?;
+        let data = self.0.data();
+        // A guest that is interpreted calls without end on a stack of its own, but not through the host: each call takes both stacks.
+        if data.is_interpreted && stack::pointer() < data.stack_end {
+            return Err(Trap::Guest { reason: wt::Trap::StackOverflow.to_string(), backtrace: Vec::new() });
+        }
         let outer = self.0.data_mut().host.replace(erase(host));
         let result = exported.call(&mut *self.0, args);
         self.0.data_mut().host = outer;

@@ -39,7 +39,13 @@ impl CodePages {
             "the system lets this process run no machine code that is made while it runs, and without an engine runs no module: memory \
              that was written to cannot be made executable ({own}), and a sealed file in memory cannot be mapped so ({sealed}). Allow \
              the second, or both: for a unit of systemd, memfd_create in SystemCallFilter=, or MemoryDenyWriteExecute=no; with SELinux, \
-             setsebool httpd_execmem on"
+             setsebool httpd_execmem on{}",
+            // Nothing has to be executable for an interpreter.
+            if cfg!(feature = "pulley") {
+                "; or have modules interpreted, which takes longer: wasm_vm pulley"
+            } else {
+                ""
+            }
         ))
     }
 
@@ -118,15 +124,20 @@ mod tests {
     use super::*;
     use crate::vm::tests::{SECOND, linked, recorder};
     use crate::vm::wasmtime::WasmtimeEngine;
+    use crate::vm::wasmtime::target::Target;
     use crate::vm::{Engine, EngineOptions, InstanceLimits, PoolOptions, TrustedCode};
 
     const WAT: &str = "(module (import \"h\" \"f\" (func $f (param i32) (result i32)))
         (func (export \"go\") (param i32) (result i32) (i32.add (call $f (local.get 0)) (i32.const 1)))
         (func (export \"trap\") unreachable))";
 
+    fn engine(pages: CodePages, options: EngineOptions) -> WasmtimeEngine {
+        WasmtimeEngine::for_target(Target::Processor(pages), options).unwrap()
+    }
+
     fn sealed_engine() -> WasmtimeEngine {
         let pool = Some(PoolOptions { instances: 2, memory: 1 << 20 });
-        WasmtimeEngine::with_code_in(CodePages::Sealed, EngineOptions { pool, ..EngineOptions::default() }).unwrap()
+        engine(CodePages::Sealed, EngineOptions { pool, ..EngineOptions::default() })
     }
 
     fn runs(module: &dyn crate::vm::Module) {
@@ -143,15 +154,15 @@ mod tests {
 
     #[test]
     fn code_in_sealed_files_runs_traps_and_goes() {
-        let engine = sealed_engine();
-        let module = engine.compile(WAT.as_bytes()).unwrap();
+        let sealing = sealed_engine();
+        let module = sealing.compile(WAT.as_bytes()).unwrap();
         runs(module.as_ref());
         let code = module.serialize().unwrap();
         drop(module);
         // What a cache has is the same for both ways.
-        runs(engine.load(&TrustedCode::of_test(&code)).unwrap().as_ref());
-        let own = WasmtimeEngine::with_code_in(CodePages::Own, EngineOptions::default()).unwrap();
-        let sealed = WasmtimeEngine::with_code_in(CodePages::Sealed, EngineOptions::default()).unwrap();
+        runs(sealing.load(&TrustedCode::of_test(&code)).unwrap().as_ref());
+        let own = engine(CodePages::Own, EngineOptions::default());
+        let sealed = engine(CodePages::Sealed, EngineOptions::default());
         assert_eq!(own.fingerprint(), sealed.fingerprint());
     }
 
@@ -178,7 +189,9 @@ mod tests {
         assert_eq!(CodePages::choose(Ok(()), || panic!("nothing more is tried")), Ok(CodePages::Own));
         assert_eq!(CodePages::choose(denied(), || Ok(())), Ok(CodePages::Sealed));
         let told = CodePages::choose(denied(), denied).unwrap_err();
-        for part in ["Permission denied", "MemoryDenyWriteExecute=no", "memfd_create", "httpd_execmem"] {
+        for part in
+            ["Permission denied", "MemoryDenyWriteExecute=no", "memfd_create", "httpd_execmem", "wasm_vm pulley"]
+        {
             assert!(told.contains(part), "{told}");
         }
         assert!(!told.contains('\n'));

@@ -1,5 +1,6 @@
 //! How Wasmtime is set up: for instances on demand, and for those in a pool. Both have the same machine code.
 
+use rustix::fs::{MemfdFlags, memfd_create};
 use wasmtime as wt;
 
 use crate::vm::{EngineOptions, PoolOptions};
@@ -21,6 +22,31 @@ const KEEP_MEMORY: usize = 0;
 
 /// The same for tables. Up to a page is simply overwritten, which for most tables is all.
 const KEEP_TABLE: usize = 4 << 10;
+
+/// How a memory gets its first content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Contents {
+    /// It is mapped from a file in memory that all instances share: what an instance does not write to costs nothing.
+    Mapped,
+    /// It is copied, because there are no such files: a filter for system calls may refuse `memfd_create`.
+    Copied,
+}
+
+impl Contents {
+    /// Tries it out.
+    pub fn find() -> Contents {
+        // As Wasmtime makes them.
+        match memfd_create("wasm-memory-image", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING) {
+            Ok(_) => Contents::Mapped,
+            Err(_) => Contents::Copied,
+        }
+    }
+
+    /// Has an engine do so.
+    pub fn configure(self, config: &mut wt::Config) {
+        config.memory_init_cow(self == Contents::Mapped);
+    }
+}
 
 /// For instances on demand.
 pub(super) fn on_demand(options: &EngineOptions) -> wt::Config {

@@ -92,13 +92,16 @@ impl WasmtimeProgram {
             exports: vec![None; linked.exports.len()].into(),
             limiter: Limiter { memory: limits.memory, refused: 0, is_news: false },
             counts_fuel: linked.counts_fuel,
+            is_interpreted: linked.is_interpreted,
+            stack_end: 0,
             is_watched: watch.is_some(),
             counts_cpu_time: true,
             timeout: (Duration::ZERO, 1),
             traps_at_deadline: true,
             copied: Cell::new(0),
         };
-        let mut store = wt::Store::new(linked.pre.module().engine(), data);
+        // The stack of one that is interpreted is in it, and there may be no memory for that.
+        let mut store = wt::Store::try_new(linked.pre.module().engine(), data)?;
         store.limiter(|data| &mut data.limiter);
         if let Some(watch) = watch {
             ask_each_tick(&mut store, watch);

@@ -1,6 +1,6 @@
 //! The Wasmtime backend. [`WasmtimeEngine`] compiles, `module.rs` links, `instance.rs` makes instances, in a pool or on
-//! demand, and `call.rs` calls in both directions; `config.rs` says how Wasmtime is set up, `code_pages.rs` where code lies, `trap.rs` what went
-//! wrong. `reset.rs` puts instances back to what they were.
+//! demand, and `call.rs` calls in both directions; `config.rs` says how Wasmtime is set up, `target.rs` what modules are compiled to,
+//! `code_pages.rs` where machine code lies, `trap.rs` what went wrong. `reset.rs` puts instances back to what they were.
 //!
 //! Where instances come from is a property of an engine of Wasmtime. So one that has a pool holds two of them, which run the
 //! same machine code: one whose instances are in the pool, and one for those that find no room there.
@@ -14,11 +14,12 @@ mod module;
 mod page_map;
 mod reset;
 mod store;
+mod target;
 mod trap;
 mod types;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -29,12 +30,15 @@ use crate::vm::TrustedCode;
 
 use super::{Activity, CompileError, Engine, EngineOptions, Module, Outline, content, outline, stack};
 use code_pages::CodePages;
+use config::Contents;
 use instrument::{Instrumented, instrument};
 use module::WasmtimeModule;
+use target::Target;
 use trap::one_line;
 
 /// Wasmtime, compiling ahead of time with Cranelift.
 pub struct WasmtimeEngine {
+    target: Target,
     on_demand: wt::Engine,
     pool: Option<wt::Engine>,
     pool_failure: Option<String>,
@@ -42,17 +46,29 @@ pub struct WasmtimeEngine {
 }
 
 impl WasmtimeEngine {
-    /// Makes an engine. It installs Wasmtime's signal handlers and starts no thread. If there is no room for the pool, it has
-    /// none; [`Engine::pool_failure`] says why. The error says mostly that the system forbids what every engine has to do.
+    /// Makes an engine that runs machine code. It installs Wasmtime's signal handlers and starts no thread. If there is no room for the
+    /// pool, it has none; [`Engine::pool_failure`] says why. The error says mostly that the system forbids what every engine has to do.
     pub fn new(options: EngineOptions) -> Result<Self, String> {
         stack::check()?;
-        WasmtimeEngine::with_code_in(CodePages::find()?, options)
+        WasmtimeEngine::for_target(Target::Processor(CodePages::find()?), options)
     }
 
-    fn with_code_in(pages: CodePages, mut options: EngineOptions) -> Result<Self, String> {
+    /// The same with Wasmtime's interpreter, Pulley: it has no use for signals, and works where the system lets nothing become
+    /// executable.
+    #[cfg(feature = "pulley")]
+    pub fn interpreter(options: EngineOptions) -> Result<Self, String> {
+        stack::check()?;
+        WasmtimeEngine::for_target(Target::Pulley, options)
+    }
+
+    fn for_target(target: Target, options: EngineOptions) -> Result<Self, String> {
+        WasmtimeEngine::with(target, Contents::find(), options)
+    }
+
+    fn with(target: Target, contents: Contents, mut options: EngineOptions) -> Result<Self, String> {
         let engine = |mut config: wt::Config| {
-            pages.configure(&mut config);
-            wt::Engine::new(&config).map_err(|err| one_line(&err))
+            contents.configure(&mut config);
+            target.configure(&mut config).and_then(|()| wt::Engine::new(&config)).map_err(|err| one_line(&err))
         };
         let (pool, pool_failure) = match config::pool(&options).map(engine) {
             None => (None, None),
@@ -64,12 +80,18 @@ impl WasmtimeEngine {
             }
         };
         let on_demand = engine(config::on_demand(&options))?;
-        Ok(WasmtimeEngine { on_demand, pool, pool_failure, activity: Activity::global().clone() })
+        Ok(WasmtimeEngine { target, on_demand, pool, pool_failure, activity: Activity::global().clone() })
     }
 
     /// Completes a module that was made for instances on demand.
     fn complete(&self, module: wt::Module, reset_refusal: Option<String>) -> Arc<dyn Module> {
-        Arc::new(WasmtimeModule::new(module, reset_refusal, self.pool.as_ref(), self.activity.clone()))
+        Arc::new(WasmtimeModule::new(
+            module,
+            reset_refusal,
+            self.pool.as_ref(),
+            self.target.is_interpreted(),
+            self.activity.clone(),
+        ))
     }
 
     /// Compiles a binary module, with what is needed to put its instances back.
@@ -88,7 +110,7 @@ impl WasmtimeEngine {
 
 impl Engine for WasmtimeEngine {
     fn name(&self) -> &'static str {
-        "wasmtime"
+        self.target.name()
     }
 
     fn compile(&self, bytes: &[u8]) -> Result<Arc<dyn Module>, CompileError> {

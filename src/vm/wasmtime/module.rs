@@ -30,6 +30,7 @@ pub(super) struct WasmtimeModule {
     pool_refusal: Option<String>,
     /// Why its instances cannot be put back. If they can, it has exports that are no business of those who use it.
     reset_refusal: Option<String>,
+    is_interpreted: bool,
     activity: Arc<Activity>,
 }
 
@@ -38,6 +39,7 @@ impl WasmtimeModule {
         module: wt::Module,
         reset_refusal: Option<String>,
         pool: Option<&wt::Engine>,
+        is_interpreted: bool,
         activity: Arc<Activity>,
     ) -> Self {
         let (pooled, pool_refusal) = match pool.map(|pool| copy(&module, pool)) {
@@ -45,7 +47,7 @@ impl WasmtimeModule {
             Some(Ok(pooled)) => (Some(pooled), None),
             Some(Err(err)) => (None, Some(one_line(&err))),
         };
-        WasmtimeModule { module, pooled, pool_refusal, reset_refusal, activity }
+        WasmtimeModule { module, pooled, pool_refusal, reset_refusal, is_interpreted, activity }
     }
 }
 
@@ -133,6 +135,7 @@ impl WasmtimeModule {
             exports: exports.iter().map(|name| Callable::of(module, name)).collect(),
             memory: module.get_export_index("memory"),
             counts_fuel: engine.get_consume_fuel(),
+            is_interpreted: self.is_interpreted,
             program,
             globals: reset::globals_of(module),
             reset_refusal: self.reset_refusal.clone(),

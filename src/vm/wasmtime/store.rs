@@ -19,6 +19,8 @@ pub(super) struct Linked {
     pub exports: Vec<Option<Callable>>,
     pub memory: Option<wt::ModuleExport>,
     pub counts_fuel: bool,
+    /// Guests have stacks of their own, and calls of the host into the guest are counted on the stack of the thread.
+    pub is_interpreted: bool,
     /// The program, by a number that no other has.
     pub program: u64,
     /// The globals that can change.
@@ -38,6 +40,9 @@ pub(super) struct StoreData {
     /// The functions that have been called. Looking for one takes a while, and most instances of single requests need few.
     pub exports: Box<[Option<Exported>]>,
     pub counts_fuel: bool,
+    pub is_interpreted: bool,
+    /// Where the stack of the thread may end when the host calls back into a guest that is interpreted.
+    pub stack_end: usize,
     /// Somebody watches, in the place of time-outs.
     pub is_watched: bool,
     /// Time-outs are CPU time.

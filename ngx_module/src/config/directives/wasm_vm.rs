@@ -1,4 +1,4 @@
-//! `wasm_vm wasmtime|wasmedge;` in http: the engine.
+//! `wasm_vm wasmtime|pulley|wasmedge;` in http: the engine.
 
 use super::Directive;
 use super::directive::shown;

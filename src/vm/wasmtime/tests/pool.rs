@@ -6,7 +6,7 @@ use crate::vm::{Module, PoolOptions};
 const SMALL: PoolOptions = PoolOptions { instances: 2, memory: 64 << 20 };
 
 fn engine(pool: PoolOptions) -> WasmtimeEngine {
-    WasmtimeEngine::new(EngineOptions { pool: Some(pool), ..EngineOptions::default() }).unwrap()
+    engine_of_tests(EngineOptions { pool: Some(pool), ..EngineOptions::default() })
 }
 
 fn module(engine: &WasmtimeEngine, wat: &str) -> Arc<dyn Module> {
@@ -80,8 +80,8 @@ fn one_for_which_there_is_no_address_space_is_done_without() {
         saves_address_space: true,
         ..EngineOptions::default()
     };
-    let engine = WasmtimeEngine::new(options).unwrap();
-    let without = WasmtimeEngine::new(EngineOptions { pool: None, ..options }).unwrap();
+    let engine = engine_of_tests(options);
+    let without = engine_of_tests(EngineOptions { pool: None, ..options });
     assert_eq!(engine.fingerprint(), without.fingerprint());
     let reason = engine.pool_failure().unwrap();
     assert!(!reason.is_empty() && !reason.contains('\n'), "{reason}");
@@ -246,7 +246,7 @@ fn deadlines_hold_in_it() {
 #[test]
 fn little_address_space_is_enough_without_a_pool() {
     let options = EngineOptions { saves_address_space: true, ..EngineOptions::default() };
-    let engine = WasmtimeEngine::new(options).unwrap();
+    let engine = engine_of_tests(options);
     let compiled = engine.compile(GROWING.as_bytes()).unwrap();
     let program = compiled.link(&[], &["grow"]).unwrap();
     let mut instance = start(&program, InstanceLimits { memory: 16 << 20, pooled: false });

@@ -46,8 +46,13 @@ const GROW: usize = 5;
 
 /// An engine with a pool for four, and a program of it.
 fn program_of(wat: &str) -> Arc<dyn Program> {
+    program_with(Contents::Mapped, wat)
+}
+
+/// The same, with memories that get their first content in this way.
+fn program_with(contents: Contents, wat: &str) -> Arc<dyn Program> {
     let pool = Some(PoolOptions { instances: 4, memory: 64 << 20 });
-    let engine = WasmtimeEngine::new(EngineOptions { pool, ..EngineOptions::default() }).unwrap();
+    let engine = WasmtimeEngine::with(target(), contents, EngineOptions { pool, ..EngineOptions::default() }).unwrap();
     let module = engine.compile(wat.as_bytes()).unwrap();
     module.link(&linked(module.imports()), &EXPORTS).unwrap()
 }
@@ -115,8 +120,9 @@ fn an_instance_that_is_put_back_is_byte_for_byte_what_the_image_was_of() {
     for (seed, way) in ways().into_iter().enumerate() {
         set_way(way.clone());
         let numbers = &mut Numbers(seed as u64);
-        for pooled in [true, false] {
-            let program = program_of(GUEST);
+        let kinds = [Contents::Mapped, Contents::Copied].into_iter().flat_map(|kind| [(kind, true), (kind, false)]);
+        for (contents, pooled) in kinds {
+            let program = program_with(contents, GUEST);
             let mut template = start(&program, pooled);
             spoil(template.as_mut(), numbers);
             let image = template.snapshot().unwrap();
@@ -349,7 +355,7 @@ fn what_changes_more_than_memory_and_globals_has_no_image_and_the_module_says_wh
             "it has more than 256 globals that can change",
         ),
     ] {
-        let engine = WasmtimeEngine::new(EngineOptions::default()).unwrap();
+        let engine = engine_of_tests(EngineOptions::default());
         let module = engine.compile(wat.as_bytes()).unwrap();
         assert_eq!(module.reset_refusal(), Some(reason), "{wat}");
         // It is known after the compile cache, too.
@@ -374,14 +380,14 @@ fn what_leaves_tables_and_segments_alone_has_images() {
         "(module (global (mut i32) (i32.const 1)))",
         "(module (global (mut i32) (i32.const 1)) (func $f) (start $f) (data \"\"))",
     ] {
-        let module = WasmtimeEngine::new(EngineOptions::default()).unwrap().compile(wat.as_bytes()).unwrap();
+        let module = engine_of_tests(EngineOptions::default()).compile(wat.as_bytes()).unwrap();
         assert_eq!(module.reset_refusal(), None, "{wat}");
     }
 }
 
 #[test]
 fn what_is_added_to_a_module_is_not_among_its_exports_also_after_the_compile_cache() {
-    let engine = WasmtimeEngine::new(EngineOptions::default()).unwrap();
+    let engine = engine_of_tests(EngineOptions::default());
     let module = engine.compile(GUEST.as_bytes()).unwrap();
     let again = engine.load(&crate::vm::TrustedCode::of_test(&module.serialize().unwrap())).unwrap();
     for module in [module, again] {

@@ -5,7 +5,7 @@ use crate::vm::PoolOptions;
 use crate::vm::TrustedCode;
 
 fn engine(options: EngineOptions) -> WasmtimeEngine {
-    WasmtimeEngine::new(options).unwrap()
+    engine_of_tests(options)
 }
 
 /// The options that make a difference, one by one.

@@ -91,7 +91,7 @@ impl Secrets {
             pages = MEMORY >> 16
         );
         let pool = Some(PoolOptions { instances: 1, memory: 64 << 20 });
-        let engine = WasmtimeEngine::new(EngineOptions { pool, ..EngineOptions::default() }).unwrap();
+        let engine = engine_of_tests(EngineOptions { pool, ..EngineOptions::default() });
         let module = engine.compile(wat.as_bytes()).unwrap();
         Secrets { program: module.link(&linked(module.imports()), &["fill", "look"]).unwrap() }
     }

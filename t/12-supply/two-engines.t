@@ -1,0 +1,59 @@
+# Machine code and bytecode of the same module in one folder (cache_dir): neither is ever taken for the other. And an nginx has one engine
+# until it is restarted.
+
+use strict;
+use warnings;
+
+use File::Temp ();
+use NginxProcess;
+use Test::More;
+
+$ENV{VALGRIND_NO_CACHE} = 1;
+
+# Not in the checkout, whose folders may belong to anybody.
+my $scratch = File::Temp->newdir('wasm-cache-XXXXXX', TMPDIR => 1);
+my $nginx   = NginxProcess->new('two-engines');
+
+$nginx->write('filter.wat', <<'WAT');
+(module
+  (import "env" "proxy_replace_header_map_value" (func $replace (param i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "x-filter1")
+  (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32)
+    (call $replace (i32.const 2) (i32.const 0) (i32.const 8) (i32.const 8) (i32.const 1))))
+WAT
+
+sub configure {
+    my $engine = shift;
+    $nginx->configure(
+        main   => "wasm { module filter filter.wat; cache_dir $scratch/cache; }",
+        http   => "wasm_vm $engine;",
+        server => 'location / { proxy_wasm filter; return 200 ok; } location /status { wasm_status; }',
+    );
+}
+
+for (['wasmtime', 'compiled'], ['pulley', 'compiled'], ['wasmtime', 'taken from the compile cache'], ['pulley', 'taken from the compile cache']) {
+    my ($engine, $from) = @$_;
+    configure($engine);
+    my $begin = length $nginx->log;
+    $nginx->start or BAIL_OUT($nginx->{output});
+    like(substr($nginx->log, $begin), qr/module "filter" \(\S+\): $from/, "$engine: $from");
+    is($nginx->get('/')->{headers}{'x-filter'}, 1, "$engine: the filter works");
+    like($nginx->get('/status')->{content}, qr/"engine": ?"$engine"/, "$engine: the status says what it is");
+    $nginx->stop;
+}
+is(scalar(my @files = glob "$scratch/cache/*.code"), 2, 'a file for each');
+
+configure('wasmtime');
+$nginx->start or BAIL_OUT($nginx->{output});
+configure('pulley');
+$nginx->signal('HUP');
+$nginx->wait_for('the refusal', sub {
+    $nginx->log =~ /\[emerg\] .*this nginx runs with the engine "wasmtime": stop and start it to have "pulley" \(wasm_vm\), a reload is not enough/;
+});
+is($nginx->get('/')->{headers}{'x-filter'}, 1, 'a reload that changes the engine is refused, and nginx goes on');
+$nginx->stop;
+
+done_testing();
