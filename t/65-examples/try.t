@@ -51,7 +51,8 @@ sub start {
     my $pid = fork // die "cannot fork: $!\n";
     if ($pid == 0) {
         $ENV{TMPDIR} = "$folder/tmp";
-        $SIG{INT} = 'DEFAULT';
+        # Whoever runs the tests may ignore them (nohup).
+        $SIG{$_} = 'DEFAULT' for qw( INT HUP TERM PIPE );
         open STDIN, '<', $options->{in} // '/dev/null' or POSIX::_exit(126);
         open STDOUT, '>&', $out or POSIX::_exit(126);
         open STDERR, '>&', $err or POSIX::_exit(126);
