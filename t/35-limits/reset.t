@@ -155,7 +155,7 @@ sub counts {
 
 sub wait_for_counts {
     my ($wanted, $what) = @_;
-    $nginx->wait_for("$what: $wanted", sub { counts('secrets') eq $wanted });
+    $nginx->wait_for("$what: $wanted", sub { counts('secrets') =~ /\A$wanted\z/ });
     pass("$what: $wanted put back, not put back, there");
     return;
 }
@@ -177,11 +177,12 @@ wait_for_counts('14 1 1', 'one that has grown is not put back');
 
 is(ask('secrets', 'd'), $first, 'one that puts off its end');
 is(ask('secrets', 'n'), $first, 'and the next, meanwhile or later');
-wait_for_counts('16 1 2', 'both are put back');
+# The second request has an instance of its own if it comes before the end of the first.
+wait_for_counts('16 1 [12]', 'both are put back');
 
 is(ask('secrets', 'w'), $first, 'one that waits for a tick');
 is(ask('secrets', 'n'), $first, 'and the next, in which nothing ticks');
-wait_for_counts('18 1 2', 'both are put back');
+wait_for_counts('18 1 [12]', 'both are put back');
 
 # Clients that leave, with requests meanwhile.
 {
