@@ -59,7 +59,7 @@ test: test-unit test-fuzz test-nginx
 # Release, and the whole workspace: so cargo makes do with the dependencies that it has compiled for the module.
 test-unit:
 	@tools/cargo.sh '$(NGINX)' test --release --locked --workspace
-	@NGX_WASM_TEST_ENGINE=pulley tools/cargo.sh '$(NGINX)' test --release --locked --workspace --lib
+	@NGX_WASM_TEST_ENGINE=pulley tools/cargo.sh '$(NGINX)' test --release --locked --workspace
 
 # The fuzz targets on their corpora and on some variations, the same in each run: a minute at most.
 test-fuzz:
