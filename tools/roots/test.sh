@@ -31,6 +31,18 @@ esac
 enter() { "$root/tools/roots/enter.sh" "$name" "$@"; }
 
 "$root/tools/roots/make.sh" "$name" >/dev/null
+
+# Dependencies that have been compiled here are the same there, if what runs while others are compiled runs there, too: with this C
+# library, or a later one. It saves ten minutes.
+libc() { "$@" getconf GNU_LIBC_VERSION; }
+own=$root/build/roots/$name.own/target
+if [ -d "$root/target/release" ] && [ ! -e "$own/release" ] &&
+    printf '%s\n' "$(libc env)" "$(libc enter)" | sort -C -V; then
+    say "taking over what is compiled in target/"
+    mkdir -p "$own"
+    cp -a --reflink=auto "$root/target/." "$own/"
+fi
+
 enter tools/build-module.sh installed
 [ "$part" != build ] || exit 0
 "$root/tools/guests/build.sh"
