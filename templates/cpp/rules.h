@@ -20,7 +20,8 @@ struct Rules {
       else if (word.substr(0, 4) == "tag=") rules.tag = word.substr(4);
       else if (!word.empty()) rules.mistake = "unknown word \"" + std::string(word) + "\"";
     }
-    if (rules.key.empty() || rules.tag.empty()) rules.mistake = "it must have key=KEY and tag=TAG";
+    const bool is_whole = !rules.key.empty() && !rules.tag.empty();
+    if (!is_whole && rules.mistake.empty()) rules.mistake = "it must have key=KEY and tag=TAG";
     return rules;
   }
 

@@ -14,5 +14,6 @@ int main() {
 
   for (const char *text : {"", "key=open-sesame", "key=k tag=blue tga=red", R"({"key": "k", "tag": "blue"})"})
     assert(!Rules::read(text).mistake.empty());
+  assert(Rules::read("key=open-sesame tga=blue").mistake == "unknown word \"tga=blue\"");
   std::puts("ok");
 }

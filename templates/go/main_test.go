@@ -20,7 +20,7 @@ func TestOnlyTheRightKeyIsAllowed(t *testing.T) {
 	host, _ := start(t, `{"key": "open-sesame", "tag": "blue"}`)
 	for key, allowed := range map[string]bool{"open-sesame": true, "open": false, "": false} {
 		id := host.InitializeHttpContext()
-		action := host.CallOnRequestHeaders(id, [][2]string{{"x-api-key", key}}, true)
+		action := host.CallOnRequestHeaders(id, [][2]string{{":method", "GET"}, {":path", "/"}, {"x-api-key", key}}, true)
 		if (action == types.ActionContinue) != allowed {
 			t.Errorf("key %q: action %v", key, action)
 		}

@@ -14,7 +14,8 @@ export class Rules {
       else if (words[i].startsWith("tag=")) this.tag = words[i].slice(4);
       else if (words[i] != "") this.mistake = 'unknown word "' + words[i] + '"';
     }
-    if (this.key == "" || this.tag == "") this.mistake = "it must have key=KEY and tag=TAG";
+    const isWhole = this.key != "" && this.tag != "";
+    if (!isWhole && this.mistake == "") this.mistake = "it must have key=KEY and tag=TAG";
   }
 
   allow(key: string): bool {

@@ -15,4 +15,5 @@ test("a bad configuration is refused", () => {
   assert.notEqual(mistake("key=open-sesame"), "");
   assert.notEqual(mistake('{"key": "open-sesame", "tag": "blue"}'), "");
   assert.notEqual(mistake("key=open-sesame tag=blue tga=red"), "");
+  assert.equal(mistake("key=open-sesame tga=blue"), 'unknown word "tga=blue"');
 });
