@@ -12,6 +12,24 @@ $ENV{VALGRIND_NO_CACHE} = 1;
 my $root = $ENV{TEST_WASM_ROOT} or die "run the tests with t/run or 'make test'\n";
 my $main = "wasm { module faulty $root/build/guests/rust-faulty.wasm; }";
 
+# Lua asks for a clock before each callback.
+my $has_lua  = ($ENV{TEST_NGINX_LOAD_MODULES} // '') =~ /http_lua/;
+my $lua      = <<"CONF";
+lua_package_path '$root/lua/?.lua;;';
+init_worker_by_lua_block {
+    local wasm = require "resty.proxy-wasm"
+    filter = assert(wasm.on_configure(assert(wasm.load("lua", "$root/build/guests/rust-faulty.wasm")), "name lua"))
+}
+CONF
+my $location = <<'CONF';
+location /lua {
+    access_by_lua_block {
+        if not require "resty.proxy-wasm".on_http_request_headers(filter) then ngx.exit(503) end
+    }
+    content_by_lua_block { ngx.say("ok") }
+}
+CONF
+
 SKIP: {
     skip 'needs root, who starts workers of another user', 1 if $> != 0;
     # It counts for users who have no rights beyond their own: root still makes the worker.
@@ -20,16 +38,17 @@ SKIP: {
     my $nginx  = NginxProcess->new('no-thread', binary => $binary, user => "nobody $group");
     $nginx->configure(
         main   => $main,
-        http   => 'wasm_timeout 50ms;',
-        server => <<'CONF',
+        http   => 'wasm_timeout 50ms;' . ($has_lua ? $lua : ''),
+        server => <<'CONF'
 location /worker { proxy_wasm faulty 'name worker'; return 200 ok; }
 location /own    { proxy_wasm_isolation request; proxy_wasm faulty 'name own'; return 200 ok; }
 location /fuel   { wasm_fuel 10000000; proxy_wasm faulty 'name fuel'; return 200 ok; }
 CONF
+            . ($has_lua ? $location : ''),
     );
     $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
     for my $round (1, 2) {
-        for my $path (qw( /worker /own /fuel )) {
+        for my $path (qw( /worker /own /fuel ), $has_lua ? '/lua' : ()) {
             is($nginx->get($path, { 'x-faulty' => 'loop' })->{status}, 503, "$path: a loop ends");
             is($nginx->get($path)->{status}, 200, "$path: and the next request has its answer");
         }

@@ -43,6 +43,11 @@ pub fn keep_ticking(engine: &Arc<dyn Engine>) -> Result<(), String> {
     Err(format!("there are {MOST_KEPT} engines already"))
 }
 
+/// Whether the clock of an engine runs so.
+pub fn is_kept() -> bool {
+    !KEPT[0].load(Ordering::SeqCst).is_null()
+}
+
 /// Has the handler called for each tick, and lets the signal through. Answers which signals were blocked before.
 fn handle_ticks() -> libc::sigset_t {
     let mut action = libc::sigaction::zeros();

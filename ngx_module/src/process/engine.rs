@@ -5,9 +5,9 @@
 //! to processes that serve requests; while the master runs guests (`nginx -t`, start, reload), and where there is no thread to be had,
 //! `cpu_clock.rs` does its work without one.
 
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
-use std::{io, ptr};
 
 use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_uint_t};
 use ngx_wasm::vm::{Activity, Engine, EngineOptions, PoolOptions, TICK, Ticker};
@@ -205,32 +205,33 @@ pub fn serves() -> bool {
 /// kernel does its work: guests have deadlines in any case.
 pub fn start_ticker(engine: &Arc<dyn Engine>, log: Log<'_>) {
     let mut ticker = TICKER.lock().unwrap_or_else(PoisonError::into_inner);
-    let started = match ticker.take() {
-        Some(ticker) => Ok(ticker),
-        None => without_signals(|| Ticker::start(Activity::global())),
-    };
-    match started {
-        Ok(started) => {
-            started.serve(engine);
-            *ticker = Some(started);
+    if let Some(ticker) = &*ticker {
+        return ticker.serve(engine);
+    }
+    // Lua asks before each callback. Two clocks would be twice as fast, so a thread is not tried again.
+    if cpu_clock::is_kept() {
+        return tick_without_thread(engine, log);
+    }
+    match without_signals(|| Ticker::start(Activity::global())) {
+        Ok(started) => ticker.insert(started).serve(engine),
+        Err(reason) => {
+            log.write(
+                NGX_LOG_WARN,
+                format!(
+                    "wasm: no thread for the clock of deadlines: {reason}; a timer of the kernel interrupts this worker every {} ms \
+                     instead (each worker needs a thread: TasksMax= and LimitNPROC= in a unit of systemd, ulimit -u, or a container's \
+                     limit)",
+                    TICK.as_millis()
+                ),
+            );
+            tick_without_thread(engine, log);
         }
-        Err(reason) => tick_without_thread(engine, &reason, log),
     }
 }
 
-fn tick_without_thread(engine: &Arc<dyn Engine>, reason: &io::Error, log: Log<'_>) {
-    static IS_TOLD: AtomicBool = AtomicBool::new(false);
-    if let Err(why) = cpu_clock::keep_ticking(engine) {
-        log.write(NGX_LOG_EMERG, format!("wasm: no clock for deadlines, wasm_timeout does not work: {reason}; {why}"));
-    } else if !IS_TOLD.swap(true, Ordering::SeqCst) {
-        log.write(
-            NGX_LOG_WARN,
-            format!(
-                "wasm: no thread for the clock of deadlines: {reason}; a timer of the kernel interrupts this worker every {} ms \
-                 instead (each worker needs a thread: TasksMax= and LimitNPROC= in a unit of systemd, ulimit -u, or a container's limit)",
-                TICK.as_millis()
-            ),
-        );
+fn tick_without_thread(engine: &Arc<dyn Engine>, log: Log<'_>) {
+    if let Err(reason) = cpu_clock::keep_ticking(engine) {
+        log.write(NGX_LOG_EMERG, format!("wasm: no clock for deadlines, wasm_timeout does not work: {reason}"));
     }
 }
 
