@@ -2,33 +2,9 @@
 # next request is served.
 
 use TestWasm 'no_plan';
+use ActionGuest;
 
-# What a request does is in its query.
-our $Guest = q{(module
-  (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
-  (import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
-  (memory (export "memory") 2)
-  (global $serves (mut i32) (i32.const 0))
-  (func (export "proxy_abi_version_0_2_1"))
-  (func $malloc (export "malloc") (param i32) (result i32)
-    (if (global.get $serves) (then (drop (call $get (i32.const 0) (i32.const 16) (i32.const 5) (i32.const 32) (i32.const 36)))))
-    (i32.const 1024))
-  (data (i32.const 0) "was here")
-  (data (i32.const 16) ":path")
-  (func $deeper (param i64) (result i64) (i64.sub (local.get 0) (call $deeper (i64.add (local.get 0) (i64.const 1)))))
-  (func $tail (return_call $tail))
-  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-    (drop (call $log (i32.const 2) (i32.const 0) (i32.const 8)))
-    ACTION
-    (i32.const 0)))};
-
-add_block_preprocessor(sub {
-    my $block = shift;
-    $block->set_value(main_config => 'wasm { module m $TEST_NGINX_HTML_DIR/m.wat; }') unless defined $block->main_config;
-    $block->set_value(http_config => 'wasm_vm pulley; wasm_timeout 300ms; ' . ($block->http_config // ''));
-    $block->set_value(config => 'location /t { proxy_wasm m; return 200 "ok\n"; }') unless defined $block->config;
-    $block->set_value(user_files => ">>> m.wat\n" . $::Guest =~ s/ACTION/$block->action/er) if defined $block->action;
-});
+ActionGuest::runs_on('pulley');
 
 run_tests();
 
@@ -53,7 +29,7 @@ unreachable
 --- error_code eval
 [503, 503]
 --- error_log eval
-qr/wasm `unreachable` instruction executed.*\(guest backtrace: function #6\)/
+qr/wasm `unreachable` instruction executed.*\(guest backtrace: function #7\)/
 --- expects_crit
 wasm filter "m": failed to call function: proxy_on_request_headers
 
@@ -144,7 +120,7 @@ wasm filter "m": failed to call function: proxy_on_request_headers
 
 
 
-=== TEST 9: each request has an instance, which is put back for the next one
+=== TEST 9: each request has an instance, which has nothing of the one before
 --- http_config
 proxy_wasm_isolation request;
 --- action

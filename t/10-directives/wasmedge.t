@@ -2,32 +2,11 @@
 # code comes from the cache, and what the engine cannot do is refused.
 
 use TestWasm 'no_plan';
+use ActionGuest;
 
 needs('wasmedge');
 
-# What a request does is in its query.
-our $Guest = q{(module
-  (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
-  (memory (export "memory") 2)
-  (func (export "proxy_abi_version_0_2_1"))
-  (func (export "malloc") (param i32) (result i32) (i32.const 1024))
-  (data (i32.const 0) "was here")
-  (func $deeper (param i64) (result i64) (i64.sub (local.get 0) (call $deeper (i64.add (local.get 0) (i64.const 1)))))
-  (func $sum (param i64) (result i64) (i64.add (call $sum (i64.add (local.get 0) (i64.const 1))) (local.get 0)))
-  (func $tail (return_call $tail))
-  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-    (drop (call $log (i32.const 2) (i32.const 0) (i32.const 8)))
-    ACTION
-    (i32.const 0)))};
-
-add_block_preprocessor(sub {
-    my $block = shift;
-    $block->set_value(main_config => 'wasm { cache_dir $TEST_NGINX_SERVER_ROOT/cache; module m $TEST_NGINX_HTML_DIR/m.wat; }')
-        unless defined $block->main_config;
-    $block->set_value(http_config => 'wasm_vm wasmedge; wasm_timeout 300ms; ' . ($block->http_config // ''));
-    $block->set_value(config => 'location /t { proxy_wasm m; return 200 "ok\n"; }') unless defined $block->config;
-    $block->set_value(user_files => ">>> m.wat\n" . $::Guest =~ s/ACTION/$block->action/er) if defined $block->action;
-});
+ActionGuest::runs_on('wasmedge', 'cache_dir $TEST_NGINX_SERVER_ROOT/cache;');
 
 run_tests();
 

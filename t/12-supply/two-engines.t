@@ -10,27 +10,17 @@ use Test::More;
 
 $ENV{VALGRIND_NO_CACHE} = 1;
 
+my $root = $ENV{TEST_WASM_ROOT} or die "run the tests with t/run or 'make test'\n";
 # Not in the checkout, whose folders may belong to anybody.
 my $scratch = File::Temp->newdir('wasm-cache-XXXXXX', TMPDIR => 1);
 my $nginx   = NginxProcess->new('two-engines');
 
-$nginx->write('filter.wat', <<'WAT');
-(module
-  (import "env" "proxy_replace_header_map_value" (func $replace (param i32 i32 i32 i32 i32) (result i32)))
-  (memory (export "memory") 1)
-  (data (i32.const 0) "x-filter1")
-  (func (export "malloc") (param i32) (result i32) (i32.const 1024))
-  (func (export "proxy_abi_version_0_2_1"))
-  (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32)
-    (call $replace (i32.const 2) (i32.const 0) (i32.const 8) (i32.const 8) (i32.const 1))))
-WAT
-
 sub configure {
     my $engine = shift;
     $nginx->configure(
-        main   => "wasm { module filter filter.wat; cache_dir $scratch/cache; }",
+        main   => "wasm { module filter $root/build/guests/rust-headers.wasm; cache_dir $scratch/cache; }",
         http   => "wasm_vm $engine;",
-        server => 'location / { proxy_wasm filter; return 200 ok; } location /status { wasm_status; }',
+        server => 'location / { proxy_wasm filter "response.add x-filter 1"; return 200 ok; } location /status { wasm_status; }',
     );
 }
 
