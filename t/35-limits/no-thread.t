@@ -56,8 +56,12 @@ CONF
     my @told = $nginx->log =~ /\[warn\] .*wasm: no thread for the clock of deadlines: (.*)/g;
     is(scalar @told, 1, 'one line says what is missing');
     like($told[0], qr/^Resource temporarily unavailable .*; a timer of the kernel interrupts this worker every 10 ms instead .*LimitNPROC=/, 'and why, and what allows it');
-    unlike($nginx->log, qr/exited on signal/, 'no worker is lost');
+    my ($before) = $nginx->workers;
+    $nginx->signal('HUP');
+    $nginx->wait_for('a new worker', sub { !kill(0, $before) && $nginx->workers == 1 });
+    is($nginx->get('/worker', { 'x-faulty' => 'loop' })->{status}, 503, 'behind a reload, too, a loop ends');
     $nginx->stop;
+    unlike($nginx->log, qr/exited on signal/, 'no worker is lost');
 }
 
 {

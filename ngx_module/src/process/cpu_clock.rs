@@ -48,6 +48,14 @@ pub fn is_kept() -> bool {
     !KEPT[0].load(Ordering::SeqCst).is_null()
 }
 
+/// Ends that, since the process ends: nginx takes this library, and the handler with it, out of memory before the process is gone.
+pub fn keep_no_longer() {
+    if is_kept() {
+        // A signal that is on its way arrives on return from the call.
+        set_timer(&libc::itimerval::zeros());
+    }
+}
+
 /// Has the handler called for each tick, and lets the signal through. Answers which signals were blocked before.
 fn handle_ticks() -> libc::sigset_t {
     let mut action = libc::sigaction::zeros();

@@ -239,6 +239,7 @@ fn tick_without_thread(engine: &Arc<dyn Engine>, log: Log<'_>) {
 pub fn leave_worker() {
     IN_WORKER.store(false, Ordering::SeqCst);
     TICKER.lock().unwrap_or_else(PoisonError::into_inner).take();
+    cpu_clock::keep_no_longer();
 }
 
 /// Blocks all signals while `start` runs, so that a thread started in it inherits that: nginx's handlers expect to run
