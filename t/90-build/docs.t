@@ -116,6 +116,7 @@ sub here {
     $text =~ s{/etc/nginx/(programs|plugins)/(\w+)\.wasm}{guest($1, $2)}ge;
     $text =~ s{\bwasm_dir +/[^:;]+}{wasm_dir $prefix/granted}g;
     $text =~ s{/var/cache/nginx/wasm}{$prefix/cache}g;
+    $text =~ s{/var/log/nginx/}{$prefix/logs/}g;
     $nginx->write($1, '{}') if $text =~ /\b(?:manifest|file)=([\w.]+)/;
     # Nothing listens elsewhere than on the loopback address.
     $text =~ s/^( *)server \{\n(?! *listen)/$1server {\n$1    listen 127.0.0.1:80;\n/mg;
@@ -126,6 +127,8 @@ sub here {
 
 sub whole {
     my $text = shift;
+    # Pages that are about http leave the rest of nginx.conf as it is.
+    $text = "events {}\n$text" unless $text =~ /^events\b/m;
     return "${load}pid nginx.pid;\nerror_log stderr;\n" . ($text =~ s/^http \{\n/http {\n$temp/mr);
 }
 
