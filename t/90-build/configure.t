@@ -50,6 +50,16 @@ sub first_after {
     return $next // '';
 }
 
+# Whether files of one folder can be linked to from another.
+sub links_across {
+    my ($from, $to) = @_;
+    open my $file, '>', "$from/tried" or die "cannot write $from/tried: $!\n";
+    close $file;
+    my $links = link "$from/tried", "$to/tried";
+    unlink "$from/tried", "$to/tried";
+    return $links;
+}
+
 plan skip_all => 'nginx builds the module without AddressSanitizer' if $ENV{TEST_WASM_NGINX} eq 'asan';
 make_path($area);
 
@@ -65,9 +75,11 @@ if (!-d $target || -M "$root/Cargo.lock" < (-M "$area/seeded" // 0)) {
     remove_tree($target);
     make_path("$target/release");
     # The dependencies are gigabytes: links are enough, for what nobody compiles again. Our own crates, which are
-    # compiled here, are left out.
+    # compiled here, are left out. Where target/ is mounted (tools/roots), files of it are not linked elsewhere.
     make_path("$target/release/deps");
-    system("find '$compiled/deps' -type f ! -name '*ngx*' -exec ln -t '$target/release/deps' {} +") == 0
+    system("find '$compiled/deps' -type f ! -name '*ngx*' -exec "
+            . (links_across($compiled, $area) ? 'ln' : 'cp -a')
+            . " -t '$target/release/deps' {} +") == 0
         or die "cannot link $compiled/deps\n";
     for my $part (qw( build .fingerprint )) {
         system('cp', '-a', "$compiled/$part", "$target/release/") == 0 or die "cannot copy $compiled/$part\n";
