@@ -13,6 +13,7 @@ use ngx::core::{NGX_CONF_ERROR, NGX_CONF_OK};
 use crate::commands;
 use crate::config::conf::MainConf;
 use crate::config::location::Location;
+use crate::content::program;
 use crate::filters::{queue_ready, requests, worker};
 use crate::http::{for_filters, phases, report, upstream_choice};
 use crate::net;
@@ -186,6 +187,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
             if let Some(main) = unsafe { main.as_ref() } {
                 // SAFETY: the process has this cycle.
                 worker::start(main, unsafe { cycle::log_of(cycle) });
+                program::prepare(main);
             }
             new_workers::ready();
         }

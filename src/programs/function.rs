@@ -2,7 +2,7 @@
 //! put back to their start between requests, and each request has one for itself. The adapter makes a [`FunctionJob`] for each location.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::bell::Bell;
 use super::ending::Ending;
@@ -14,9 +14,6 @@ use crate::extism::envelope;
 use crate::extism::{
     Failure, HttpRequest, HttpResponse, Instance, InstanceImage, Level, Plugin, Reason, Settings, World,
 };
-
-/// So long may a start wait, whatever time of the processor it uses.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What goes in and comes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +55,13 @@ pub struct FunctionRequest {
     pub level: Option<Level>,
 }
 
+impl FunctionRequest {
+    /// What an instance sees that starts for no request.
+    fn of_nobody(level: Option<Level>) -> FunctionRequest {
+        FunctionRequest { method: Vec::new(), uri: Vec::new(), headers: Vec::new(), config: Vec::new(), level }
+    }
+}
+
 impl FunctionJob {
     /// A job that has not run.
     pub fn new(plugin: Arc<Plugin>, function: String, settings: Settings, mode: Mode, cpu_time: Duration) -> Self {
@@ -70,21 +74,34 @@ impl FunctionJob {
     pub fn check(&self) -> Result<Option<String>, String> {
         let run = &Run::new(Arc::new(Bell::new().map_err(|err| err.to_string())?), 0);
         // Nobody looks at what it prints, and it is not to wait for anything.
-        run.leave(Instant::now() + LONGEST_WAIT);
+        run.leave_to_itself();
         let place = Place::default();
         place.guard.begin(run, self.cpu_time);
-        let request = FunctionRequest {
-            method: Vec::new(),
-            uri: Vec::new(),
-            headers: Vec::new(),
-            config: Vec::new(),
-            level: Some(Level::Warn),
-        };
+        let request = FunctionRequest::of_nobody(Some(Level::Warn));
         let started =
             Instance::start(&self.plugin, &self.settings, place.guard.clone(), &mut Outside { run, request: &request });
         place.guard.end();
         let instance = started.map_err(|failure| failure.to_string())?;
         Ok(instance.image().err().map(str::to_owned))
+    }
+
+    /// Has an instance ready for the first request on this thread, unless the thread has enough of them or instances are not put back:
+    /// then each request starts one, with its own configuration. `level`: the least one that the log takes.
+    pub fn prepare(&self, place: &mut Place, run: &Arc<Run>, level: Option<Level>) -> Ending {
+        if !place.has_room_for(self.number) {
+            return Ending::Done;
+        }
+        run.leave_to_itself();
+        let request = FunctionRequest::of_nobody(level);
+        place.guard.begin(run, self.cpu_time);
+        let made = self.instance(place, &mut Outside { run, request: &request });
+        let late = place.guard.end();
+        match made {
+            Ok(instance) if instance.image().is_ok() => place.keep(self.number, instance),
+            Ok(_) => {}
+            Err(failure) => return of_failure(failure, late),
+        }
+        Ending::Done
     }
 
     /// Calls the function.

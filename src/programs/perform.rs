@@ -70,6 +70,23 @@ impl Job {
         ending
     }
 
+    /// Has an instance ready for the first request on this thread, unless the thread has one, or has enough. Nothing of the program runs
+    /// but what initialises it.
+    pub fn prepare(&self, place: &mut Place, run: &Arc<Run>) -> Ending {
+        let Some(start) = self.start.as_ref().filter(|start| place.has_room_for(start.number())) else {
+            return Ending::Done;
+        };
+        run.leave_to_itself();
+        place.guard.begin(run, self.cpu_time);
+        let made = start.instance(Deadline::Watch(place.guard.clone()));
+        let late = place.guard.end();
+        match made {
+            Ok(instance) => place.keep(start.number(), instance),
+            Err(trap) => return Ending::of(trap, late),
+        }
+        Ending::Done
+    }
+
     fn instance(&self, place: &mut Place) -> Result<Box<dyn Instance>, Trap> {
         let deadline = Deadline::Watch(place.guard.clone());
         match &self.start {

@@ -35,6 +35,11 @@ impl Place {
         instance.downcast().ok().map(|instance| *instance)
     }
 
+    /// Whether there is none for this start, and there is room for one.
+    pub(super) fn has_room_for(&self, start: u64) -> bool {
+        self.kept.len() < MOST_KEPT && self.kept.iter().all(|(kept, _)| *kept != start)
+    }
+
     /// Keeps an instance that is what it was when it started.
     pub(super) fn keep<T: 'static>(&mut self, start: u64, instance: T) {
         if self.kept.len() == MOST_KEPT {

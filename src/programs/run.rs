@@ -21,6 +21,9 @@ pub const ROOM: usize = 64 << 10;
 /// So much output is worth waking the loop for.
 const ENOUGH: usize = 16 << 10;
 
+/// So long may what runs without a request wait, whatever time of the processor it uses.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// So many bytes of lines wait for the log at most; then the program waits.
 const MOST_LINES: usize = 64 << 10;
 
@@ -222,7 +225,12 @@ impl Run {
         self.changed.notify_all();
     }
 
-    /// Whether that has been said.
+    /// Nobody looks at what it writes, and it is not to wait for anything for ever: for what runs without a request.
+    pub(super) fn leave_to_itself(&self) {
+        self.leave(Instant::now() + LONGEST_WAIT);
+    }
+
+    /// Whether it is to stop.
     pub fn is_stopped(&self) -> bool {
         self.state().is_stopped
     }

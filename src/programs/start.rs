@@ -3,7 +3,7 @@
 //! byte for byte that.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::bell::Bell;
 use super::grants::Grants;
@@ -13,9 +13,6 @@ use super::run::Run;
 use super::world::{Input, World};
 use crate::vm::{Deadline, Image, Instance, Trap};
 use crate::wasi;
-
-/// So long may an initialisation wait, whatever time of the processor it uses.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What a program has while it is initialised: what is the same for all requests of a location.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -124,8 +121,7 @@ impl Start {
         self.instances.fill_up(instance.as_mut());
         let bell = Bell::new().map_err(|err| Trap::Instantiate(err.to_string()))?;
         let run = Run::new(Arc::new(bell), 0);
-        // Nobody looks at what it writes, and it is not to wait for anything for ever.
-        run.leave(Instant::now() + LONGEST_WAIT);
+        run.leave_to_itself();
         let Surroundings { grants, arguments, environment, has_random } = &self.surroundings;
         let files = grants.open_to_read().map_err(Trap::Instantiate)?;
         let mut state = wasi::State { files, ..wasi::State::default() };

@@ -1,7 +1,8 @@
 //! The threads that programs run on, in one worker: started when they are needed first, never more than there may be, and a queue of
 //! runs that wait for one. The adapter hands in runs, and closes all of it when the worker ends.
 //!
-//! A thread that has run a program keeps what the next run of the same one can use ([`Place`]).
+//! A thread that has run a program keeps what the next run of the same one can use ([`Place`]). What the first ones can use, one thread
+//! makes before there are any ([`Threads::prepare`]).
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,6 +51,9 @@ struct State {
     queue: VecDeque<(Arc<Run>, Task)>,
     /// Those that threads are busy with.
     running: Vec<Arc<Run>>,
+    /// Those of a thread that makes things ready, and takes what is in the queue when it has done so. Requests do not wait for them
+    /// where there may be another thread.
+    preparing: Vec<Arc<Run>>,
     threads: usize,
     idle: usize,
     is_closed: bool,
@@ -91,7 +95,7 @@ impl Threads {
             return Err(Refused::Closed);
         }
         if state.free() <= state.queue.len() && state.threads < limits.threads {
-            match self.start() {
+            match self.start(Vec::new()) {
                 Ok(()) => state.threads += 1,
                 Err(reason) if state.threads == 0 => return Err(Refused::NoThread(reason.to_string())),
                 // Those that there are have to do.
@@ -99,8 +103,8 @@ impl Threads {
             }
         }
         let waiting = (state.queue.len() + 1).saturating_sub(state.free());
-        // Whoever has gone does not wait.
-        if waiting > limits.queue && !state.forget_stopped() {
+        // Whoever has gone does not wait. Whoever waits for what is made ready is one that would have had that thread.
+        if waiting > limits.queue + state.threads_preparing() && !state.forget_stopped() {
             return Err(Refused::Full);
         }
         state.queue.push_back((run, task));
@@ -109,10 +113,24 @@ impl Threads {
         Ok(())
     }
 
-    fn start(&self) -> std::io::Result<()> {
+    /// Starts a thread that does these tasks before it takes any run: for what is to be ready when the first ones come. Without a
+    /// thread that is not done, and the first run says so.
+    pub fn prepare(&self, tasks: Vec<(Arc<Run>, Task)>) {
+        let mut state = self.shared.state();
+        if state.is_closed || state.threads > 0 || tasks.is_empty() {
+            return;
+        }
+        let runs = tasks.iter().map(|(run, _)| run.clone()).collect();
+        if self.start(tasks).is_ok() {
+            state.threads += 1;
+            state.preparing = runs;
+        }
+    }
+
+    fn start(&self, first: Vec<(Arc<Run>, Task)>) -> std::io::Result<()> {
         let shared = self.shared.clone();
         let builder = thread::Builder::new().name("wasm program".into()).stack_size(STACK);
-        (self.spawn)(builder, Box::new(move || shared.work())).map(drop)
+        (self.spawn)(builder, Box::new(move || shared.work(first))).map(drop)
     }
 
     /// Stops all runs, and waits for the threads to end, so long at most. How many have not: they are in a system call, or nobody
@@ -122,7 +140,7 @@ impl Threads {
         let mut state = self.shared.state();
         state.is_closed = true;
         state.queue.drain(..).for_each(|(run, _)| run.end(Ending::Stopped));
-        state.running.iter().for_each(|run| run.stop());
+        state.running.iter().chain(&state.preparing).for_each(|run| run.stop());
         self.shared.work.notify_all();
         while state.threads > 0 {
             let left = until.saturating_duration_since(Instant::now());
@@ -154,7 +172,11 @@ impl Threads {
 impl State {
     /// Threads that have nothing to do, or have been started and will take what there is.
     fn free(&self) -> usize {
-        self.threads.saturating_sub(self.running.len())
+        self.threads.saturating_sub(self.running.len() + self.threads_preparing())
+    }
+
+    fn threads_preparing(&self) -> usize {
+        usize::from(!self.preparing.is_empty())
     }
 
     /// Ends those in the queue for which nobody waits. Whether there were any.
@@ -177,18 +199,16 @@ impl Shared {
     }
 
     /// What each thread does.
-    fn work(&self) {
+    fn work(&self, first: Vec<(Arc<Run>, Task)>) {
         let mut place = Place::default();
+        if !first.is_empty() {
+            for (run, task) in first {
+                run.end(perform(&mut place, &run, task));
+            }
+            self.state().preparing.clear();
+        }
         while let Some((run, task)) = self.next() {
-            let ending = if run.is_stopped() {
-                Ending::Stopped
-            } else {
-                // What a run leaves behind when the host fails in it is not used again.
-                catch_unwind(AssertUnwindSafe(|| task(&mut place, &run))).unwrap_or_else(|_| {
-                    place = Place::default();
-                    Ending::Host
-                })
-            };
+            let ending = perform(&mut place, &run, task);
             let mut state = self.state();
             state.running.retain(|running| !Arc::ptr_eq(running, &run));
             drop(state);
@@ -216,6 +236,17 @@ impl Shared {
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
+}
+
+fn perform(place: &mut Place, run: &Arc<Run>, task: Task) -> Ending {
+    if run.is_stopped() {
+        return Ending::Stopped;
+    }
+    // What a run leaves behind when the host fails in it is not used again.
+    catch_unwind(AssertUnwindSafe(|| task(place, run))).unwrap_or_else(|_| {
+        *place = Place::default();
+        Ending::Host
+    })
 }
 
 #[cfg(test)]
@@ -331,6 +362,73 @@ mod tests {
         assert_eq!(threads.begin(limits, run(), task), Err(Refused::Full));
         gos.iter().for_each(|go| go.send(()).unwrap());
         threads.close(BOUND);
+    }
+
+    #[test]
+    fn what_is_made_ready_takes_no_place_of_requests() {
+        let threads = threads();
+        let limits = Limits { threads: 2, queue: 0 };
+        let (begun, has_begun) = mpsc::channel();
+        let (first, ready) = waiting(&begun);
+        let (second, second_ready) = waiting(&begun);
+        threads.prepare(vec![(run(), first), (run(), second)]);
+        has_begun.recv_timeout(BOUND).unwrap();
+        assert_eq!(threads.load(), Load { threads: 1, busy: 0, queued: 0 });
+        // One has a thread of its own, and another one waits, although there is no queue.
+        let mut gos = Vec::new();
+        for _ in 0..2 {
+            let (task, go) = waiting(&begun);
+            threads.begin(limits, run(), task).unwrap();
+            gos.push(go);
+        }
+        has_begun.recv_timeout(BOUND).unwrap();
+        assert_eq!(threads.counts(), (2, 0, 1));
+        let (task, _go) = waiting(&begun);
+        assert_eq!(threads.begin(limits, run(), task), Err(Refused::Full));
+        ready.send(()).unwrap();
+        has_begun.recv_timeout(BOUND).unwrap();
+        assert_eq!(threads.counts(), (2, 0, 1), "one task has been done, not all");
+        second_ready.send(()).unwrap();
+        has_begun.recv_timeout(BOUND).unwrap();
+        assert_eq!(threads.load(), Load { threads: 2, busy: 2, queued: 0 });
+        gos.iter().for_each(|go| go.send(()).unwrap());
+        assert_eq!(threads.close(BOUND), 0);
+    }
+
+    #[test]
+    fn what_is_made_ready_is_there_for_the_first_run() {
+        let threads = threads();
+        let prepared: Task = Box::new(|place, _| {
+            place.keep(7, 42_u32);
+            Ending::Done
+        });
+        threads.prepare(vec![(run(), prepared)]);
+        let (sender, receiver) = mpsc::channel();
+        let task = move |place: &mut Place, _: &Arc<Run>| {
+            sender.send(place.take::<u32>(7)).unwrap();
+            Ending::Done
+        };
+        threads.begin(Limits { threads: 1, queue: 0 }, run(), Box::new(task)).unwrap();
+        assert_eq!(receiver.recv_timeout(BOUND).unwrap(), Some(42));
+        threads.close(BOUND);
+    }
+
+    #[test]
+    fn a_worker_that_ends_does_not_make_ready_any_more() {
+        let threads = threads();
+        let (begun, has_begun) = mpsc::channel();
+        let busy: Task = Box::new(move |_, run| {
+            begun.send(()).unwrap();
+            while !run.is_stopped() {
+                thread::yield_now();
+            }
+            Ending::Stopped
+        });
+        let next = run();
+        threads.prepare(vec![(run(), busy), (next.clone(), Box::new(|_, _| Ending::Done))]);
+        has_begun.recv_timeout(BOUND).unwrap();
+        assert_eq!(threads.close(BOUND), 0);
+        assert_eq!(next.look(true).ending, Some(Ending::Stopped));
     }
 
     #[test]

@@ -312,7 +312,8 @@ sub threads {
         map { $_ => $page->value("wasm_program_$_") } qw( threads_limit queued_requests queued_requests_limit ),
     };
 }
-is_deeply(threads(page()), { busy => 0, idle => 0, threads_limit => 4, queued_requests => 0, queued_requests_limit => 6 }, 'no thread yet');
+await('each worker has a thread that makes ready what the first request needs', 'wasm_program_threads', 2, state => 'idle');
+is_deeply(threads(page()), { busy => 0, idle => 2, threads_limit => 4, queued_requests => 0, queued_requests_limit => 6 }, 'which counts as idle');
 my @programs = map {
     my $client = RawClient->new($nginx->port)->send("POST /p/upper HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
     $client->take(qr/.*?\r\n1\r\nA\r\n/s) // die "the program does not run\n";

@@ -1,5 +1,5 @@
-//! The threads of programs in this worker, and how they wake up nginx's loop. They are there from the first run on; `module.rs` ends
-//! them with the worker.
+//! The threads of programs in this worker, and how they wake up nginx's loop. `content/program` asks for them; `module.rs` ends them with
+//! the worker.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -59,6 +59,16 @@ pub fn run(limits: Limits, run: Arc<Run>, task: Task) -> Result<(), Refused> {
         }
         None => Err(Refused::Closed),
     })
+}
+
+/// Has a thread do these tasks, and be there for requests behind that.
+pub fn prepare(tasks: Vec<(Arc<Run>, Task)>) {
+    WORKER.with_borrow(|worker| {
+        if let Some(worker) = worker {
+            worker.threads.prepare(tasks);
+            show(&worker.threads);
+        }
+    });
 }
 
 fn on_bell(channel: Channel) {

@@ -76,14 +76,7 @@ pub fn of_function(r: HttpRequest<'_>, lowest: LogLevel) -> Option<FunctionReque
     let config = said(r)?;
     let mut headers = headers_of(r);
     headers.retain(|(name, _)| loc.passes_authorization() || !is_credentials(name));
-    let level = match lowest {
-        LogLevel::Trace => Some(Level::Trace),
-        LogLevel::Debug => Some(Level::Debug),
-        LogLevel::Info => Some(Level::Info),
-        LogLevel::Warn => Some(Level::Warn),
-        LogLevel::Error => Some(Level::Error),
-        LogLevel::Critical => None,
-    };
+    let level = lowest_level(lowest);
     let (method, uri) = (r.method_name().to_vec(), r.unparsed_uri().to_vec());
     Some(FunctionRequest { method, uri, headers, config, level })
 }
@@ -109,6 +102,18 @@ fn headers_of(r: HttpRequest<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
 
 fn is_credentials(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"authorization") || name.eq_ignore_ascii_case(b"proxy-authorization")
+}
+
+/// The least level of plugins that the log takes. `None`: it takes none.
+pub fn lowest_level(lowest: LogLevel) -> Option<Level> {
+    match lowest {
+        LogLevel::Trace => Some(Level::Trace),
+        LogLevel::Debug => Some(Level::Debug),
+        LogLevel::Info => Some(Level::Info),
+        LogLevel::Warn => Some(Level::Warn),
+        LogLevel::Error => Some(Level::Error),
+        LogLevel::Critical => None,
+    }
 }
 
 /// The level at which a line is logged.

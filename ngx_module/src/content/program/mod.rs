@@ -1,7 +1,7 @@
 //! `wasm_cgi NAME;` and `wasm_function NAME FUNCTION;`: a location is answered by a program, or by a function of a plugin, which run on
 //! threads. The body of the request is its input (`input.rs`), what nginx knows of the request its environment (`environment.rs`), and
 //! its output the response (`output.rs`); `served.rs` is what is kept of such a request, and moves bytes between nginx and the run
-//! whenever one of them has news. What may go wrong, and what the client and the log are told then, is in `failure.rs`.
+//! whenever one of them has news. `ready.rs` has them start before there are requests. What may go wrong, and what the client and the log are told then, is in `failure.rs`.
 
 mod call;
 mod environment;
@@ -9,6 +9,7 @@ mod failure;
 mod input;
 mod left;
 mod output;
+mod ready;
 mod served;
 
 use nginx_sys::{ngx_http_request_t, ngx_int_t};
@@ -19,6 +20,7 @@ use crate::nginx::after::After;
 use crate::nginx::callback::callback;
 use crate::nginx::request::HttpRequest;
 use crate::nginx::{rc, request_body};
+pub use ready::prepare;
 use served::Served;
 
 callback! {

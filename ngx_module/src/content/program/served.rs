@@ -75,12 +75,19 @@ pub struct Served {
 }
 
 thread_local! {
-    static TOKENS: RefCell<Tokens<Kept<Served>>> = const { RefCell::new(Tokens::new()) };
+    /// Nothing: it is a run that no request waits for.
+    static TOKENS: RefCell<Tokens<Option<Kept<Served>>>> = const { RefCell::new(Tokens::new()) };
+}
+
+/// A run that no request waits for, and its token.
+pub fn new_run_of_nobody() -> Option<(usize, Arc<Run>)> {
+    let token = TOKENS.with_borrow_mut(|tokens| tokens.give(None))?.0;
+    Some((token, worker::new_run(token, wake).ok()?))
 }
 
 /// The run of a token has news.
 fn wake(token: usize) {
-    let served = TOKENS.with_borrow(|tokens| tokens.get(StreamToken(token)));
+    let served = TOKENS.with_borrow(|tokens| tokens.get(StreamToken(token))).flatten();
     match served.filter(|served| !served.is_left.get()) {
         Some(served) => served.event.get().into_iter().for_each(Event::post),
         None => left::look(token),
@@ -147,7 +154,7 @@ impl Served {
             begin: Cell::new(None),
             call: RefCell::default(),
         })?;
-        served.token.set(TOKENS.with_borrow_mut(|tokens| tokens.give(served))?);
+        served.token.set(TOKENS.with_borrow_mut(|tokens| tokens.give(Some(served)))?);
         let _ = served.event.set(Event::new(served, on_event));
         Some(served)
     }
