@@ -268,12 +268,11 @@ build_template() {
         cpp) "$root/tools/install.sh" cpp; version=$(clang++ --version) ;;
         esac
         mkdir -p "$copy"
-        find "$copy" -mindepth 1 -maxdepth 1 ! -name target -exec rm -rf {} +
+        # Each has its own target/, and no link to another's: the two packages in Rust have one name, and so would their modules.
+        find "$copy" -mindepth 1 -maxdepth 1 \( ! -name target -o -type l \) -exec rm -rf {} +
         tar -C "$root/templates/$language" --exclude=./target --exclude=./node_modules --exclude=./build -c . | tar -C "$copy" -x
         if [ "$name" != "$language" ]; then
             cp -r "$sources/template-calls/$language/." "$copy/"
-            # Dependencies are compiled once for both.
-            if [ "$language" = rust ]; then ln -sfn ../rust/target "$copy/target"; fi
         fi
         stamp="$version $(cd "$copy" && find . -name target -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum)"
         if [ -e "$out/template-$name.wasm" ] && [ "$(cat "$work/template-$name.stamp" 2>/dev/null)" = "$stamp" ]; then continue; fi
