@@ -113,18 +113,20 @@ impl Threads {
         Ok(())
     }
 
-    /// Starts a thread that does these tasks before it takes any run: for what is to be ready when the first ones come. Without a
-    /// thread that is not done, and the first run says so.
-    pub fn prepare(&self, tasks: Vec<(Arc<Run>, Task)>) {
+    /// Starts a thread that does these tasks before it takes any run: for what is to be ready when the first ones come. Whether it
+    /// does: not if there are threads already. If none can be started, the first run says so.
+    pub fn prepare(&self, tasks: Vec<(Arc<Run>, Task)>) -> bool {
         let mut state = self.shared.state();
         if state.is_closed || state.threads > 0 || tasks.is_empty() {
-            return;
+            return false;
         }
         let runs = tasks.iter().map(|(run, _)| run.clone()).collect();
-        if self.start(tasks).is_ok() {
-            state.threads += 1;
-            state.preparing = runs;
+        if self.start(tasks).is_err() {
+            return false;
         }
+        state.threads += 1;
+        state.preparing = runs;
+        true
     }
 
     fn start(&self, first: Vec<(Arc<Run>, Task)>) -> std::io::Result<()> {
@@ -371,7 +373,7 @@ mod tests {
         let (begun, has_begun) = mpsc::channel();
         let (first, ready) = waiting(&begun);
         let (second, second_ready) = waiting(&begun);
-        threads.prepare(vec![(run(), first), (run(), second)]);
+        assert!(threads.prepare(vec![(run(), first), (run(), second)]));
         has_begun.recv_timeout(BOUND).unwrap();
         assert_eq!(threads.load(), Load { threads: 1, busy: 0, queued: 0 });
         // One has a thread of its own, and another one waits, although there is no queue.
@@ -402,7 +404,7 @@ mod tests {
             place.keep(7, 42_u32);
             Ending::Done
         });
-        threads.prepare(vec![(run(), prepared)]);
+        assert!(threads.prepare(vec![(run(), prepared)]));
         let (sender, receiver) = mpsc::channel();
         let task = move |place: &mut Place, _: &Arc<Run>| {
             sender.send(place.take::<u32>(7)).unwrap();
@@ -410,6 +412,7 @@ mod tests {
         };
         threads.begin(Limits { threads: 1, queue: 0 }, run(), Box::new(task)).unwrap();
         assert_eq!(receiver.recv_timeout(BOUND).unwrap(), Some(42));
+        assert!(!threads.prepare(vec![(run(), Box::new(|_, _| Ending::Done))]), "requests come already");
         threads.close(BOUND);
     }
 
@@ -425,7 +428,7 @@ mod tests {
             Ending::Stopped
         });
         let next = run();
-        threads.prepare(vec![(run(), busy), (next.clone(), Box::new(|_, _| Ending::Done))]);
+        assert!(threads.prepare(vec![(run(), busy), (next.clone(), Box::new(|_, _| Ending::Done))]));
         has_begun.recv_timeout(BOUND).unwrap();
         assert_eq!(threads.close(BOUND), 0);
         assert_eq!(next.look(true).ending, Some(Ending::Stopped));

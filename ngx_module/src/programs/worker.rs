@@ -61,14 +61,15 @@ pub fn run(limits: Limits, run: Arc<Run>, task: Task) -> Result<(), Refused> {
     })
 }
 
-/// Has a thread do these tasks, and be there for requests behind that.
-pub fn prepare(tasks: Vec<(Arc<Run>, Task)>) {
+/// Has a thread do these tasks, and be there for requests behind that. Whether it does.
+pub fn prepare(tasks: Vec<(Arc<Run>, Task)>) -> bool {
     WORKER.with_borrow(|worker| {
-        if let Some(worker) = worker {
-            worker.threads.prepare(tasks);
+        worker.as_ref().is_some_and(|worker| {
+            let is_begun = worker.threads.prepare(tasks);
             show(&worker.threads);
-        }
-    });
+            is_begun
+        })
+    })
 }
 
 fn on_bell(channel: Channel) {

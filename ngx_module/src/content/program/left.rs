@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use ngx_wasm::programs::{Ending, Run};
 
-use super::environment;
+use super::{environment, served};
 use crate::config::program_conf::ProgramLocation;
 use crate::nginx::{cycle, log};
 use crate::process::guest_log::GuestLog;
@@ -66,6 +66,9 @@ pub fn look(token: usize) {
     };
     let Some(ending) = news.ending else { return };
     LEFT.with_borrow_mut(|left| left.remove(&token));
+    if matches!(when, When::BeforeRequests) {
+        served::forget_run_of_nobody(token);
+    }
     let what = match (ending, when) {
         (Ending::Done, _) => return,
         (Ending::Stopped, When::BehindResponse) => {

@@ -12,7 +12,7 @@ use crate::programs::worker;
 
 /// Begins with it, and does not wait.
 pub fn prepare(main: &MainConf) {
-    let mut tasks = Vec::new();
+    let (mut tasks, mut expected) = (Vec::new(), Vec::new());
     for location in &main.programs {
         let Some(work) = location.work.clone() else { continue };
         // Without a pipe or a place in the table requests are told why they cannot be served.
@@ -24,8 +24,16 @@ pub fn prepare(main: &MainConf) {
                 Box::new(move |place, run| job.prepare(place, run, level))
             }
         };
-        left::expect(token, run.clone(), location);
+        expected.push((token, run.clone(), location));
         tasks.push((run, task));
     }
-    worker::prepare(tasks);
+    // The loop hears of them later, on this thread.
+    let is_begun = worker::prepare(tasks);
+    for (token, run, location) in expected {
+        if is_begun {
+            left::expect(token, run, location);
+        } else {
+            served::forget_run_of_nobody(token);
+        }
+    }
 }

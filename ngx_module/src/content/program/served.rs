@@ -82,7 +82,13 @@ thread_local! {
 /// A run that no request waits for, and its token.
 pub fn new_run_of_nobody() -> Option<(usize, Arc<Run>)> {
     let token = TOKENS.with_borrow_mut(|tokens| tokens.give(None))?.0;
-    Some((token, worker::new_run(token, wake).ok()?))
+    let run = worker::new_run(token, wake).inspect_err(|_| forget_run_of_nobody(token)).ok()?;
+    Some((token, run))
+}
+
+/// Such a run has ended, or will not begin.
+pub fn forget_run_of_nobody(token: usize) {
+    TOKENS.with_borrow_mut(|tokens| tokens.take_back(StreamToken(token)));
 }
 
 /// The run of a token has news.
