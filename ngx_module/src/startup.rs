@@ -7,6 +7,7 @@ use nginx_sys::{NGX_PROCESS_SIGNALLER, ngx_cycle_t, ngx_uint_t};
 
 use crate::config::conf::MainConf;
 use crate::config::mistakes::Mistakes;
+use crate::config::rule_notes;
 use crate::filters::{cycle, startup as filters};
 use crate::nginx;
 use crate::process::supply;
@@ -26,6 +27,8 @@ pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), 
     }
     // SAFETY: nginx is making the cycle, as said above.
     let mut mistakes = Mistakes::new(unsafe { nginx::cycle::log_of(cycle) });
+    // SAFETY: as said above.
+    rule_notes::look_at_logs(main, unsafe { nginx::cycle::next_log_of(cycle) });
     // SAFETY: as said above.
     unsafe { prepare(cycle, main, &mut mistakes) };
     if mistakes.any() || supply::is_test() {

@@ -284,6 +284,7 @@ impl MainConf {
         self.mistakes.extend(self.rules.wrong_words(&self.folder));
         // All other levels were told when they were merged.
         if let Some(http) = self.levels.http() {
+            self.levels.set_log(http, conf.level_log());
             let calls = &mut self.levels[http].calls;
             calls.core = conf.resolver();
             self.lua_calls = Some(calls.settings(conf)?);

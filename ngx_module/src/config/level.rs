@@ -7,6 +7,7 @@ use std::ops::{Index, IndexMut};
 use std::rc::Rc;
 
 use crate::config::loc_conf::LocConf;
+use crate::nginx::log::Log;
 
 /// The number of a level. http { } has the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ struct Entry {
     outer: Option<Level>,
     /// What it is called then.
     name: Option<Rc<LevelName>>,
+    /// The error log that it has then, if that is not the one of the cycle.
+    log: Option<Log<'static>>,
 }
 
 /// What operators know a level by.
@@ -64,6 +67,16 @@ impl Levels {
     /// What a level is called. http { } has no name.
     pub fn name(&self, level: Level) -> Rc<LevelName> {
         self.0[level.0 as usize].name.clone().unwrap_or_default()
+    }
+
+    /// Says which error log a level has.
+    pub fn set_log(&mut self, level: Level, log: Option<Log<'static>>) {
+        self.entry(level).log = log;
+    }
+
+    /// The error log of a level.
+    pub fn log(&self, level: Level) -> Option<Log<'static>> {
+        self.0[level.0 as usize].log
     }
 
     /// All of them.

@@ -53,6 +53,7 @@ impl Location {
         main.levels.inherit(inner.level, outer.level);
         let name = conf.level_name().map(|(server, location)| LevelName { server, location });
         main.levels.set_name(inner.level, name);
+        main.levels.set_log(inner.level, conf.level_log());
         main.levels[inner.level].calls.core = conf.resolver();
         programs::merge(&mut main.levels[inner.level].programs, &conf);
         phase_notes::look(main, inner.level, &conf);

@@ -19,5 +19,5 @@ pub mod modules;
 pub mod phase_notes;
 pub mod program_conf;
 pub mod programs;
-mod rule_notes;
+pub mod rule_notes;
 pub mod rules;

@@ -1,11 +1,14 @@
 //! Directives about filters (`rules.rs`) that no filter goes by, though whoever wrote them thinks so: one about a name that nobody has is
-//! a mistake, and of others nginx warns. `conf.rs` calls this once all levels are merged.
+//! a mistake, and of others nginx warns. `conf.rs` calls this once all levels are merged. And those about lines that no error log takes:
+//! `startup.rs` calls that when all of nginx.conf is known.
 
+use nginx_sys::NGX_LOG_INFO;
 use ngx::core::NgxStr;
 
 use crate::config::conf::MainConf;
 use crate::config::level::Level;
 use crate::config::rules::Rule;
+use crate::nginx::log::Log;
 use crate::process::supply::Note;
 
 /// What is to be said of a directive.
@@ -25,6 +28,30 @@ pub fn look(main: &mut MainConf, has_lua: bool) {
             Said::Warning(text) => main.notes.push(Note::warning(text)),
         }
     }
+}
+
+/// Looks at those that ask for lines of level info. `cycle` is the log of nginx as a whole.
+pub fn look_at_logs(main: &mut MainConf, cycle: Log<'_>) {
+    if cycle.wants(NGX_LOG_INFO) {
+        return;
+    }
+    let levels = &main.levels;
+    let is_written = |rule: &Rule| {
+        let mut around = levels.all().filter(|level| levels.outwards(Some(*level)).any(|outer| outer == rule.level));
+        around.any(|level| levels.log(level).is_some_and(|log| log.wants(NGX_LOG_INFO)))
+    };
+    let rules = main.rules.all().iter().filter(|rule| rule.setting.asks_for_info());
+    let lost: Vec<Note> = rules
+        .filter(|rule| is_used(main, rule) && !is_written(rule))
+        .map(|Rule { setting, place, .. }| {
+            Note::warning(format!(
+                "\"{}\" in {place} has no effect: the lines that it asks for are of level info, and no error log there takes those; \
+                 say \"error_log FILE info;\" on that level, or further in",
+                setting.directive()
+            ))
+        })
+        .collect();
+    main.notes.extend(lost);
 }
 
 fn look_at(main: &MainConf, rule: &Rule, has_lua: bool) -> Option<Said> {

@@ -170,6 +170,17 @@ pub enum Setting {
     Environment(Vec<EnvironmentVariable>),
 }
 
+impl Setting {
+    /// Whether it asks for lines that are written at level info.
+    pub fn asks_for_info(&self) -> bool {
+        match self {
+            Setting::LogLevel(level) => matches!(level, LogLevel::Trace | LogLevel::Debug | LogLevel::Info),
+            Setting::Trace(trace) => *trace != Trace::Off,
+            _ => false,
+        }
+    }
+}
+
 /// A variable for the environment of filters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvironmentVariable {

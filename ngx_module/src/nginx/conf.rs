@@ -137,6 +137,15 @@ impl<'c> Conf<'c> {
         self.core_location().map(|core| unsafe { Resolver::from_ptr(core) })
     }
 
+    /// The error log that the level says, or has inherited, if it has one beside that of the cycle.
+    pub fn level_log(&self) -> Option<Log<'static>> {
+        // SAFETY: nothing changes what the core module keeps of the level meanwhile.
+        let log = unsafe { self.core_location()?.as_ref() }.error_log;
+        // SAFETY: error_log makes it in the pool of the cycle, or it is that of the cycle itself, and requests write to it
+        // (src/core/ngx_log.c, ngx_log_set_log). The configuration that keeps this goes with the cycle.
+        (!log.is_null()).then(|| unsafe { Log::from_ptr(log) })
+    }
+
     /// nginx's own configuration of that level.
     fn core_location(&self) -> Option<NonNull<ngx_http_core_loc_conf_t>> {
         // SAFETY: that is what the core module says of a level.

@@ -95,6 +95,16 @@ pub unsafe fn log_of<'l>(cycle: *const ngx_cycle_t) -> Log<'l> {
     unsafe { Log::from_ptr((*cycle).log) }
 }
 
+/// The log that a cycle will have once nginx goes over to it, as far as the configuration has been read: until then [`log_of`] is the one of
+/// the cycle before, or the terminal. Without any `error_log` it has no level yet.
+///
+/// # Safety
+/// `cycle` is a cycle of nginx, which is there as long as the log is used.
+pub unsafe fn next_log_of<'l>(cycle: *mut ngx_cycle_t) -> Log<'l> {
+    // SAFETY: it is a part of the cycle (src/core/ngx_cycle.h).
+    unsafe { Log::from_ptr(&raw mut (*cycle).new_log) }
+}
+
 /// The pool of a cycle, which is destroyed with it, after everything that could reach its configuration.
 ///
 /// # Safety
