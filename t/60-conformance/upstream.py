@@ -9,6 +9,7 @@ answers 200 and tells in JSON method, target and body of the request.
 
 import http.client
 import json
+import socket
 import socketserver
 import threading
 
@@ -77,12 +78,30 @@ class Upstream(socketserver.ThreadingTCPServer):
     def __init__(self, handler=None):
         super().__init__(("127.0.0.1", 0), handler or Http1Connection)
         self.port = self.server_address[1]
-        self.begin(lambda number: None)
+        self.seen = []
+        self.seen_on = {}
+        self.accepts = threading.Condition()
+        self.accepted = None
+        self.pace = lambda number: None
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def begin(self, pace):
-        self.seen = []
-        self.pace = pace
+        """From now on connections are another case's. Those of the one before have come: a server connects before it tells its client
+        what depends on that, but they may wait to be accepted; so one of ours gets in line behind them."""
+        with socket.create_connection(("127.0.0.1", self.port)) as last:
+            with self.accepts:
+                ours = last.getsockname()
+                self.accepts.wait_for(lambda: self.accepted == ours)
+                self.seen = []
+                self.pace = pace
+
+    def process_request(self, request, client_address):
+        # In the order in which they came; what is done with them, is done on threads of their own.
+        with self.accepts:
+            self.seen_on[client_address] = self.seen
+            self.accepted = client_address
+            self.accepts.notify_all()
+        super().process_request(request, client_address)
 
     def handle_error(self, request, client_address):
         """A server that gives up on a request closes its connection; the client's side tells."""
@@ -94,11 +113,12 @@ class Http1Connection(socketserver.StreamRequestHandler):
     def handle(self):
         line = self.rfile.readline().decode("latin-1").rstrip("\r\n")
         if not line:
+            self.server.seen_on.pop(self.client_address)
             return
         method, target, _ = line.split(" ", 2)
         headers = self.fields()
         seen = {"method": method, "target": target, "headers": headers, "body": "", "trailers": [], "whole": False}
-        self.server.seen.append(seen)
+        self.server.seen_on.pop(self.client_address).append(seen)
         if target == "/upgrade":
             self.upgrade(seen)
             return
