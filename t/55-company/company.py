@@ -118,7 +118,7 @@ class Batch:
 
     def number(self, case):
         case.number = space.FIRST_NUMBER + len(self.all)
-        case.bound = max(10, servers.patience() // 2)
+        case.bound = max(case.bound, servers.patience() // 2)
         self.all.append(case)
 
     def twin_of(self, case, request):

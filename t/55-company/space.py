@@ -28,7 +28,7 @@ class Case:
     # Where its server listens alone, for requests that do not say which one they want.
     address: str = ""
     # Seconds that only a failure reaches.
-    bound: int = 10
+    bound: int = 30
 
     @property
     def id(self):
