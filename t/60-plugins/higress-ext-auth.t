@@ -141,11 +141,15 @@ for my $mode ('envoy', 'forward_auth') {
         my ($rest, $headers) = @$case;
         my $target = "/$mode/open$rest";
         my $name   = join(' ', $target, %$headers) =~ s/([^ -~])/sprintf '\\x%02x', ord $1/ger;
+        # nginx 1.30 takes fewer bytes in a host than those before.
+        if (request($plain, $target, $headers)->{status} == 400 && $headers->{Host}) {
+            is(get($target, $headers), '400 nothing', "$name: nginx refuses it");
+            next;
+        }
+        my ($proxied) = asked(1);
         is(get($target, $headers), '403 nothing', "$name without a key");
         my ($question, $more) = asked(1);
         is($more, undef, '... is one question');
-        request($plain, $target, $headers);
-        my ($proxied) = asked(1);
         if ($mode eq 'envoy') {
             is(decoded($question->{uri}), '/auth' . decoded($proxied->{uri}), '... about the path that nginx itself passes on');
         } else {
