@@ -134,7 +134,7 @@ location /large   { proxy_wasm headers file=conf.d/large; return 200 ok; }
 location /here    { proxy_wasm headers; return 200; }
 CONF
 $nginx->configure(main => $main, server => $server);
-ok($nginx->start, 'nginx starts') or BAIL_OUT($nginx->{output});
+ok($nginx->start, 'nginx starts') or die($nginx->{output});
 my ($any, $literal) = map { (split /\n/, $nginx->get($_)->{content})[0] } '/any', '/literal';
 is($any, 'config -> 0 config; vm-config; report; \x00\x01\xff;"\';${}\x5c;{\x0a', 'any bytes');
 like($nginx->get('/any')->{content}, qr/^vm-config -> 0 of the VM$/m, 'the VM configuration');

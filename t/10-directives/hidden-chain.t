@@ -72,7 +72,7 @@ is(scalar(grep { /:$nested hides .*:$of_server:/ } @said), 1, 'and the nested lo
 
 # The start and a reload say it in the error log.
 $nginx->configure(main => $main, server => $server);
-ok($nginx->start, 'nginx starts') or BAIL_OUT($nginx->{output});
+ok($nginx->start, 'nginx starts') or die($nginx->{output});
 is(scalar(() = $nginx->log =~ /\[warn\] .* hides the filters/g), 1, 'the start says it once');
 is($nginx->get('/')->{status},        401,      'the outer filters run where nothing hides them');
 is($nginx->get('/img/a')->{content}, 'img', 'and do not where something does');

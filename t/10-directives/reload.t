@@ -100,7 +100,7 @@ sub line_of {
 
     $nginx->write('version.wat', version('1'));
     $nginx->configure(main => "wasm { module version version.wat; }", server => $server);
-    ok($nginx->start, 'nginx starts') or BAIL_OUT($nginx->{output});
+    ok($nginx->start, 'nginx starts') or die($nginx->{output});
     is($served->(), '1 one', 'the filter works');
 
     $nginx->write('version.wat', '(module');
@@ -108,7 +108,7 @@ sub line_of {
     is($served->(), '1 one', 'after a failed reload the old filter works');
 
     # Somebody is copying it just now.
-    open my $in, '<:raw', "$guests/rust-probe.wasm" or BAIL_OUT("build the guests first: $!");
+    open my $in, '<:raw', "$guests/rust-probe.wasm" or die("build the guests first: $!");
     my $whole = do { local $/; <$in> };
     for my $length (0, 4, 8, int(length($whole) / 2), length($whole) - 1) {
         $nginx->write('version.wat', substr $whole, 0, $length);

@@ -52,7 +52,7 @@ sub came {
 }
 sub start {
     my $from = length $nginx->log;
-    $nginx->start or BAIL_OUT($nginx->{output});
+    $nginx->start or die($nginx->{output});
     my $headers = $nginx->get('/')->{headers};
     is(join(' ', map { $headers->{"x-$_"} // 'none' } qw( a b )), '1 2', 'the filters work');
     return came($from);

@@ -43,7 +43,7 @@ sub came {
     return $came // 'nothing';
 }
 sub start {
-    $nginx->start or BAIL_OUT($nginx->{output});
+    $nginx->start or die($nginx->{output});
     is($nginx->get('/')->{content}, "seen: init\n", 'the filter works');
     return came('early', $nginx->{output});
 }

@@ -66,7 +66,7 @@ for my $case (
 }
 
 # A start and a reload.
-open my $in, '<:raw', "$guests/rust-probe.wasm" or BAIL_OUT("build the guests first: $!");
+open my $in, '<:raw', "$guests/rust-probe.wasm" or die("build the guests first: $!");
 my $sum = do { local $/; sha256_hex(<$in>) };
 sub configure {
     my $sum = shift;
@@ -79,7 +79,7 @@ configure($wrong);
 ok(!$nginx->start, 'nginx does not start with another file');
 like($nginx->{output}, qr/its SHA-256 is $sum, but .* sha256=$wrong/, 'and says the same');
 configure($sum);
-ok($nginx->start, 'it starts with the right one') or BAIL_OUT($nginx->{output});
+ok($nginx->start, 'it starts with the right one') or die($nginx->{output});
 my ($worker) = $nginx->workers;
 is($nginx->get('/')->{status}, 200, 'which serves');
 ok((grep {/configured/} $nginx->said('probe')), 'with the VM configuration behind the sum');

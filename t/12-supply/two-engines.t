@@ -28,7 +28,7 @@ for (['wasmtime', 'compiled'], ['pulley', 'compiled'], ['wasmtime', 'taken from 
     my ($engine, $from) = @$_;
     configure($engine);
     my $begin = length $nginx->log;
-    $nginx->start or BAIL_OUT($nginx->{output});
+    $nginx->start or die($nginx->{output});
     like(substr($nginx->log, $begin), qr/module "filter" \(\S+\): $from/, "$engine: $from");
     is($nginx->get('/')->{headers}{'x-filter'}, 1, "$engine: the filter works");
     like($nginx->get('/status')->{content}, qr/"engine": ?"$engine"/, "$engine: the status says what it is");
@@ -37,7 +37,7 @@ for (['wasmtime', 'compiled'], ['pulley', 'compiled'], ['wasmtime', 'taken from 
 is(scalar(my @files = glob "$scratch/cache/*.code"), 2, 'a file for each');
 
 configure('wasmtime');
-$nginx->start or BAIL_OUT($nginx->{output});
+$nginx->start or die($nginx->{output});
 configure('pulley');
 $nginx->signal('HUP');
 $nginx->wait_for('the refusal', sub {

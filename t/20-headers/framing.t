@@ -40,7 +40,7 @@ $nginx->configure(
     http   => "server { listen 127.0.0.1:$upstream; location / { return 200 \"the body\\n\"; } }",
     server => "root @{[ $nginx->prefix ]};\n$locations\nlocation /next { return 200 next; }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # All that comes back on a connection with these two requests.
 sub answers {

@@ -43,7 +43,7 @@ $nginx->configure(
     main   => "wasm { module probe $root/build/guests/rust-probe.wasm; module bodies $root/build/guests/rust-bodies.wasm; }",
     server => "proxy_http_version 1.1; root @{[ $nginx->prefix ]};\n$locations\nlocation /next { return 200 next; }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # All that comes back on a connection with these two requests, as head and rest.
 sub answers {

@@ -31,7 +31,7 @@ $nginx->configure(
             proxy_pass http://127.0.0.1:$upstream;
         }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # Sends header lines in their order, and gives the header lines that the upstream got.
 my $connection;

@@ -68,7 +68,7 @@ CONF
 my $conf = $nginx->read('nginx.conf');
 $conf =~ s/listen 127\.0\.0\.1:$port;\n/listen unix:$socket.unused;\n/;
 $nginx->write('nginx.conf', $conf);
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # All that comes back.
 sub ask {

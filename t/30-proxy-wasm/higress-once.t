@@ -22,7 +22,7 @@ $nginx->configure(
     server => 'location /shared { proxy_wasm guest; return 200 ok; }
         location /own { proxy_wasm_isolation request; proxy_wasm guest; return 200 ok; }',
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 for my $path ('/shared', '/own') {
     is($nginx->get($path)->{status}, 200, "$path is served") for 1 .. 3;
 }

@@ -115,7 +115,7 @@ $nginx->configure(
             content_by_lua_block { ngx.header.content_length = 5 ngx.print('he') ngx.sleep(0.05) ngx.print('llo') }
         }" : ''),
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 my $position = 0;
 

@@ -43,7 +43,7 @@ $nginx->configure(
         location /unbuffered { proxy_wasm response; proxy_buffering off; proxy_pass http://127.0.0.1:@{[ $nginx->port ]}/big.txt; }
         location /next { return 200 next; }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 for my $path (qw( /request /return /file /proxy /unbuffered )) {
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $nginx->port) or die "connect: $!";

@@ -26,7 +26,7 @@ $nginx->configure(
 
 sub started {
     my $position = length $nginx->log;
-    $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+    $nginx->start or die("nginx does not start: $nginx->{output}");
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $nginx->port, Timeout => 30) or die "connect: $!";
     # The first request of a worker has context 2.
     print $socket "GET /t HTTP/1.0\r\nx-name: the waiting one\r\nx-probe: log info waiting; pause; \@delete log info deleted\r\n\r\n";

@@ -52,7 +52,7 @@ $nginx->configure(
     server => $locations,
     http => "server { listen 127.0.0.1:$http2 http2; $locations }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # The bytes that the guest shows.
 sub bytes {

@@ -59,7 +59,7 @@ sub reload {
 my ($one, $two, $results);
 
 configure('define counter requests; add requests 1');
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 $nginx->wait_for('both workers', sub { my $started = () = $nginx->log =~ /filter\(s\) started/g; $started == 2 });
 
 # Metrics and shared data

@@ -26,7 +26,7 @@ sub configure {
 }
 
 configure(q{ticker '10'});
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 my @old = sort $nginx->workers;
 $nginx->wait_for('ticks of both workers', sub { my @ticking = ticking(0, 'rust'); @ticking == 2 });
 is_deeply([ticking(0, 'rust')], \@old, 'each worker ticks, and nobody else');

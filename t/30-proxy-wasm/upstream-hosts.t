@@ -87,7 +87,7 @@ location /starts     { proxy_wasm balancer '\@start hosts; \@start choose $at{a}
 CONF
 );
 $nginx->configure(%conf);
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # Path, statements, method and content. The server's address is in {upstream}.
 sub ask {
@@ -242,7 +242,7 @@ server {
 }
 CONF
 );
-$both->start or BAIL_OUT("nginx does not start: $both->{output}");
+$both->start or die("nginx does not start: $both->{output}");
 my $http = HTTP::Tiny->new(keep_alive => 0, timeout => 30);
 
 # What each worker answers, by its number.

@@ -127,7 +127,7 @@ $nginx->configure(
         location = /trailers/t { alias $prefix/static.txt.gz; add_header Content-Encoding gzip; add_trailer x-end yes; }
     ",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 my $position = 0;
 

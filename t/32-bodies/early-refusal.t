@@ -65,7 +65,7 @@ $nginx->configure(
         location /file      { client_body_in_file_only clean; proxy_set_header X-File \$request_body_file; proxy_pass http://127.0.0.1:@{[ $port + 1 ]}/count; }
     },
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # The first line, when the body is on its way and the client waits to be told to send it, or not.
 sub first_line {

@@ -32,7 +32,7 @@ $nginx->configure(
     server => "proxy_http_version 1.1;\n$locations",
 );
 my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 8, ReuseAddr => 1) or die "listen: $!";
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # The next bytes of a socket up to what matches, or what came within the bound of everything here.
 sub read_until {

@@ -67,7 +67,7 @@ $nginx->configure(
     http   => 'lingering_timeout 200ms;',
     server => "wasm_pause_timeout 300ms; $locations",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # What a request gets: with a body, or without.
 sub is_status {

@@ -40,7 +40,7 @@ $nginx->configure(
         location = /echo     { wasm_cgi program; wasm_arg echo; }
     ",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 my ($worker) = $nginx->workers;
 
 # What curl shows of a response: its headers, its body, and its trailers.

@@ -57,7 +57,7 @@ $nginx->configure(
         $locations
         $parts",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # What is to come: a status and a body.
 sub expected {

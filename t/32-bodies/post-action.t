@@ -28,7 +28,7 @@ $nginx->configure(
         location /after/ { internal; access_log logs/after.log uri; return 204; }
         location = /next { return 200 'the next one'; }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 for my $name (sort keys %does) {
     my $client = RawClient->new($nginx->port);

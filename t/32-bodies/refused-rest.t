@@ -44,7 +44,7 @@ $nginx->configure(
         proxy_wasm_restart_delay 1ms 1ms after=1000000;",
     server => "listen 127.0.0.1:$h2c http2; $locations",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # Waits for nginx to ask the upstream for an action or a page, and gives back what has that answered. (It may have been asked for
 # the location itself, when a body is streamed to it, and goes on waiting.)

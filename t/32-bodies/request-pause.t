@@ -78,7 +78,7 @@ $nginx->configure(
         }
         location /plain { return 200 plain; }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 sub wait_for_log {
     my ($pattern, $position) = @_;

@@ -25,7 +25,7 @@ $nginx->configure(
         }
         location = /passed { return 200 \$content_length; }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 my ($DATA, $END_STREAM, $HEADERS, $END_HEADERS) = (0, 1, 1, 4);
 my $client = Frames->new($h2c);

@@ -72,7 +72,7 @@ $nginx->configure(
     http => "proxy_http_version 1.1; proxy_set_header Upgrade \$http_upgrade; proxy_set_header Connection upgrade;",
     server => join("\n", map {"location /$_ { $filter{$_} proxy_pass http://127.0.0.1:@{[ $port + 1 ]}; }"} sort keys %filter),
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 sub upgrade {
     my ($path, $early) = @_;

@@ -40,7 +40,7 @@ configure('');
 my ($ok, $output) = $nginx->test;
 ok($ok, 'nginx -t accepts it') or diag $output;
 like($output, $warning, 'and says that there is no pool');
-ok($nginx->start, 'nginx starts') or BAIL_OUT($nginx->{output});
+ok($nginx->start, 'nginx starts') or die($nginx->{output});
 for my $where (qw( worker request )) {
     is(served($where), '200 yes yes', "isolation $where: request $_") for 1 .. 5;
 }

@@ -30,7 +30,7 @@ $nginx->configure(
         }
         location /plain { return 200 plain; }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 sub connected {
     return IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $nginx->port) || die "connect: $!";
@@ -138,7 +138,7 @@ unlike($nginx->log, qr/\[alert\]|open socket|bug in the module/, 'nothing is lef
             wasm_timeout 50ms;
             location /t { proxy_wasm probe; return 200 ok; }",
     );
-    $two->start or BAIL_OUT("nginx does not start: $two->{output}");
+    $two->start or die("nginx does not start: $two->{output}");
     my @workers = sort $two->workers;
     my %statuses;
     for my $time (1 .. 10) {

@@ -53,7 +53,7 @@ CONF
 SKIP: {
     my $nginx = hardened('mdwe') or skip 'this kernel has no PR_SET_MDWE', 1;
     for my $from ('compiled', 'taken from the compile cache') {
-        $nginx->start or BAIL_OUT($nginx->{output});
+        $nginx->start or die($nginx->{output});
         like($nginx->log, qr/module "filter" \(\S+\): $from/, "$from: nginx starts");
         is($nginx->get($_)->{headers}{'x-filter'}, 1, "$from: the filter works at $_") for qw( / /own );
         is($nginx->get('/traps')->{status}, 503, "$from: a trap ends its request");
@@ -90,7 +90,7 @@ sub made_executable {
 SKIP: {
     my $nginx = hardened('sealed', 'pulley') or skip 'this system cannot forbid it', 1;
     for my $from ('compiled', 'taken from the compile cache') {
-        $nginx->start or BAIL_OUT($nginx->{output});
+        $nginx->start or die($nginx->{output});
         like($nginx->log, qr/module "filter" \(\S+\): $from/, "interpreted, $from: nginx starts");
         is($nginx->get($_)->{headers}{'x-filter'}, 1, "interpreted, $from: the filter works at $_") for qw( / /own /own );
         is($nginx->get('/traps')->{status}, 503, "interpreted, $from: a trap ends its request");
@@ -103,7 +103,7 @@ SKIP: {
 
 SKIP: {
     my $nginx = hardened('files') or skip 'this system cannot forbid it', 1;
-    $nginx->start or BAIL_OUT($nginx->{output});
+    $nginx->start or die($nginx->{output});
     is($nginx->get($_)->{headers}{'x-filter'}, 1, "without files in memory alone machine code runs at $_") for qw( / /own /own );
     is($nginx->get('/program')->{status}, 200, 'and a program answers');
     isnt(join('', made_executable($nginx->workers)), '', 'which has become executable');
@@ -112,7 +112,7 @@ SKIP: {
 
 SKIP: {
     my $nginx = hardened('nothing') or skip 'no python3', 1;
-    $nginx->start or BAIL_OUT($nginx->{output});
+    $nginx->start or die($nginx->{output});
     my ($worker) = $nginx->workers;
     open my $in, '<', "/proc/$worker/maps" or die "maps: $!";
     is(scalar(grep {/memfd:wasm-code/} <$in>), 0, 'elsewhere code lies where the engine puts it');

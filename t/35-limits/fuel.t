@@ -32,7 +32,7 @@ $nginx->configure(
         }\n"
     } sort keys %place,
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 sub ask {
     my ($name, $says) = @_;

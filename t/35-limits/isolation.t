@@ -61,7 +61,7 @@ sub ask {
 }
 
 configure('');
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 my ($worker) = $nginx->workers;
 
 # Which requests share one.

@@ -27,7 +27,7 @@ for (['zeros', GIB], ['small', 16 << 20]) {
 # The other ends of the streams: a plain nginx and a Perl process; their own memory is not the question.
 Upstream->start($port + 2);
 $sink->configure(server => "root @{[ $nginx->prefix ]};");
-$sink->start or BAIL_OUT("nginx does not start: $sink->{output}");
+$sink->start or die("nginx does not start: $sink->{output}");
 
 my $read   = "quiet; request-body sum; response-body sum";
 my $change = "quiet; request-body upper; response-body upper; request-body sum; response-body sum";
@@ -59,7 +59,7 @@ $nginx->configure(
             proxy_pass http://127.0.0.1:@{[ $port + 1 ]}/;
         }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 my ($worker) = $nginx->workers;
 
 # Kilobytes.

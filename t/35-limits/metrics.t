@@ -64,7 +64,7 @@ my $http = "proxy_wasm faulty 'name http';\n"
     . "server { listen 127.0.0.1:@{[ $nginx->port + 1 ]}; server_name localhost; location /twin { proxy_wasm faulty 'name two'; return 200 ok; } }\n"
     . "server { listen 127.0.0.1:@{[ $nginx->port + 1 ]}; server_name .wide.example other.example; proxy_wasm faulty 'name wide'; return 200 ok; }\n";
 $nginx->configure(main => $main, http => $http, server => "$pages\n$level");
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 sub known_as {
     my $page = shift;
@@ -299,41 +299,43 @@ is($page->value('wasm_zone_refusals_total', zone => 'wasm_shm_kv_lru'), 0, 'and 
 same_format('shared memory', $page);
 
 # Programs and their threads.
-$nginx->configure(
-    main   => "wasm { module program $guests/rust-program.wasm; }",
-    http   => "wasm_threads 2 queue=3; wasm_latency on;",
-    server => "$pages\nwasm_timeout 1h; wasm_program_timeout 1h; location /p/ { wasm_cgi program; wasm_request_buffering off; if (\$arg_a) { wasm_cgi program; } }",
-);
-reload();
-sub threads {
-    my $page = shift;
-    return {
-        (map { $_->[0]{state} => $_->[1] } $page->samples('wasm_program_threads')),
-        map { $_ => $page->value("wasm_program_$_") } qw( threads_limit queued_requests queued_requests_limit ),
-    };
+if (Engine::can_do('programs')) {
+    $nginx->configure(
+        main   => "wasm { module program $guests/rust-program.wasm; }",
+        http   => "wasm_threads 2 queue=3; wasm_latency on;",
+        server => "$pages\nwasm_timeout 1h; wasm_program_timeout 1h; location /p/ { wasm_cgi program; wasm_request_buffering off; if (\$arg_a) { wasm_cgi program; } }",
+    );
+    reload();
+    sub threads {
+        my $page = shift;
+        return {
+            (map { $_->[0]{state} => $_->[1] } $page->samples('wasm_program_threads')),
+            map { $_ => $page->value("wasm_program_$_") } qw( threads_limit queued_requests queued_requests_limit ),
+        };
+    }
+    await('each worker has a thread that makes ready what the first request needs', 'wasm_program_threads', 2, state => 'idle');
+    is_deeply(threads(page()), { busy => 0, idle => 2, threads_limit => 4, queued_requests => 0, queued_requests_limit => 6 }, 'which counts as idle');
+    my @programs = map {
+        my $client = RawClient->new($nginx->port)->send("POST /p/upper HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
+        $client->take(qr/.*?\r\n1\r\nA\r\n/s) // die "the program does not run\n";
+        $client
+    } 1 .. 2;
+    await('threads that run programs are busy', 'wasm_program_threads', 2, state => 'busy');
+    $_->send("0\r\n\r\n") for @programs;
+    is($_->take(qr/0\r\n\r\n/), "0\r\n\r\n", 'a program ends') for @programs;
+    await('and then they are not', 'wasm_program_threads', 0, state => 'busy');
+    cmp_ok(page()->value('wasm_program_threads', state => 'idle'), '>=', 1, 'but there');
+    my %program = (program => 'program', server => 'localhost', location => '/p/', index => 0);
+    await('what programs have taken is measured', 'wasm_program_duration_seconds_count', 2, %program);
+    is(page()->value('wasm_program_requests_total', %program), 2, 'a program has its requests');
+    is(scalar(grep { ($_->[0]{filter} // '') eq 'program' } page()->samples('wasm_filter_requests_total')), 0, 'which are none of a filter');
+    is_deeply(
+        [map {"$_->[0]{location} #$_->[0]{index} $_->[0]{directive}"} page()->samples('wasm_program_info')],
+        ['/p/ #0 wasm_cgi', '/p/ #1 wasm_cgi'],
+        'what an "if" has run is known by the location around it',
+    );
+    same_format('programs', page());
 }
-await('each worker has a thread that makes ready what the first request needs', 'wasm_program_threads', 2, state => 'idle');
-is_deeply(threads(page()), { busy => 0, idle => 2, threads_limit => 4, queued_requests => 0, queued_requests_limit => 6 }, 'which counts as idle');
-my @programs = map {
-    my $client = RawClient->new($nginx->port)->send("POST /p/upper HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
-    $client->take(qr/.*?\r\n1\r\nA\r\n/s) // die "the program does not run\n";
-    $client
-} 1 .. 2;
-await('threads that run programs are busy', 'wasm_program_threads', 2, state => 'busy');
-$_->send("0\r\n\r\n") for @programs;
-is($_->take(qr/0\r\n\r\n/), "0\r\n\r\n", 'a program ends') for @programs;
-await('and then they are not', 'wasm_program_threads', 0, state => 'busy');
-cmp_ok(page()->value('wasm_program_threads', state => 'idle'), '>=', 1, 'but there');
-my %program = (program => 'program', server => 'localhost', location => '/p/', index => 0);
-await('what programs have taken is measured', 'wasm_program_duration_seconds_count', 2, %program);
-is(page()->value('wasm_program_requests_total', %program), 2, 'a program has its requests');
-is(scalar(grep { ($_->[0]{filter} // '') eq 'program' } page()->samples('wasm_filter_requests_total')), 0, 'which are none of a filter');
-is_deeply(
-    [map {"$_->[0]{location} #$_->[0]{index} $_->[0]{directive}"} page()->samples('wasm_program_info')],
-    ['/p/ #0 wasm_cgi', '/p/ #1 wasm_cgi'],
-    'what an "if" has run is known by the location around it',
-);
-same_format('programs', page());
 
 unlike($nginx->log, qr/\[alert\]/, 'nothing is wrong in the log');
 $nginx->stop;

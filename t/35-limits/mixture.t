@@ -66,7 +66,7 @@ $nginx->configure(
         $places
         location /healthy/ { proxy_wasm before 'response.add x-healthy yes'; proxy_pass http://127.0.0.1:@{[ $port + 1 ]}/; }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 my ($worker) = $nginx->workers;
 
 my @callbacks = qw( request-headers request-body response-headers response-body done log delete call-response create );

@@ -46,7 +46,7 @@ location /fuel   { wasm_fuel 10000000; proxy_wasm faulty 'name fuel'; return 200
 CONF
             . ($has_lua ? $location : ''),
     );
-    $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+    $nginx->start or die("nginx does not start: $nginx->{output}");
     for my $round (1, 2) {
         for my $path (qw( /worker /own /fuel ), $has_lua ? '/lua' : ()) {
             is($nginx->get($path, { 'x-faulty' => 'loop' })->{status}, 503, "$path: a loop ends");
@@ -85,7 +85,7 @@ WAT
         main   => 'wasm { module recurses recurses.wat; }',
         server => 'location /recurse { proxy_wasm recurses; return 200 ok; } location / { return 200 ok; }',
     );
-    $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+    $nginx->start or die("nginx does not start: $nginx->{output}");
     is($nginx->get('/recurse')->{status}, 503, 'with 1 MiB, recursion without end is a trap') for 1, 2;
     is($nginx->get('/')->{status}, 200, 'and the worker goes on');
     like($nginx->log, qr/call stack exhausted/, 'of which the log tells');

@@ -63,7 +63,7 @@ $nginx->configure(
         }",
     server => "proxy_wasm_on_error open;\nproxy_wasm_on_error filter=two reload;\n$places",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 sub goes_by {
     my ($port, $path, $policy, $what) = @_;

@@ -62,7 +62,7 @@ $nginx->configure(
     http   => 'wasm_pause_timeout 10m;',
     server => "proxy_http_version 1.1; proxy_request_buffering off; proxy_max_temp_file_size 0; client_max_body_size 0;\n$places",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 my ($worker) = $nginx->workers;
 
 my $marks = 0;

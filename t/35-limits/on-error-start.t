@@ -92,7 +92,7 @@ configure(places(
     tick   => '@configure tick 10; @tick start:1 nth:2 abort',
     queue  => '@configure register NAME; @queue-ready start:1 abort',
 ));
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 my ($worker) = $nginx->workers;
 
 for my $policy (sort keys %policy) {
@@ -174,7 +174,7 @@ for my $policy (qw( closed open )) {
                 return 200 ok;
             }",
     );
-    $two->start or BAIL_OUT("nginx does not start: $two->{output}");
+    $two->start or die("nginx does not start: $two->{output}");
     my $failed = $two->get('/', { 'x-faulty' => 'abort' });
     is($failed->{status}, $policy eq 'open' ? 200 : 503, "two workers, $policy: one request makes the filter trap");
     my $lost = $failed->{headers}{'x-worker'};

@@ -34,8 +34,8 @@ my $places = join "\n", map {
 } sort keys %policy;
 $nginx->configure(main => 'wasm { module guard guard.wat; }', server => "proxy_http_version 1.1; $places");
 my $upstream = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port + 2, Listen => 5, ReuseAddr => 1)
-    or BAIL_OUT("cannot listen: $!");
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+    or die("cannot listen: $!");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 my ($worker) = $nginx->workers;
 
 # The status of a request at the upstream, when another one has made the filter fail meanwhile.

@@ -64,7 +64,7 @@ $nginx->configure(
     http   => "wasm_timeout 100ms;",
     server => $places,
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 my ($worker) = $nginx->workers;
 
 sub ask {

@@ -36,7 +36,7 @@ $nginx->configure(
         "location = /$_ { $rules proxy_wasm faulty 'name $_; $says; \@response-headers tell'; return 200 ok; }\n"
     } sort keys %filter,
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # The status, and which start of the filter had it.
 sub ask {

@@ -14,7 +14,7 @@ $nginx->configure(
     server => "
         location /t { proxy_wasm probe '\@done false; \@log log info ended'; return 200 'ok'; }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 use constant MOST => 1024;
 

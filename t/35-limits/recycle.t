@@ -39,7 +39,7 @@ $nginx->configure(
         }\n"
     } sort keys %place,
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 my ($worker) = $nginx->workers;
 
 # The status, and which instance it was: "200 START".

@@ -136,7 +136,7 @@ $nginx->configure(
         location /random-fresh { proxy_wasm_isolation request fresh; proxy_wasm random; return 200 ok; }
         location = /status { proxy_wasm off; wasm_status; }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 my ($worker) = $nginx->workers;
 
 # "STATUS FOUND START"

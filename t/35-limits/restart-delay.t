@@ -33,7 +33,7 @@ $nginx->configure(
         "location = /$_ { $place{$_} proxy_wasm faulty 'name $_; @{[ $says{$_} // '' ]} \@response-headers tell'; return 200 ok; }\n"
     } sort keys %place,
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # The status, and which start of the filter had it.
 sub ask {

@@ -17,7 +17,7 @@ my $nginx = NginxProcess->new('slow-upstream');
 use constant SIZE => 128 << 20;
 
 my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port + 2, Listen => 5, ReuseAddr => 1)
-    or BAIL_OUT("cannot listen: $!");
+    or die("cannot listen: $!");
 $nginx->configure(
     main   => "wasm { module bodies $root/build/guests/rust-bodies.wasm; }",
     server => "
@@ -29,9 +29,9 @@ $nginx->configure(
             proxy_pass http://127.0.0.1:@{[ $port + 2 ]};
         }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
-my $client = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) or BAIL_OUT("cannot connect: $!");
+my $client = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) or die("cannot connect: $!");
 print $client "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: @{[ SIZE ]}\r\n\r\n";
 $client->flush;
 $client->blocking(0);

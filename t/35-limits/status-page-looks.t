@@ -39,7 +39,7 @@ $nginx->configure(
         location = /inline { $policy return 200 '<!DOCTYPE html><style>p{color:red}</style><p>x'; }
         location = /wide   { $policy return 200 '<!DOCTYPE html><meta name=viewport content=\"width=device-width\"><p>$long$long$long'; }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # A little of everything.
 $nginx->get('/auth') for 1 .. 20;

@@ -41,7 +41,7 @@ $nginx->configure(
         location /shaky  { proxy_wasm shaky; proxy_wasm_isolation request; proxy_wasm_on_error open; return 200 ok; }
         location ~ ^/fallen\$ { proxy_wasm fallen; proxy_wasm_on_error closed; return 200 ok; }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 $nginx->wait_for('both workers', sub { status()->{workers} == 2 });
 
 # What HTTP says of it.

@@ -37,7 +37,7 @@ $nginx->configure(
 );
 my ($ok, $output) = $nginx->test;
 ok $ok, 'the master may enter both' or diag $output;
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 is $nginx->get('/closed', { 'x-files' => 'read /data/file' })->{status}, 503, 'a filter without its directory';
 is $nginx->get('/open',   { 'x-files' => 'read /data/file; read /data/secret' })->{content},

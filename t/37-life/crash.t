@@ -17,7 +17,7 @@ my $peer  = Peer->fault('plain=127.0.0.1');
 my $nginx = NginxProcess->new('life-crash', workers => WORKERS, connections => 1024);
 my $mix   = Mix->new($nginx, '127.0.0.1:' . $peer->port);
 $mix->configure(wasm => 'shm_kv * 16m;');
-$nginx->start or BAIL_OUT($nginx->{output});
+$nginx->start or die($nginx->{output});
 my $master = $nginx->pid;
 
 # Each request writes to all kinds of memory, and much: often a worker that dies has the lock, or is in the middle of a change.

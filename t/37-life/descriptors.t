@@ -59,7 +59,7 @@ sub reload {
 }
 
 configure('wasm { module plain plain.wat; }', 'proxy_wasm plain;');
-$nginx->start or BAIL_OUT($nginx->{output});
+$nginx->start or die($nginx->{output});
 reload();
 my ($worker, $master) = counts();
 

@@ -14,7 +14,7 @@ $nginx->configure(
     main   => "wasm { module ticker $root/build/guests/rust-ticker.wasm; }",
     server => "location / { proxy_wasm ticker '20 pause 1'; return 200 ok; }",
 );
-$nginx->start or BAIL_OUT($nginx->{output});
+$nginx->start or die($nginx->{output});
 $nginx->wait_for('a worker that ticks', sub { $nginx->said('ticker') > 1 });
 my ($worker) = $nginx->workers;
 

@@ -54,7 +54,7 @@ sub listens { return IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => 
 
 # Up to the time-out.
 configure('10m');
-$nginx->start or BAIL_OUT($nginx->{output});
+$nginx->start or die($nginx->{output});
 my $master = $nginx->pid;
 my ($worker) = $nginx->workers;
 my $call = send_request('/call', "call a $service GET /together/2/status/207 timeout:600000; answer 200");
@@ -76,7 +76,7 @@ unlike($nginx->log, qr/worker_shutdown_timeout\)/, 'nothing was cut off');
 # And not longer.
 $nginx = NginxProcess->new('life-quit-timeout');
 configure('1s');
-$nginx->start or BAIL_OUT($nginx->{output});
+$nginx->start or die($nginx->{output});
 $master = $nginx->pid;
 my $requests = $peer->stats('plain')->{requests};
 my %client = (

@@ -24,7 +24,7 @@ my $peer  = Peer->fault('plain=127.0.0.1');
 my $nginx = NginxProcess->new('life-reload', workers => WORKERS, connections => 1024);
 my $mix   = Mix->new($nginx, '127.0.0.1:' . $peer->port);
 $mix->configure(main => 'worker_shutdown_timeout 30s;');
-$nginx->start or BAIL_OUT($nginx->{output});
+$nginx->start or die($nginx->{output});
 my $master = $nginx->pid;
 my %workers;
 

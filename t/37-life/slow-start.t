@@ -69,7 +69,7 @@ sub in_order {
 
 # Some hundred milliseconds each, more than nginx itself waits.
 configure(300);
-$nginx->start or BAIL_OUT($nginx->{output});
+$nginx->start or die($nginx->{output});
 for my $round (1, 2) {
     my $load = SteadyLoad->begin(
         $nginx->port, 4,

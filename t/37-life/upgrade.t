@@ -18,7 +18,7 @@ my $peer  = Peer->fault('plain=127.0.0.1');
 my $nginx = NginxProcess->new('life-upgrade', workers => WORKERS, connections => 1024);
 my $mix   = Mix->new($nginx, '127.0.0.1:' . $peer->port);
 $mix->configure(main => 'worker_shutdown_timeout 30s;');
-$nginx->start or BAIL_OUT($nginx->{output});
+$nginx->start or die($nginx->{output});
 
 # The masters that a test may leave behind when it fails.
 my %masters = ($nginx->pid => 1);

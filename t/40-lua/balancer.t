@@ -40,7 +40,7 @@ location /lua {
 }
 CONF
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 sub ask { my ($path, $statements) = @_; return $nginx->get($path, { 'x-balancer' => $statements })->{content} }
 
 is(ask('/by_lua', 'hosts; answer'),

@@ -37,7 +37,7 @@ $nginx->configure(
             content_by_lua_block { ngx.say(ngx.ctx.result) }
         }},
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 my ($worker) = $nginx->workers;
 
 for my $policy (sort keys %policy) {

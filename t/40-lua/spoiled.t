@@ -57,7 +57,7 @@ location / {
 }
 CONF
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # All that comes for some requests, of which the last one ends the connection.
 sub all {

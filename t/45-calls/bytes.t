@@ -74,7 +74,7 @@ location = /nobody { proxy_wasm caller nobody.invalid; return 200 "not called\n"
 location / { proxy_pass http://service; proxy_set_header Host $http_host; }
 CONF
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 sub pairs {
     my @pairs = @_;

@@ -36,7 +36,7 @@ location /tls { wasm_call_ssl on; proxy_wasm redis; return 500; }
 location /small { wasm_call_response_buffer 1k; proxy_wasm redis; return 500; }
 CONF
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 sub ask {
     my ($commands, $path) = @_;

@@ -29,7 +29,7 @@ $nginx->configure(
     main   => "wasm { module bodies $root/build/guests/rust-bodies.wasm; }",
     server => "$locations location = /plain { empty_gif; image_filter test; }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 sub head {
     my $path   = shift;

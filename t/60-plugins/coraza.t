@@ -51,7 +51,7 @@ location /own {
 }
 CONF
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 my $form     = { 'content-type' => 'application/x-www-form-urlencoded' };
 my $json     = { 'content-type' => 'application/json' };

@@ -41,7 +41,7 @@ location /small {
 }
 CONF
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 sub post {
     my ($path, $size) = @_;

@@ -51,7 +51,7 @@ CONF
         "location /acl { proxy_wasm acl '$acl'; return 200 'guarded'; }",
     ),
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # Status and body of what a client gets that writes this target as it is.
 sub get {

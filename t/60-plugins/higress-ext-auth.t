@@ -83,7 +83,7 @@ CONF
         $location->('/body', 'auth.static', 'envoy', $allow, ', "with_request_body": true, "max_request_body_bytes": 1000'),
     ),
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # Writes a request with these bytes, and gives the response.
 sub request {

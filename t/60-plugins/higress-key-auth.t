@@ -81,7 +81,7 @@ CONF
         $location->('/token', $issuers),
     ),
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # A request with these lines; the same name may come twice.
 sub lines_of {

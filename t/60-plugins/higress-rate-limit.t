@@ -36,7 +36,7 @@ location /gone   { proxy_wasm limit '$gone'; return 200 "ok\\n"; }
 }
 CONF
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 sub statuses {
     my ($path, $key, $count) = @_;

@@ -43,7 +43,7 @@ location /several/gone { proxy_wasm several 'gone /'; return 200 "passed\n"; }
 location /on_tick      { proxy_wasm on_tick '10 random /body/5'; return 200 "passed\n"; }
 CONF
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 my ($worker) = $nginx->workers;
 
 # http_auth_random. (What is random in the examples is not in what this service answers.)

@@ -27,7 +27,7 @@ location /chunk { proxy_wasm chunk; proxy_pass http://127.0.0.1:$port; }
 location /json  { proxy_wasm json '{"requiredKeys": ["id", "token"]}'; proxy_pass http://127.0.0.1:$port; }
 CONF
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # http_body: the upstream sends back what it got, so an edited request shows in the answer; its length tells which it was.
 my %edited = (prepend => 'front|initial body', append => 'initial body|back', replace => 'something else');

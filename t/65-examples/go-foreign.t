@@ -15,7 +15,7 @@ $nginx->configure(
     main   => "wasm { module foreign $root/build/guests/go-example-foreign_call_on_tick.wasm; }",
     server => "location / { proxy_wasm foreign '$text'; return 200 ok; }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 $nginx->wait_for('three calls', sub { grep { /^call 3:/ } $nginx->said('foreign') });
 
 my @results = map { /^call \d+: compressed to ([0-9a-f]+)$/ ? $1 : () } $nginx->said('foreign');

@@ -46,7 +46,7 @@ location /properties {
 }
 CONF
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # http_headers
 my $response = $nginx->get('/headers', { 'x-mine' => 'yes' });

@@ -39,7 +39,7 @@ location /receivers {
 }
 CONF
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 sub get {
     my ($path, $headers) = @_;

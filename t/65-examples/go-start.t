@@ -25,7 +25,7 @@ location /configuration { proxy_wasm configuration '{"name": "the plugin"}'; ret
 location /postponed     { proxy_wasm postpone '200'; return 200 "ok\n"; }
 CONF
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 my ($worker) = $nginx->workers;
 
 # helloworld

@@ -16,7 +16,7 @@ $nginx->configure(
     main   => "wasm { module body $root/build/guests/rust-example-http_body.wasm; }",
     server => "location / { proxy_wasm body; proxy_pass http://127.0.0.1:$port; }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 is($nginx->get('/', { 'x-answer' => 'everyone may read this' })->{content}, 'everyone may read this', 'other bodies pass');
 my $secret   = 'the Secret is in here';

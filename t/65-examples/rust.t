@@ -36,7 +36,7 @@ location /config   { proxy_wasm config 'as it stands in nginx.conf'; proxy_pass 
 location /metadata { proxy_wasm metadata 'ngx found_out'; return 500; }
 CONF
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 my ($worker) = $nginx->workers;
 
 # hello_world

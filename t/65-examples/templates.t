@@ -65,7 +65,7 @@ CONF
             . "location /$language-call/ { proxy_wasm $language-call; proxy_pass http://127.0.0.1:$hello; }\n"
     } @languages),
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 sub counter {
     my ($value) = $nginx->get('/metrics')->{content} =~ /^my_filter_refused (\d+)$/m;

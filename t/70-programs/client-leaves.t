@@ -24,7 +24,7 @@ $nginx->configure(
     http   => "wasm_threads 1 queue=64;\nclient_max_body_size 0;\nserver { $listen\n$places }",
     server => $places,
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 my ($worker) = $nginx->workers;
 
 # What the client says. The answer begins when the program has come to the place where it is to be ended, or just before.

@@ -26,7 +26,7 @@ $nginx->configure(
     http   => "error_page 502 504 /plain;\nserver { $listen\n$places }",
     server => $places,
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 my ($worker) = $nginx->workers;
 
 # What fails, what is there before, and what the log says.

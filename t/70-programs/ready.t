@@ -38,7 +38,7 @@ $nginx->configure(
         location /program/ { wasm_cgi program; wasm_snapshot prepare; wasm_dir $dir:/data; }
         location = /status { wasm_status; }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 my $told = qr/"talks".*started!/;
 sub told { return scalar(() = $nginx->log =~ /$told/g) }

@@ -66,7 +66,7 @@ sub bad {
 # A reload while programs run.
 $nginx = NginxProcess->new('program-reload');
 configure(1);
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 {
     my $client = conversation();
     is($nginx->get('/p/env?name=VERSION')->{content}, "VERSION=1\n", 'before a reload');
@@ -125,7 +125,7 @@ is_deeply([grep { !/\[emerg\] .*own\.wasm/ } bad()], [], 'nothing bad is in the 
 for my $signal (qw( QUIT TERM )) {
     $nginx = NginxProcess->new("program-end-$signal");
     configure(1);
-    $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+    $nginx->start or die("nginx does not start: $nginx->{output}");
     my $master  = $nginx->pid;
     my $client  = conversation();
     my @endless = map { RawClient->new($nginx->port)->send("GET /p/$_ HTTP/1.1\r\nHost: a\r\n\r\n") } 'loop-late', 'drip?n=2&ms=3600000', 'large?n=1000000000';
@@ -144,7 +144,7 @@ for my $signal (qw( QUIT TERM )) {
 {
     $nginx = NginxProcess->new('program-shutdown');
     configure(1, shutdown => '1s');
-    $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+    $nginx->start or die("nginx does not start: $nginx->{output}");
     my @endless = map { RawClient->new($nginx->port)->send("GET /p/$_ HTTP/1.1\r\nHost: a\r\n\r\n") } 'loop-late', 'drip?n=2&ms=3600000', 'large?n=1000000000';
     $_->take(qr/.*?\r\n\r\n/s) for @endless;
     my $client = conversation();
@@ -159,7 +159,7 @@ for my $signal (qw( QUIT TERM )) {
 {
     $nginx = NginxProcess->new('program-reloads', workers => 2, connections => 1024);
     configure(1, http => 'wasm_threads 4 queue=1000;');
-    $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+    $nginx->start or die("nginx does not start: $nginx->{output}");
     my $master = $nginx->pid;
     my @kinds  = (
         ["GET /p/hello HTTP/1.0\r\n\r\n", qr/^hello\n\z/],

@@ -27,7 +27,7 @@ $nginx->configure(
         location = /none       { return 200 ok; }
         location = /status     { access_log off; wasm_status; }',
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 # What the access log has of a request: status, error, time, fuel.
 my $seen = 0;

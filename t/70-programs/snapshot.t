@@ -30,7 +30,7 @@ $nginx->configure(
         location /go/       { wasm_cgi go; wasm_snapshot on; }
         location /c/        { wasm_cgi c; wasm_snapshot on; }",
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 my ($worker) = $nginx->workers;
 
 sub get { return $nginx->get($_[0])->{content} }

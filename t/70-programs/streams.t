@@ -20,7 +20,7 @@ $nginx->configure(
         location /off/ { wasm_cgi program; wasm_request_buffering off; }
         location /plain { return 200 plain; }',
 );
-$nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+$nginx->start or die("nginx does not start: $nginx->{output}");
 
 sub post {
     my ($path) = @_;

@@ -47,7 +47,7 @@ sub bad {
 {
     my $nginx = NginxProcess->new('program-threads');
     $nginx->configure(main => $main, http => 'wasm_threads 2 queue=3;', server => $places);
-    $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+    $nginx->start or die("nginx does not start: $nginx->{output}");
 
     my @running = map { keep_thread($nginx) } 1 .. 2;
     my @waiting = map { RawClient->new($nginx->port)->send("GET /p/env?name=HTTP_X_A HTTP/1.1\r\nHost: a\r\nX-A: $_\r\n\r\n") } 1 .. 3;
@@ -71,7 +71,7 @@ sub bad {
 {
     my $nginx = NginxProcess->new('program-threads');
     $nginx->configure(main => $main, http => "wasm_threads 1 queue=100;\nerror_page 503 /sorry;", server => $places);
-    $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+    $nginx->start or die("nginx does not start: $nginx->{output}");
     my $running = keep_thread($nginx);
     my @clients;
     for my $number (1 .. 20) {
@@ -89,7 +89,7 @@ sub bad {
 {
     my $nginx = NginxProcess->new('program-threads');
     $nginx->configure(main => $main, http => "wasm_threads 2 queue=100;\nerror_page 503 /sorry;", server => $places);
-    $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+    $nginx->start or die("nginx does not start: $nginx->{output}");
     my $endless = RawClient->new($nginx->port)->send("GET /p/loop-late HTTP/1.1\r\nHost: a\r\n\r\n");
     $endless->take(qr/.*?\r\n\r\n/s);
     my @bodies = map { $nginx->get('/p/hello')->{content} } 1 .. 50;
@@ -110,7 +110,7 @@ sub bad {
 for my $workers (1, 2) {
     my $nginx = NginxProcess->new('program-threads', workers => $workers, connections => 2500);
     $nginx->configure(main => $main, http => 'wasm_threads 16 queue=2000;', server => $places);
-    $nginx->start or BAIL_OUT("nginx does not start: $nginx->{output}");
+    $nginx->start or die("nginx does not start: $nginx->{output}");
     my @before = sort $nginx->workers;
     my (%wrong, $answered);
     my @kinds = (
