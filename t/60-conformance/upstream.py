@@ -9,6 +9,7 @@ answers 200 and tells in JSON method, target and body of the request.
 
 import http.client
 import json
+import select
 import socket
 import socketserver
 import threading
@@ -79,29 +80,42 @@ class Upstream(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), handler or Http1Connection)
         self.port = self.server_address[1]
         self.seen = []
-        self.seen_on = {}
-        self.accepts = threading.Condition()
+        # Connections on which nothing has been read.
+        self.silent = []
+        # The one that was accepted last.
         self.accepted = None
+        self.change = threading.Condition()
         self.pace = lambda number: None
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def begin(self, pace):
-        """From now on connections are another case's. Those of the one before have come: a server connects before it tells its client
-        what depends on that, but they may wait to be accepted; so one of ours gets in line behind them."""
+        """What is asked from now on is another case's. What the one before has sent may wait to be accepted, or to be read: so one of
+        our connections gets in line behind all others, and what is there to be read of those is read. (Connections themselves may be
+        made in one case, and used in the next.)"""
         with socket.create_connection(("127.0.0.1", self.port)) as last:
-            with self.accepts:
-                ours = last.getsockname()
-                self.accepts.wait_for(lambda: self.accepted == ours)
+            ours = last.getsockname()
+            with self.change:
+                self.change.wait_for(lambda: self.accepted == ours)
+                self.change.wait_for(lambda: not select.select(self.silent, [], [], 0)[0])
                 self.seen = []
                 self.pace = pace
 
     def process_request(self, request, client_address):
         # In the order in which they came; what is done with them, is done on threads of their own.
-        with self.accepts:
-            self.seen_on[client_address] = self.seen
+        with self.change:
+            self.silent.append(request)
             self.accepted = client_address
-            self.accepts.notify_all()
+            self.change.notify_all()
         super().process_request(request, client_address)
+
+    def speaks(self, connection, seen=None):
+        """A connection is not looked at any more; this is what it has asked, if it has."""
+        with self.change:
+            if connection in self.silent:
+                self.silent.remove(connection)
+            if seen:
+                self.seen.append(seen)
+            self.change.notify_all()
 
     def handle_error(self, request, client_address):
         """A server that gives up on a request closes its connection; the client's side tells."""
@@ -110,15 +124,18 @@ class Upstream(socketserver.ThreadingTCPServer):
 class Http1Connection(socketserver.StreamRequestHandler):
     disable_nagle_algorithm = True
 
+    def finish(self):
+        self.server.speaks(self.request)
+        super().finish()
+
     def handle(self):
         line = self.rfile.readline().decode("latin-1").rstrip("\r\n")
         if not line:
-            self.server.seen_on.pop(self.client_address)
             return
         method, target, _ = line.split(" ", 2)
         headers = self.fields()
         seen = {"method": method, "target": target, "headers": headers, "body": "", "trailers": [], "whole": False}
-        self.server.seen_on.pop(self.client_address).append(seen)
+        self.server.speaks(self.request, seen)
         if target == "/upgrade":
             self.upgrade(seen)
             return
@@ -189,6 +206,7 @@ class Http2Connection(socketserver.BaseRequestHandler):
     """What a gRPC server is to a proxy: HTTP/2 without TLS, and trailers behind the body."""
 
     def handle(self):
+        self.server.speaks(self.request)
         config = h2.config.H2Configuration(
             client_side=False,
             header_encoding="latin-1",
