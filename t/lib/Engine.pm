@@ -8,8 +8,10 @@ use warnings;
 # 'wasmtime', 'pulley' or 'wasmedge'.
 sub name { return $ENV{TEST_ENGINE} || 'wasmtime' }
 
-# WasmEdge compiles so slowly that all tests share a cache, but for those that are about one.
+# WasmEdge compiles so slowly that all tests share a cache, but for those that are about one. What takes minutes has one to itself: a cache
+# keeps 128 modules (cache_dir), and small ones are many.
 our $shares_cache = 1;
+my $slow = qr/\b(?:go|template|higress)-[\w-]+\.wasm|\bcoraza\.wasm/;
 
 # A configuration that says nothing of the engine, for the one of this run. Lines stay where they are, since messages have their numbers.
 sub choose {
@@ -17,7 +19,8 @@ sub choose {
     return $conf if name eq 'wasmtime' || $conf =~ /\bwasm_vm\b/ || $conf !~ /load_module .*ngx_http_wasm_module/;
     $conf =~ s/^(\s*http\s*\{)/$1 wasm_vm @{[ name ]};/m or return $conf;
     return $conf unless name eq 'wasmedge' && $shares_cache;
-    my $cache = "cache_dir $ENV{TEST_WASM_ROOT}/build/t/cache-@{[ name ]};";
+    my $kind = $conf =~ $slow ? '-slow' : '';
+    my $cache = "cache_dir $ENV{TEST_WASM_ROOT}/build/t/cache-@{[ name ]}$kind;";
     return $conf if $conf =~ /\bcache_dir\b/ || $conf =~ s/(\bwasm\s*\{)/$1 $cache/;
     $conf =~ s/^(\s*http\s*\{)/wasm { $cache } $1/m if $conf =~ /_by_lua/;
     return $conf;

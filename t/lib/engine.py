@@ -3,6 +3,9 @@
 import os
 import re
 
+# What takes minutes to compile has a cache to itself (Engine.pm).
+SLOW = re.compile(r"\b(?:go|template|higress)-[\w-]+\.wasm|\bcoraza\.wasm")
+
 
 def name():
     """'wasmtime', 'pulley' or 'wasmedge'."""
@@ -16,5 +19,6 @@ def choose(conf):
     conf = re.sub(r"^http \{", f"http {{ wasm_vm {name()};", conf, count=1, flags=re.M)
     if name() != "wasmedge":
         return conf
-    cache = os.path.join(os.environ["TEST_WASM_ROOT"], "build/t", f"cache-{name()}")
+    kind = "-slow" if SLOW.search(conf) else ""
+    cache = os.path.join(os.environ["TEST_WASM_ROOT"], "build/t", f"cache-{name()}{kind}")
     return re.sub(r"^wasm \{", f"wasm {{ cache_dir {cache};", conf, count=1, flags=re.M)
