@@ -8,13 +8,7 @@ use NginxProcess;
 use Test::More;
 
 my $nginx = NginxProcess->new('log-warnings');
-$nginx->write('tiny.wat', <<'WAT');
-(module
-  (memory (export "memory") 1)
-  (func (export "proxy_abi_version_0_2_1"))
-  (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024)
-  (func (export "proxy_on_log") (param i32)))
-WAT
+$nginx->write('tiny.wat', NginxProcess::TINY_FILTER);
 
 # What nginx -t warns of, with these error logs: of nginx as a whole, and of http, server and location. `behind`: the first
 # stands at the end.

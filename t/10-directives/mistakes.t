@@ -12,13 +12,7 @@ my $root = $ENV{TEST_WASM_ROOT} or die "run the tests with t/run or 'make test'\
 # Hundreds of runs of 'nginx -t': with our module alone they take a hundredth of a second each.
 my $nginx = NginxProcess->new('mistakes', modules => [$ENV{TEST_WASM_MODULE}]);
 my $conf  = $nginx->prefix . '/nginx.conf';
-$nginx->write('tiny.wat', <<'WAT');
-(module
-  (memory (export "memory") 1)
-  (func (export "proxy_abi_version_0_2_1"))
-  (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024)
-  (func (export "proxy_on_log") (param i32)))
-WAT
+$nginx->write('tiny.wat', NginxProcess::TINY_FILTER);
 
 $nginx->write('program.wat', '(module (memory (export "memory") 1) (func (export "_start")))');
 $nginx->write('plugin.wat', '(module (import "extism:host/env" "input_length" (func (result i64))) (memory (export "memory") 1) (func (export "f")))');

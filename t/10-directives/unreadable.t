@@ -9,13 +9,7 @@ use Test::More;
 plan skip_all => 'only root can start nginx as somebody else' if $> != 0;
 
 my $nginx = NginxProcess->new('unreadable', modules => [$ENV{TEST_WASM_MODULE}]);
-$nginx->write('tiny.wat', <<'WAT');
-(module
-  (memory (export "memory") 1)
-  (func (export "proxy_abi_version_0_2_1"))
-  (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024)
-  (func (export "proxy_on_log") (param i32)))
-WAT
+$nginx->write('tiny.wat', NginxProcess::TINY_FILTER);
 $nginx->write('rules.json', '{}');
 $nginx->configure(
     main   => 'wasm { module tiny tiny.wat; }',

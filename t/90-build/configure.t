@@ -88,13 +88,7 @@ if (!-d $target || -M "$root/Cargo.lock" < (-M "$area/seeded" // 0)) {
     close $stamp;
 }
 
-my $tiny = <<'WAT';
-(module
-  (memory (export "memory") 1)
-  (func (export "proxy_abi_version_0_2_1"))
-  (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024)
-  (func (export "proxy_on_log") (param i32)))
-WAT
+my $tiny = NginxProcess::TINY_FILTER;
 
 sub works {
     my ($what, %options) = @_;

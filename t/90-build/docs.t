@@ -34,14 +34,7 @@ my %level = (
     map => 'http',
 );
 
-# For filters that are not ours.
-my $tiny = <<'WAT';
-(module
-  (memory (export "memory") 1)
-  (func (export "proxy_abi_version_0_2_1"))
-  (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024)
-  (func (export "proxy_on_log") (param i32)))
-WAT
+my $tiny = NginxProcess::TINY_FILTER;
 
 sub slurp {
     my $path = shift;

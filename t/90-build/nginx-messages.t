@@ -10,13 +10,7 @@ use Test::More;
 my $root  = $ENV{TEST_WASM_ROOT} or die "run the tests with t/run or 'make test'\n";
 my $ours  = $ENV{TEST_WASM_MODULE};
 my $nginx = NginxProcess->new('nginx-messages');
-$nginx->write('a.wat', <<'WAT');
-(module
-  (memory (export "memory") 1)
-  (func (export "proxy_abi_version_0_2_1"))
-  (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024)
-  (func (export "proxy_on_log") (param i32)))
-WAT
+$nginx->write('a.wat', NginxProcess::TINY_FILTER);
 $nginx->write('in-http.conf', "wasm { module a a.wat; }\n");
 $nginx->write('short.so', 'x');
 

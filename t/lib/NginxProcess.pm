@@ -33,6 +33,15 @@ use Time::HiRes qw( sleep time );
 
 my @running;
 
+# A filter that does nothing, for what is about configurations.
+use constant TINY_FILTER => <<'WAT';
+(module
+  (memory (export "memory") 1)
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024)
+  (func (export "proxy_on_log") (param i32)))
+WAT
+
 # Options: binary, modules (a list of .so paths, in load order), port, workers, connections (of a worker), user (of workers,
 # when root starts nginx).
 sub new {
