@@ -45,7 +45,7 @@ def configure(nginx, module, location):
 
 
 def wait_until_calm(pid):
-    """Filters that are slow to start do it behind the event loop, so no port says that they have: the worker's rest does."""
+    """Its port is open before its filters have started, and programs start on a thread: that they have, its rest says."""
     used, since = cpu_ns(pid), time.monotonic()
     while time.monotonic() - since < CALM:
         time.sleep(0.02)
