@@ -1,6 +1,7 @@
 //! Runs a function of an Extism plugin for a request: the body of the request is its input, what it gives is the response. Instances are
 //! put back to their start between requests, and each request has one for itself. The adapter makes a [`FunctionJob`] for each location.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -36,9 +37,13 @@ pub struct FunctionJob {
     pub mode: Mode,
     /// The time of the processor that a call may use.
     pub cpu_time: Duration,
+    /// Values of the configuration that are the same for all requests: instances that all requests get see no others while they start.
+    pub constants: Vec<(Vec<u8>, Vec<u8>)>,
     number: u64,
     /// What instances start as, once one has started.
     image: Mutex<Option<Arc<InstanceImage>>>,
+    /// They cannot be put back: each request starts one, and that sees its configuration.
+    is_made_anew: AtomicBool,
 }
 
 /// What a request says.
@@ -55,18 +60,24 @@ pub struct FunctionRequest {
     pub level: Option<Level>,
 }
 
-impl FunctionRequest {
-    /// What an instance sees that starts for no request.
-    fn of_nobody(level: Option<Level>) -> FunctionRequest {
-        FunctionRequest { method: Vec::new(), uri: Vec::new(), headers: Vec::new(), config: Vec::new(), level }
-    }
-}
-
 impl FunctionJob {
     /// A job that has not run.
-    pub fn new(plugin: Arc<Plugin>, function: String, settings: Settings, mode: Mode, cpu_time: Duration) -> Self {
-        let image = Mutex::default();
-        FunctionJob { plugin, function, settings, mode, cpu_time, number: new_number(), image }
+    pub fn new(
+        plugin: Arc<Plugin>,
+        function: String,
+        settings: Settings,
+        mode: Mode,
+        cpu_time: Duration,
+        constants: Vec<(Vec<u8>, Vec<u8>)>,
+    ) -> Self {
+        let (image, is_made_anew) = (Mutex::default(), AtomicBool::new(false));
+        FunctionJob { plugin, function, settings, mode, cpu_time, constants, number: new_number(), image, is_made_anew }
+    }
+
+    /// What an instance sees that starts for no request, or for all.
+    fn request_of_nobody(&self, level: Option<Level>) -> FunctionRequest {
+        let config = self.constants.clone();
+        FunctionRequest { method: Vec::new(), uri: Vec::new(), headers: Vec::new(), config, level }
     }
 
     /// Whether instances start and can be put back. The error says why one does not start; the answer, why they are made anew for
@@ -77,24 +88,26 @@ impl FunctionJob {
         run.leave_to_itself();
         let place = Place::default();
         place.guard.begin(run, self.cpu_time);
-        let request = FunctionRequest::of_nobody(Some(Level::Warn));
+        let request = self.request_of_nobody(Some(Level::Warn));
         let started =
             Instance::start(&self.plugin, &self.settings, place.guard.clone(), &mut Outside { run, request: &request });
         place.guard.end();
         let instance = started.map_err(|failure| failure.to_string())?;
-        Ok(instance.image().err().map(str::to_owned))
+        let refusal = instance.image().err().map(str::to_owned);
+        self.is_made_anew.store(refusal.is_some(), Ordering::Relaxed);
+        Ok(refusal)
     }
 
     /// Has an instance ready for the first request on this thread, unless the thread has enough of them or instances are not put back:
     /// then each request starts one, with its own configuration. `level`: the least one that the log takes.
     pub fn prepare(&self, place: &mut Place, run: &Arc<Run>, level: Option<Level>) -> Ending {
-        if !place.has_room_for(self.number) {
+        if self.is_made_anew.load(Ordering::Relaxed) || !place.has_room_for(self.number) {
             return Ending::Done;
         }
         run.leave_to_itself();
-        let request = FunctionRequest::of_nobody(level);
+        let request = self.request_of_nobody(level);
         place.guard.begin(run, self.cpu_time);
-        let made = self.instance(place, &mut Outside { run, request: &request });
+        let made = self.instance(place, run, &request);
         let late = place.guard.end();
         match made {
             Ok(instance) if instance.image().is_ok() => place.keep(self.number, instance),
@@ -124,7 +137,7 @@ impl FunctionJob {
         place.guard.begin(run, self.cpu_time);
         run.start();
         let mut outside = Outside { run, request };
-        let called = self.instance(place, &mut outside).map(|mut instance| {
+        let called = self.instance(place, run, request).map(|mut instance| {
             let refused = instance.stats().refused_growth;
             let output = instance.call(&self.function, &input, &mut outside);
             let fuel = self.settings.fuel.zip(instance.fuel()).map(|(given, left)| given.saturating_sub(left));
@@ -155,7 +168,7 @@ impl FunctionJob {
         ending
     }
 
-    fn instance(&self, place: &mut Place, outside: &mut Outside<'_>) -> Result<Instance, Failure> {
+    fn instance(&self, place: &mut Place, run: &Run, request: &FunctionRequest) -> Result<Instance, Failure> {
         if let Some(instance) = place.take::<Instance>(self.number) {
             return Ok(instance);
         }
@@ -163,7 +176,13 @@ impl FunctionJob {
         if let Some(image) = image {
             return Instance::from_image(&self.plugin, &self.settings, place.guard.clone(), &image);
         }
-        let instance = Instance::start(&self.plugin, &self.settings, place.guard.clone(), outside)?;
+        let start =
+            |request| Instance::start(&self.plugin, &self.settings, place.guard.clone(), &mut Outside { run, request });
+        if self.is_made_anew.load(Ordering::Relaxed) {
+            return start(request);
+        }
+        // All requests get what it starts as, so nothing of this one may be in it.
+        let instance = start(&self.request_of_nobody(request.level))?;
         if let Ok(image) = instance.image() {
             *self.image.lock().unwrap_or_else(PoisonError::into_inner) = Some(image.clone());
         }

@@ -30,12 +30,43 @@ $nginx->write('talks.wat', <<'WAT');
     (call $output_set (call $text) (i64.const 8))
     (i32.const 0)))
 WAT
+# Its answer: how long the values of "c" and "v" were when it started, a digit each.
+$nginx->write('asks.wat', <<'WAT');
+(module
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "length" (func $length (param i64) (result i64)))
+  (import "extism:host/env" "store_u8" (func $store_u8 (param i64 i32)))
+  (import "extism:host/env" "config_get" (func $config_get (param i64) (result i64)))
+  (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+  (memory (export "memory") 1)
+  (global $c (mut i32) (i32.const 0))
+  (global $v (mut i32) (i32.const 0))
+  (func $long (param $name i32) (result i32)
+    (local $key i64)
+    (local.set $key (call $alloc (i64.const 1)))
+    (call $store_u8 (local.get $key) (local.get $name))
+    (i32.add (i32.const 48) (i32.wrap_i64 (call $length (call $config_get (local.get $key))))))
+  (func (export "_initialize")
+    (global.set $c (call $long (i32.const 99)))
+    (global.set $v (call $long (i32.const 118))))
+  (func (export "answer") (result i32)
+    (local $block i64)
+    (local.set $block (call $alloc (i64.const 2)))
+    (call $store_u8 (local.get $block) (global.get $c))
+    (call $store_u8 (i64.add (local.get $block) (i64.const 1)) (global.get $v))
+    (call $output_set (local.get $block) (i64.const 2))
+    (i32.const 0)))
+WAT
+# More than a thread keeps: the last are started by a request.
+my @asking = 1 .. 12;
+my $asks   = join "\n", map {"location = /asks/$_ { wasm_function asks answer; wasm_env c abc; wasm_env v \$arg_v; }"} @asking;
 $nginx->configure(
-    main   => "wasm { module talks talks.wat; module program $root/build/guests/rust-program.wasm; }",
+    main   => "wasm { module talks talks.wat; module asks asks.wat; module program $root/build/guests/rust-program.wasm; }",
     http   => 'wasm_threads 1 queue=0;',
     server => "
         location = /talks  { wasm_function talks answer; }
         location /program/ { wasm_cgi program; wasm_snapshot prepare; wasm_dir $dir:/data; }
+        $asks
         location = /status { wasm_status; }",
 );
 $nginx->start or die("nginx does not start: $nginx->{output}");
@@ -51,6 +82,11 @@ is_deeply([@$threads{qw( threads busy )}], [1, 0], 'a thread is there, and no re
 is($nginx->get('/talks')->{content}, 'started!', 'the first request') for 1 .. 2;
 is(told(), 1, 'it gets the instance that has started');
 is($nginx->get('/program/counter')->{content}, "count 201, initialized 1 times, 0 left\n", 'a snapshot');
+
+# What all requests get has started with what is the same for all, whoever came first.
+for my $n (@asking) {
+    is($nginx->get("/asks/$n?v=$_")->{content}, '30', "/asks/$n, the configuration at its start") for 'secret', '';
+}
 
 # A worker finds that something has gone since the master looked.
 rename $dir, "$dir.gone" or die "cannot rename $dir: $!\n";

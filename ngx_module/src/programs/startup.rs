@@ -146,8 +146,9 @@ fn function_job(
     let program = &main.programs[n];
     let (form, cpu_time) = (program.form(), program.cpu_time);
     let settings = Settings { manifest: manifest.unwrap_or_default(), limits: program.limits, fuel: program.fuel };
-    let mode = main.levels[program.level].programs.function_mode();
-    let job = FunctionJob::new(plugin, function, settings, mode, cpu_time);
+    let said = &main.levels[program.level].programs;
+    let values = constants(said).map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+    let job = FunctionJob::new(plugin, function, settings, said.function_mode(), cpu_time, values);
     let engine = main.engine(form)?;
     let never_put_back = with_cpu_clock(&engine, || job.check())?;
     if let Some(reason) = never_put_back {
@@ -242,6 +243,12 @@ fn initialisation(module: &Module, said: &ProgramConf) -> Result<Initialisation,
     })
 }
 
+/// What `wasm_env` says without variables, by name.
+fn constants(said: &ProgramConf) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let all = said.environment.iter().flat_map(|all| all.iter());
+    all.filter_map(|(name, value)| Some((name.as_slice(), value.constant()?)))
+}
+
 /// What a program has while it is initialised: of its arguments and its environment what is the same for all requests.
 fn surroundings(name: &[u8], said: &ProgramConf) -> Surroundings {
     let mut arguments = vec![name.to_vec()];
@@ -249,10 +256,7 @@ fn surroundings(name: &[u8], said: &ProgramConf) -> Surroundings {
     // The places of all count: without one of them the others would be something else.
     let all: Option<Vec<_>> = said.arguments.iter().flat_map(|all| all.iter()).map(constant).collect();
     arguments.extend(all.unwrap_or_default());
-    let environment = said.environment.iter().flat_map(|all| all.iter()).filter_map(|(name, value)| {
-        let value = value.constant()?;
-        Some([name.as_slice(), b"=", value].concat())
-    });
+    let environment = constants(said).map(|(name, value)| [name, b"=", value].concat());
     Surroundings {
         grants: said.grants.as_deref().cloned().unwrap_or_default(),
         arguments,
