@@ -5,7 +5,7 @@
 #
 # ROOT is debian-12, debian-13 or debian-unstable.
 #
-#   test   (default) all of t/, or what is named
+#   test   (default) all of t/, or what is named; with TEST_ENGINE=wasmedge and without names unit tests on WasmEdge, too
 #   smoke  some files of each kind, which take a minute or two
 #   build  builds the module, and loads it with 'nginx -t'
 #
@@ -46,4 +46,11 @@ fi
 enter tools/build-module.sh installed
 [ "$part" != build ] || exit 0
 "$root/tools/guests/build.sh"
+# What an engine has to do, on this one: on others 'make test-unit' sees to it. Twice, since large modules are compiled in another way.
+if [ "${TEST_ENGINE:-}" = wasmedge ] && [ "$part" = test ] && [ ${#files[@]} -eq 0 ]; then
+    unit_tests=(tools/cargo.sh installed test --release --locked -p ngx-wasm --lib --no-default-features --features wasmedge)
+    say "unit tests on WasmEdge"
+    enter "${unit_tests[@]}"
+    enter env NGX_WASM_TEST_OPTIMIZE=off "${unit_tests[@]}"
+fi
 enter t/run ${files[@]+"${files[@]}"}
