@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use Engine;
 use NginxProcess;
 use Test::More;
 
@@ -38,6 +39,13 @@ my $warning = qr/\[warn\] .*module "headers": its instances are made on demand, 
 
 configure('');
 my ($ok, $output) = $nginx->test;
+unless (Engine::can_do('little address space')) {
+    ok(!$ok, 'nginx -t refuses it');
+    my $why = qr/cannot instantiate: WasmEdge reserves 12 GiB of address space for .*: Cannot allocate memory .*ulimit -v/;
+    like($output, qr/\[emerg\] .*filter "$_" does not start: $why/, "and says why, of the filter $_") for qw( headers go );
+    done_testing();
+    exit;
+}
 ok($ok, 'nginx -t accepts it') or diag $output;
 like($output, $warning, 'and says that there is no pool');
 ok($nginx->start, 'nginx starts') or die($nginx->{output});

@@ -8,7 +8,7 @@ use warnings;
 # 'wasmtime', 'pulley' or 'wasmedge'.
 sub name { return $ENV{TEST_ENGINE} || 'wasmtime' }
 
-# WasmEdge compiles so slowly that all tests share a cache, but for those that are about one. What takes minutes has one to itself: a cache
+# WasmEdge compiles so slowly that all tests share a cache, but for those that are about one. What takes longest has one to itself: a cache
 # keeps 128 modules (cache_dir), and small ones are many.
 our $shares_cache = 1;
 my $slow = qr/\b(?:go|template|higress)-[\w-]+\.wasm|\bcoraza\.wasm/;
@@ -30,7 +30,8 @@ sub choose {
 my %cannot = (
     wasmtime => {},
     pulley   => { map { $_ => 1 } 'machine code', 'wasmtime' },
-    wasmedge => { map { $_ => 1 } 'instance_pool', 'put back', 'programs', 'exact fuel', 'full backtraces', 'wasmtime' },
+    wasmedge => { map { $_ => 1 } 'instance_pool', 'put back', 'programs', 'exact fuel', 'full backtraces', 'wasmtime',
+        'little address space', 'no thread' },
 );
 
 # What it says whenever it starts, which is no news.

@@ -94,14 +94,14 @@ impl State {
         unsafe { (self.linked.shared.library.functions.instance_memory)(guest, Text::of("memory")) }
     }
 
-    /// Runs `call` with `host` in place and the deadline set. The result is what the library has logged meanwhile.
+    /// Runs `call` with `host` in place and the deadline set. The result is what the library has logged meanwhile, and what became of it.
     pub fn run(
         &self,
         timeout: Duration,
         is_cpu_time: bool,
         host: &mut dyn HostFunctions,
         call: impl FnOnce(*mut Executor) -> Outcome,
-    ) -> Result<Vec<String>, Trap> {
+    ) -> (Vec<String>, Result<(), Trap>) {
         let shared = &self.linked.shared;
         // SAFETY: whoever put it there waits for this call.
         let outer = unsafe { CURRENT.get().as_ref() };
@@ -132,15 +132,20 @@ impl State {
     }
 
     /// What became of a call.
-    fn finish(&self, outcome: Outcome) -> Result<Vec<String>, Trap> {
+    fn finish(&self, outcome: Outcome) -> (Vec<String>, Result<(), Trap>) {
         let notes = take_notes();
+        let result = self.result(outcome, &notes);
+        (notes.messages, result)
+    }
+
+    fn result(&self, outcome: Outcome, notes: &Notes) -> Result<(), Trap> {
         let is_exhausted = signals::take_exhaustion();
-        self.note_growth(&notes);
+        self.note_growth(notes);
         if let Some(panic) = self.panic.take() {
             panic::resume_unwind(panic);
         }
         if outcome == Outcome::SUCCESS {
-            return Ok(notes.messages);
+            return Ok(());
         }
         let library = self.linked.shared.library;
         Err(match self.failure.take().filter(|_| outcome == Outcome::HOST) {
@@ -361,6 +366,6 @@ impl Caller for WasmEdgeCaller<'_> {
         let (outcome, result) = state.invoke(state.running.get(), exported, args);
         drop(side);
         state.host.set(outer);
-        state.finish(outcome).map(|_| result)
+        state.finish(outcome).1.map(|()| result)
     }
 }

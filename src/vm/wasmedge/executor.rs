@@ -66,6 +66,10 @@ unsafe extern "C" fn do_nothing(
     Outcome::SUCCESS
 }
 
+/// Why a call for a thread of its own is not made.
+const NO_THREAD: &str = "no thread can be started, which WasmEdge wants for a moment for each instance (TasksMax= and LimitNPROC= in a unit of \
+                         systemd, ulimit -u, or a container's limit)";
+
 impl Running {
     /// With so many bytes of memory at most, and a count of costs if the engine counts them.
     pub fn new(
@@ -92,7 +96,7 @@ impl Running {
         // SAFETY: the function lives as long as this structure, and has no parameters.
         let stop = without_signals(|| unsafe {
             let call = (functions.executor_invoke_async)(executor.get(), nothing.0.get(), ptr::null(), 0);
-            let call = Owned::new(call, functions.async_delete)?;
+            let call = Owned::new(call, functions.async_delete).map_err(|_| NO_THREAD.to_owned())?;
             (functions.async_wait)(call.get());
             Ok::<_, String>(call)
         })?;

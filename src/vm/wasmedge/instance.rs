@@ -41,11 +41,12 @@ impl Instance for WasmEdgeInstance {
     ) -> Result<u32, Trap> {
         let exported = self.state.find(export)?;
         let mut result = 0;
-        self.state.run(timeout, self.counts_cpu_time, host, |executor| {
+        let (_, ended) = self.state.run(timeout, self.counts_cpu_time, host, |executor| {
             let (outcome, answer) = self.state.invoke(executor, exported, args);
             result = answer;
             outcome
-        })?;
+        });
+        ended?;
         Ok(result)
     }
 

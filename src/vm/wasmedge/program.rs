@@ -12,8 +12,8 @@ use super::instance::WasmEdgeInstance;
 use super::library::Owned;
 use super::linked::Linked;
 use super::shared::Shared;
-use super::trap;
 use super::types::Outcome;
+use super::{address_space, trap};
 use crate::vm::{Deadline, HostFunctions, Instance, InstanceLimits, Program, Trap};
 
 pub struct WasmEdgeProgram(pub Arc<Linked>);
@@ -48,6 +48,7 @@ impl WasmEdgeProgram {
         let linked = &self.0;
         let Shared { library, setup, nothing, .. } = &*linked.shared;
         let functions = &library.functions;
+        address_space::check().map_err(Trap::Instantiate)?;
         let running = Running::new(library, setup, nothing, limits.memory).map_err(Trap::Instantiate)?;
         // SAFETY: the API says that the caller owns it.
         let store = unsafe { Owned::new((functions.store_create)(), functions.store_delete) };
@@ -62,17 +63,20 @@ impl WasmEdgeProgram {
         let state = State::new(linked.clone(), running);
         state.set_fuel(fuel);
         let mut guest = ptr::null_mut();
-        let notes = state.run(timeout, true, host, |executor| {
+        let (notes, made) = state.run(timeout, true, host, |executor| {
             // SAFETY: all that is passed lives. The guest runs in here, and its host calls find the state by `State::run`.
             unsafe { (functions.executor_instantiate)(executor, &mut guest, store.get(), linked.ast.get()) }
-        })?;
+        });
+        let no_room = |reason| {
+            let most = limits.memory;
+            Trap::Instantiate(format!("no room for its memory, of which it may have {most} bytes: {reason}"))
+        };
+        // What it has in its data has no place then either, which is what the library says.
+        made.map_err(|trap| trap::lacks_memory(&notes).map_or(trap, no_room))?;
         // SAFETY: the API says that the caller owns it.
         let guest = unsafe { Owned::new(guest, functions.instance_delete) }.map_err(Trap::Instantiate)?;
         if let Some(reason) = trap::lacks_memory(&notes) {
-            return Err(Trap::Instantiate(format!(
-                "no room for its memory, of which it may have {} bytes: {reason}",
-                limits.memory
-            )));
+            return Err(no_room(reason));
         }
         Ok(WasmEdgeInstance::new(guest, store, state))
     }
