@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use Engine;
 use NginxProcess;
 use Peer;
 use RawClient;
@@ -71,7 +72,8 @@ for my $name (qw( default worker none )) {
 for my $name (qw( request stream filter )) {
     my @seen = map { ask($name) } 1 .. 3;
     like($seen[0], qr/^200 \d+ 1$/, "$name: an instance that has had no request before");
-    is_deeply(\@seen, [($seen[0]) x 3], "$name: each finds it as it was when it had started");
+    my @wanted = Engine::can_do('put back') ? ($seen[0]) x 3 : map { my $n = $_; $seen[0] =~ s/ (\d+) / @{[ $1 + $n ]} /r } 0 .. 2;
+    is_deeply(\@seen, \@wanted, "$name: each finds it as it was when it had started");
 }
 for my $name (qw( request-fresh stream-fresh filter-fresh named )) {
     my @seen = map { ask($name) } 1 .. 3;
@@ -94,7 +96,7 @@ for my $place (qw( numbers numbers-fresh )) {
     my @start  = ('on_context_create 1', 'on_vm_start 1', 'on_configure 1');
     my @stream = ('on_context_create 2', map {"$_ 2"} qw( on_request_headers on_response_headers on_done on_log on_delete ));
     # What is put back has started when the worker did.
-    my @wanted = $place eq 'numbers' ? (@stream, @stream) : (@start, @stream, @start, @stream);
+    my @wanted = $place eq 'numbers' && Engine::can_do('put back') ? (@stream, @stream) : (@start, @stream, @start, @stream);
     is_deeply(\@seen, \@wanted, "$place: each request has one stream, whose number is the same each time, and the filter starts once or for each");
 }
 

@@ -18,14 +18,15 @@ my $nginx  = NginxProcess->new('status-page-looks', workers => 2);
 my $long   = 'a_name_without_a_place_to_break_it_' x 3;
 my $bad    = '<img/src=x/onerror=alert(1)>';
 my $policy = "add_header Content-Security-Policy \"default-src 'none'\" always; default_type text/html;";
-my $program = Engine::can_do('programs') ? 'location /p/ { wasm_cgi program; }' : '';
+my ($program, $program_module) = Engine::can_do('programs')
+    ? ('location /p/ { wasm_cgi program; }', "module program $guests/rust-program.wasm;") : ('', '');
 
 $nginx->write('own.wasm', do { local (@ARGV, $/) = "$guests/rust-shared.wasm"; <> });
 $nginx->configure(
     main => "wasm {
         module auth $guests/rust-probe.wasm; module rate-limit $guests/rust-probe.wasm; module shared own.wasm; module calls $guests/rust-calls.wasm;
         module '$bad' $guests/rust-headers.wasm; module $long $guests/rust-headers.wasm;
-        module program $guests/rust-program.wasm; shm_queue quiet 12k;
+        $program_module shm_queue quiet 12k;
     }",
     http   => 'wasm_timeout 100ms; wasm_latency on;',
     server => "location = /page { wasm_status html; }

@@ -174,7 +174,8 @@ $nginx->get('/calls', { 'x-calls' => "call a 127.0.0.1:$closed GET /; call b $ba
     my $row  = $page->row('Filters', $bad);
     is($row->{Filter}, "$bad root id $bad on error: reload closed isolation: worker", 'markup in a name is text, and in a root id');
     like($row->{Place}, qr{^localhost /\Q$bad\E #0 /}, 'in a location');
-    like($row->{'Last error'}, qr/script>alert\('1'\)/, 'and in the name of a function of a guest');
+    # Where a compiler puts one function into another, the name of that is gone.
+    like($row->{'Last error'}, qr/script>alert\('1'\)/, 'and in the name of a function of a guest') if Engine::can_do('full backtraces');
     is($page->row('Filters', '"&amp;')->{Requests}, 1, 'a reference in a name is text');
     is($page->row('Shared queues', $bad)->{Messages}, 0, 'markup in the name of a queue is text');
     is($page->row('Shared queues', 'quiet')->{Messages}, 1, 'and queues have their messages');

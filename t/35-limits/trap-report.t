@@ -130,6 +130,8 @@ GET /t
 
 
 === TEST 7: a name of a function cannot forge an entry
+--- needs
+full backtraces
 --- main_config
 wasm { module forged $TEST_NGINX_HTML_DIR/forged.wat; }
 --- user_files

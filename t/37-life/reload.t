@@ -12,6 +12,7 @@ use Test::More;
 
 # What is compiled is looked at here (tools/valgrind-nginx.sh).
 $ENV{VALGRIND_NO_CACHE} = 1;
+$Engine::shares_cache = 0;
 
 use constant { RELOADS => 100, WARM => 20, WORKERS => 2, CONNECTIONS => 24 };
 # In KiB. The heap of the master moves by some KiB with the order of what is freed; what each reload leaves behind would be there
@@ -59,7 +60,6 @@ sub compiled {
     return \%count;
 }
 
-$Engine::shares_cache = 0;
 new_workers({});
 my %once = map { $_ => 1 } Mix->modules;
 is_deeply(compiled(), \%once, 'each module is compiled at the start');

@@ -3,7 +3,7 @@
 import os
 import re
 
-# What takes minutes to compile has a cache to itself (Engine.pm).
+# What takes longest to compile has a cache to itself (Engine.pm).
 SLOW = re.compile(r"\b(?:go|template|higress)-[\w-]+\.wasm|\bcoraza\.wasm")
 
 
