@@ -69,6 +69,7 @@ class Case:
     guests: list = field(default_factory=list)  # (name, path)
     filters: list = field(default_factory=list)  # (name, configuration)
     http: str = ""  # directives in http {}
+    wasm: str = ""  # directives in wasm {}
     direct: str = f'return 200 "{escape(BODY)}";'  # what the location /direct has
     forms: tuple = FORMS
 

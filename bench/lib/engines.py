@@ -2,7 +2,7 @@
 without and with compiled code in the cache. The library of WasmEdge must be installed (docs/engines.md), or that engine left out.
 
   bench/run engines [installed | vendored | /path/to/configured/objs] [--engines NAME,NAME...] [--works NAME,NAME...] [--rounds N]
-      [--seconds N]
+      [--seconds N] [--optimize auto|on|off,...]
 
 In each round every server has a slice of so many seconds of load, beside one with nothing to do: *added* is the difference of both. Shown
 are medians of rounds. Works are those of bench/run all that a filter can do on either engine.
@@ -23,14 +23,17 @@ ENGINES = ("wasmtime", "pulley", "wasmedge")
 WORKS = ("wat", "rust", "json")
 
 
-def cases(names, engines):
+def cases(names, engines, optimize):
     """Servers with nothing to do, and each work on each engine."""
+    ways = [
+        (engine if how == "auto" else f"{engine}-{how}", f"wasm_vm {engine};", f"optimize {how};") for engine in engines for how in optimize
+    ]
     found = []
     for work, filter_, nginx, lua in works():
         if work.name not in names:
             continue
         (ours,) = [case for case in cases_of(work, filter_, nginx, lua) if case.way == "wasm"]
-        found += [replace(ours, name=f"{ours.name}-{engine}", http=f"wasm_vm {engine}; {ours.http}") for engine in engines]
+        found += [replace(ours, name=f"{ours.name}-{way}", http=f"{http} {ours.http}", wasm=wasm) for way, http, wasm in ways]
     wanted = {case.base for case in found}
     return usable([case for case in bases() if case.name in wanted] + found)
 
@@ -57,10 +60,11 @@ def main():
     parser.add_argument("--works", default=",".join(WORKS))
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--optimize", default="auto")
     arguments = parser.parse_args()
     if cache_folder() is None:
         sys.exit("others can write to build/bench, or to a folder that it is in: nginx would keep no compiled code there")
-    chosen = cases(arguments.works.split(","), arguments.engines.split(","))
+    chosen = cases(arguments.works.split(","), arguments.engines.split(","), arguments.optimize.split(","))
     ours = [case for case in chosen if case.way == "wasm"]
     if not ours:
         sys.exit(f"no such works; there are {', '.join(row[0].name for row in works())}")

@@ -78,7 +78,7 @@ class Nginx:
         main = "".join(f"load_module {path};\n" for path in case.modules)
         if MODULE in case.modules:
             modules = "".join(f"    module {name} {path};\n" for name, path in case.guests)
-            main += "wasm {\n" + (f"    cache_dir {cache};\n" if cache else "") + modules + "}\n"
+            main += "wasm {\n" + (f"    cache_dir {cache};\n" if cache else "") + f"    {case.wasm}\n" + modules + "}\n"
         http = (
             f"    upstream other {{ server 127.0.0.1:{upstream_port}; keepalive 128; keepalive_requests 1000000000; }}\n"
             '    proxy_http_version 1.1;\n    proxy_set_header Connection "";\n'

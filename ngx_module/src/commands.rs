@@ -24,10 +24,11 @@ const ANY_HTTP: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF
 const STATUS_FORMS: &[ContentForm] = &[("json", status_page::handler), ("html", html_page::handler)];
 
 /// Directives of the core module.
-pub static mut CORE: [ngx_command_t; 11] = [
+pub static mut CORE: [ngx_command_t; 12] = [
     row(c"wasm", NGX_MAIN_CONF | NGX_CONF_BLOCK | NGX_CONF_NOARGS, 0, &Block(wasm::block, WASM_CONF)),
     inner(c"module", WASM_CONF | NGX_CONF_TAKE23 | NGX_CONF_TAKE4, &Main(wasm::module)),
     inner(c"backtraces", WASM_CONF | NGX_CONF_TAKE1, &Main(engine::backtraces)),
+    inner(c"optimize", WASM_CONF | NGX_CONF_TAKE1, &Main(engine::optimize)),
     inner(c"instance_pool", WASM_CONF | NGX_CONF_TAKE12, &Main(engine::instance_pool)),
     inner(c"cache_dir", WASM_CONF | NGX_CONF_TAKE1, &Main(wasm::cache_dir)),
     inner(c"metrics", WASM_CONF | NGX_CONF_BLOCK | NGX_CONF_NOARGS, &Block(shared_memory::metrics, METRICS_CONF)),

@@ -147,6 +147,20 @@ pub struct EngineOptions {
     pub saves_address_space: bool,
     /// Room that is kept for instances that come and go.
     pub pool: Option<PoolOptions>,
+    /// What the compiler takes its time for.
+    pub optimize: Optimize,
+}
+
+/// Which modules are compiled to code that is fast, and takes long to make.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Optimize {
+    /// Those for which the engine's compiler does not take minutes.
+    #[default]
+    Auto,
+    /// All.
+    On,
+    /// None.
+    Off,
 }
 
 /// Room for instances, made once. Each process that is forked afterwards has it to itself.

@@ -59,6 +59,7 @@ my %row = (
         empty => ["'' tiny.wat" => 'invalid name "" of "NAME": it must not be empty, "off" or "inherit"']],
     cache_dir     => ['cache', undef, empty => ["''" => '"NAME" needs the path of a folder, or "off"']],
     backtraces    => ['on', $switch],
+    optimize      => ['on', '"auto", "on" or "off"'],
     instance_pool => ['16', $pool,
         many  => ['16 memory=64m 1' => $number],
         empty => ["''" => value('', $pool), "16 ''" => qq(invalid parameter "" of "NAME": it takes $memory)]],

@@ -172,6 +172,13 @@ $nginx->configure(
 is(restart(), 'a compiled b taken from the compile cache', 'an engine with other options has other code');
 is(scalar files(), $count + 1, 'in another file');
 is(restart(), $taken, 'which the next start takes');
+$nginx->configure(
+    main   => "wasm { module a a.wat; module b b.wat; cache_dir $dir; optimize off; }",
+    server => "location / { proxy_wasm a; proxy_wasm b; return 200 ok; }",
+);
+is(restart(), $compiled, 'and so has one that does not optimize');
+is(scalar files(), $count + 3, 'in files of their own');
+is(restart(), $taken, 'which the next start takes');
 configure($dir);
 is(restart(), $taken, 'the code without these options is still there');
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use nginx_sys::{NGX_LOG_EMERG, NGX_LOG_WARN, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_uint_t};
-use ngx_wasm::vm::{Activity, Engine, EngineOptions, PoolOptions, TICK, Ticker};
+use ngx_wasm::vm::{Activity, Engine, EngineOptions, Optimize, PoolOptions, TICK, Ticker};
 
 use crate::nginx::cycle;
 use crate::nginx::log::Log;
@@ -33,6 +33,8 @@ pub struct EngineConf {
     pub backtraces: Option<bool>,
     /// `instance_pool NUMBER [memory=SIZE];`
     pub pool: Option<PoolOptions>,
+    /// `optimize auto|on|off;`
+    pub optimize: Option<Optimize>,
 }
 
 /// Requests that a worker has at one time. More than that have their instances made on demand. Of the address space of a
@@ -57,6 +59,7 @@ impl EngineConf {
             backtrace_details: self.backtraces.unwrap_or(false),
             saves_address_space: is_address_space_limited(),
             pool: form.pooled.then(|| self.pool.unwrap_or(DEFAULT_POOL)).filter(|pool| pool.instances > 0),
+            optimize: self.optimize.unwrap_or_default(),
         }
     }
 }

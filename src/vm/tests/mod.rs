@@ -1,5 +1,6 @@
 //! What the rest of the host relies on, through the traits of `vm`: the same for each engine. Tests have one engine in a process:
-//! Wasmtime, or WasmEdge in a build without it. `NGX_WASM_TEST_ENGINE=pulley` has Wasmtime's interpreter in its place (`make test-unit`).
+//! Wasmtime, or WasmEdge in a build without it. `NGX_WASM_TEST_ENGINE=pulley` has Wasmtime's interpreter in its place (`make test-unit`),
+//! `NGX_WASM_TEST_OPTIMIZE=off` code of WasmEdge as it is made of large modules.
 
 mod fuel;
 mod outline;
@@ -24,7 +25,8 @@ pub(crate) fn engine(options: EngineOptions) -> Arc<dyn Engine> {
     #[cfg(feature = "wasmtime")]
     let engine = crate::vm::wasmtime::tests::engine_of_tests(options);
     #[cfg(all(feature = "wasmedge", not(feature = "wasmtime")))]
-    let engine = crate::vm::wasmedge::WasmEdgeEngine::new(options).unwrap_or_else(|err| panic!("{err}"));
+    let engine = crate::vm::wasmedge::WasmEdgeEngine::new(crate::vm::wasmedge::tests::optimized(options))
+        .unwrap_or_else(|err| panic!("{err}"));
     Arc::new(engine)
 }
 

@@ -46,7 +46,7 @@ fn compile_to(library: &'static Library, setup: Setup, module: &[u8], target: &P
         (functions.log_callback)(note);
         (functions.log_level)(WARNINGS);
     }
-    let configure = setup.configure(library)?;
+    let configure = setup.configure_compiler(library, module)?;
     let target = CString::new(target.as_os_str().as_bytes()).map_err(|err| err.to_string())?;
     // SAFETY: all that is passed lives, and the compiler goes with the process. The bytes are a valid module.
     let outcome = unsafe {

@@ -21,7 +21,7 @@ use crate::vm::{Activity, CompileError, Engine, EngineOptions, Module, Outline, 
 
 /// What this backend makes of a module. To be changed whenever that changes, so that no code is used that an earlier version has left in
 /// a cache.
-const FORM: &str = "interruptible, 2";
+const FORM: &str = "interruptible, 3";
 
 /// How the library says that it would run a module in its interpreter.
 const FALLBACK: &str = "interpreter";
@@ -39,7 +39,7 @@ impl WasmEdgeEngine {
         let library = Library::open()?;
         let shared = Shared {
             library,
-            setup: Setup { counts_cost: options.fuel },
+            setup: Setup { counts_cost: options.fuel, optimize: options.optimize },
             nothing: Arc::new(Nothing::new(library)?),
             deadlines: Deadlines::default(),
             activity: Activity::global().clone(),
@@ -146,8 +146,9 @@ impl Engine for WasmEdgeEngine {
 
     fn fingerprint(&self) -> Vec<u8> {
         let Shared { library, setup, .. } = &*self.shared;
-        let processor = processor();
-        format!("{}\0{}\0{FORM}\0{}\0{processor}", self.name(), library.version, setup.counts_cost).into_bytes()
+        let Setup { counts_cost, optimize } = setup;
+        let (name, version, processor) = (self.name(), &library.version, processor());
+        format!("{name}\0{version}\0{FORM}\0{counts_cost}\0{optimize:?}\0{processor}").into_bytes()
     }
 
     fn load(&self, code: &TrustedCode) -> Result<Arc<dyn Module>, CompileError> {

@@ -63,6 +63,7 @@ functions! {
     configure_mode = "WasmEdge_ConfigureSetRunMode": fn(*mut Configure, c_int);
     configure_pages = "WasmEdge_ConfigureSetMaxMemoryPage": fn(*mut Configure, u64);
     configure_format = "WasmEdge_ConfigureCompilerSetOutputFormat": fn(*mut Configure, c_int);
+    configure_optimization = "WasmEdge_ConfigureCompilerSetOptimizationLevel": fn(*mut Configure, c_int);
     configure_interruptible = "WasmEdge_ConfigureCompilerSetInterruptible": fn(*mut Configure, bool);
     configure_cost = "WasmEdge_ConfigureStatisticsSetCostMeasuring": fn(*mut Configure, bool);
     configure_delete = "WasmEdge_ConfigureDelete": fn(*mut Configure);

@@ -6,19 +6,43 @@ use std::ffi::c_void;
 
 use super::library::{Library, Owned};
 use super::types::{
-    AHEAD_OF_TIME, Configure, FunctionInstance, HostFunction, INTERPRETER, PROPOSALS, RawType, STANDARD_2,
+    AHEAD_OF_TIME, Configure, FunctionInstance, HostFunction, INTERPRETER, O0, O3, PROPOSALS, RawType, STANDARD_2,
     WASM_WITH_CODE,
 };
+use crate::vm::{Optimize, sections};
+
+/// Bytes of functions that LLVM optimizes in half a minute: it takes 25 to 40 seconds for 1 MiB, and where functions are large, as those of
+/// Go are, more than in proportion. Without that it takes a fifteenth.
+pub const MOST_OPTIMIZED: usize = 1 << 20;
 
 /// What makes a difference to the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setup {
     /// Guests have budgets.
     pub counts_cost: bool,
+    /// Which modules are optimized.
+    pub optimize: Optimize,
 }
 
 impl Setup {
-    /// For the compiler, and for what runs code of its.
+    /// For the compiler of this module.
+    pub fn configure_compiler(self, library: &'static Library, module: &[u8]) -> Result<Owned<Configure>, String> {
+        let configure = self.configure(library)?;
+        let level = if self.is_optimized(module) { O3 } else { O0 };
+        // SAFETY: the object lives, and the level is one of the headers.
+        unsafe { (library.functions.configure_optimization)(configure.get(), level) };
+        Ok(configure)
+    }
+
+    fn is_optimized(self, module: &[u8]) -> bool {
+        match self.optimize {
+            Optimize::On => true,
+            Optimize::Off => false,
+            Optimize::Auto => sections::code_size(module) <= MOST_OPTIMIZED,
+        }
+    }
+
+    /// For what runs code of the compiler.
     pub fn configure(self, library: &'static Library) -> Result<Owned<Configure>, String> {
         self.configure_for(library, AHEAD_OF_TIME)
     }

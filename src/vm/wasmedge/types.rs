@@ -123,6 +123,9 @@ pub const PROPOSALS: [c_int; 2] = [7, 8];
 /// `WasmEdge_RunMode_*`.
 pub const INTERPRETER: c_int = 0;
 pub const AHEAD_OF_TIME: c_int = 2;
+/// `WasmEdge_CompilerOptimizationLevel_*`.
+pub const O0: c_int = 0;
+pub const O3: c_int = 3;
 /// `WasmEdge_CompilerOutputFormat_Wasm`: the module, with its machine code in a custom section.
 pub const WASM_WITH_CODE: c_int = 1;
 /// The name of that section.

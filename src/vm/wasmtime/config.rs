@@ -3,7 +3,7 @@
 use rustix::fs::{MemfdFlags, memfd_create};
 use wasmtime as wt;
 
-use crate::vm::{EngineOptions, PoolOptions};
+use crate::vm::{EngineOptions, Optimize, PoolOptions};
 
 /// Compilers make one table, of the functions that are called through pointers: some ten thousand in large Go programs.
 pub(super) const MAX_TABLES: usize = 8;
@@ -53,6 +53,9 @@ pub(super) fn on_demand(options: &EngineOptions) -> wt::Config {
     let mut config = wt::Config::new();
     config.epoch_interruption(true);
     config.consume_fuel(options.fuel);
+    if options.optimize == Optimize::Off {
+        config.cranelift_opt_level(wt::OptLevel::None);
+    }
     config.wasm_backtrace_details(match options.backtrace_details {
         true => wt::WasmBacktraceDetails::Enable,
         false => wt::WasmBacktraceDetails::Disable,

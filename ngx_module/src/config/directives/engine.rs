@@ -1,8 +1,8 @@
-//! `backtraces on|off;` and `instance_pool off|NUMBER [memory=SIZE];` in `wasm { }`: how engines are set up.
+//! `backtraces on|off;`, `instance_pool off|NUMBER [memory=SIZE];` and `optimize auto|on|off;` in `wasm { }`: how engines are set up.
 
 use std::ops::RangeInclusive;
 
-use ngx_wasm::vm::PoolOptions;
+use ngx_wasm::vm::{Optimize, PoolOptions};
 
 use super::Directive;
 use super::values::{number, sizes};
@@ -40,4 +40,14 @@ fn pool(directive: &Directive) -> Result<PoolOptions, String> {
         }
     };
     Ok(PoolOptions { instances, memory })
+}
+
+pub fn optimize(directive: &Directive, main: &mut MainConf) -> Result<(), String> {
+    let optimize = match directive.word(1).unwrap_or_default() {
+        b"auto" => Ok(Optimize::Auto),
+        b"on" => Ok(Optimize::On),
+        b"off" => Ok(Optimize::Off),
+        word => Err(directive.invalid(word, "\"auto\", \"on\" or \"off\"")),
+    };
+    directive.set(&mut main.engine_conf.optimize, optimize)
 }

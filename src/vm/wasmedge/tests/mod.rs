@@ -5,8 +5,21 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::WasmEdgeEngine;
+use super::setup::MOST_OPTIMIZED;
 use crate::vm::tests::{SECOND, engine, instance, is_alone, linked, program, recorder};
-use crate::vm::{Caller, CompileError, Deadline, EngineOptions, InstanceLimits, TICK, Trap, TrustedCode, Watch};
+use crate::vm::{
+    Caller, CompileError, Deadline, Engine, EngineOptions, InstanceLimits, Optimize, TICK, Trap, TrustedCode, Watch,
+};
+
+/// Options with what the environment says of code: modules of tests are small, and are optimized unless it says that they are not.
+pub(in crate::vm) fn optimized(options: EngineOptions) -> EngineOptions {
+    match std::env::var("NGX_WASM_TEST_OPTIMIZE").as_deref() {
+        Ok("off") => EngineOptions { optimize: Optimize::Off, ..options },
+        Err(_) | Ok("on") => options,
+        Ok(other) => panic!("NGX_WASM_TEST_OPTIMIZE={other}"),
+    }
+}
 
 /// Recurses without end: by itself, through a table, and with a host call at each level. Of sums the compiler would make loops.
 const DEEP: &str = r#"(module (import "h" "f" (func $f))
@@ -101,8 +114,42 @@ fn growth_that_the_cap_refuses_is_counted_and_a_memory_that_is_too_large_does_no
     assert_eq!(instance.call(0, &[1], SECOND, host).unwrap(), u32::MAX);
     assert!(instance.has_new_stats());
     assert_eq!((instance.stats().memory, instance.stats().refused_growth), (3 << 16, 1));
-    let Err(trap) = program.instantiate(limits(1), None, SECOND.into(), host) else { panic!("it started") };
-    assert!(trap.to_string().starts_with("cannot instantiate: no room for its memory"), "{trap}");
+    let with_data = self::program("(module (memory 2) (data (i32.const 70000) \"x\"))", &[]).unwrap();
+    for program in [program, with_data] {
+        let Err(trap) = program.instantiate(limits(1), None, SECOND.into(), host) else { panic!("it started") };
+        assert!(trap.to_string().starts_with("cannot instantiate: no room for its memory"), "{trap}");
+    }
+}
+
+/// What would be read at address 0 and behind it, as far as a guest can count, is not the guest's.
+#[test]
+fn without_address_space_for_its_memory_nothing_of_a_guest_runs() {
+    if !is_alone() {
+        return;
+    }
+    let wat = "(module (import \"h\" \"f\" (func $f)) (memory 1) (start $f))";
+    let program = program(wat, &[]).unwrap();
+    let refused = || {
+        let limit = libc::rlimit { rlim_cur: 4 << 30, rlim_max: 4 << 30 };
+        // SAFETY: the structure is complete.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::setrlimit(libc::RLIMIT_AS, &limit)
+        };
+        let mut calls = 0;
+        let host = &mut recorder(|_, _| {
+            calls += 1;
+            Ok(0)
+        });
+        let refused = match program.instantiate(InstanceLimits::default(), None, SECOND.into(), host) {
+            Ok(_) => "it started".into(),
+            Err(trap) => trap.to_string(),
+        };
+        if calls > 0 || !refused.starts_with("cannot instantiate: WasmEdge reserves 12 GiB of address space") {
+            std::process::abort();
+        }
+    };
+    assert_eq!(status_of_fork(refused), 0);
 }
 
 /// A call that ends when it is to be stopped: the token is not for the next one.
@@ -277,4 +324,29 @@ fn threads_are_stopped_each_at_its_time() {
         }
         assert!(matches!(long.join().unwrap(), Trap::Timeout(_)));
     });
+}
+
+/// `auto` takes its time for small modules alone: what comes out is that of `on` or of `off`, as its size tells.
+#[test]
+fn large_modules_are_not_optimized_unless_all_are() {
+    // What the compiler finds out beforehand, beside instructions of which there is no code.
+    let module = |nops: usize| {
+        let (sums, nops) = ("(i32.add (i32.const 1))".repeat(40), "nop ".repeat(nops));
+        format!("(module (func (export \"sum\") (result i32) {nops} (i32.const 2) {sums}))")
+    };
+    let code = |wat: &str, optimize| {
+        let engine = WasmEdgeEngine::new(EngineOptions { optimize, ..EngineOptions::default() }).unwrap();
+        let module = engine.compile(wat.as_bytes()).unwrap();
+        let host = &mut recorder(|_, _| Ok(0));
+        let program = module.link(&[], &["sum"]).unwrap();
+        let mut instance = program.instantiate(InstanceLimits::default(), None, SECOND.into(), host).unwrap();
+        assert_eq!(instance.call(0, &[], SECOND, host).unwrap(), 42);
+        module.serialize().unwrap().len()
+    };
+    for (nops, like) in [(0, Optimize::On), (MOST_OPTIMIZED + 1, Optimize::Off)] {
+        let wat = module(nops);
+        let (on, off) = (code(&wat, Optimize::On), code(&wat, Optimize::Off));
+        assert_ne!(on, off);
+        assert_eq!(code(&wat, Optimize::Auto), if like == Optimize::On { on } else { off });
+    }
 }

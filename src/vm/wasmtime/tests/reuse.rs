@@ -1,8 +1,7 @@
 //! Compiled modules as bytes.
 
 use super::*;
-use crate::vm::PoolOptions;
-use crate::vm::TrustedCode;
+use crate::vm::{Optimize, PoolOptions, TrustedCode};
 
 fn engine(options: EngineOptions) -> WasmtimeEngine {
     engine_of_tests(options)
@@ -16,6 +15,7 @@ fn kinds() -> Vec<EngineOptions> {
         EngineOptions { fuel: true, ..plain },
         EngineOptions { backtrace_details: true, ..plain },
         EngineOptions { saves_address_space: true, ..plain },
+        EngineOptions { optimize: Optimize::Off, ..plain },
         EngineOptions { pool: Some(PoolOptions { instances: 1, memory: 1 << 20 }), ..plain },
     ]
 }
