@@ -12,7 +12,7 @@ use super::types::{
 use crate::vm::{Optimize, sections};
 
 /// Bytes of functions that LLVM optimizes in half a minute: it takes 25 to 40 seconds for 1 MiB, and where functions are large, as those of
-/// Go are, more than in proportion. Without that it takes a fifteenth.
+/// Go are, more than in proportion. Without that it takes a twelfth.
 pub const MOST_OPTIMIZED: usize = 1 << 20;
 
 /// What makes a difference to the code.
