@@ -10,11 +10,14 @@ use std::ptr;
 /// What WasmEdge reserves: what 32-bit addresses reach, and twice that for offsets and what lies before.
 const RESERVED: usize = 12 << 30;
 
+/// Room for what else WasmEdge allocates before it reserves that.
+const MARGIN: usize = 16 << 20;
+
 /// Whether there is room for a memory. The error says what is missing.
 pub fn check() -> Result<(), String> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     // SAFETY: the kernel chooses a place where there is nothing, and nothing is done with it.
-    let place = unsafe { libc::mmap(ptr::null_mut(), RESERVED, libc::PROT_NONE, flags, -1, 0) };
+    let place = unsafe { libc::mmap(ptr::null_mut(), RESERVED + MARGIN, libc::PROT_NONE, flags, -1, 0) };
     if place == libc::MAP_FAILED {
         let reason = io::Error::last_os_error();
         return Err(format!(
@@ -23,6 +26,6 @@ pub fn check() -> Result<(), String> {
         ));
     }
     // SAFETY: it was mapped above, with this size.
-    unsafe { libc::munmap(place, RESERVED) };
+    unsafe { libc::munmap(place, RESERVED + MARGIN) };
     Ok(())
 }

@@ -48,7 +48,6 @@ impl WasmEdgeProgram {
         let linked = &self.0;
         let Shared { library, setup, nothing, .. } = &*linked.shared;
         let functions = &library.functions;
-        address_space::check().map_err(Trap::Instantiate)?;
         let running = Running::new(library, setup, nothing, limits.memory).map_err(Trap::Instantiate)?;
         // SAFETY: the API says that the caller owns it.
         let store = unsafe { Owned::new((functions.store_create)(), functions.store_delete) };
@@ -63,6 +62,8 @@ impl WasmEdgeProgram {
         let state = State::new(linked.clone(), running);
         state.set_fuel(fuel);
         let mut guest = ptr::null_mut();
+        // Behind all that takes address space, too.
+        address_space::check().map_err(Trap::Instantiate)?;
         let (notes, made) = state.run(timeout, true, host, |executor| {
             // SAFETY: all that is passed lives. The guest runs in here, and its host calls find the state by `State::run`.
             unsafe { (functions.executor_instantiate)(executor, &mut guest, store.get(), linked.ast.get()) }
