@@ -16,7 +16,7 @@ use crate::config::filter_conf::ModuleConf;
 use crate::config::mistakes::Mistakes;
 use crate::config::program_conf::{AnswererKind, ProgramLocation};
 use crate::nginx::log::{self, Log};
-use crate::process::engine::ModuleVariant;
+use crate::process::engine::{EngineName, ModuleVariant};
 use crate::process::regular_file::{self, Stamp};
 use crate::process::supply::{self, Note, Supplier};
 
@@ -248,9 +248,10 @@ fn full_name(module: &ModuleConf) -> String {
 /// Whether the engine can run what answers requests by itself.
 fn check_watch(engine: &dyn Engine) -> Result<(), String> {
     let Some(reason) = engine.watch_refusal() else { return Ok(()) };
-    Err(format!(
-        "it is to answer requests by itself (wasm_cgi, wasm_function), which needs \"wasm_vm wasmtime\" or \"wasm_vm pulley\": {reason}"
-    ))
+    let able = [EngineName::Wasmtime, EngineName::Pulley].into_iter().filter(|name| name.is_built_in());
+    let able: Vec<_> = able.map(|name| format!("\"wasm_vm {}\"", name.name())).collect();
+    let able = if able.is_empty() { "a module that is built with Wasmtime".into() } else { able.join(" or ") };
+    Err(format!("it is to answer requests by itself (wasm_cgi, wasm_function), which needs {able}: {reason}"))
 }
 
 /// Says why instances that are meant to be in a pool will not be. They work all the same, at a higher cost.
