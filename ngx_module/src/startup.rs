@@ -27,8 +27,11 @@ pub unsafe fn check(cycle: *mut ngx_cycle_t, main: &mut MainConf) -> Result<(), 
     }
     // SAFETY: nginx is making the cycle, as said above.
     let mut mistakes = Mistakes::new(unsafe { nginx::cycle::log_of(cycle) });
-    // SAFETY: as said above.
-    rule_notes::look_at_logs(main, unsafe { nginx::cycle::next_log_of(cycle) });
+    // SAFETY: as said above; all of the configuration has been read.
+    if !unsafe { nginx::cycle::debugs_connections(cycle) } {
+        // SAFETY: as said above.
+        rule_notes::look_at_logs(main, unsafe { nginx::cycle::next_log_of(cycle) });
+    }
     // SAFETY: as said above.
     unsafe { prepare(cycle, main, &mut mistakes) };
     if mistakes.any() || supply::is_test() {

@@ -63,4 +63,22 @@ my ($ok, $output) = $nginx->test;
 ok($ok, 'a log further in') or diag $output;
 unlike($output, qr/no effect/, 'is enough');
 
+# Clients of whom all is written, whatever the level of the log is.
+SKIP: {
+    skip 'needs an nginx with --with-debug', 3 unless `$ENV{TEST_NGINX_BINARY} -V 2>&1` =~ /--with-debug/;
+    $nginx->configure(
+        main   => 'wasm { module tiny tiny.wat; }',
+        server => 'location /a { proxy_wasm_trace on; proxy_wasm tiny; return 200 ok; }',
+    );
+    my $conf = $nginx->read('nginx.conf') =~ s/^(error_log .*) info;/$1 error;/mr;
+    $nginx->write('nginx.conf', $conf =~ s/^events \{/events { debug_connection 127.0.0.1;/mr);
+    ($ok, $output) = $nginx->test;
+    ok($ok, 'debug_connection') or diag $output;
+    unlike($output, qr/no effect/, 'debug_connection: no warning');
+    $nginx->start or die("nginx does not start: $nginx->{output}");
+    $nginx->get('/a');
+    $nginx->stop;
+    like($nginx->log, qr/\[info\] .*wasm trace "tiny"/, 'since the lines are written');
+}
+
 done_testing;

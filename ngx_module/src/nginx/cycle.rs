@@ -105,6 +105,31 @@ pub unsafe fn next_log_of<'l>(cycle: *mut ngx_cycle_t) -> Log<'l> {
     unsafe { Log::from_ptr(&raw mut (*cycle).new_log) }
 }
 
+/// Whether all lines about some clients are written, whatever the level of the log is (`debug_connection` in `events`).
+///
+/// # Safety
+/// `cycle` is a cycle of nginx, which has read all of its configuration.
+#[cfg(ngx_feature = "debug")]
+pub unsafe fn debugs_connections(cycle: *const ngx_cycle_t) -> bool {
+    // SAFETY: behind the pointer of the module there is one to those of its own modules, by their numbers (ngx_event_get_conf,
+    // src/event/ngx_event.h); it is null where there is no such block.
+    unsafe {
+        let events = (*cycle).conf_ctx.add(nginx_sys::ngx_events_module.index).read();
+        let Some(all) = events.as_ref() else { return false };
+        let core = all.add(nginx_sys::ngx_event_core_module.ctx_index).read().cast::<nginx_sys::ngx_event_conf_t>();
+        core.as_ref().is_some_and(|core| core.debug_connection.nelts > 0)
+    }
+}
+
+/// The same of an nginx that does not know the directive.
+///
+/// # Safety
+/// None is asked for.
+#[cfg(not(ngx_feature = "debug"))]
+pub unsafe fn debugs_connections(_: *const ngx_cycle_t) -> bool {
+    false
+}
+
 /// The pool of a cycle, which is destroyed with it, after everything that could reach its configuration.
 ///
 /// # Safety
