@@ -102,7 +102,8 @@ impl Threads {
                 Err(_) => {}
             }
         }
-        let waiting = (state.queue.len() + 1).saturating_sub(state.free());
+        // A client that has its response may ask again before the thread has put back what ran for it, which is no wait for a place.
+        let waiting = (state.queue.len() + 1).saturating_sub(state.free() + state.ending());
         // Whoever has gone does not wait. Whoever waits for what is made ready is one that would have had that thread.
         if waiting > limits.queue + state.threads_preparing() && !state.forget_stopped() {
             return Err(Refused::Full);
@@ -159,7 +160,7 @@ impl Threads {
         let state = self.shared.state();
         // A thread that has been woken up takes what waits, and nobody is told when it does. Nor is anybody told when it has put back
         // the instance of a program that has ended.
-        let runs = state.running.iter().filter(|run| !run.has_ended()).count() + state.queue.len();
+        let runs = state.running.len() - state.ending() + state.queue.len();
         let busy = runs.min(state.threads);
         Load { threads: state.threads, busy, queued: runs - busy }
     }
@@ -175,6 +176,11 @@ impl State {
     /// Threads that have nothing to do, or have been started and will take what there is.
     fn free(&self) -> usize {
         self.threads.saturating_sub(self.running.len() + self.threads_preparing())
+    }
+
+    /// Threads whose run has ended, and that will take the next one when they have put back its instance.
+    fn ending(&self) -> usize {
+        self.running.iter().filter(|run| run.has_ended()).count()
     }
 
     fn threads_preparing(&self) -> usize {

@@ -96,6 +96,34 @@ fn a_thread_whose_program_has_ended_is_not_busy() {
 }
 
 #[test]
+fn a_run_may_wait_without_a_queue_for_a_thread_whose_program_has_ended() {
+    let threads = threads();
+    let limits = Limits { threads: 1, queue: 0 };
+    let (begun, has_begun) = mpsc::channel();
+    let (go, wait) = mpsc::channel();
+    let task = move |_: &mut Place, run: &Arc<Run>| {
+        run.end(Ending::Done);
+        begun.send(()).unwrap();
+        wait.recv().unwrap();
+        Ending::Done
+    };
+    threads.begin(limits, run(), Box::new(task)).unwrap();
+    has_begun.recv_timeout(BOUND).unwrap();
+    let (begun, has_begun) = mpsc::channel();
+    let (task, next) = waiting(&begun);
+    threads.begin(limits, run(), task).unwrap();
+    // One, and no more.
+    let (task, _go) = waiting(&begun);
+    assert_eq!(threads.begin(limits, run(), task), Err(Refused::Full));
+    go.send(()).unwrap();
+    has_begun.recv_timeout(BOUND).unwrap();
+    let (task, _go) = waiting(&begun);
+    assert_eq!(threads.begin(limits, run(), task), Err(Refused::Full));
+    next.send(()).unwrap();
+    assert_eq!(threads.close(BOUND), 0);
+}
+
+#[test]
 fn without_a_queue_there_is_room_for_as_many_as_there_are_threads() {
     let threads = threads();
     let limits = Limits { threads: 3, queue: 0 };
