@@ -254,7 +254,8 @@ mod tests {
         let with_others = functions(&["get_property", "foreign=compress"]);
         assert!(with_others.contains(&FOREIGN_FUNCTION));
         let all = parse(&["foreign_function"]).unwrap();
-        assert!(all.may_run_foreign(b"compress") && all.may_run_foreign(b"uncompress"));
+        assert!(all.may_run_foreign(b"compress"));
+        assert_eq!(all.may_run_foreign(b"verify_signature"), cfg!(feature = "signatures"));
     }
 
     #[test]
@@ -264,9 +265,11 @@ mod tests {
             assert!(!all.may_run_foreign(name.as_bytes()), "{name}");
         }
         let all = parse(&["call_foreign_function", "get_property"]).unwrap();
-        assert!(all.may_run_foreign(b"uncompress") && !all.may_run_foreign(b"set_envoy_filter_state"));
+        assert_eq!(all.may_run_foreign(b"expr_evaluate"), cfg!(feature = "cel"));
+        assert!(!all.may_run_foreign(b"set_envoy_filter_state"));
         let all = parse(&["foreign_function", "foreign=set_envoy_filter_state"]).unwrap();
-        assert!(all.may_run_foreign(b"set_envoy_filter_state") && all.may_run_foreign(b"compress"));
+        assert!(all.may_run_foreign(b"set_envoy_filter_state"));
+        assert_eq!(all.may_run_foreign(b"sign"), cfg!(feature = "signatures"));
         let left_out = |name| !cfg!(feature = "cel") && name == "expr_evaluate";
         assert!(FOREIGN_FOR_HOST_CALL.iter().all(|(name, function)| {
             let is_known = foreign::names().any(|known| known == *name) || left_out(*name);
