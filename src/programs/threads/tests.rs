@@ -28,6 +28,16 @@ fn waiting(begun: &mpsc::Sender<()>) -> (Task, mpsc::Sender<()>) {
     (Box::new(task), go)
 }
 
+/// The same, of which the run has ended before: what it leaves is still to be put back.
+fn putting_back(begun: &mpsc::Sender<()>) -> (Task, mpsc::Sender<()>) {
+    let (rest, go) = waiting(begun);
+    let task = move |place: &mut Place, run: &Arc<Run>| {
+        run.end(Ending::Done);
+        rest(place, run)
+    };
+    (Box::new(task), go)
+}
+
 #[test]
 fn there_are_as_many_threads_as_are_needed_and_allowed() {
     let threads = threads();
@@ -80,14 +90,8 @@ fn a_thread_that_has_nothing_to_do_takes_the_next_run() {
 fn a_thread_whose_program_has_ended_is_not_busy() {
     let threads = threads();
     let (begun, has_begun) = mpsc::channel();
-    let (go, wait) = mpsc::channel();
-    let task = move |_: &mut Place, run: &Arc<Run>| {
-        run.end(Ending::Done);
-        begun.send(()).unwrap();
-        wait.recv().unwrap();
-        Ending::Done
-    };
-    threads.begin(Limits { threads: 4, queue: 0 }, run(), Box::new(task)).unwrap();
+    let (task, go) = putting_back(&begun);
+    threads.begin(Limits { threads: 4, queue: 0 }, run(), task).unwrap();
     has_begun.recv_timeout(BOUND).unwrap();
     assert_eq!(threads.load(), Load { threads: 1, busy: 0, queued: 0 });
     assert_eq!(threads.counts(), (1, 0, 0));
@@ -100,16 +104,9 @@ fn a_run_may_wait_without_a_queue_for_a_thread_whose_program_has_ended() {
     let threads = threads();
     let limits = Limits { threads: 1, queue: 0 };
     let (begun, has_begun) = mpsc::channel();
-    let (go, wait) = mpsc::channel();
-    let task = move |_: &mut Place, run: &Arc<Run>| {
-        run.end(Ending::Done);
-        begun.send(()).unwrap();
-        wait.recv().unwrap();
-        Ending::Done
-    };
-    threads.begin(limits, run(), Box::new(task)).unwrap();
+    let (task, go) = putting_back(&begun);
+    threads.begin(limits, run(), task).unwrap();
     has_begun.recv_timeout(BOUND).unwrap();
-    let (begun, has_begun) = mpsc::channel();
     let (task, next) = waiting(&begun);
     threads.begin(limits, run(), task).unwrap();
     // One, and no more.
